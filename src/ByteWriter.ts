@@ -1,0 +1,117 @@
+/**
+ * A growable byte buffer with little-endian integers: what codecs and file formats write into.
+ *
+ * @since 0.1.0
+ */
+import * as Platform from "./Platform.ts"
+
+const twoTo32 = 4_294_967_296
+
+/**
+ * Appends bytes to a buffer that doubles when it is full. Reuse one with `clear` to avoid allocation.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class ByteWriter {
+  /** The bytes written so far are `bytes.subarray(0, length)`; what is behind them is undefined. */
+  bytes: Uint8Array
+  length = 0
+  private view: DataView
+
+  constructor(capacity = 256) {
+    this.bytes = new Uint8Array(capacity)
+    this.view = new DataView(this.bytes.buffer)
+  }
+
+  /** Makes room for `size` more bytes, so that they can be written at `length` directly. */
+  reserve(size: number): void {
+    const needed = this.length + size
+    if (needed <= this.bytes.length) return
+    const grown = new Uint8Array(Math.max(needed, this.bytes.length * 2))
+    grown.set(this.bytes.subarray(0, this.length))
+    this.bytes = grown
+    this.view = new DataView(grown.buffer)
+  }
+
+  /** Forgets the content and keeps the memory. */
+  clear(): void {
+    this.length = 0
+  }
+
+  u8(value: number): void {
+    this.reserve(1)
+    this.bytes[this.length++] = value
+  }
+
+  u32(value: number): void {
+    this.reserve(4)
+    this.view.setUint32(this.length, value, true)
+    this.length += 4
+  }
+
+  /** A non-negative safe integer as u64. */
+  u64(value: number): void {
+    this.reserve(8)
+    this.view.setUint32(this.length, value % twoTo32, true)
+    this.view.setUint32(this.length + 4, Math.floor(value / twoTo32), true)
+    this.length += 8
+  }
+
+  /** A safe integer as i64, in two's complement. */
+  i64(value: number): void {
+    this.reserve(8)
+    this.view.setUint32(this.length, value >>> 0, true)
+    this.view.setInt32(this.length + 4, Math.floor(value / twoTo32), true)
+    this.length += 8
+  }
+
+  raw(bytes: Uint8Array): void {
+    this.reserve(bytes.length)
+    this.bytes.set(bytes, this.length)
+    this.length += bytes.length
+  }
+
+  /** The text as UTF-8, without a length. */
+  utf8(text: string): void {
+    this.reserve(text.length * 3)
+    this.length += Platform.writeUtf8(text, this.bytes, this.length)
+  }
+
+  /** A u32 length, then the bytes. */
+  blob(bytes: Uint8Array): void {
+    this.u32(bytes.length)
+    this.raw(bytes)
+  }
+
+  /** A u32 length, then the text as UTF-8. */
+  text(text: string): void {
+    const at = this.length
+    this.u32(0)
+    this.utf8(text)
+    this.view.setUint32(at, this.length - at - 4, true)
+  }
+
+  /** Zero bytes up to the next multiple of `size`. */
+  align(size: number): void {
+    const padding = (size - this.length % size) % size
+    this.reserve(padding)
+    this.bytes.fill(0, this.length, this.length + padding)
+    this.length += padding
+  }
+
+  /** Overwrites a u32 that was written before. */
+  patchU32(offset: number, value: number): void {
+    this.view.setUint32(offset, value, true)
+  }
+
+  /** A view of what was written: valid until the next write or `clear`. */
+  view8(): Uint8Array {
+    return this.bytes.subarray(0, this.length)
+  }
+
+  /** A copy of what was written, of exactly its size. */
+  finish(): Uint8Array {
+    return this.bytes.slice(0, this.length)
+  }
+}

@@ -1,0 +1,326 @@
+/**
+ * Every way in which Tidemark can fail, as tagged errors.
+ *
+ * Three kinds matter to a caller who thinks of retrying:
+ *
+ * - *definitely not applied*: `Unavailable`, `InvalidRequest`, `ValueOutOfRange`, `OutOfSpace`, ... Nothing of the
+ *   request is stored, so trying again cannot double it.
+ * - *unknown*: `Indeterminate`. The request may or may not have been applied; read before trying again.
+ * - *never again*: `Corrupt`, `Fenced`, `UnsupportedFormat`. This process cannot go on with this store.
+ *
+ * Messages say what happened, why, and what to do. They name collections, files, times and codecs, never a key or a
+ * value of a user's data.
+ *
+ * @since 0.1.0
+ */
+import { Schema } from "effect"
+
+/**
+ * A command was sequenced, and so has a sequence number, but is invalid in the state that it met. Nothing of it was
+ * applied.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class InvalidRequest extends Schema.TaggedError<InvalidRequest>("tidemark/InvalidRequest")("InvalidRequest", {
+  seqNo: Schema.Number,
+  collection: Schema.String,
+  reason: Schema.Literals(["TimeSealed", "SealRegressed", "SinceRegressed", "StreamDestroyed"]),
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `request ${this.seqNo} on "${this.collection}" was refused: ${this.detail}`
+  }
+}
+
+/**
+ * A collection exists with another codec than the one asked for. The key is checked before the value.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class CodecMismatch extends Schema.TaggedError<CodecMismatch>("tidemark/CodecMismatch")("CodecMismatch", {
+  collection: Schema.String,
+  part: Schema.Literals(["key", "value"]),
+  requested: Schema.String,
+  stored: Schema.String
+}) {
+  override get message(): string {
+    return `collection "${this.collection}" stores its ${this.part}s as codec "${this.stored}", but "${this.requested}" ` +
+      `was asked for; open it with "${this.stored}", or write to a new collection`
+  }
+}
+
+/**
+ * No collection of this name was ever registered.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class UnknownStream extends Schema.TaggedError<UnknownStream>("tidemark/UnknownStream")("UnknownStream", {
+  collection: Schema.String
+}) {
+  override get message(): string {
+    return `there is no collection "${this.collection}"; list them, or create it with createOrLoad`
+  }
+}
+
+/**
+ * The collection was destroyed. Its name stays taken unless it is asked for again with `recreate: true`.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class StreamDestroyed extends Schema.TaggedError<StreamDestroyed>("tidemark/StreamDestroyed")("StreamDestroyed", {
+  collection: Schema.String
+}) {
+  override get message(): string {
+    return `collection "${this.collection}" was destroyed; createOrLoad with recreate: true starts a new one under the name`
+  }
+}
+
+/**
+ * A read asked for a time whose history has been given up by `allowCompaction`.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class AsOfBeforeSince extends Schema.TaggedError<AsOfBeforeSince>("tidemark/AsOfBeforeSince")("AsOfBeforeSince", {
+  collection: Schema.String,
+  asOf: Schema.Number,
+  since: Schema.Number
+}) {
+  override get message(): string {
+    return `"${this.collection}" cannot be read as of ${this.asOf}: history before ${
+      format(this.since)
+    } was given up by compaction; read as of ${format(this.since)} or later`
+  }
+}
+
+/**
+ * A read asked, without waiting, for a time that is not sealed yet.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class AsOfNotSealed extends Schema.TaggedError<AsOfNotSealed>("tidemark/AsOfNotSealed")("AsOfNotSealed", {
+  collection: Schema.String,
+  asOf: Schema.Number,
+  upper: Schema.Number
+}) {
+  override get message(): string {
+    return `"${this.collection}" is sealed up to ${
+      format(this.upper)
+    } only, so its contents as of ${this.asOf} may still change; wait, or seal ${this.asOf + 1}`
+  }
+}
+
+/**
+ * `compareAndAppend` expected another upper than the collection has. A normal outcome of a race, not a fault.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class UpperMismatch extends Schema.TaggedError<UpperMismatch>("tidemark/UpperMismatch")("UpperMismatch", {
+  collection: Schema.String,
+  expected: Schema.Number,
+  actual: Schema.Number
+}) {
+  override get message(): string {
+    return `"${this.collection}" has upper ${format(this.actual)}, not ${
+      format(this.expected)
+    }: somebody else has appended; read again from ${format(this.expected)} and decide anew`
+  }
+}
+
+/**
+ * The runtime has stopped, or is stopping. A request that gets this was not applied.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class RuntimeShutdown extends Schema.TaggedError<RuntimeShutdown>("tidemark/RuntimeShutdown")("RuntimeShutdown", {}) {
+  override get message(): string {
+    return "the Tidemark runtime has stopped; the request was not applied: open the store again"
+  }
+}
+
+/**
+ * A newer writer has acquired the store, so that this one may never write to it again.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Fenced extends Schema.TaggedError<Fenced>("tidemark/Fenced")("Fenced", {
+  epoch: Schema.Number,
+  current: Schema.Number
+}) {
+  override get message(): string {
+    return `this writer holds epoch ${this.epoch}, but epoch ${this.current} has taken over the store; stop this one`
+  }
+}
+
+/**
+ * Another process has the store open for writing.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Locked extends Schema.TaggedError<Locked>("tidemark/Locked")("Locked", {
+  location: Schema.String,
+  pid: Schema.Number,
+  host: Schema.String
+}) {
+  override get message(): string {
+    return `the store ${this.location} is open for writing in process ${this.pid} on host ${this.host}; ` +
+      "stop that process, or open the store read-only"
+  }
+}
+
+/**
+ * The storage could not do it now, and definitely did not. Trying again is safe.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Unavailable extends Schema.TaggedError<Unavailable>("tidemark/Unavailable")("Unavailable", {
+  operation: Schema.String,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `storage is unavailable: ${this.operation} failed (${this.detail}); nothing was applied, try again`
+  }
+}
+
+/**
+ * The storage does not say whether the operation took effect. Read before trying again.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Indeterminate extends Schema.TaggedError<Indeterminate>("tidemark/Indeterminate")("Indeterminate", {
+  operation: Schema.String,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `the outcome of ${this.operation} is unknown (${this.detail}): it may or may not have been applied; ` +
+      "read the collection before trying again"
+  }
+}
+
+/**
+ * The disk or the quota is full. Nothing of the request was applied; reads go on.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class OutOfSpace extends Schema.TaggedError<OutOfSpace>("tidemark/OutOfSpace")("OutOfSpace", {
+  location: Schema.String,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `no space left at ${this.location} (${this.detail}); nothing was applied: free space, then try again`
+  }
+}
+
+/**
+ * Stored bytes are not what was written. Names the file or object, and the offset in it.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Corrupt extends Schema.TaggedError<Corrupt>("tidemark/Corrupt")("Corrupt", {
+  location: Schema.String,
+  offset: Schema.Number,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `${this.location} is damaged at offset ${this.offset}: ${this.detail}; ` +
+      "restore it from a copy, or run `tidemark verify` to see how far the damage goes"
+  }
+}
+
+/**
+ * The store was written by a newer Tidemark, or is not a Tidemark store.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class UnsupportedFormat
+  extends Schema.TaggedError<UnsupportedFormat>("tidemark/UnsupportedFormat")("UnsupportedFormat", {
+    location: Schema.String,
+    found: Schema.Number,
+    supported: Schema.Number
+  })
+{
+  override get message(): string {
+    return `${this.location} has format version ${this.found}, but this Tidemark reads up to version ${this.supported}; ` +
+      "upgrade Tidemark to open it"
+  }
+}
+
+/**
+ * The place holds something, but not a Tidemark store.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class NotAStore extends Schema.TaggedError<NotAStore>("tidemark/NotAStore")("NotAStore", {
+  location: Schema.String,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `${this.location} is not a Tidemark store: ${this.detail}; name another directory`
+  }
+}
+
+/**
+ * A reader has fallen so far behind, or been away so long, that what it held on to is gone.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class HoldExpired extends Schema.TaggedError<HoldExpired>("tidemark/HoldExpired")("HoldExpired", {
+  collection: Schema.String,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `a reader of "${this.collection}" lost its hold: ${this.detail}; take a new snapshot and follow from there`
+  }
+}
+
+/**
+ * A value of a request is outside what can be stored: a time or diff that is no safe integer, a row that is too large.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ValueOutOfRange extends Schema.TaggedError<ValueOutOfRange>("tidemark/ValueOutOfRange")("ValueOutOfRange", {
+  what: Schema.String,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `${this.what} is out of range: ${this.detail}`
+  }
+}
+
+/**
+ * Bytes do not decode under a codec, or a value does not encode under it.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class DecodeError extends Schema.TaggedError<DecodeError>("tidemark/DecodeError")("DecodeError", {
+  codec: Schema.String,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `bytes do not decode as "${this.codec}": ${this.detail}; open the collection with the codec that wrote it, ` +
+      "or read it with the skip or quarantine policy"
+  }
+}
+
+/** What a storage layer may answer to any operation. */
+export type StorageError = Unavailable | Indeterminate | OutOfSpace | Corrupt | UnsupportedFormat | NotAStore | Fenced
+
+const format = (frontier: number): string => frontier === Infinity ? "the end of time" : String(frontier)

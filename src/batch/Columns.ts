@@ -1,0 +1,195 @@
+/**
+ * The columnar form of updates: what travels from the first call to the last disk block.
+ *
+ * Row `i` has the key `keyData[keyOffsets[i] .. keyOffsets[i + 1]]`, the value likewise, the time `times[i]` and the diff
+ * `diffs[i]`. Offsets are absolute in their data and never decrease; the first one need not be 0, so that a slice of
+ * rows is a set of views and copies nothing. Rows have no order, may repeat, and may have diff 0.
+ *
+ * @internal
+ */
+import { ByteWriter } from "../ByteWriter.ts"
+
+export interface Columns {
+  readonly length: number
+  readonly keyData: Uint8Array
+  /** `length + 1` entries. */
+  readonly keyOffsets: Uint32Array
+  readonly valueData: Uint8Array
+  /** `length + 1` entries. */
+  readonly valueOffsets: Uint32Array
+  /** Non-negative safe integers. */
+  readonly times: Float64Array
+  /** Safe integers. */
+  readonly diffs: Float64Array
+}
+
+/** The most bytes that the key and the value of one row may have together. */
+export const maxRowBytes = 16 * 1024 * 1024
+
+/** The most bytes of keys, or of values, that one `Columns` holds: what fits its 32-bit offsets with room to spare. */
+export const maxColumnBytes = 1024 * 1024 * 1024
+
+export const empty: Columns = {
+  length: 0,
+  keyData: new Uint8Array(0),
+  keyOffsets: new Uint32Array(1),
+  valueData: new Uint8Array(0),
+  valueOffsets: new Uint32Array(1),
+  times: new Float64Array(0),
+  diffs: new Float64Array(0)
+}
+
+export const keyBytes = (self: Columns): number => self.keyOffsets[self.length]! - self.keyOffsets[0]!
+
+export const valueBytes = (self: Columns): number => self.valueOffsets[self.length]! - self.valueOffsets[0]!
+
+/** Bytes of user data by the field's usual measure: keys, values, and 16 bytes of time and diff a row. */
+export const goodputBytes = (self: Columns): number => keyBytes(self) + valueBytes(self) + 16 * self.length
+
+export const keyAt = (self: Columns, row: number): Uint8Array =>
+  self.keyData.subarray(self.keyOffsets[row]!, self.keyOffsets[row + 1]!)
+
+export const valueAt = (self: Columns, row: number): Uint8Array =>
+  self.valueData.subarray(self.valueOffsets[row]!, self.valueOffsets[row + 1]!)
+
+/** Rows `start` to `end` as views of the same memory. */
+export const slice = (self: Columns, start: number, end: number): Columns => ({
+  length: end - start,
+  keyData: self.keyData,
+  keyOffsets: self.keyOffsets.subarray(start, end + 1),
+  valueData: self.valueData,
+  valueOffsets: self.valueOffsets.subarray(start, end + 1),
+  times: self.times.subarray(start, end),
+  diffs: self.diffs.subarray(start, end)
+})
+
+/**
+ * Collects rows into columns that grow as needed.
+ *
+ * A row is added in three steps, so that codecs write straight into the columns: encode the key into `keys`, the value
+ * into `values`, then `commit(time, diff)`; or `rollback()` to drop what was encoded of an unfinished row.
+ */
+export class Builder {
+  length = 0
+  readonly keys: ByteWriter
+  readonly values: ByteWriter
+  private keyOffsets: Uint32Array
+  private valueOffsets: Uint32Array
+  private times: Float64Array
+  private diffs: Float64Array
+
+  constructor(rows = 16, keyBytes = 256, valueBytes = 256) {
+    this.keys = new ByteWriter(keyBytes)
+    this.values = new ByteWriter(valueBytes)
+    this.keyOffsets = new Uint32Array(rows + 1)
+    this.valueOffsets = new Uint32Array(rows + 1)
+    this.times = new Float64Array(rows)
+    this.diffs = new Float64Array(rows)
+  }
+
+  /** Bytes of keys and values held, an unfinished row included. */
+  get dataBytes(): number {
+    return this.keys.length + this.values.length
+  }
+
+  /** Bytes of the unfinished row. */
+  get pendingBytes(): number {
+    return this.dataBytes - this.keyOffsets[this.length]! - this.valueOffsets[this.length]!
+  }
+
+  commit(time: number, diff: number): void {
+    const row = this.length
+    if (row === this.times.length) this.grow(row + 1)
+    this.times[row] = time
+    this.diffs[row] = diff
+    this.length = row + 1
+    this.keyOffsets[row + 1] = this.keys.length
+    this.valueOffsets[row + 1] = this.values.length
+  }
+
+  rollback(): void {
+    this.keys.length = this.keyOffsets[this.length]!
+    this.values.length = this.valueOffsets[this.length]!
+  }
+
+  /** Copies one row of other columns, at a time and with a diff of its own. */
+  push(from: Columns, row: number, time: number, diff: number): void {
+    const keyStart = from.keyOffsets[row]!
+    const valueStart = from.valueOffsets[row]!
+    copyInto(this.keys, from.keyData, keyStart, from.keyOffsets[row + 1]!)
+    copyInto(this.values, from.valueData, valueStart, from.valueOffsets[row + 1]!)
+    this.commit(time, diff)
+  }
+
+  /** Copies all rows of other columns. */
+  append(from: Columns): void {
+    const rows = from.length
+    if (this.length + rows > this.times.length) this.grow(this.length + rows)
+    const keyShift = this.keys.length - from.keyOffsets[0]!
+    const valueShift = this.values.length - from.valueOffsets[0]!
+    this.keys.raw(from.keyData.subarray(from.keyOffsets[0]!, from.keyOffsets[rows]!))
+    this.values.raw(from.valueData.subarray(from.valueOffsets[0]!, from.valueOffsets[rows]!))
+    this.times.set(from.times, this.length)
+    this.diffs.set(from.diffs, this.length)
+    for (let i = 1; i <= rows; i++) {
+      this.keyOffsets[this.length + i] = from.keyOffsets[i]! + keyShift
+      this.valueOffsets[this.length + i] = from.valueOffsets[i]! + valueShift
+    }
+    this.length += rows
+  }
+
+  /** The rows so far, as views: valid until the builder is cleared or grows. */
+  view(): Columns {
+    return {
+      length: this.length,
+      keyData: this.keys.bytes.subarray(0, this.keyOffsets[this.length]!),
+      keyOffsets: this.keyOffsets.subarray(0, this.length + 1),
+      valueData: this.values.bytes.subarray(0, this.valueOffsets[this.length]!),
+      valueOffsets: this.valueOffsets.subarray(0, this.length + 1),
+      times: this.times.subarray(0, this.length),
+      diffs: this.diffs.subarray(0, this.length)
+    }
+  }
+
+  /** The rows so far, as a copy of exactly their size. */
+  finish(): Columns {
+    const view = this.view()
+    return {
+      length: view.length,
+      keyData: view.keyData.slice(),
+      keyOffsets: view.keyOffsets.slice(),
+      valueData: view.valueData.slice(),
+      valueOffsets: view.valueOffsets.slice(),
+      times: view.times.slice(),
+      diffs: view.diffs.slice()
+    }
+  }
+
+  clear(): void {
+    this.length = 0
+    this.keys.clear()
+    this.values.clear()
+  }
+
+  private grow(rows: number): void {
+    const capacity = Math.max(rows, this.times.length * 2, 16)
+    this.keyOffsets = resize(this.keyOffsets, new Uint32Array(capacity + 1))
+    this.valueOffsets = resize(this.valueOffsets, new Uint32Array(capacity + 1))
+    this.times = resize(this.times, new Float64Array(capacity))
+    this.diffs = resize(this.diffs, new Float64Array(capacity))
+  }
+}
+
+const resize = <A extends Uint32Array | Float64Array>(from: A, to: A): A => {
+  to.set(from)
+  return to
+}
+
+const copyInto = (to: ByteWriter, from: Uint8Array, start: number, end: number): void => {
+  const size = end - start
+  to.reserve(size)
+  // A loop beats `set(subarray)` for the short keys and values that rows usually have.
+  if (size > 64) to.bytes.set(from.subarray(start, end), to.length)
+  else for (let i = 0, at = to.length; i < size; i++) to.bytes[at + i] = from[start + i]!
+  to.length += size
+}

@@ -1,0 +1,90 @@
+/**
+ * The log: an ordered, durable, fenced sequence of entries, and the only thing in a store that must be atomic.
+ *
+ * Entries are opaque bytes at consecutive positions 0, 1, 2, ... Whoever `acquire`s the log raises its epoch and may
+ * append; everybody may read. All state of a store is the fold of its log, so the contract is short and strict:
+ *
+ * - `append` of several entries is one atomic, durable step: after success all of them survive a crash; after a failure
+ *   other than `Indeterminate` none of them is ever read.
+ * - An append that carries an epoch below the log's is refused with `Fenced`, whatever it would have written.
+ * - `read` returns each retained entry once, in order, with no gap, and never one that is not durable.
+ * - `truncate` forgets a prefix. Positions are never used again.
+ *
+ * @since 0.1.0
+ */
+import { Context, type Effect, type Scope, type Stream } from "effect"
+import type { Corrupt, Locked, StorageError, UnsupportedFormat } from "../PersistError.ts"
+
+/**
+ * One entry of the log.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Entry {
+  readonly position: number
+  /** The epoch of the writer that appended it. */
+  readonly epoch: number
+  readonly bytes: Uint8Array
+}
+
+/**
+ * The retained entries are those at positions in [lower, upper).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Bounds {
+  readonly lower: number
+  readonly upper: number
+}
+
+/**
+ * The right to append, held until its scope closes or somebody newer acquires the log.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Writer {
+  readonly epoch: number
+  /** What was retained when the log was acquired: `bounds.upper` is the first position to append at. */
+  readonly bounds: Bounds
+  /**
+   * Appends all entries, or none, at `position`, which must be the log's upper. Returns the new upper. One call at a
+   * time.
+   *
+   * After `Indeterminate` the writer is unusable: acquire again, read the tail, and see whether the entries are there.
+   */
+  readonly append: (
+    position: number,
+    entries: ReadonlyArray<Uint8Array>
+  ) => Effect.Effect<number, StorageError>
+  /** Forgets the entries below `before`. At most up to the upper; a position already forgotten is no error. */
+  readonly truncate: (before: number) => Effect.Effect<void, StorageError>
+}
+
+/**
+ * The service.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Log extends Context.Service<Log, {
+  /** Names the place, for messages. */
+  readonly location: string
+  /** Takes write authority by raising the epoch. Closing the scope gives up a lock, if there is one. */
+  readonly acquire: Effect.Effect<Writer, StorageError | Locked, Scope.Scope>
+  readonly bounds: Effect.Effect<Bounds, StorageError>
+  /**
+   * The durable entries from `from` up to the upper at the time of the call, in arrays as they come from storage.
+   * Fails with `Unavailable` where `from` has been truncated away: look at `bounds`.
+   */
+  readonly read: (from: number) => Stream.Stream<Entry, StorageError>
+  /** Ticks when the log may have grown. A hint: ticks may be lost, merged or spurious. Never fails, never ends. */
+  readonly changes: Stream.Stream<void>
+  /**
+   * Checks every byte that belongs to the log without changing anything. One element for each problem, none if there is
+   * none.
+   */
+  readonly verify: Stream.Stream<Corrupt | UnsupportedFormat, StorageError>
+}>()("tidemark/Log") {}
