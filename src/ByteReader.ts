@@ -67,6 +67,30 @@ export class ByteReader {
     return value
   }
 
+  /** A frontier as u64; the empty one is 2^64 - 1. */
+  frontier(): number {
+    this.need(8)
+    const isEmpty = this.view.getUint32(this.offset, true) === 0xffff_ffff &&
+      this.view.getUint32(this.offset + 4, true) === 0xffff_ffff
+    if (!isEmpty) return this.u64()
+    this.offset += 8
+    return Infinity
+  }
+
+  /** A u64 that may be beyond 2^53. */
+  bits64(): bigint {
+    this.need(8)
+    const value = this.view.getBigUint64(this.offset, true)
+    this.offset += 8
+    return value
+  }
+
+  /** Skips the zero bytes up to the next multiple of `size`. */
+  align(size: number): void {
+    const padding = (size - this.offset % size) % size
+    for (const byte of this.raw(padding)) if (byte !== 0) this.fail("padding is not zero")
+  }
+
   raw(size: number): Uint8Array {
     this.need(size)
     const bytes = this.bytes.subarray(this.offset, this.offset + size)

@@ -66,6 +66,21 @@ export class ByteWriter {
     this.length += 8
   }
 
+  /** A frontier as u64; the empty one is 2^64 - 1. */
+  frontier(value: number): void {
+    if (value === Infinity) {
+      this.u32(0xffff_ffff)
+      this.u32(0xffff_ffff)
+    } else this.u64(value)
+  }
+
+  /** A u64 that may be beyond 2^53. */
+  bits64(value: bigint): void {
+    this.reserve(8)
+    this.view.setBigUint64(this.length, value, true)
+    this.length += 8
+  }
+
   raw(bytes: Uint8Array): void {
     this.reserve(bytes.length)
     this.bytes.set(bytes, this.length)

@@ -275,6 +275,34 @@ export class NotAStore extends Schema.TaggedError<NotAStore>("tidemark/NotAStore
 }
 
 /**
+ * The client was opened to read only.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ReadOnly extends Schema.TaggedError<ReadOnly>("tidemark/ReadOnly")("ReadOnly", {
+  operation: Schema.String
+}) {
+  override get message(): string {
+    return `${this.operation} needs a client that may write; this one was opened read-only: use PersistClient.layer`
+  }
+}
+
+/**
+ * A `MultiWriteHandle` was made of, or given, handles that do not go together.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class InvalidHandle extends Schema.TaggedError<InvalidHandle>("tidemark/InvalidHandle")("InvalidHandle", {
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `${this.detail}; nothing was applied`
+  }
+}
+
+/**
  * A reader has fallen so far behind, or been away so long, that what it held on to is gone.
  *
  * @category errors

@@ -1,1 +1,20 @@
-export {}
+/**
+ * Tidemark: durable, time-versioned, differential collections for Effect applications.
+ *
+ * @since 0.1.0
+ */
+export * as MultiWriteHandle from "./client/MultiWriteHandle.ts"
+export * as PersistClient from "./client/PersistClient.ts"
+export * as Snapshot from "./client/Snapshot.ts"
+export * as StreamReadHandle from "./client/StreamReadHandle.ts"
+export * as StreamWriteHandle from "./client/StreamWriteHandle.ts"
+export * as Subscription from "./client/Subscription.ts"
+export * as Listen from "./client/Listen.ts"
+export * as Codec from "./Codec.ts"
+export * as Frontier from "./Frontier.ts"
+export * as PersistError from "./PersistError.ts"
+export * as Metrics from "./runtime/Metrics.ts"
+export * as Blob from "./storage/Blob.ts"
+export * as Log from "./storage/Log.ts"
+export * as MemoryStorage from "./storage/MemoryStorage.ts"
+export * as Update from "./Update.ts"

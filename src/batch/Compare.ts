@@ -1,0 +1,81 @@
+/**
+ * The order of rows: key bytes, then value bytes, unsigned, a prefix before what it is a prefix of; then time.
+ *
+ * @internal
+ */
+import type { Columns } from "./Columns.ts"
+
+/** Negative, zero or positive, as `a[aStart .. aEnd]` is below, equal to or above `b[bStart .. bEnd]`. */
+const compareRange = (
+  a: Uint8Array,
+  aStart: number,
+  aEnd: number,
+  b: Uint8Array,
+  bStart: number,
+  bEnd: number
+): number => {
+  const aLength = aEnd - aStart
+  const bLength = bEnd - bStart
+  const shared = aLength < bLength ? aLength : bLength
+  for (let i = 0; i < shared; i++) {
+    const difference = a[aStart + i]! - b[bStart + i]!
+    if (difference !== 0) return difference
+  }
+  return aLength - bLength
+}
+
+export const compareBytes = (a: Uint8Array, b: Uint8Array): number =>
+  compareRange(a, 0, a.length, b, 0, b.length)
+
+/** Compares the keys of two rows. */
+export const compareKeys = (a: Columns, i: number, b: Columns, j: number): number =>
+  compareRange(
+    a.keyData,
+    a.keyOffsets[i]!,
+    a.keyOffsets[i + 1]!,
+    b.keyData,
+    b.keyOffsets[j]!,
+    b.keyOffsets[j + 1]!
+  )
+
+/** Compares the values of two rows. */
+export const compareValues = (a: Columns, i: number, b: Columns, j: number): number =>
+  compareRange(
+    a.valueData,
+    a.valueOffsets[i]!,
+    a.valueOffsets[i + 1]!,
+    b.valueData,
+    b.valueOffsets[j]!,
+    b.valueOffsets[j + 1]!
+  )
+
+/** Compares two rows by key and value. */
+export const compareRows = (a: Columns, i: number, b: Columns, j: number): number => {
+  const byKey = compareKeys(a, i, b, j)
+  return byKey !== 0 ? byKey : compareValues(a, i, b, j)
+}
+
+/** The first row of sorted columns whose key is at or above `key`. */
+export const lowerBound = (columns: Columns, key: Uint8Array): number => firstRow(columns, key, (order) => order >= 0)
+
+/** The first row of sorted columns whose key is above `key`. */
+export const upperBound = (columns: Columns, key: Uint8Array): number => firstRow(columns, key, (order) => order > 0)
+
+const firstRow = (columns: Columns, key: Uint8Array, isReached: (order: number) => boolean): number => {
+  let low = 0
+  let high = columns.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    const order = compareRange(
+      columns.keyData,
+      columns.keyOffsets[middle]!,
+      columns.keyOffsets[middle + 1]!,
+      key,
+      0,
+      key.length
+    )
+    if (isReached(order)) high = middle
+    else low = middle + 1
+  }
+  return low
+}

@@ -1,0 +1,65 @@
+/**
+ * Consolidation: rows sorted, with the diffs of equal rows summed and those that cancel left out.
+ *
+ * @internal
+ */
+import { ValueOutOfRange } from "../PersistError.ts"
+import * as Columns from "./Columns.ts"
+import { compareRows } from "./Compare.ts"
+import * as Sort from "./Sort.ts"
+
+export interface Options {
+  /** Times before it count as this time. With `Infinity` every row goes. */
+  readonly since: number
+  /** Rows at times in [lower, upper) count; default: all. */
+  readonly lower?: number | undefined
+  readonly upper?: number | undefined
+}
+
+/**
+ * Rows by key, value and time, each combination once, none with diff 0. Throws `ValueOutOfRange` where a sum of diffs is
+ * no safe integer.
+ */
+export const consolidate = (columns: Columns.Columns, options: Options): Columns.Columns => {
+  const { lower = 0, since, upper = Infinity } = options
+  if (since === Infinity) return Columns.empty
+  const order = Sort.order(columns)
+  const out = new Columns.Builder(columns.length, Columns.keyBytes(columns), Columns.valueBytes(columns))
+  const { diffs, times } = columns
+  let held = -1
+  let heldTime = 0
+  let sum = 0
+  for (const row of order) {
+    const time = times[row]!
+    if (time < lower || time >= upper) continue
+    const advanced = time < since ? since : time
+    if (held >= 0 && advanced === heldTime && compareRows(columns, held, columns, row) === 0) {
+      sum = addDiffs(sum, diffs[row]!)
+      continue
+    }
+    if (held >= 0 && sum !== 0) out.push(columns, held, heldTime, sum)
+    held = row
+    heldTime = advanced
+    sum = diffs[row]!
+  }
+  if (held >= 0 && sum !== 0) out.push(columns, held, heldTime, sum)
+  return out.finish()
+}
+
+/** The sum of two diffs. Throws `ValueOutOfRange` where it cannot be stored. */
+export const addDiffs = (a: number, b: number): number => {
+  const sum = a + b
+  if (Number.isSafeInteger(sum)) return sum
+  throw new ValueOutOfRange({ what: "a sum of diffs", detail: "it is no integer within 2^53 - 1" })
+}
+
+/** Whether rows strictly increase by key, value and time, and no diff is 0. */
+export const isConsolidated = (columns: Columns.Columns): boolean => {
+  for (let i = 0; i < columns.length; i++) {
+    if (columns.diffs[i] === 0) return false
+    if (i === 0) continue
+    const byRow = compareRows(columns, i - 1, columns, i)
+    if (byRow > 0 || (byRow === 0 && columns.times[i - 1]! >= columns.times[i]!)) return false
+  }
+  return true
+}

@@ -1,0 +1,140 @@
+/**
+ * Listening: every write and seal after a snapshot, exactly once, as they become durable.
+ *
+ * @since 0.1.0
+ */
+import { Cause, Effect, Metric, type Pull, type Scope, Stream } from "effect"
+import * as Columns from "../batch/Columns.ts"
+import type { Frontier } from "../Frontier.ts"
+import { HoldExpired, StreamDestroyed } from "../PersistError.ts"
+import type { Cursor } from "../runtime/Command.ts"
+import type { Entry } from "../runtime/Feed.ts"
+import * as Metrics from "../runtime/Metrics.ts"
+import type { Store } from "../runtime/Store.ts"
+import * as Update from "../Update.ts"
+import * as Rows from "./Rows.ts"
+import type { ReadError } from "./Snapshot.ts"
+
+/**
+ * What a listener hears. Within one commit, records come before the seal, and of several seals only the last is told.
+ *
+ * - `Records`: the updates of one commit, in the order they were written.
+ * - `Sealed`: nothing at a time below `upper` will follow.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ListenEvent<K, V> =
+  | { readonly _tag: "Records"; readonly updates: ReadonlyArray<Update.Update<K, V>> }
+  | { readonly _tag: "Sealed"; readonly upper: Frontier }
+
+/**
+ * What listening may fail with.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type ListenError = ReadError | StreamDestroyed
+
+/** @internal */
+export interface Options<K, V> {
+  readonly store: Store
+  readonly collection: number
+  readonly name: string
+  readonly codecs: Rows.Codecs<K, V>
+  readonly policy: Rows.DecodePolicy
+  readonly cursor: Cursor
+  /** Seals up to it have been told. */
+  readonly upper: Frontier
+}
+
+/**
+ * The events from the cursor on. They are pulled: a listener that does not pull holds nothing but its position, and the
+ * log from there on, on disk.
+ *
+ * @internal
+ */
+export const events = <K, V>(
+  options: Options<K, V>
+): Effect.Effect<Stream.Stream<ListenEvent<K, V>, ListenError>, never, Scope.Scope> =>
+  Effect.map(following(options), (entries) => {
+    const hear = makeHearing(options)
+    const pull: Pull.Pull<NonEmpty<ListenEvent<K, V>>, ListenError> = Effect.gen(function*() {
+      while (true) {
+        const events: Array<ListenEvent<K, V>> = []
+        for (const entry of yield* entries) for (const event of yield* hear(entry)) events.push(event)
+        if (isNonEmpty(events)) return events
+      }
+    })
+    return Stream.fromPull(Effect.succeed(pull))
+  })
+
+type NonEmpty<A> = readonly [A, ...Array<A>]
+
+const isNonEmpty = <A>(array: Array<A>): array is [A, ...Array<A>] => array.length > 0
+
+/** Pulls the commits from the cursor on: from the feed, or from the log where the feed no longer has them. */
+const following = <K, V>({ cursor, name, store }: Options<K, V>) =>
+  Effect.gen(function*() {
+    let { position } = cursor
+    const hold = yield* Effect.acquireRelease(
+      Effect.sync(() => store.holdLog(position)),
+      (hold) => Effect.sync(hold.release)
+    )
+    yield* Effect.acquireRelease(Metric.modify(Metrics.listeners, 1), () => Metric.modify(Metrics.listeners, -1))
+
+    const next: Pull.Pull<ReadonlyArray<Entry>, ListenError> = Effect.gen(function*() {
+      while (true) {
+        if (hold.isExpired()) {
+          return yield* new HoldExpired({ collection: name, detail: "it fell too many bytes behind the end of the log" })
+        }
+        const kept = store.feed.from(position)
+        if (kept === undefined) {
+          yield* Metric.update(Metrics.listenerRereads, 1)
+          return yield* store.reread(position, name)
+        }
+        if (kept.length > 0) return kept
+        if (!(yield* store.feed.await(position))) return yield* Cause.done()
+      }
+    })
+    return Effect.tap(next, (entries) =>
+      Effect.sync(() => {
+        position = entries.at(-1)!.position + 1
+        hold.advance(position)
+      }))
+  })
+
+/** What a listener hears of each commit. */
+const makeHearing = <K, V>({ codecs, collection, cursor, name, policy, ...options }: Options<K, V>) => {
+  let upper = options.upper
+  return Effect.fnUntraced(function*(entry: Entry) {
+    const events: Array<ListenEvent<K, V>> = []
+    const columns = rowsOf(entry, collection, entry.position === cursor.position ? cursor.writes : 0)
+    if (columns.length > 0) {
+      const updates = yield* Rows.decode<K, V, Update.Update<K, V>>(name, codecs, policy, columns, Update.make)
+      if (updates.length > 0) events.push({ _tag: "Records", updates })
+    }
+    for (const change of entry.changes) {
+      if (change._tag === "Seal" && change.collection === collection && change.upper > upper) {
+        upper = change.upper
+        events.push({ _tag: "Sealed", upper })
+      }
+      if (change._tag === "Destroy" && change.collection === collection) {
+        return yield* new StreamDestroyed({ collection: name })
+      }
+    }
+    return events
+  })
+}
+
+/** The rows that a commit wrote to the collection, but for its first `skipped` writes. */
+const rowsOf = (entry: Entry, collection: number, skipped: number): Columns.Columns => {
+  const written = entry.changes
+    .flatMap((change) => change._tag === "Write" && change.collection === collection ? [change.columns] : [])
+    .slice(skipped)
+  if (written.length === 0) return Columns.empty
+  if (written.length === 1) return written[0]!
+  const builder = new Columns.Builder()
+  for (const columns of written) builder.append(columns)
+  return builder.view()
+}

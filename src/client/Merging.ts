@@ -1,0 +1,115 @@
+/**
+ * Reading a capture: its sorted inputs, cut to the rows that are wanted, merged into consolidated blocks.
+ *
+ * @internal
+ */
+import { Cause, Effect, type Pull } from "effect"
+import { Merge } from "../batch/Merge.ts"
+import * as Columns from "../batch/Columns.ts"
+import * as Compare from "../batch/Compare.ts"
+import type { Capture } from "../engine/Capture.ts"
+import type { StorageError, ValueOutOfRange } from "../PersistError.ts"
+import type { BatchStore, Scan } from "../runtime/BatchStore.ts"
+import { compute } from "../runtime/Pure.ts"
+import * as Runs from "./Runs.ts"
+
+/** Which rows of a capture are wanted. */
+export interface Query {
+  /** Rows at times in [fromTime, toTime). */
+  readonly fromTime: number
+  readonly toTime: number
+  /** Times below it count as this one: rows that differ in them only collapse. */
+  readonly since: number
+  /** Keys at or after it, by their bytes. */
+  readonly fromKey?: Uint8Array | undefined
+  /** Keys before it, by their bytes. */
+  readonly toKey?: Uint8Array | undefined
+}
+
+interface Input {
+  readonly scan: Scan
+  readonly lower: number
+  readonly upper: number
+}
+
+/** Bytes of rows that a pull brings at most, about. */
+const chunkBytes = 256 * 1024
+
+/** Pulls the wanted rows as sorted, consolidated blocks; each is valid until the next pull. */
+export const pull = (
+  batches: BatchStore,
+  runs: Runs.Runs,
+  capture: Capture,
+  query: Query
+): Pull.Pull<Columns.Columns, StorageError | ValueOutOfRange> => {
+  const inputs = inputsOf(batches, runs, capture, query)
+  const merge = new Merge(inputs, query.since)
+  const out = new Columns.Builder(1024, chunkBytes / 4, chunkBytes)
+  let isDone = false
+
+  return Effect.gen(function*() {
+    out.clear()
+    while (!isDone) {
+      const step = yield* compute(() => merge.run(out, chunkBytes))
+      if (step._tag === "Need") {
+        const columns = yield* inputs[step.input]!.scan.next
+        if (columns === undefined) merge.end(step.input)
+        else merge.push(step.input, byKey(columns, query))
+        continue
+      }
+      isDone = step._tag === "Done"
+      if (out.length > 0) return out.view()
+    }
+    return yield* Cause.done()
+  })
+}
+
+const inputsOf = (batches: BatchStore, runs: Runs.Runs, capture: Capture, query: Query): Array<Input> => {
+  const { fromKey, fromTime, toKey, toTime } = query
+  const unsealedFrom = Math.max(fromTime, capture.traceUpper)
+  const wanted = { minKey: fromKey, maxKey: toKey, minTime: fromTime, maxTime: toTime === Infinity ? undefined : toTime - 1 }
+  return [
+    ...memory(runs, capture, unsealedFrom, toTime).map((columns) => ({
+      scan: once(columns),
+      lower: unsealedFrom,
+      upper: toTime
+    })),
+    ...capture.spills.map((batch) => ({
+      scan: batches.scan(batch, { ...wanted, minTime: unsealedFrom }),
+      lower: unsealedFrom,
+      upper: toTime
+    })),
+    ...capture.trace.map((batch) => ({ scan: batches.scan(batch, wanted), lower: fromTime, upper: toTime }))
+  ]
+}
+
+/** Sorted runs of the rows in memory. A short stretch of time touches few blocks: those are sorted for it alone. */
+const memory = (runs: Runs.Runs, capture: Capture, from: number, to: number): ReadonlyArray<Columns.Columns> => {
+  const overlapping = capture.blocks.filter((block) => block.maxTime >= from && block.minTime < to)
+  if (overlapping.length === 0) return []
+  if (overlapping.length * 4 > capture.blocks.length) return runs.of(capture.blocks)
+  return [Runs.sorted(overlapping.map((block) => block.columns))]
+}
+
+const once = (columns: Columns.Columns): Scan => {
+  let isRead = false
+  return {
+    next: Effect.sync(() => {
+      if (isRead) return undefined
+      isRead = true
+      return columns
+    })
+  }
+}
+
+/** The rows of a sorted block whose keys are wanted. */
+export const byKey = (columns: Columns.Columns, query: Pick<Query, "fromKey" | "toKey">): Columns.Columns => {
+  if (query.fromKey === undefined && query.toKey === undefined) return columns
+  const start = query.fromKey === undefined ? 0 : Compare.lowerBound(columns, query.fromKey)
+  const end = query.toKey === undefined ? columns.length : Compare.lowerBound(columns, query.toKey)
+  return start >= end ? Columns.empty : Columns.slice(columns, start, end)
+}
+
+/** The next block of a scan, as a pull. */
+export const next = (scan: Scan): Pull.Pull<Columns.Columns, StorageError> =>
+  Effect.flatMap(scan.next, (columns) => columns === undefined ? Cause.done() : Effect.succeed(columns))

@@ -1,0 +1,323 @@
+/**
+ * The client: an open store, and the collections in it.
+ *
+ * @since 0.1.0
+ */
+import { Context, Duration, Effect, Layer, Schedule, type Scope } from "effect"
+import type { Codec } from "../Codec.ts"
+import type { CodecRef, Registration } from "../engine/Commit.ts"
+import {
+  CodecMismatch, type Locked, type StorageError, StreamDestroyed, UnknownStream, type ValueOutOfRange
+} from "../PersistError.ts"
+import * as Command from "../runtime/Command.ts"
+import * as Follower from "../runtime/Follower.ts"
+import * as Resilience from "../runtime/Resilience.ts"
+import * as Runtime from "../runtime/Runtime.ts"
+import type { Store } from "../runtime/Store.ts"
+import type { Blob } from "../storage/Blob.ts"
+import type { Log } from "../storage/Log.ts"
+import type { Registered } from "./Registration.ts"
+import type * as Rows from "./Rows.ts"
+import * as Runs from "./Runs.ts"
+import { traced } from "./Spans.ts"
+import * as StreamReadHandle from "./StreamReadHandle.ts"
+import * as StreamWriteHandle from "./StreamWriteHandle.ts"
+
+/**
+ * How to open a collection.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface CollectionOptions<K, V> {
+  readonly key: Codec<K>
+  readonly value: Codec<V>
+  /** What becomes of rows that these codecs cannot decode. Default: the read fails. */
+  readonly undecodable?: Rows.DecodePolicy | undefined
+  /** Whether a destroyed collection is begun anew under its name, with a new id. Default: false. */
+  readonly recreate?: boolean | undefined
+}
+
+/**
+ * The two handles of a collection.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Handles<in out K, in out V, out E = never> {
+  readonly write: StreamWriteHandle.StreamWriteHandle<K, V, E>
+  readonly read: StreamReadHandle.StreamReadHandle<K, V, E>
+}
+
+/**
+ * What the registration of a collection may fail with.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type RegisterError = Command.Failure | CodecMismatch | StreamDestroyed | UnknownStream
+
+/**
+ * The service.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class PersistClient extends Context.Service<PersistClient, {
+  /** Opens a collection, and registers it first if there is none of this name. */
+  readonly createOrLoad: <K, V>(
+    name: string,
+    options: CollectionOptions<K, V>
+  ) => Effect.Effect<Handles<K, V>, RegisterError>
+  /** Like `createOrLoad`, but never fails itself: the operations of the handles tell what was wrong. */
+  readonly handles: <K, V>(
+    name: string,
+    options: CollectionOptions<K, V>
+  ) => Effect.Effect<Handles<K, V, RegisterError>>
+  /** Opens a collection that must be there. */
+  readonly load: <K, V>(name: string, options: CollectionOptions<K, V>) => Effect.Effect<Handles<K, V>, RegisterError>
+  /** A collection's frontiers, after every request that was made before. */
+  readonly description: (name: string) => Effect.Effect<Description, Command.Failure | UnknownStream>
+  /** All live collections, in the order of their ids. */
+  readonly descriptions: Effect.Effect<ReadonlyArray<Description>, Command.Failure>
+  /** Destroys a collection and frees its space. True if this call did it, false if it was destroyed before. */
+  readonly destroy: (name: string) => Effect.Effect<boolean, Command.Failure | UnknownStream>
+  /**
+   * A barrier: after it, everything requested before is durable, and visible here. For a read-only client: everything
+   * that the writer had made durable before is visible here.
+   */
+  readonly sync: Effect.Effect<void, Command.Failure>
+  /** Rewrites a collection, now, into as few bytes as its frontiers allow. */
+  readonly compact: (name: string) => Effect.Effect<void, Command.Failure | UnknownStream | ValueOutOfRange>
+  /** Runs the maintenance that is due, now. The schedule does it otherwise. */
+  readonly maintain: Effect.Effect<void, Command.Failure | ValueOutOfRange>
+  /** Executes what was accepted, then gives the store up. Idempotent; the end of the layer's scope does the same. */
+  readonly stop: Effect.Effect<void>
+}>()("tidemark/PersistClient") {}
+
+/**
+ * A collection's frontiers: complete below `upper`, told apart from `since` on. `lower` is always 0.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Description {
+  readonly name: string
+  readonly id: number
+  readonly lower: number
+  readonly upper: number
+  readonly since: number
+}
+
+/**
+ * Limits and schedules of a writing client. Every default suits a store of gigabytes on one disk.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** Commands that may wait for the runtime; the next caller waits. Default 1,024. */
+  readonly queueCapacity?: number | undefined
+  /** Bytes of rows that may wait. Default 64 MiB. */
+  readonly queueBytes?: number | undefined
+  /** Bytes of rows that share a commit at most, about. Default 8 MiB. */
+  readonly groupBytes?: number | undefined
+  /** Bytes of unsealed or recent rows in memory beyond which they are written to batches. Default 32 MiB. */
+  readonly memoryBytes?: number | undefined
+  /** Bytes of log after which it is rolled up and truncated. Default 64 MiB. */
+  readonly logBytes?: number | undefined
+  /** Bytes of rows that stay in memory when the log is rolled up. Default 1 MiB. */
+  readonly inlineBytes?: number | undefined
+  /** Bytes of rows below `since` in memory that are worth compacting. Default 1 MiB. */
+  readonly reclaimBytes?: number | undefined
+  /** The size of one blob of a batch, about. Default 16 MiB. */
+  readonly partBytes?: number | undefined
+  /** Bytes of decoded blocks kept for readers. Default 64 MiB. */
+  readonly cacheBytes?: number | undefined
+  /** Bytes of recent commits kept for listeners; slower ones read the log. Default 8 MiB. */
+  readonly feedBytes?: number | undefined
+  /** Bytes of log that a slow listener may keep from truncation before it gets `HoldExpired`. Default 256 MiB. */
+  readonly heldLogBytes?: number | undefined
+  /** How long replaced blobs stay for readers in other processes. Default 10 seconds. */
+  readonly grace?: Duration.Input | undefined
+  /** When to look for maintenance that is due. Default every second. */
+  readonly maintenance?: Schedule.Schedule<unknown> | undefined
+  /** How operations of a store that is unavailable are tried again. Default five times within half a second. */
+  readonly retry?: Schedule.Schedule<unknown> | undefined
+}
+
+const mebibyte = 1024 * 1024
+
+const resolve = (options: Options): Runtime.Options => ({
+  mailbox: { capacity: options.queueCapacity ?? 1024, capacityBytes: options.queueBytes ?? 64 * mebibyte },
+  maxGroupBytes: options.groupBytes ?? 8 * mebibyte,
+  limits: {
+    memoryBytes: options.memoryBytes ?? 32 * mebibyte,
+    logBytes: options.logBytes ?? 64 * mebibyte,
+    inlineBytes: options.inlineBytes ?? mebibyte,
+    reclaimBytes: options.reclaimBytes ?? mebibyte
+  },
+  partBytes: options.partBytes ?? 16 * mebibyte,
+  cacheBytes: options.cacheBytes ?? 64 * mebibyte,
+  feedBytes: options.feedBytes ?? 8 * mebibyte,
+  heldLogBytes: options.heldLogBytes ?? 256 * mebibyte,
+  grace: Duration.fromInputUnsafe(options.grace ?? "10 seconds"),
+  maintenance: options.maintenance ?? Schedule.spaced("1 second"),
+  retry: options.retry ?? Resilience.defaultSchedule
+})
+
+/**
+ * Opens a store for writing: acquires the log, recovers the state, and runs until the scope closes.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (
+  options: Options = {}
+): Effect.Effect<PersistClient["Service"], StorageError | Locked, Log | Blob | Scope.Scope> =>
+  Effect.map(Runtime.make(resolve(options)), writing)
+
+/**
+ * A client that writes. It is the only one: a second writer is refused, or fences this one.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options?: Options): Layer.Layer<PersistClient, StorageError | Locked, Log | Blob> =>
+  Layer.effect(PersistClient, make(options))
+
+/**
+ * Opens a store for reading: follows its writer, in this process or another, without a lock.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeReadOnly = (
+  options: Pick<Options, "cacheBytes" | "feedBytes" | "retry"> = {}
+): Effect.Effect<PersistClient["Service"], StorageError, Log | Blob | Scope.Scope> =>
+  Effect.map(Follower.make(resolve(options)), reading)
+
+/**
+ * A client that only reads, and follows a live writer. What would write fails with `ReadOnly`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerReadOnly = (
+  options?: Pick<Options, "cacheBytes" | "feedBytes" | "retry">
+): Layer.Layer<PersistClient, StorageError, Log | Blob> => Layer.effect(PersistClient, makeReadOnly(options))
+
+const writing = (store: Store): PersistClient["Service"] => {
+  const register = <K, V>(name: string, options: CollectionOptions<K, V>) =>
+    store.submit(
+      new Command.Register({
+        name,
+        key: refOf(options.key),
+        value: refOf(options.value),
+        recreate: options.recreate ?? false
+      })
+    )
+  return client(store, register)
+}
+
+const reading = (store: Store): PersistClient["Service"] => client(store, (name, options) => find(store, name, options))
+
+const client = (
+  store: Store,
+  register: <K, V>(
+    name: string,
+    options: CollectionOptions<K, V>
+  ) => Effect.Effect<Registration, RegisterError>
+): PersistClient["Service"] => {
+  /** Sorted runs of the rows in memory, shared by the handles of a collection. */
+  const runs = new Map<number, Runs.Runs>()
+  const shared = Runs.make()
+  const runsOf = (id: number): Runs.Runs => {
+    const known = runs.get(id)
+    if (known !== undefined) return known
+    const made = Runs.make()
+    runs.set(id, made)
+    return made
+  }
+  const handlesOf = <K, V, E>(
+    name: string,
+    options: CollectionOptions<K, V>,
+    registration: Effect.Effect<Registration, E>,
+    collectionRuns: Runs.Runs
+  ): Handles<K, V, E> => {
+    const { key, undecodable = "fail", value } = options
+    const registered: Registered<K, V, E> = {
+      name,
+      store,
+      codecs: { key, value },
+      policy: undecodable,
+      registration
+    }
+    return {
+      write: StreamWriteHandle.make(registered),
+      read: StreamReadHandle.make(registered, collectionRuns)
+    }
+  }
+  const opened = <K, V>(name: string, options: CollectionOptions<K, V>, registration: Registration): Handles<K, V> =>
+    handlesOf(name, options, Effect.succeed(registration), runsOf(registration.id))
+
+  return PersistClient.of({
+    createOrLoad: (name, options) =>
+      traced(
+        "PersistClient.createOrLoad",
+        name,
+        Effect.map(register(name, options), (registration) => opened(name, options, registration))
+      ),
+    handles: (name, options) =>
+      Effect.map(Effect.result(register(name, options)), (result) =>
+        result._tag === "Success"
+          ? opened(name, options, result.success)
+          : handlesOf(name, options, Effect.fail(result.failure), shared)),
+    load: (name, options) =>
+      traced(
+        "PersistClient.load",
+        name,
+        Effect.map(find(store, name, options), (registration) => opened(name, options, registration))
+      ),
+    description: (name) =>
+      traced(
+        "PersistClient.description",
+        name,
+        Effect.flatMap(store.describe, (all) => {
+          const found = all.find((each) => each.name === name)
+          return found === undefined ? Effect.fail(new UnknownStream({ collection: name })) : Effect.succeed(found)
+        })
+      ),
+    descriptions: store.describe,
+    destroy: (name) => traced("PersistClient.destroy", name, store.submit(new Command.Destroy({ name }))),
+    sync: store.sync,
+    compact: (name) => traced("PersistClient.compact", name, store.compact(name)),
+    maintain: store.maintain,
+    stop: store.stop
+  })
+}
+
+const refOf = <A>(codec: Codec<A>): CodecRef => ({ name: codec.name, document: codec.document ?? "" })
+
+/** The registration of a collection that must be there. */
+const find = <K, V>(
+  store: Store,
+  name: string,
+  options: CollectionOptions<K, V>
+): Effect.Effect<Registration, RegisterError> =>
+  Effect.flatMap(store.sync, (): Effect.Effect<Registration, RegisterError> => {
+    const { collections, destroyed, names } = store.state()
+    const id = names.get(name)
+    if (id === undefined) {
+      return Effect.fail(
+        destroyed.has(name) ? new StreamDestroyed({ collection: name }) : new UnknownStream({ collection: name })
+      )
+    }
+    const { registration } = collections.get(id)!
+    for (const part of ["key", "value"] as const) {
+      const requested = options[part].name
+      const stored = registration[part].name
+      if (requested !== stored) return Effect.fail(new CodecMismatch({ collection: name, part, requested, stored }))
+    }
+    return Effect.succeed(registration)
+  })

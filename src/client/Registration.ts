@@ -1,0 +1,23 @@
+/**
+ * What the handles of one collection share: its registration, its codecs, and the open store.
+ *
+ * @internal
+ */
+import { Effect } from "effect"
+import type { Registration } from "../engine/Commit.ts"
+import type { Target } from "../engine/Stage.ts"
+import type { Store } from "../runtime/Store.ts"
+import type * as Rows from "./Rows.ts"
+
+export interface Registered<K, V, E> {
+  readonly name: string
+  readonly store: Store
+  readonly codecs: Rows.Codecs<K, V>
+  readonly policy: Rows.DecodePolicy
+  /** The registration, or why there is none. */
+  readonly registration: Effect.Effect<Registration, E>
+}
+
+/** The collection as commands name it. */
+export const target = <K, V, E>(self: Registered<K, V, E>): Effect.Effect<Target, E> =>
+  Effect.map(self.registration, ({ id }) => ({ id, name: self.name }))

@@ -1,0 +1,124 @@
+/**
+ * Between typed rows and columns: encoding at the door, decoding on the way out.
+ *
+ * @internal
+ */
+import { Effect } from "effect"
+import * as Columns from "../batch/Columns.ts"
+import type { Codec } from "../Codec.ts"
+import * as Frontier from "../Frontier.ts"
+import { DecodeError, ValueOutOfRange } from "../PersistError.ts"
+import type { Update } from "../Update.ts"
+
+/** The codecs of a collection. */
+export interface Codecs<K, V> {
+  readonly key: Codec<K>
+  readonly value: Codec<V>
+}
+
+/** A row whose bytes its codecs could not decode. */
+export interface Undecodable {
+  readonly collection: string
+  readonly key: Uint8Array
+  readonly value: Uint8Array
+  readonly time: number
+  readonly diff: number
+  readonly error: DecodeError
+}
+
+/**
+ * What becomes of rows that do not decode: the read fails, or they are left out, or they are left out and handed to
+ * somebody who sets them aside.
+ */
+export type DecodePolicy = "fail" | "skip" | { readonly quarantine: (row: Undecodable) => Effect.Effect<void> }
+
+/** The most bytes of rows that one write may bring. */
+export const maxWriteBytes = 256 * 1024 * 1024
+
+/** Encodes updates into columns, all or nothing. Fails for a time, a diff, a key or a value that cannot be stored. */
+export const encode = <K, V>(
+  codecs: Codecs<K, V>,
+  updates: Iterable<Update<K, V>>
+): Effect.Effect<Columns.Columns, ValueOutOfRange> =>
+  Effect.suspend(() => {
+    try {
+      return Effect.succeed(encodeUnsafe(codecs, updates))
+    } catch (error) {
+      return error instanceof ValueOutOfRange ? Effect.fail(error) : Effect.die(error)
+    }
+  })
+
+const encodeUnsafe = <K, V>(codecs: Codecs<K, V>, updates: Iterable<Update<K, V>>): Columns.Columns => {
+  const rows = Array.isArray(updates) ? updates.length : 16
+  const builder = new Columns.Builder(rows, rows * 24, rows * 96)
+  for (const { diff, key, time, value } of updates) {
+    const badTime = Frontier.checkTime("the time of an update", time)
+    if (badTime !== undefined) throw badTime
+    if (!Number.isSafeInteger(diff)) {
+      throw new ValueOutOfRange({ what: "the diff of an update", detail: `${diff} is not an integer within 2^53 - 1` })
+    }
+    codecs.key.encode(key, builder.keys)
+    codecs.value.encode(value, builder.values)
+    if (builder.pendingBytes > Columns.maxRowBytes) {
+      throw new ValueOutOfRange({
+        what: "a row",
+        detail: `its key and value have ${builder.pendingBytes} bytes, and a row may have ${Columns.maxRowBytes}`
+      })
+    }
+    builder.commit(time, diff)
+    if (builder.dataBytes > maxWriteBytes) {
+      throw new ValueOutOfRange({
+        what: "a write",
+        detail: `its rows have more than ${maxWriteBytes} bytes; split it into several`
+      })
+    }
+  }
+  return builder.finish()
+}
+
+/** The bytes of one key. */
+export const encodeKey = <K, V>(codecs: Codecs<K, V>, key: K): Effect.Effect<Uint8Array, ValueOutOfRange> =>
+  Effect.map(encode({ key: codecs.key, value: nothing }, [{ key, value: undefined, time: 0, diff: 1 }]), (columns) =>
+    Columns.keyAt(columns, 0))
+
+const nothing: Codec<undefined> = {
+  name: "",
+  document: undefined,
+  fingerprint: undefined,
+  encode: () => {},
+  decode: () => undefined
+}
+
+/** Decodes each row with `make`, by the policy. */
+export const decode = <K, V, A>(
+  collection: string,
+  codecs: Codecs<K, V>,
+  policy: DecodePolicy,
+  columns: Columns.Columns,
+  make: (key: K, value: V, time: number, diff: number) => A
+): Effect.Effect<Array<A>, DecodeError> =>
+  Effect.suspend(() => {
+    const rows: Array<A> = []
+    const bad: Array<Undecodable> = []
+    const { diffs, keyData, keyOffsets, times, valueData, valueOffsets } = columns
+    for (let i = 0; i < columns.length; i++) {
+      try {
+        const key = codecs.key.decode(keyData, keyOffsets[i]!, keyOffsets[i + 1]!)
+        const value = codecs.value.decode(valueData, valueOffsets[i]!, valueOffsets[i + 1]!)
+        rows.push(make(key, value, times[i]!, diffs[i]!))
+      } catch (error) {
+        if (!(error instanceof DecodeError)) return Effect.die(error)
+        if (policy === "fail") return Effect.fail(error)
+        bad.push({
+          collection,
+          key: Columns.keyAt(columns, i).slice(),
+          value: Columns.valueAt(columns, i).slice(),
+          time: times[i]!,
+          diff: diffs[i]!,
+          error
+        })
+      }
+    }
+    if (bad.length === 0 || policy === "fail" || policy === "skip") return Effect.succeed(rows)
+    return Effect.as(Effect.forEach(bad, policy.quarantine, { discard: true }), rows)
+  })

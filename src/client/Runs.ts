@@ -1,0 +1,73 @@
+/**
+ * Sorted runs over the rows in memory, made when somebody reads and kept for the next reader.
+ *
+ * Blocks come in arrival order. The first read sorts them; later reads sort only what has come since, and merge runs of
+ * like size, so that a row is sorted a logarithmic number of times and a read sees few runs.
+ *
+ * @internal
+ */
+import * as Columns from "../batch/Columns.ts"
+import * as Consolidate from "../batch/Consolidate.ts"
+import type { Block } from "../engine/Collection.ts"
+
+interface Run {
+  /** How many blocks it covers. */
+  readonly blocks: number
+  readonly last: Block
+  readonly columns: Columns.Columns
+}
+
+export interface Runs {
+  /** Sorted runs that together hold exactly the rows of the blocks: a collection's blocks from the first on. */
+  readonly of: (blocks: ReadonlyArray<Block>) => ReadonlyArray<Columns.Columns>
+}
+
+export const make = (): Runs => {
+  let first: Block | undefined
+  let runs: Array<Run> = []
+
+  return {
+    of: (blocks) => {
+      if (blocks.length === 0) return []
+      if (blocks[0] !== first) {
+        first = blocks[0]
+        runs = []
+      }
+      let covered = 0
+      const usable: Array<Run> = []
+      for (const run of runs) {
+        if (blocks[covered + run.blocks - 1] !== run.last) break
+        usable.push(run)
+        covered += run.blocks
+      }
+      const added = sortedRun(blocks.slice(covered))
+      const result = added === undefined ? usable : merged([...usable, added])
+      // A reader of an earlier place must not make a later one sort everything again.
+      if (usable.length === runs.length) runs = result
+      return result.map((run) => run.columns)
+    }
+  }
+}
+
+const sortedRun = (blocks: ReadonlyArray<Block>): Run | undefined => {
+  if (blocks.length === 0) return undefined
+  return { blocks: blocks.length, last: blocks.at(-1)!, columns: sorted(blocks.map((block) => block.columns)) }
+}
+
+/** Merges runs from the end while the last is not much smaller than the one before it. */
+const merged = (runs: Array<Run>): Array<Run> => {
+  while (runs.length > 1 && runs.at(-2)!.columns.length < 2 * runs.at(-1)!.columns.length) {
+    const b = runs.pop()!
+    const a = runs.pop()!
+    runs.push({ blocks: a.blocks + b.blocks, last: b.last, columns: sorted([a.columns, b.columns]) })
+  }
+  return runs
+}
+
+/** One sorted, consolidated run of the rows, at the times they have. */
+export const sorted = (columns: ReadonlyArray<Columns.Columns>): Columns.Columns => {
+  if (columns.length === 1) return Consolidate.consolidate(columns[0]!, { since: 0 })
+  const builder = new Columns.Builder(columns.reduce((sum, each) => sum + each.length, 0))
+  for (const each of columns) builder.append(each)
+  return Consolidate.consolidate(builder.view(), { since: 0 })
+}

@@ -1,0 +1,172 @@
+/**
+ * Snapshots: a collection as it is at one place of the order, or as of one time.
+ *
+ * @since 0.1.0
+ */
+import { Effect, Stream } from "effect"
+import * as Columns from "../batch/Columns.ts"
+import type { Batch, Part } from "../engine/Batch.ts"
+import type { Capture } from "../engine/Capture.ts"
+import type { Frontier, Timestamp } from "../Frontier.ts"
+import type { DecodeError, HoldExpired, StorageError, ValueOutOfRange } from "../PersistError.ts"
+import type { BatchStore } from "../runtime/BatchStore.ts"
+import type { Update } from "../Update.ts"
+import * as Merging from "./Merging.ts"
+import * as Rows from "./Rows.ts"
+import type { Runs } from "./Runs.ts"
+
+/**
+ * What reading rows may fail with.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type ReadError = StorageError | DecodeError | ValueOutOfRange | HoldExpired
+
+/**
+ * A row of consolidated contents: key, value, multiplicity. The multiplicity is never 0.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Row<K, V> = readonly [key: K, value: V, multiplicity: number]
+
+/**
+ * A fixed view of a collection. It can be read any number of times while the scope that it was taken in is open; that
+ * scope holds the stored batches that it refers to.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Snapshot<out K, out V> {
+  /** Every command up to this one is reflected. */
+  readonly seqNo: number
+  readonly since: Frontier
+  readonly upper: Frontier
+  /** The time that it was taken as of, if any. */
+  readonly asOf: Timestamp | undefined
+  /**
+   * The updates, at times advanced to `since`, in no order and not consolidated: the same one may come several times,
+   * and updates may cancel.
+   */
+  readonly updates: Stream.Stream<Update<K, V>, ReadError>
+  /** The consolidated contents, in the order of the encoded keys and values. */
+  readonly contents: Stream.Stream<Row<K, V>, ReadError>
+  /** `updates` in `n` streams of about the same size, to be read in parallel. */
+  readonly parts: (n: number) => ReadonlyArray<Stream.Stream<Update<K, V>, ReadError>>
+}
+
+/** What reading a captured collection needs. */
+export interface Source<K, V> {
+  readonly batches: BatchStore
+  readonly runs: Runs
+  readonly codecs: Rows.Codecs<K, V>
+  readonly policy: Rows.DecodePolicy
+  readonly capture: Capture
+}
+
+/** @internal */
+export const make = <K, V>(source: Source<K, V>, asOf: Timestamp | undefined): Snapshot<K, V> => {
+  const { seqNo, since, upper } = source.capture
+  return {
+    seqNo,
+    since,
+    upper,
+    asOf,
+    updates: updatesOf(source, units(source.capture), asOf),
+    contents: contents(source, asOf === undefined ? everything : { ...everything, toTime: asOf + 1, since: asOf }),
+    parts: (n) => deal(units(source.capture), n).map((dealt) => updatesOf(source, dealt, asOf))
+  }
+}
+
+/** All rows, whatever their times. */
+const everything: Merging.Query = { fromTime: 0, toTime: Infinity, since: Number.MAX_SAFE_INTEGER }
+
+/** @internal Consolidated rows of a query. */
+export const contents = <K, V>(source: Source<K, V>, query: Merging.Query): Stream.Stream<Row<K, V>, ReadError> =>
+  rows(source, query, (key, value, _, diff): Row<K, V> => [key, value, diff])
+
+/** @internal Rows of a query, each made by `make`. */
+export const rows = <K, V, A>(
+  source: Source<K, V>,
+  query: Merging.Query,
+  make: (key: K, value: V, time: number, diff: number) => A
+): Stream.Stream<A, ReadError> =>
+  Stream.suspend(() => {
+    const pull = Merging.pull(source.batches, source.runs, source.capture, query)
+    return Stream.fromPull(Effect.succeed(pulled(Effect.flatMap(pull, (columns) => decode(source, columns, make)))))
+  })
+
+const decode = <K, V, A>(
+  source: Source<K, V>,
+  columns: Columns.Columns,
+  make: (key: K, value: V, time: number, diff: number) => A
+) => Rows.decode(source.capture.name, source.codecs, source.policy, columns, make)
+
+/** Pulls on past chunks of which no row was left. */
+const pulled = <A, E>(pull: Effect.Effect<Array<A>, E>): Effect.Effect<readonly [A, ...Array<A>], E> =>
+  Effect.flatMap(pull, (rows) => isNonEmpty(rows) ? Effect.succeed(rows) : pulled(pull))
+
+const isNonEmpty = <A>(rows: Array<A>): rows is [A, ...Array<A>] => rows.length > 0
+
+/** What a snapshot can be split into: blocks in memory, and parts of batches. */
+type Unit =
+  | { readonly bytes: number; readonly columns: Columns.Columns }
+  | { readonly bytes: number; readonly batch: Batch; readonly part: Part; readonly isUnsealed: boolean }
+
+const units = ({ blocks, spills, trace }: Capture): Array<Unit> => [
+  ...blocks.map(({ bytes, columns }) => ({ bytes, columns })),
+  ...spills.flatMap((batch) => batch.parts.map((part) => ({ bytes: part.bytes, batch, part, isUnsealed: true }))),
+  ...trace.flatMap((batch) => batch.parts.map((part) => ({ bytes: part.bytes, batch, part, isUnsealed: false })))
+]
+
+/** Deals units to `n` hands: the largest first, each to the hand that has least. */
+const deal = (units: ReadonlyArray<Unit>, n: number): ReadonlyArray<ReadonlyArray<Unit>> => {
+  const hands = Array.from({ length: Math.max(1, n) }, () => ({ bytes: 0, units: [] as Array<Unit> }))
+  for (const unit of units.toSorted((a, b) => b.bytes - a.bytes)) {
+    const hand = hands.reduce((least, each) => each.bytes < least.bytes ? each : least)
+    hand.bytes += unit.bytes
+    hand.units.push(unit)
+  }
+  return hands.map((hand) => hand.units)
+}
+
+const updatesOf = <K, V>(
+  source: Source<K, V>,
+  units: ReadonlyArray<Unit>,
+  asOf: Timestamp | undefined
+): Stream.Stream<Update<K, V>, ReadError> =>
+  Stream.fromIterable(units).pipe(Stream.flatMap((unit) => unitUpdates(source, unit, asOf)))
+
+const unitUpdates = <K, V>(
+  source: Source<K, V>,
+  unit: Unit,
+  asOf: Timestamp | undefined
+): Stream.Stream<Update<K, V>, ReadError> => {
+  const { since, traceUpper } = source.capture
+  const until = asOf ?? Infinity
+  const update = (key: K, value: V, time: number, diff: number): Update<K, V> => ({
+    key,
+    value,
+    time: Math.max(time, since),
+    diff
+  })
+  const kept = (columns: Columns.Columns, from: number) => decode(source, between(columns, from, until), update)
+  if ("columns" in unit) return Stream.unwrap(Effect.map(kept(unit.columns, traceUpper), Stream.fromArray))
+  return Stream.suspend(() => {
+    const scan = source.batches.scan({ ...unit.batch, parts: [unit.part] }, {})
+    const from = unit.isUnsealed ? traceUpper : 0
+    return Stream.fromPull(Effect.succeed(pulled(Effect.flatMap(Merging.next(scan), (columns) => kept(columns, from)))))
+  })
+}
+
+/** The rows at times from `from` to `until`, both included. */
+const between = (columns: Columns.Columns, from: number, until: number): Columns.Columns => {
+  if (columns.times.every((time) => time >= from && time <= until)) return columns
+  const builder = new Columns.Builder()
+  for (let row = 0; row < columns.length; row++) {
+    const time = columns.times[row]!
+    if (time >= from && time <= until) builder.push(columns, row, time, columns.diffs[row]!)
+  }
+  return builder.view()
+}

@@ -1,0 +1,21 @@
+/**
+ * Spans on public operations, where somebody traces.
+ *
+ * A span costs more than the rest of a small write. So one is made only under a tracer that the application has
+ * installed, and never under the default one, which keeps nothing.
+ *
+ * @internal
+ */
+import { Context, Effect, Tracer } from "effect"
+
+/** Wraps an operation in a span of this name, if it is traced. */
+export const traced = <A, E, R>(
+  name: string,
+  collection: string,
+  operation: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> =>
+  Effect.withFiber<A, E, R>((fiber) =>
+    Context.getOrUndefined(fiber.context, Tracer.Tracer) === undefined
+      ? operation
+      : Effect.useSpan(name, { attributes: { "tidemark.collection": collection } }, () => operation)
+  )

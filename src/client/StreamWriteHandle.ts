@@ -1,0 +1,138 @@
+/**
+ * Writing to a collection.
+ *
+ * @since 0.1.0
+ */
+import { type Deferred, Effect } from "effect"
+import * as Frontier from "../Frontier.ts"
+import { type InvalidRequest, type UpperMismatch, ValueOutOfRange } from "../PersistError.ts"
+import * as Command from "../runtime/Command.ts"
+import type { Update } from "../Update.ts"
+import { type Registered, target } from "./Registration.ts"
+import * as Rows from "./Rows.ts"
+import { traced } from "./Spans.ts"
+
+/**
+ * What a write, seal or compaction may fail with.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type WriteError = Command.Failure | InvalidRequest | ValueOutOfRange
+
+/**
+ * The reply to an offered request: the sequence number, once it is durable.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Ack = Deferred.Deferred<number, Command.Failure | InvalidRequest>
+
+/**
+ * A handle that writes. `E` is what the registration of its collection may have failed with, if that is told by the
+ * operations instead of the registration itself.
+ *
+ * All operations of one fiber are applied in the order in which it calls them. Interrupting one that waits does not take
+ * it back.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface StreamWriteHandle<in K, in V, out E = never> {
+  readonly streamName: string
+  readonly streamId: Effect.Effect<number, E>
+  /**
+   * Appends updates, all or none, and returns their sequence number once they are durable. Updates may be at any time at
+   * or after the upper. No updates are a success.
+   */
+  readonly write: (updates: Iterable<Update<K, V>>) => Effect.Effect<number, WriteError | E>
+  /** Like `write`, but returns as soon as the updates have their place in the order: the reply comes later. */
+  readonly offer: (updates: Iterable<Update<K, V>>) => Effect.Effect<Ack, WriteError | E>
+  /**
+   * Promises that no update at a time below `upper` will follow, which makes those times complete. Sealing again at the
+   * same upper is a success; `Frontier.empty` finishes the collection.
+   */
+  readonly seal: (upper: Frontier.Frontier) => Effect.Effect<number, WriteError | E>
+  readonly offerSeal: (upper: Frontier.Frontier) => Effect.Effect<Ack, WriteError | E>
+  /**
+   * Gives up the history before `since`: reads as of earlier times fail from now on, and their rows may collapse into
+   * one for each live key and value. `since` may be beyond the upper.
+   */
+  readonly allowCompaction: (since: Frontier.Frontier) => Effect.Effect<number, WriteError | E>
+  /**
+   * Appends updates at times in [expected, upper) and seals up to `upper` in one step, if the collection's upper is
+   * `expected`. Of several writers that try, one succeeds, and the others get `UpperMismatch` with the upper there is.
+   */
+  readonly compareAndAppend: (
+    updates: Iterable<Update<K, V>>,
+    options: { readonly expected: Frontier.Frontier; readonly upper: Frontier.Frontier }
+  ) => Effect.Effect<number, WriteError | UpperMismatch | E>
+}
+
+/** What a multi-stream handle needs of a handle. */
+const Internal: unique symbol = Symbol("tidemark/StreamWriteHandle")
+
+interface WithRegistered<K, V, E> extends StreamWriteHandle<K, V, E> {
+  readonly [Internal]: Registered<K, V, E>
+}
+
+/** @internal */
+export const registeredOf = <K, V, E>(handle: StreamWriteHandle<K, V, E>): Registered<K, V, E> =>
+  (handle as WithRegistered<K, V, E>)[Internal]
+
+/** @internal */
+export const make = <K, V, E>(self: Registered<K, V, E>): StreamWriteHandle<K, V, E> => {
+  const { codecs, name, store } = self
+  const located = target(self)
+
+  const write = (updates: Iterable<Update<K, V>>) =>
+    Effect.flatMap(located, (at) =>
+      Effect.map(Rows.encode(codecs, updates), (columns) => new Command.Write({ targets: [{ ...at, columns }] })))
+  const seal = (upper: Frontier.Frontier) =>
+    Effect.flatMap(checked("the upper of a seal", upper), () =>
+      Effect.map(located, (at) => new Command.Seal({ targets: [at], upper })))
+
+  const handle: WithRegistered<K, V, E> = {
+    [Internal]: self,
+    streamName: name,
+    streamId: Effect.map(located, ({ id }) => id),
+    write: (updates) => traced("StreamWriteHandle.write", name, Effect.flatMap(write(updates), store.submit)),
+    offer: (updates) => traced("StreamWriteHandle.offer", name, Effect.flatMap(write(updates), store.offer)),
+    seal: (upper) => traced("StreamWriteHandle.seal", name, Effect.flatMap(seal(upper), store.submit)),
+    offerSeal: (upper) => traced("StreamWriteHandle.offerSeal", name, Effect.flatMap(seal(upper), store.offer)),
+    allowCompaction: (since) =>
+      traced(
+        "StreamWriteHandle.allowCompaction",
+        name,
+        Effect.flatMap(checked("the since of a compaction", since), () =>
+          Effect.flatMap(located, (at) => store.submit(new Command.AllowCompaction({ targets: [{ ...at, since }] }))))
+      ),
+    compareAndAppend: (updates, { expected, upper }) =>
+      traced(
+        "StreamWriteHandle.compareAndAppend",
+        name,
+        Effect.gen(function*() {
+          yield* checked("the expected upper", expected)
+          yield* checked("the upper of a seal", upper)
+          const at = yield* located
+          const columns = yield* Rows.encode(codecs, updates)
+          const outside = upper < expected || columns.times.some((time) => time < expected || time >= upper)
+          if (outside) {
+            return yield* new ValueOutOfRange({
+              what: "the time of an update",
+              detail: `compareAndAppend takes times from ${Frontier.format(expected)} to before ${Frontier.format(upper)}`
+            })
+          }
+          return yield* store.submit(new Command.CompareAndAppend({ target: { ...at, columns }, expected, upper }))
+        })
+      )
+  }
+  return handle
+}
+
+/** @internal Refuses what is no frontier. */
+export const checked = (what: string, frontier: Frontier.Frontier): Effect.Effect<void, ValueOutOfRange> =>
+  Effect.suspend(() => {
+    const error = Frontier.check(what, frontier)
+    return error === undefined ? Effect.void : Effect.fail(error)
+  })

@@ -1,0 +1,116 @@
+/**
+ * Subscribing: complete times, one stretch after the other.
+ *
+ * A subscription tells the updates of a time only once the time is sealed, and then a frontier that says so. Who stores
+ * what it was told together with the frontier can stop at any moment and resume there: no update is skipped, none comes
+ * twice. Between pulls it holds nothing but its frontier, so that being slow costs neither memory nor disk; it reads what
+ * it has missed from the collection itself.
+ *
+ * @since 0.1.0
+ */
+import { Cause, Effect, type Pull, Stream } from "effect"
+import type { Frontier, Timestamp } from "../Frontier.ts"
+import { AsOfBeforeSince, StreamDestroyed } from "../PersistError.ts"
+import type { Captured } from "../runtime/Command.ts"
+import type { Store } from "../runtime/Store.ts"
+import * as Update from "../Update.ts"
+import type { Query } from "./Merging.ts"
+import type * as Rows from "./Rows.ts"
+import type { Runs } from "./Runs.ts"
+import * as Snapshot from "./Snapshot.ts"
+
+/**
+ * What a subscriber hears.
+ *
+ * - `Updates`: updates at times that are complete, consolidated, in chunks.
+ * - `Progress`: every update at a time below `frontier` has been told.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type SubscribeEvent<K, V> =
+  | { readonly _tag: "Updates"; readonly updates: ReadonlyArray<Update.Update<K, V>> }
+  | { readonly _tag: "Progress"; readonly frontier: Frontier }
+
+/**
+ * Where a subscription begins.
+ *
+ * - `asOf`: with the contents as of a time (as updates at that time), then everything after it.
+ * - `from`: at a frontier that an earlier subscription has told: everything at or after it.
+ * - neither: at the beginning of the history that is left, with the contents as of `since`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface SubscribeOptions {
+  readonly asOf?: Timestamp | undefined
+  readonly from?: Frontier | undefined
+}
+
+/**
+ * What subscribing may fail with. `AsOfBeforeSince`: the history at the place where it stands has been compacted away.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type SubscribeError = Snapshot.ReadError | AsOfBeforeSince | StreamDestroyed
+
+/** @internal */
+export interface Options<K, V> {
+  readonly store: Store
+  readonly collection: number
+  readonly name: string
+  readonly codecs: Rows.Codecs<K, V>
+  readonly policy: Rows.DecodePolicy
+  readonly runs: Runs
+  readonly start: SubscribeOptions
+}
+
+/** @internal */
+export const make = <K, V>(options: Options<K, V>): Stream.Stream<SubscribeEvent<K, V>, SubscribeError> =>
+  Stream.suspend(() => {
+    const { start, store } = options
+    /** The last time that has been told, or none. Starting at 0 is starting with nothing told. */
+    let told: number | undefined = start.from === undefined || start.from === 0 ? undefined : start.from - 1
+
+    /** The events of the next stretch of complete times, once there is one. */
+    const stretch: Pull.Pull<Stream.Stream<SubscribeEvent<K, V>, SubscribeError>, SubscribeError> = Effect.gen(function*() {
+      while (told !== Infinity) {
+        const position = store.feed.upper()
+        const captured = store.captureNow(options.collection)
+        if (captured === undefined) return yield* new StreamDestroyed({ collection: options.name })
+        const { since, upper } = captured.capture
+        const base: number = told ?? start.asOf ?? since
+        if (base < since) {
+          captured.release()
+          return yield* new AsOfBeforeSince({ collection: options.name, asOf: base, since })
+        }
+        if (upper > (told === undefined ? base : told + 1)) {
+          const query = told === undefined
+            ? { fromTime: 0, toTime: upper, since: base }
+            : { fromTime: told + 1, toTime: upper, since: 0 }
+          told = upper - 1
+          return Stream.ensuring(between(options, captured, query), Effect.sync(captured.release))
+        }
+        captured.release()
+        if (!(yield* store.feed.await(position))) break
+      }
+      return yield* Cause.done()
+    })
+    const stretches = Stream.fromPull(Effect.succeed(Effect.map(stretch, (events) => [events] as const)))
+    return Stream.flatMap(stretches, (events) => events)
+  })
+
+/** The updates of a query, then the progress to its end. */
+const between = <K, V>(
+  options: Options<K, V>,
+  { capture }: Captured,
+  query: Query
+): Stream.Stream<SubscribeEvent<K, V>, SubscribeError> => {
+  const source = { ...options, batches: options.store.batches, capture }
+  return Snapshot.rows<K, V, Update.Update<K, V>>(source, query, Update.make).pipe(
+    Stream.chunks,
+    Stream.map((updates): SubscribeEvent<K, V> => ({ _tag: "Updates", updates })),
+    Stream.concat(Stream.succeed<SubscribeEvent<K, V>>({ _tag: "Progress", frontier: query.toTime }))
+  )
+}

@@ -1,0 +1,50 @@
+/**
+ * Captures: what a read refers to, fixed at one place of the command order.
+ *
+ * Columns and batches are immutable, so a capture is a handful of references. It stays readable for as long as its blobs
+ * are kept from being deleted.
+ *
+ * @internal
+ */
+import type { Frontier } from "../Frontier.ts"
+import type * as Batch from "./Batch.ts"
+import type { Block, Collection } from "./Collection.ts"
+
+export interface Capture {
+  readonly collection: number
+  readonly name: string
+  /** Every command up to this one is reflected. */
+  readonly seqNo: number
+  readonly upper: Frontier
+  readonly since: Frontier
+  /** Unsealed rows below it count in the trace only. */
+  readonly traceUpper: Frontier
+  readonly blocks: ReadonlyArray<Block>
+  readonly spills: ReadonlyArray<Batch.Batch>
+  readonly trace: ReadonlyArray<Batch.Batch>
+}
+
+/** The collection as it is, with its first `blocks` blocks, at the given place. */
+export const make = (
+  collection: Collection,
+  place: { readonly seqNo: number; readonly upper: Frontier; readonly since: Frontier; readonly blocks: number }
+): Capture => ({
+  collection: collection.registration.id,
+  name: collection.registration.name,
+  seqNo: place.seqNo,
+  upper: place.upper,
+  since: place.since,
+  traceUpper: collection.traceUpper,
+  // An empty since gives up everything, whether or not compaction has come round to it.
+  ...(place.since === Infinity ? nothing : {
+    blocks: collection.blocks.slice(0, place.blocks),
+    spills: collection.spills,
+    trace: collection.trace
+  })
+})
+
+const nothing = { blocks: [], spills: [], trace: [] }
+
+/** The keys of the blobs that it refers to. */
+export const blobKeys = (self: Capture): Array<string> =>
+  [...self.spills, ...self.trace].flatMap((batch) => batch.parts.map((part) => part.key))

@@ -1,0 +1,160 @@
+/**
+ * One collection's state: its frontiers and where its rows are.
+ *
+ * Rows live in three places, and every logical update in exactly one of them:
+ *
+ * - **blocks**: unsealed rows in memory, the very columns that were appended to the log, in arrival order;
+ * - **spills**: unsealed rows that memory had no more room for, as sorted batches;
+ * - **trace**: sealed rows, as sorted batches in the order of their times.
+ *
+ * Unsealed rows at times below `traceUpper` have been copied to the trace and no longer count where they were.
+ *
+ * Invariants, checked by `swapViolation` and `violation`:
+ *
+ * 1. `since`, `upper` and `traceUpper` never move back, and `traceUpper <= upper`.
+ * 2. Trace batches are in time order, do not overlap, and end at or below `traceUpper`.
+ * 3. No batch's own since is beyond the collection's.
+ * 4. Levels never increase from the oldest trace batch to the newest.
+ * 5. A blob key is referenced once.
+ *
+ * @internal
+ */
+import * as Columns from "../batch/Columns.ts"
+import type { Frontier } from "../Frontier.ts"
+import * as Batch from "./Batch.ts"
+import type { Registration, Swap } from "./Commit.ts"
+
+/** Rows of one commit, as they were appended. */
+export interface Block {
+  /** The log position that holds them. */
+  readonly position: number
+  /** The highest sequence number of their commit. */
+  readonly seqNo: number
+  readonly columns: Columns.Columns
+  readonly bytes: number
+  readonly minTime: number
+  readonly maxTime: number
+}
+
+export interface Collection {
+  readonly registration: Registration
+  upper: Frontier
+  since: Frontier
+  traceUpper: Frontier
+  blocks: Array<Block>
+  spills: ReadonlyArray<Batch.Batch>
+  trace: ReadonlyArray<Batch.Batch>
+  /** Bytes and rows of `blocks`. */
+  memoryBytes: number
+  memoryRows: number
+}
+
+export const make = (registration: Registration): Collection => ({
+  registration,
+  upper: 0,
+  since: 0,
+  traceUpper: 0,
+  blocks: [],
+  spills: [],
+  trace: [],
+  memoryBytes: 0,
+  memoryRows: 0
+})
+
+export const block = (position: number, seqNo: number, columns: Columns.Columns): Block => {
+  let minTime = Infinity
+  let maxTime = 0
+  for (let i = 0; i < columns.length; i++) {
+    const time = columns.times[i]!
+    if (time < minTime) minTime = time
+    if (time > maxTime) maxTime = time
+  }
+  return { position, seqNo, columns, bytes: Columns.goodputBytes(columns), minTime, maxTime }
+}
+
+/** Adds rows to the unsealed ones. */
+export const append = (self: Collection, added: Block): void => {
+  self.blocks.push(added)
+  self.memoryBytes += added.bytes
+  self.memoryRows += added.columns.length
+}
+
+/** Every stored batch. */
+export const batches = (self: Collection): ReadonlyArray<Batch.Batch> => [...self.spills, ...self.trace]
+
+export const blobKeys = (self: Collection): Array<string> =>
+  batches(self).flatMap((batch) => batch.parts.map((part) => part.key))
+
+/** Where the newest trace batch ends. */
+export const traceEnd = (trace: ReadonlyArray<Batch.Batch>): Frontier => trace.length === 0 ? 0 : trace.at(-1)!.upper
+
+/** Performs a valid swap. Returns the keys of the blobs that are no longer referenced. */
+export const swap = (self: Collection, change: Swap): Array<string> => {
+  const spills = new Set(change.spills)
+  const trace = new Set(change.trace)
+  const removed = [
+    ...self.spills.filter((batch) => spills.has(Batch.id(batch))),
+    ...self.trace.filter((batch) => trace.has(Batch.id(batch)))
+  ]
+  self.spills = [...self.spills.filter((batch) => !spills.has(Batch.id(batch))), ...change.newSpills]
+  self.trace = replacedTrace(self, change)
+  self.traceUpper = change.traceUpper
+  self.blocks = self.blocks.filter((each) => each.position >= change.blocksBefore)
+  self.memoryBytes = self.blocks.reduce((sum, each) => sum + each.bytes, 0)
+  self.memoryRows = self.blocks.reduce((sum, each) => sum + each.columns.length, 0)
+  return removed.flatMap((batch) => batch.parts.map((part) => part.key))
+}
+
+const replacedTrace = (self: Collection, change: Swap): ReadonlyArray<Batch.Batch> => {
+  const removed = new Set(change.trace)
+  const first = self.trace.findIndex((batch) => removed.has(Batch.id(batch)))
+  const kept = self.trace.filter((batch) => !removed.has(Batch.id(batch)))
+  if (change.newTrace === undefined) return kept
+  return first < 0 ? [...kept, change.newTrace] : kept.toSpliced(first, 0, change.newTrace)
+}
+
+/** Why a swap does not fit the present state, or `undefined` if it does. */
+export const swapViolation = (self: Collection, change: Swap): string | undefined => {
+  if (change.traceUpper < self.traceUpper) return "the trace upper would move back"
+  if (change.traceUpper > self.upper) return "the trace upper would pass the seal"
+  const spills = new Set(self.spills.map(Batch.id))
+  if (change.spills.some((id) => !spills.has(id))) return "a spill to replace is not there"
+  const indexes = change.trace.map((id) => self.trace.findIndex((batch) => Batch.id(batch) === id))
+  if (indexes.includes(-1)) return "a trace batch to replace is not there"
+  if (indexes.some((index, i) => i > 0 && index !== indexes[i - 1]! + 1)) return "the trace batches to replace do not adjoin"
+  const sinces = indexes.map((index) => self.trace[index]!.since)
+  if (change.newTrace !== undefined && sinces.some((since) => since > change.newTrace!.since)) {
+    return "the new trace batch has a since behind one that it replaces"
+  }
+  const spillsAfter = [...self.spills.filter((batch) => !change.spills.includes(Batch.id(batch))), ...change.newSpills]
+  return batchesViolation(self.since, change.traceUpper, spillsAfter, replacedTrace(self, change))
+}
+
+/** Why a state is none that the engine can have made, or `undefined`. */
+export const violation = (self: Collection): string | undefined => {
+  if (self.traceUpper > self.upper) return "the trace upper passes the seal"
+  return batchesViolation(self.since, self.traceUpper, self.spills, self.trace)
+}
+
+const batchesViolation = (
+  since: Frontier,
+  traceUpper: Frontier,
+  spills: ReadonlyArray<Batch.Batch>,
+  trace: ReadonlyArray<Batch.Batch>
+): string | undefined => {
+  let end = 0
+  let level = Infinity
+  for (const batch of trace) {
+    if (batch.lower >= batch.upper) return "a trace batch covers no time"
+    if (batch.lower < end) return "trace batches overlap in time"
+    if (batch.level > level) return "levels increase from an older trace batch to a newer one"
+    end = batch.upper
+    level = batch.level
+  }
+  if (end > traceUpper) return "a trace batch ends beyond the trace upper"
+  const all = [...spills, ...trace]
+  if (all.some((batch) => batch.since > since)) return "a batch has been advanced beyond the collection's since"
+  const keys = all.flatMap((batch) => batch.parts.map((part) => part.key))
+  if (new Set(keys).size !== keys.length) return "a blob is referenced twice"
+  return undefined
+}

@@ -1,0 +1,199 @@
+/**
+ * Commits: what one log entry says. The state of a store is the fold of its commits.
+ *
+ * A commit carries what *changed*, so its size follows the change and never the size of the store. All changes of a
+ * commit become durable, and visible, together.
+ *
+ * @internal
+ */
+import * as Block from "../batch/Block.ts"
+import type { Columns } from "../batch/Columns.ts"
+import { ByteReader } from "../ByteReader.ts"
+import type { ByteWriter } from "../ByteWriter.ts"
+import type { Frontier } from "../Frontier.ts"
+import { UnsupportedFormat } from "../PersistError.ts"
+import * as Batch from "./Batch.ts"
+
+/** The codec of keys or values, as registered. */
+export interface CodecRef {
+  readonly name: string
+  /** A schema document, or empty. */
+  readonly document: string
+}
+
+/** A collection as registered. */
+export interface Registration {
+  readonly id: number
+  readonly name: string
+  readonly key: CodecRef
+  readonly value: CodecRef
+}
+
+/**
+ * Maintenance replaces stored rows by equivalent ones: memory blocks, spills and trace batches on the left, new spills
+ * and at most one new trace batch on the right. Contents at every readable time stay the same.
+ */
+export interface Swap {
+  readonly _tag: "Swap"
+  readonly collection: number
+  /** Memory blocks from log positions below this are replaced. */
+  readonly blocksBefore: number
+  /** Ids of the spills replaced. */
+  readonly spills: ReadonlyArray<string>
+  /** Ids of the trace batches replaced: a contiguous run. */
+  readonly trace: ReadonlyArray<string>
+  readonly newSpills: ReadonlyArray<Batch.Batch>
+  readonly newTrace: Batch.Batch | undefined
+  /** Unsealed rows below it are in the trace. */
+  readonly traceUpper: Frontier
+}
+
+export type Change =
+  | { readonly _tag: "Register"; readonly registration: Registration }
+  | { readonly _tag: "Destroy"; readonly collection: number }
+  | { readonly _tag: "Write"; readonly collection: number; readonly columns: Columns }
+  | { readonly _tag: "Seal"; readonly collection: number; readonly upper: Frontier }
+  | { readonly _tag: "AllowCompaction"; readonly collection: number; readonly since: Frontier }
+  | Swap
+  | { readonly _tag: "Rollup"; readonly key: string; readonly position: number }
+
+export interface Commit {
+  /** Drawn at random by each runtime; with `attempt` it tells whose append an entry is. */
+  readonly writer: number
+  /** Counts the appends that a runtime has tried. */
+  readonly attempt: number
+  /** The highest sequence number assigned when the commit was made. */
+  readonly seqNo: number
+  readonly changes: ReadonlyArray<Change>
+}
+
+/** The version of the encoding below. */
+export const version = 1
+
+const tags = ["Register", "Destroy", "Write", "Seal", "AllowCompaction", "Swap", "Rollup"] as const
+
+export const encode = (self: Commit, writer: ByteWriter): void => {
+  writer.u32(version)
+  writer.u32(self.changes.length)
+  writer.u64(self.writer)
+  writer.u64(self.attempt)
+  writer.u64(self.seqNo)
+  for (const change of self.changes) {
+    writer.align(8)
+    writer.u32(tags.indexOf(change._tag))
+    encodeChange(change, writer)
+  }
+}
+
+const encodeChange = (change: Change, writer: ByteWriter): void => {
+  switch (change._tag) {
+    case "Register":
+      return encodeRegistration(change.registration, writer)
+    case "Destroy":
+      return writer.u32(change.collection)
+    case "Write":
+      writer.u32(change.collection)
+      return Block.encode(change.columns, writer)
+    case "Seal":
+      writer.u32(change.collection)
+      return writer.frontier(change.upper)
+    case "AllowCompaction":
+      writer.u32(change.collection)
+      return writer.frontier(change.since)
+    case "Swap":
+      return encodeSwap(change, writer)
+    case "Rollup":
+      writer.text(change.key)
+      return writer.u64(change.position)
+  }
+}
+
+const encodeSwap = (swap: Swap, writer: ByteWriter): void => {
+  writer.u32(swap.collection)
+  writer.u64(swap.blocksBefore)
+  writer.frontier(swap.traceUpper)
+  encodeTexts(swap.spills, writer)
+  encodeTexts(swap.trace, writer)
+  Batch.encodeAll(swap.newSpills, writer)
+  Batch.encodeAll(swap.newTrace === undefined ? [] : [swap.newTrace], writer)
+}
+
+const encodeTexts = (texts: ReadonlyArray<string>, writer: ByteWriter): void => {
+  writer.u32(texts.length)
+  for (const text of texts) writer.text(text)
+}
+
+export const encodeRegistration = (self: Registration, writer: ByteWriter): void => {
+  writer.u32(self.id)
+  writer.text(self.name)
+  writer.text(self.key.name)
+  writer.text(self.key.document)
+  writer.text(self.value.name)
+  writer.text(self.value.document)
+}
+
+/** Throws `Corrupt` or `UnsupportedFormat`. Columns of writes may be views of `bytes`. */
+export const decode = (bytes: Uint8Array, location: string): Commit => {
+  const reader = new ByteReader(bytes, location)
+  const found = reader.u32()
+  if (found !== version) throw new UnsupportedFormat({ location, found, supported: version })
+  const count = reader.count(8)
+  const writer = reader.u64()
+  const attempt = reader.u64()
+  const seqNo = reader.u64()
+  const changes: Array<Change> = []
+  for (let i = 0; i < count; i++) {
+    reader.align(8)
+    changes.push(decodeChange(reader))
+  }
+  reader.end()
+  return { writer, attempt, seqNo, changes }
+}
+
+const decodeChange = (reader: ByteReader): Change => {
+  const tag = tags[reader.u32()]
+  switch (tag) {
+    case "Register":
+      return { _tag: tag, registration: decodeRegistration(reader) }
+    case "Destroy":
+      return { _tag: tag, collection: reader.u32() }
+    case "Write":
+      return { _tag: tag, collection: reader.u32(), columns: Block.decode(reader) }
+    case "Seal":
+      return { _tag: tag, collection: reader.u32(), upper: reader.frontier() }
+    case "AllowCompaction":
+      return { _tag: tag, collection: reader.u32(), since: reader.frontier() }
+    case "Swap":
+      return decodeSwap(reader)
+    case "Rollup":
+      return { _tag: tag, key: reader.text(), position: reader.u64() }
+    default:
+      return reader.fail("a change has an unknown kind")
+  }
+}
+
+const decodeSwap = (reader: ByteReader): Swap => {
+  const collection = reader.u32()
+  const blocksBefore = reader.u64()
+  const traceUpper = reader.frontier()
+  const spills = decodeTexts(reader)
+  const trace = decodeTexts(reader)
+  const newSpills = Batch.decodeAll(reader)
+  const newTrace = Batch.decodeAll(reader)
+  if (newTrace.length > 1) reader.fail("a swap brings more than one trace batch")
+  return { _tag: "Swap", collection, blocksBefore, spills, trace, newSpills, newTrace: newTrace[0], traceUpper }
+}
+
+const decodeTexts = (reader: ByteReader): Array<string> => {
+  const count = reader.count(4)
+  const texts: Array<string> = []
+  for (let i = 0; i < count; i++) texts.push(reader.text())
+  return texts
+}
+
+export const decodeRegistration = (reader: ByteReader): Registration => ({
+  id: reader.u32(),
+  name: reader.text(),
+  key: { name: reader.text(), document: reader.text() },
+  value: { name: reader.text(), document: reader.text() }
+})

@@ -1,0 +1,219 @@
+/**
+ * The plan: which maintenance is due, decided from the state alone.
+ *
+ * There is one kind of work on rows, the rewrite: take some of a collection's rows, merge them, and put them back as
+ * sorted batches, sealed rows into the trace and the rest into a spill. A flush is a rewrite of the rows in memory, a
+ * merge one of adjoining trace batches, a compaction one of everything.
+ *
+ * @internal
+ */
+import type { Frontier } from "../Frontier.ts"
+import * as Batch from "./Batch.ts"
+import * as Collection from "./Collection.ts"
+import { memoryBytes, type State } from "./State.ts"
+
+/** What a rewrite takes, and where its rows go. */
+export interface Rewrite {
+  readonly reason: "flush" | "drain" | "merge" | "compaction"
+  readonly collection: number
+  /** Rows in memory: all that there were, or none. */
+  readonly blocks: ReadonlyArray<Collection.Block>
+  readonly blocksBefore: number
+  readonly spills: ReadonlyArray<Batch.Batch>
+  /** A contiguous run of the trace. */
+  readonly trace: ReadonlyArray<Batch.Batch>
+  /** Unsealed rows below it are in the trace already. */
+  readonly traceUpper: Frontier
+  /** Unsealed rows taken go to the trace below it, and to a new spill from it on. */
+  readonly sealedTo: Frontier
+  /** Times are advanced to it. */
+  readonly since: Frontier
+  /** Of the new trace batch. */
+  readonly lower: Frontier
+  readonly upper: Frontier
+  /** The greatest level that the new trace batch may have: that of the batch before it. */
+  readonly maxLevel: number
+}
+
+export interface Limits {
+  /** Bytes of unsealed rows in memory beyond which the largest collections are flushed. */
+  readonly memoryBytes: number
+  /** Bytes of log since the last rollup beyond which a new one is made. */
+  readonly logBytes: number
+  /** Bytes of rows that may stay in memory, and so in the rollup, when the log is truncated. */
+  readonly inlineBytes: number
+  /** Bytes of rows below `since` in memory that are worth a flush for compaction's sake. */
+  readonly reclaimBytes: number
+}
+
+/** How many adjoining trace batches of one level, or spills, are merged. */
+export const fanIn = 4
+
+/** The share of a collection's stored rows that must be reclaimable before everything is rewritten. */
+const reclaimShare = 0.25
+
+/** The rewrites that are due. At most one a collection. */
+export const rewrites = (state: State, limits: Limits, logBytes: number): ReadonlyArray<Rewrite> => {
+  const mustShrink = logBytes >= limits.logBytes
+  const flushed = collectionsToFlush(state, mustShrink ? limits.inlineBytes : limits.memoryBytes)
+  const due: Array<Rewrite> = []
+  for (const [id, collection] of state.collections) {
+    const rewrite = flushed.has(id) ? gather(collection, "flush", state.position) : idle(collection, limits, state.position)
+    if (rewrite !== undefined) due.push(rewrite)
+  }
+  return due
+}
+
+/** Whether the log is long enough, or stored elsewhere already, and memory small enough for a rollup. */
+export const isRollupDue = (state: State, limits: Limits, logBytes: number): boolean => {
+  const unsealed = memoryBytes(state)
+  if (unsealed > limits.inlineBytes) return false
+  return logBytes >= limits.logBytes || (logBytes >= limits.reclaimBytes && logBytes >= 4 * unsealed)
+}
+
+/** The largest collections, when all together exceed the limit: as many as bring the rest to half of it. */
+const collectionsToFlush = (state: State, limit: number): Set<number> => {
+  const chosen = new Set<number>()
+  let total = memoryBytes(state)
+  if (total <= limit) return chosen
+  const bySize = [...state.collections].sort(([, a], [, b]) => b.memoryBytes - a.memoryBytes)
+  for (const [id, collection] of bySize) {
+    if (total <= limit / 2) break
+    total -= collection.memoryBytes
+    chosen.add(id)
+  }
+  return chosen
+}
+
+const idle = (collection: Collection.Collection, limits: Limits, position: number): Rewrite | undefined => {
+  if (isCompactionDue(collection, limits)) return everything(collection, position)
+  if (isDrainDue(collection)) return gather(collection, "drain", position)
+  return tier(collection)
+}
+
+/** Rewrites all rows of a collection into one trace batch, and one spill of what is not sealed. */
+export const everything = (collection: Collection.Collection, position: number): Rewrite => ({
+  ...gatherOf(collection, position, collection.spills, collection.upper),
+  reason: "compaction",
+  trace: collection.trace,
+  lower: collection.trace[0]?.lower ?? 0,
+  maxLevel: Infinity
+})
+
+/** Whether a collection is in one piece already, so that rewriting it gains nothing. */
+export const isCompact = (collection: Collection.Collection): boolean =>
+  collection.blocks.length === 0 && collection.spills.length + collection.trace.length <= 1 &&
+  Collection.batches(collection).every((batch) => batch.since >= collection.since || isAdvanced(batch))
+
+/** Moves rows out of memory, along with the spills whose rows go to the trace now. */
+const gather = (
+  collection: Collection.Collection,
+  reason: "flush" | "drain",
+  position: number
+): Rewrite | undefined => {
+  const sealed = collection.spills.filter((spill) => Batch.minTime(spill) < collection.upper)
+  const isWorth = sealed.length === 0 || sealedRows(collection, sealed) >= reclaimShare * rowsOf(sealed)
+  const isCrowded = collection.spills.length >= fanIn
+  const rewrite = isWorth
+    ? gatherOf(collection, position, isCrowded ? collection.spills : sealed, collection.upper)
+    : gatherOf(collection, position, isCrowded ? collection.spills : [], collection.traceUpper)
+  if (rewrite.blocks.length === 0 && rewrite.spills.length === 0) return undefined
+  return { ...rewrite, reason }
+}
+
+const gatherOf = (
+  collection: Collection.Collection,
+  position: number,
+  spills: ReadonlyArray<Batch.Batch>,
+  sealedTo: Frontier
+): Omit<Rewrite, "reason"> => ({
+  collection: collection.registration.id,
+  blocks: [...collection.blocks],
+  blocksBefore: position,
+  spills,
+  trace: [],
+  traceUpper: collection.traceUpper,
+  sealedTo,
+  since: collection.since,
+  lower: Collection.traceEnd(collection.trace),
+  upper: sealedTo,
+  maxLevel: 0
+})
+
+const isDrainDue = (collection: Collection.Collection): boolean => {
+  const { spills } = collection
+  if (spills.length === 0) return false
+  return spills.length >= fanIn || sealedRows(collection, spills) >= 0.5 * rowsOf(spills)
+}
+
+/** Merges a run of trace batches of one level. */
+const tier = (collection: Collection.Collection): Rewrite | undefined => {
+  const { trace } = collection
+  for (let start = 0; start < trace.length;) {
+    let end = start
+    while (end < trace.length && trace[end]!.level === trace[start]!.level) end++
+    if (end - start >= fanIn) return merge(collection, start, end)
+    start = end
+  }
+  return undefined
+}
+
+/** Merges the trace batches from index `start` to `end`. */
+export const merge = (collection: Collection.Collection, start: number, end: number): Rewrite => {
+  const run = collection.trace.slice(start, end)
+  return {
+    reason: "merge",
+    collection: collection.registration.id,
+    blocks: [],
+    blocksBefore: 0,
+    spills: [],
+    trace: run,
+    traceUpper: collection.traceUpper,
+    sealedTo: collection.traceUpper,
+    since: collection.since,
+    lower: run[0]!.lower,
+    upper: run.at(-1)!.upper,
+    maxLevel: collection.trace[start - 1]?.level ?? Infinity
+  }
+}
+
+/**
+ * Whether so many rows lie below `since` that rewriting the collection pays: at least a quarter of what would be
+ * rewritten. Each row is then rewritten a bounded number of times, and superseded rows take a bounded share of space.
+ */
+const isCompactionDue = (collection: Collection.Collection, limits: Limits): boolean => {
+  const { memoryBytes, memoryRows, since } = collection
+  const stored = Collection.batches(collection)
+  const total = rowsOf(stored) + memoryRows
+  const inMemory = collection.blocks.reduce((sum, block) => sum + (block.maxTime < since ? block.columns.length : 0), 0)
+  const inBatches = stored.reduce((sum, batch) => sum + reclaimableRows(batch, since), 0)
+  if (inMemory > 0 && memoryBytes * inMemory / memoryRows < limits.reclaimBytes && inBatches < reclaimShare * total) {
+    return false
+  }
+  return inMemory + inBatches > 0 && inMemory + inBatches >= reclaimShare * total
+}
+
+/** Rows that may collapse when times below `since` are advanced to it: none of a batch that was advanced as a whole. */
+const reclaimableRows = (batch: Batch.Batch, since: Frontier): number => {
+  if (batch.since >= since || isAdvanced(batch)) return 0
+  const first = Batch.minTime(batch)
+  const last = Batch.maxTime(batch)
+  if (since > last) return Batch.rows(batch)
+  return since <= first ? 0 : Math.floor(Batch.rows(batch) * (since - first) / (last - first + 1))
+}
+
+/** Whether all rows of the batch have been advanced to one time, so that none of them can collapse with another. */
+const isAdvanced = (batch: Batch.Batch): boolean => batch.since > 0 && Batch.maxTime(batch) <= batch.since
+
+/** Rows of spills below the seal, as far as their times tell. */
+const sealedRows = (collection: Collection.Collection, spills: ReadonlyArray<Batch.Batch>): number =>
+  spills.reduce((sum, spill) => {
+    const first = Batch.minTime(spill)
+    const last = Batch.maxTime(spill)
+    if (collection.upper > last) return sum + Batch.rows(spill)
+    if (collection.upper <= first) return sum
+    return sum + Math.floor(Batch.rows(spill) * (collection.upper - first) / (last - first + 1))
+  }, 0)
+
+const rowsOf = (batches: ReadonlyArray<Batch.Batch>): number =>
+  batches.reduce((sum, batch) => sum + Batch.rows(batch), 0)

@@ -1,0 +1,128 @@
+/**
+ * Rollups: the whole state of a store as of one log position, in one blob, so that the log before it can go.
+ *
+ * A rollup holds registrations, frontiers and batch references, and, inline, the few unsealed rows that are in memory
+ * then. It is checked as a whole when it is read: a state that the engine cannot have made is damage.
+ *
+ * @internal
+ */
+import * as Block from "../batch/Block.ts"
+import * as Columns from "../batch/Columns.ts"
+import { ByteReader } from "../ByteReader.ts"
+import { ByteWriter } from "../ByteWriter.ts"
+import { Corrupt, UnsupportedFormat } from "../PersistError.ts"
+import * as Platform from "../Platform.ts"
+import * as Batch from "./Batch.ts"
+import * as Collection from "./Collection.ts"
+import * as Commit from "./Commit.ts"
+import * as State from "./State.ts"
+
+/** "TDMKROLL" as little-endian bytes. */
+const magic = [0x4b4d4454, 0x4c4c4f52] as const
+
+export const version = 1
+
+/** Bytes before the payload: magic, version, CRC. */
+const headerBytes = 16
+
+export const encode = (state: State.State): Uint8Array => {
+  const writer = new ByteWriter(4096)
+  writer.u32(magic[0])
+  writer.u32(magic[1])
+  writer.u32(version)
+  writer.u32(0)
+  writer.u64(state.position)
+  writer.u64(state.seqNo)
+  writer.u32(state.nextCollection)
+  writer.u32(state.destroyed.size)
+  for (const [name, id] of state.destroyed) {
+    writer.text(name)
+    writer.u32(id)
+  }
+  writer.u32(state.collections.size)
+  for (const collection of state.collections.values()) encodeCollection(collection, writer)
+  const bytes = writer.view8()
+  writer.patchU32(12, Platform.crc32(bytes.subarray(headerBytes), Platform.crc32(bytes.subarray(0, 12))))
+  return writer.finish()
+}
+
+const encodeCollection = (collection: Collection.Collection, writer: ByteWriter): void => {
+  Commit.encodeRegistration(collection.registration, writer)
+  writer.frontier(collection.upper)
+  writer.frontier(collection.since)
+  writer.frontier(collection.traceUpper)
+  Batch.encodeAll(collection.spills, writer)
+  Batch.encodeAll(collection.trace, writer)
+  const rows = new Columns.Builder(collection.memoryRows)
+  for (const block of collection.blocks) rows.append(block.columns)
+  writer.u64(collection.blocks.at(-1)?.seqNo ?? 0)
+  writer.align(8)
+  Block.encode(rows.view(), writer)
+}
+
+/** Throws `Corrupt` or `UnsupportedFormat`. */
+export const decode = (bytes: Uint8Array, location: string): State.State => {
+  const reader = new ByteReader(bytes, location)
+  if (reader.u32() !== magic[0] || reader.u32() !== magic[1]) reader.fail("this is no rollup")
+  const found = reader.u32()
+  if (found !== version) throw new UnsupportedFormat({ location, found, supported: version })
+  const crc = reader.u32()
+  if (Platform.crc32(bytes.subarray(headerBytes), Platform.crc32(bytes.subarray(0, 12))) !== crc) {
+    reader.fail("the checksum of the rollup does not match")
+  }
+  const state = State.make()
+  state.position = reader.u64()
+  state.seqNo = reader.u64()
+  state.nextCollection = reader.u32()
+  for (let count = reader.count(8); count > 0; count--) {
+    const name = reader.text()
+    if (state.destroyed.has(name)) reader.fail("a destroyed name stands twice")
+    state.destroyed.set(name, reader.u32())
+  }
+  for (let count = reader.count(56); count > 0; count--) addCollection(state, reader)
+  reader.end()
+  const violation = stateViolation(state)
+  if (violation !== undefined) throw new Corrupt({ location, offset: 0, detail: violation })
+  return state
+}
+
+const addCollection = (state: State.State, reader: ByteReader): void => {
+  const collection = Collection.make(Commit.decodeRegistration(reader))
+  const { id, name } = collection.registration
+  collection.upper = reader.frontier()
+  collection.since = reader.frontier()
+  collection.traceUpper = reader.frontier()
+  collection.spills = Batch.decodeAll(reader)
+  collection.trace = Batch.decodeAll(reader)
+  const seqNo = reader.u64()
+  reader.align(8)
+  const columns = Block.decode(reader)
+  if (columns.length > 0) Collection.append(collection, Collection.block(state.position - 1, seqNo, columns))
+  if (state.collections.has(id)) reader.fail("a collection id stands twice")
+  if (state.names.has(name)) reader.fail("a collection name stands twice")
+  state.collections.set(id, collection)
+  state.names.set(name, id)
+}
+
+/** Why a state is none that the engine can have made, or `undefined`. */
+export const stateViolation = (state: State.State): string | undefined => {
+  const keys = new Set<string>()
+  for (const [id, collection] of state.collections) {
+    const name = collection.registration.name
+    const violation = Collection.violation(collection)
+    if (violation !== undefined) return `collection "${name}": ${violation}`
+    if (id >= state.nextCollection) return `collection "${name}" has an id that was never given`
+    if (state.destroyed.has(name)) return `collection "${name}" is both live and destroyed`
+    if (collection.blocks.some((block) => block.seqNo > state.seqNo)) {
+      return `collection "${name}" has rows beyond the last sequence number`
+    }
+    for (const key of Collection.blobKeys(collection)) {
+      if (keys.has(key)) return `collection "${name}" refers to a blob of another collection`
+      keys.add(key)
+    }
+  }
+  for (const [name, id] of state.destroyed) {
+    if (id >= state.nextCollection) return `destroyed collection "${name}" has an id that was never given`
+  }
+  return undefined
+}

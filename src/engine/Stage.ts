@@ -1,0 +1,213 @@
+/**
+ * A stage: the commands of one group, validated in order against the state that includes the earlier ones, and not
+ * durable yet.
+ *
+ * Staging changes nothing but the stage. When the commit that it yields is durable, folding it makes everything visible
+ * at once; when it is not, dropping the stage is the roll-back, sequence numbers included.
+ *
+ * @internal
+ */
+import * as Columns from "../batch/Columns.ts"
+import type { Frontier } from "../Frontier.ts"
+import { InvalidRequest, UpperMismatch } from "../PersistError.ts"
+import type { Change, Commit } from "./Commit.ts"
+import type { State } from "./State.ts"
+
+/** A collection as a handle knows it. The name is for messages: a destroyed collection is in no table. */
+export interface Target {
+  readonly id: number
+  readonly name: string
+}
+
+/** Where in the order a read stands: what it must see, and no more. */
+export interface Place {
+  readonly collection: number
+  readonly seqNo: number
+  readonly upper: Frontier
+  readonly since: Frontier
+  /** How many of the staged writes to the collection come before it. */
+  readonly writes: number
+}
+
+/** Columns of at least this many bytes are appended as they are; smaller ones of a group share a block. */
+const ownBlockBytes = 64 * 1024
+
+interface Pending {
+  upper: Frontier
+  since: Frontier
+  readonly writes: Array<Columns.Columns>
+  open: Columns.Builder | undefined
+}
+
+export class Stage {
+  seqNo: number
+  /** Bytes of rows staged. */
+  bytes = 0
+  /** Rows staged. */
+  rows = 0
+  private readonly state: State
+  private readonly pending = new Map<number, Pending>()
+
+  constructor(state: State) {
+    this.state = state
+    this.seqNo = state.seqNo
+  }
+
+  /** Whether there is something to make durable. Commands that were refused, or change nothing, are not. */
+  get isDirty(): boolean {
+    for (const [id, { open, since, upper, writes }] of this.pending) {
+      const live = this.state.collections.get(id)!
+      if (open !== undefined || writes.length > 0 || upper !== live.upper || since !== live.since) return true
+    }
+    return false
+  }
+
+  /** Appends rows to collections: all, or none where one of them lies below a seal. */
+  write(targets: ReadonlyArray<Target & { readonly columns: Columns.Columns }>): number | InvalidRequest {
+    const seqNo = ++this.seqNo
+    for (const target of targets) {
+      const pending = this.pendingOf(target.id)
+      if (pending === undefined) return destroyed(seqNo, target)
+      const late = firstBelow(target.columns, pending.upper)
+      if (late !== undefined) {
+        return new InvalidRequest({
+          seqNo,
+          collection: target.name,
+          reason: "TimeSealed",
+          detail: `an update at time ${late} lies below the seal ${format(pending.upper)}; write at or after the seal`
+        })
+      }
+    }
+    for (const target of targets) this.append(this.pendingOf(target.id)!, target.columns)
+    return seqNo
+  }
+
+  /** Moves the uppers of collections: all, or none where one of them would move back. */
+  seal(targets: ReadonlyArray<Target>, upper: Frontier): number | InvalidRequest {
+    const seqNo = ++this.seqNo
+    for (const target of targets) {
+      const pending = this.pendingOf(target.id)
+      if (pending === undefined) return destroyed(seqNo, target)
+      if (upper < pending.upper) {
+        return new InvalidRequest({
+          seqNo,
+          collection: target.name,
+          reason: "SealRegressed",
+          detail: `it is sealed up to ${format(pending.upper)}, and a seal never moves back to ${format(upper)}`
+        })
+      }
+    }
+    for (const target of targets) this.pendingOf(target.id)!.upper = upper
+    return seqNo
+  }
+
+  /** Moves the sinces of collections: all, or none where one of them would move back. */
+  allowCompaction(targets: ReadonlyArray<Target & { readonly since: Frontier }>): number | InvalidRequest {
+    const seqNo = ++this.seqNo
+    for (const target of targets) {
+      const pending = this.pendingOf(target.id)
+      if (pending === undefined) return destroyed(seqNo, target)
+      if (target.since < pending.since) {
+        return new InvalidRequest({
+          seqNo,
+          collection: target.name,
+          reason: "SinceRegressed",
+          detail: `history before ${format(pending.since)} is given up already, and a since never moves back to ${
+            format(target.since)
+          }`
+        })
+      }
+    }
+    for (const target of targets) {
+      const pending = this.pendingOf(target.id)!
+      pending.since = Math.max(pending.since, target.since)
+    }
+    return seqNo
+  }
+
+  /** Appends rows and moves the upper in one step, if the upper is the expected one. */
+  compareAndAppend(
+    target: Target & { readonly columns: Columns.Columns },
+    expected: Frontier,
+    upper: Frontier
+  ): number | InvalidRequest | UpperMismatch {
+    const pending = this.pendingOf(target.id)
+    if (pending === undefined) return destroyed(++this.seqNo, target)
+    if (pending.upper !== expected) {
+      return new UpperMismatch({ collection: target.name, expected, actual: pending.upper })
+    }
+    this.append(pending, target.columns)
+    pending.upper = upper
+    return ++this.seqNo
+  }
+
+  /** The place of a read among the commands staged so far, or `undefined` where the collection is not live. */
+  place(collection: number): Place | undefined {
+    const live = this.state.collections.get(collection)
+    if (live === undefined) return undefined
+    const pending = this.pending.get(collection)
+    if (pending !== undefined) close(pending)
+    const { upper, since } = pending ?? live
+    return { collection, seqNo: this.seqNo, upper, since, writes: pending?.writes.length ?? 0 }
+  }
+
+  /** The commit of everything staged. Writes come before seals, so that each is valid where it stands. */
+  commit(writer: number, attempt: number): Commit {
+    const changes: Array<Change> = []
+    for (const [collection, pending] of this.pending) {
+      close(pending)
+      for (const columns of pending.writes) changes.push({ _tag: "Write", collection, columns })
+    }
+    for (const [collection, { upper, since }] of this.pending) {
+      const live = this.state.collections.get(collection)!
+      if (upper !== live.upper) changes.push({ _tag: "Seal", collection, upper })
+      if (since !== live.since) changes.push({ _tag: "AllowCompaction", collection, since })
+    }
+    return { writer, attempt, seqNo: this.seqNo, changes }
+  }
+
+  private pendingOf(collection: number): Pending | undefined {
+    const known = this.pending.get(collection)
+    if (known !== undefined) return known
+    const live = this.state.collections.get(collection)
+    if (live === undefined) return undefined
+    const pending: Pending = { upper: live.upper, since: live.since, writes: [], open: undefined }
+    this.pending.set(collection, pending)
+    return pending
+  }
+
+  private append(pending: Pending, columns: Columns.Columns): void {
+    if (columns.length === 0) return
+    const size = Columns.goodputBytes(columns)
+    this.bytes += size
+    this.rows += columns.length
+    if (size >= ownBlockBytes) {
+      close(pending)
+      pending.writes.push(columns)
+    } else {
+      pending.open ??= new Columns.Builder(columns.length, 4 * size, 4 * size)
+      pending.open.append(columns)
+    }
+  }
+}
+
+const close = (pending: Pending): void => {
+  if (pending.open === undefined) return
+  pending.writes.push(pending.open.finish())
+  pending.open = undefined
+}
+
+const firstBelow = (columns: Columns.Columns, upper: Frontier): number | undefined => {
+  for (let i = 0; i < columns.length; i++) if (columns.times[i]! < upper) return columns.times[i]
+  return undefined
+}
+
+const destroyed = (seqNo: number, target: Target): InvalidRequest =>
+  new InvalidRequest({
+    seqNo,
+    collection: target.name,
+    reason: "StreamDestroyed",
+    detail: "the collection was destroyed; this handle is of no more use"
+  })
+
+const format = (frontier: Frontier): string => frontier === Infinity ? "the end of time" : String(frontier)

@@ -1,0 +1,126 @@
+/**
+ * The state of a store: the fold of its log.
+ *
+ * The writer, a follower in another process and recovery all fold the same commits with `apply`, so that what is
+ * recovered is what was there.
+ *
+ * @internal
+ */
+import { Corrupt } from "../PersistError.ts"
+import * as Collection from "./Collection.ts"
+import type { Change, Commit } from "./Commit.ts"
+
+export interface State {
+  /** The highest sequence number that is durable. */
+  seqNo: number
+  /** One more than the greatest collection id ever given. */
+  nextCollection: number
+  /** The log position after the last commit folded. */
+  position: number
+  /** The position that the newest rollup covers, and its blob. */
+  rollup: { readonly key: string; readonly position: number } | undefined
+  readonly collections: Map<number, Collection.Collection>
+  /** Live collections by name. */
+  readonly names: Map<string, number>
+  /** Names of destroyed collections that were not created anew, with the last id. */
+  readonly destroyed: Map<string, number>
+}
+
+export const make = (): State => ({
+  seqNo: 0,
+  nextCollection: 0,
+  position: 0,
+  rollup: undefined,
+  collections: new Map(),
+  names: new Map(),
+  destroyed: new Map()
+})
+
+/** Keys of the blobs that the state refers to. */
+export const blobKeys = (self: State): Set<string> => {
+  const keys = new Set<string>()
+  for (const collection of self.collections.values()) for (const key of Collection.blobKeys(collection)) keys.add(key)
+  if (self.rollup !== undefined) keys.add(self.rollup.key)
+  return keys
+}
+
+/** Bytes of unsealed rows in memory. */
+export const memoryBytes = (self: State): number => {
+  let sum = 0
+  for (const collection of self.collections.values()) sum += collection.memoryBytes
+  return sum
+}
+
+/**
+ * Folds the commit at the next position, and returns the keys of the blobs that it has made garbage. Throws `Corrupt`
+ * where the commit contradicts the state, which no runtime writes.
+ */
+export const apply = (self: State, commit: Commit, location: string): Array<string> => {
+  const garbage: Array<string> = []
+  for (const change of commit.changes) {
+    const violation = applyChange(self, commit, change, garbage)
+    if (violation !== undefined) {
+      throw new Corrupt({
+        location,
+        offset: 0,
+        detail: `the ${change._tag} at log position ${self.position} contradicts the entries before it: ${violation}`
+      })
+    }
+  }
+  self.seqNo = Math.max(self.seqNo, commit.seqNo)
+  self.position++
+  return garbage
+}
+
+const applyChange = (self: State, commit: Commit, change: Change, garbage: Array<string>): string | undefined => {
+  switch (change._tag) {
+    case "Register": {
+      const { id, name } = change.registration
+      if (id < self.nextCollection) return "the collection id is taken"
+      if (self.names.has(name)) return "the name is taken"
+      self.nextCollection = id + 1
+      self.names.set(name, id)
+      self.destroyed.delete(name)
+      self.collections.set(id, Collection.make(change.registration))
+      return undefined
+    }
+    case "Rollup": {
+      if (change.position > self.position) return "the rollup covers a position that is not written yet"
+      if (self.rollup !== undefined) garbage.push(self.rollup.key)
+      self.rollup = { key: change.key, position: change.position }
+      return undefined
+    }
+  }
+  const collection = self.collections.get(change.collection)
+  if (collection === undefined) return "there is no such collection"
+  switch (change._tag) {
+    case "Destroy": {
+      const { id, name } = collection.registration
+      for (const key of Collection.blobKeys(collection)) garbage.push(key)
+      self.collections.delete(id)
+      self.names.delete(name)
+      self.destroyed.set(name, id)
+      return undefined
+    }
+    case "Write": {
+      const added = Collection.block(self.position, commit.seqNo, change.columns)
+      if (added.minTime < collection.upper) return "an update lies below the seal"
+      Collection.append(collection, added)
+      return undefined
+    }
+    case "Seal":
+      if (change.upper < collection.upper) return "the seal moves back"
+      collection.upper = change.upper
+      return undefined
+    case "AllowCompaction":
+      if (change.since < collection.since) return "the since moves back"
+      collection.since = change.since
+      return undefined
+    case "Swap": {
+      const violation = Collection.swapViolation(collection, change)
+      if (violation !== undefined) return violation
+      for (const key of Collection.swap(collection, change)) garbage.push(key)
+      return undefined
+    }
+  }
+}

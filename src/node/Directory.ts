@@ -1,0 +1,123 @@
+/**
+ * A store's directory: where what lies, and the marker file that says that it is one.
+ *
+ * @internal
+ */
+import { Effect } from "effect"
+import { join } from "node:path"
+import { ByteReader } from "../ByteReader.ts"
+import { ByteWriter } from "../ByteWriter.ts"
+import { Corrupt, NotAStore, type OutOfSpace, type Unavailable, UnsupportedFormat } from "../PersistError.ts"
+import * as Platform from "../Platform.ts"
+import * as Chain from "./Chain.ts"
+import * as File from "./File.ts"
+
+export interface Directory {
+  readonly root: string
+  readonly marker: string
+  readonly log: string
+  readonly blobs: string
+  readonly lock: string
+  /** For files that are being made; what nobody is making is garbage. */
+  readonly temporary: string
+}
+
+export const make = (root: string): Directory => ({
+  root,
+  marker: join(root, "TIDEMARK"),
+  log: join(root, "log"),
+  blobs: join(root, "blobs"),
+  lock: join(root, "lock"),
+  temporary: join(root, "tmp")
+})
+
+/** Tells the temporary files of this process from those of one that died, also if that had the same id. */
+const self = `${process.pid}-${Math.trunc(performance.timeOrigin)}-`
+let count = 0
+
+/** A path for a file that is being made. */
+export const temporaryPath = (directory: Directory): string => join(directory.temporary, `${self}${++count}`)
+
+/** Removes what writers before this process left half made. */
+export const removeLeftovers = (directory: Directory): Effect.Effect<void, File.FileError> =>
+  Effect.flatMap(File.listOrNone(directory.temporary), (names) =>
+    Effect.forEach(
+      names.filter(({ name }) => !name.startsWith(self)),
+      ({ name }) => File.remove(join(directory.temporary, name)),
+      { discard: true }
+    ))
+
+export const formatVersion = 1
+const magic = new TextEncoder().encode("TIDEMARK")
+const markerBytes = 16
+
+export type OpenError = NotAStore | Corrupt | UnsupportedFormat | Unavailable | OutOfSpace
+
+/** Succeeds where the directory is a store that this version can read. */
+export const check = (directory: Directory): Effect.Effect<void, OpenError> =>
+  File.using(directory.marker, File.flags.read, (fd) => File.read(fd, 0, markerBytes + 1)).pipe(
+    Effect.flatMap((bytes) => Chain.checked(() => checkMarker(bytes, directory.marker))),
+    Effect.catchIf(
+      isMissing,
+      () => Effect.fail(new NotAStore({ location: directory.root, detail: "it has no file TIDEMARK" }))
+    ),
+    File.orRefuse("opening the store", directory.root)
+  )
+
+/** As `check`, but where there is nothing yet, it makes a store, with its parents. */
+export const ensure = (directory: Directory): Effect.Effect<void, OpenError> =>
+  check(directory).pipe(
+    Effect.catchTag("NotAStore", () => found(directory)),
+    Effect.andThen(
+      Effect.forEach(
+        [directory.log, directory.blobs, directory.lock, directory.temporary],
+        File.makeDirectory,
+        { discard: true }
+      ).pipe(File.orRefuse("creating the store's directories", directory.root))
+    )
+  )
+
+const isMissing = (error: OpenError | File.FileError): error is File.FileError =>
+  error._tag === "FileError" && File.hasCode("ENOENT", "ENOTDIR")(error)
+
+const found = Effect.fnUntraced(
+  function*(directory: Directory) {
+    const { marker, root } = directory
+    yield* File.makeDirectory(root).pipe(
+      Effect.catchIf(
+        File.hasCode("EEXIST", "ENOTDIR"),
+        () => Effect.fail(new NotAStore({ location: root, detail: "it, or a parent of it, is a file" }))
+      )
+    )
+    const names = yield* File.list(root)
+    if (names.some(({ name }) => !name.startsWith("TIDEMARK"))) {
+      return yield* new NotAStore({ location: root, detail: "it is not empty, and has no file TIDEMARK" })
+    }
+    const prepared = `${marker}.${self}${++count}`
+    yield* File.create(prepared, encodeMarker())
+    yield* Effect.catchIf(File.link(prepared, marker), File.hasCode("EEXIST"), () => Effect.void)
+    yield* File.remove(prepared)
+    yield* File.syncDirectory(root)
+  },
+  (effect, { root }) => File.orRefuse("creating the store", root)(effect)
+)
+
+const encodeMarker = (): Uint8Array => {
+  const writer = new ByteWriter(markerBytes)
+  writer.raw(magic)
+  writer.u32(formatVersion)
+  writer.u32(Platform.crc32(writer.view8()))
+  return writer.finish()
+}
+
+const checkMarker = (bytes: Uint8Array, location: string): void => {
+  const reader = new ByteReader(bytes, location)
+  const isOurs = reader.raw(magic.length).every((byte, i) => byte === magic[i])
+  const found = reader.u32()
+  const crc = reader.u32()
+  reader.end()
+  if (!isOurs || crc !== Platform.crc32(bytes.subarray(0, markerBytes - 4))) {
+    throw new Corrupt({ location, offset: 0, detail: "it is not what was written when the store was created" })
+  }
+  if (found > formatVersion) throw new UnsupportedFormat({ location, found, supported: formatVersion })
+}

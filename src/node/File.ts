@@ -1,0 +1,149 @@
+/**
+ * The calls of `node:fs` that storage needs, as effects.
+ *
+ * They fail with a `FileError`, so that a caller can look at its code, until `orRefuse` turns what is left into a storage
+ * error. No call is ever interrupted: node goes on with it in its thread pool whatever we do, and a descriptor
+ * must not be closed under it.
+ *
+ * @internal
+ */
+import { Data, Effect } from "effect"
+import { Buffer } from "node:buffer"
+import fs from "node:fs"
+import { dirname, resolve } from "node:path"
+import { OutOfSpace, Unavailable } from "../PersistError.ts"
+
+/** What the system answered: a code such as `ENOENT`, and node's message, which names the call and the path. */
+export class FileError extends Data.TaggedError("FileError")<{ readonly code: string; readonly detail: string }> {}
+
+type Errno = NodeJS.ErrnoException
+
+export const failure = (error: Errno): FileError => new FileError({ code: error.code ?? "", detail: error.message })
+
+/** A flush comes with the write, where the platform can do that. */
+export const writesFlush = fs.constants.O_DSYNC !== undefined
+const { O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_TRUNC, O_DSYNC = 0 } = fs.constants
+
+export const flags = {
+  read: O_RDONLY,
+  append: O_RDWR | O_DSYNC,
+  replace: O_RDWR | O_CREAT | O_TRUNC,
+  create: O_RDWR | O_CREAT | O_EXCL
+}
+
+type Done<A> = (error: Errno | null, value: A) => void
+
+const call = <A>(start: (done: Done<A>) => void): Effect.Effect<A, FileError> =>
+  Effect.uninterruptible(
+    Effect.callback<A, FileError>((resume) =>
+      start((error, value) => resume(error ? Effect.fail(failure(error)) : Effect.succeed(value)))
+    )
+  )
+
+const run = (start: (done: (error: Errno | null) => void) => void): Effect.Effect<void, FileError> =>
+  call<void>((done) => start((error) => done(error, undefined)))
+
+export const hasCode = (...codes: ReadonlyArray<string>) => (error: FileError): boolean => codes.includes(error.code)
+
+export const isFull = hasCode("ENOSPC", "EDQUOT")
+
+/** The storage error of a call that changed nothing that anybody relies on. */
+export const refusal = (operation: string, location: string, error: FileError): Unavailable | OutOfSpace =>
+  isFull(error)
+    ? new OutOfSpace({ location, detail: error.detail })
+    : new Unavailable({ operation, detail: error.detail })
+
+export const orRefuse = (operation: string, location: string) =>
+<A, E, R>(
+  effect: Effect.Effect<A, E | FileError, R>
+): Effect.Effect<A, Exclude<E, FileError> | Unavailable | OutOfSpace, R> =>
+  Effect.mapError(
+    effect,
+    (error) => error instanceof FileError ? refusal(operation, location, error) : error as Exclude<E, FileError>
+  )
+
+export const open = (path: string, mode: number): Effect.Effect<number, FileError> =>
+  call<number>((done) => fs.open(path, mode, 0o666, done))
+
+export const close = (fd: number): Effect.Effect<void> => Effect.ignore(run((done) => fs.close(fd, done)))
+
+/** Opens for the time of `use`. */
+export const using = <A, E, R>(path: string, mode: number, use: (fd: number) => Effect.Effect<A, E, R>) =>
+  Effect.acquireUseRelease(open(path, mode), use, close)
+
+export const size = (fd: number): Effect.Effect<number, FileError> =>
+  Effect.map(call<fs.Stats>((done) => fs.fstat(fd, done)), (stats) => stats.size)
+
+export const stat = (path: string): Effect.Effect<fs.BigIntStats, FileError> =>
+  call<fs.BigIntStats>((done) => fs.stat(path, { bigint: true }, done))
+
+/** At most `length` bytes from `offset`, fewer where the file ends, in memory of their own. */
+export const read = (fd: number, offset: number, length: number): Effect.Effect<Uint8Array, FileError> =>
+  Effect.suspend(() => {
+    const buffer = Buffer.allocUnsafeSlow(length)
+    const bytes = new Uint8Array(buffer.buffer, buffer.byteOffset, length)
+    const readRest = (filled: number): Effect.Effect<Uint8Array, FileError> =>
+      filled === length
+        ? Effect.succeed(bytes)
+        : Effect.flatMap(
+          call<number>((done) => fs.read(fd, bytes, filled, length - filled, offset + filled, done)),
+          (count) => count === 0 ? Effect.succeed(bytes.subarray(0, filled)) : readRest(filled + count)
+        )
+    return readRest(0)
+  })
+
+export const readAll = (fd: number): Effect.Effect<Uint8Array, FileError> =>
+  Effect.flatMap(size(fd), (length) => read(fd, 0, length))
+
+/** Writes all bytes at `offset`, in several calls where the system takes fewer at a time. */
+export const writeAll = (fd: number, bytes: Uint8Array, offset: number): Effect.Effect<void, FileError> =>
+  Effect.flatMap(
+    call<number>((done) => fs.write(fd, bytes, 0, bytes.length, offset, done)),
+    (count) => count === bytes.length ? Effect.void : writeAll(fd, bytes.subarray(count), offset + count)
+  )
+
+/** Writes bytes through a descriptor opened to append, and flushes them. */
+export const writeDurably = (fd: number, bytes: Uint8Array, offset: number): Effect.Effect<void, FileError> =>
+  writesFlush ? writeAll(fd, bytes, offset) : Effect.andThen(writeAll(fd, bytes, offset), syncData(fd))
+
+export const sync = (fd: number): Effect.Effect<void, FileError> => run((done) => fs.fsync(fd, done))
+
+export const syncData = (fd: number): Effect.Effect<void, FileError> => run((done) => fs.fdatasync(fd, done))
+
+export const truncate = (fd: number, length: number): Effect.Effect<void, FileError> =>
+  run((done) => fs.ftruncate(fd, length, done))
+
+export const rename = (from: string, to: string): Effect.Effect<void, FileError> =>
+  run((done) => fs.rename(from, to, done))
+
+export const link = (from: string, to: string): Effect.Effect<void, FileError> => run((done) => fs.link(from, to, done))
+
+/** Removes a file; one that is not there is no error. */
+export const remove = (path: string): Effect.Effect<void, FileError> =>
+  run((done) => fs.rm(path, { force: true }, done))
+
+export const list = (directory: string): Effect.Effect<ReadonlyArray<fs.Dirent>, FileError> =>
+  call<ReadonlyArray<fs.Dirent>>((done) => fs.readdir(directory, { withFileTypes: true }, done))
+
+/** As `list`, but a directory that does not exist is empty. */
+export const listOrNone = (directory: string): Effect.Effect<ReadonlyArray<fs.Dirent>, FileError> =>
+  Effect.catchIf(list(directory), hasCode("ENOENT"), () => Effect.succeed([]))
+
+/** Makes what was created, renamed or removed in a directory survive a power failure. */
+export const syncDirectory = (directory: string): Effect.Effect<void, FileError> => using(directory, flags.read, sync)
+
+/** Makes a directory with its parents, durably. One that exists is no error. */
+export const makeDirectory = (path: string): Effect.Effect<void, FileError> =>
+  Effect.flatMap(
+    call<string | undefined>((done) => fs.mkdir(path, { recursive: true }, done)),
+    (first) => first === undefined ? Effect.void : syncParents(resolve(path), dirname(resolve(first)))
+  )
+
+const syncParents = (path: string, last: string): Effect.Effect<void, FileError> =>
+  path === last
+    ? Effect.void
+    : Effect.andThen(syncDirectory(dirname(path)), Effect.suspend(() => syncParents(dirname(path), last)))
+
+/** Writes a file and flushes it. What was there is replaced. */
+export const create = (path: string, bytes: Uint8Array): Effect.Effect<void, FileError> =>
+  using(path, flags.replace, (fd) => Effect.andThen(writeAll(fd, bytes, 0), sync(fd)))

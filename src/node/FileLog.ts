@@ -1,0 +1,125 @@
+/**
+ * The log in a directory: who may write it, reading it, noticing that it grew.
+ *
+ * @internal
+ */
+import { Effect, PubSub, Queue, Schedule, type Scope, Stream } from "effect"
+import fs from "node:fs"
+import type { Log } from "../storage/Log.ts"
+import * as Chain from "./Chain.ts"
+import * as Directory from "./Directory.ts"
+import * as File from "./File.ts"
+import * as Lock from "./Lock.ts"
+import * as LogReader from "./LogReader.ts"
+import * as LogRecovery from "./LogRecovery.ts"
+import * as LogVerifier from "./LogVerifier.ts"
+import * as LogWriter from "./LogWriter.ts"
+
+export interface Options {
+  readonly directory: Directory.Directory
+  readonly segmentBytes: number
+}
+
+export const make: (options: Options) => Effect.Effect<Log["Service"], never, Scope.Scope> = Effect.fnUntraced(
+  function*({ directory, segmentBytes }) {
+    const nonce = yield* Lock.makeNonce
+    const ticks = yield* Effect.acquireRelease(PubSub.sliding<void>(1), PubSub.shutdown)
+    const tick = (): void => void PubSub.publishUnsafe(ticks, undefined)
+
+    /** Those that this opener has not closed yet: it may acquire again meanwhile, and then the last one counts. */
+    const writers: Array<LogWriter.LogWriter> = []
+    let lock: Lock.Lock | undefined
+
+    const lastEpoch = Effect.map(Chain.list(directory.log), ({ links }) => links.at(-1)?.epoch ?? 0)
+
+    const takeLock = Effect.gen(function*() {
+      // An attempt that failed before it wrote anything left its epoch unused.
+      if (lock !== undefined && Lock.isHeld(lock) && (yield* lastEpoch) < lock.epoch) return lock
+      lock = yield* Lock.acquire({ directory, nonce, lastEpoch })
+      return lock
+    })
+
+    const releaseLock = Effect.suspend(() => {
+      if (lock === undefined || writers.length > 0) return Effect.void
+      const released = lock
+      lock = undefined
+      return Lock.release(released, nonce)
+    })
+
+    const open = Effect.fnUntraced(function*(scope: Scope.Scope) {
+      yield* Directory.ensure(directory)
+      const taken = yield* takeLock
+      yield* Directory.removeLeftovers(directory)
+      const recovered = yield* LogRecovery.recover(directory)
+      const opened = yield* LogWriter.make({ directory, lock: taken, segmentBytes, recovered, scope, onAppend: tick })
+      writers.push(opened)
+      tick()
+      return opened
+    })
+
+    const close = (writer: LogWriter.LogWriter) =>
+      writer.close.pipe(
+        Effect.andThen(Effect.sync(() => void writers.splice(writers.indexOf(writer), 1))),
+        Effect.andThen(releaseLock)
+      )
+
+    const acquire: Log["Service"]["acquire"] = Effect.flatMap(Effect.scope, (scope) =>
+      Effect.acquireRelease(
+        open(scope).pipe(
+          File.orRefuse("acquiring the log", directory.root),
+          Effect.onError(() => releaseLock)
+        ),
+        close
+      )).pipe(Effect.map(({ writer }) => writer))
+
+    const reader = LogReader.make(directory, () => writers.at(-1)?.upper())
+
+    return {
+      location: directory.root,
+      acquire,
+      bounds: reader.bounds,
+      read: reader.read,
+      changes: Stream.merge(Stream.fromPubSub(ticks), changesOf(directory.log)),
+      verify: LogVerifier.verify(directory)
+    }
+  }
+)
+
+/** Ticks when another process may have written. Where the platform does not say, looking now and then does. */
+const changesOf = (log: string): Stream.Stream<void> =>
+  Stream.callback((queue) => {
+    const tick = (): void => void Queue.offerUnsafe(queue, undefined)
+    return Effect.gen(function*() {
+      yield* Effect.acquireRelease(
+        Effect.sync(() => watch(log, tick)),
+        (watcher) => Effect.sync(() => watcher?.close())
+      )
+      let seen = yield* signatureOf(log)
+      const look = Effect.map(signatureOf(log), (found) => {
+        if (found !== seen) tick()
+        seen = found
+      })
+      yield* Effect.schedule(look, Schedule.spaced("25 millis"))
+    })
+  }, { bufferSize: 1, strategy: "sliding" })
+
+const watch = (log: string, tick: () => void): fs.FSWatcher | undefined => {
+  try {
+    const watcher = fs.watch(log, { persistent: false }, tick)
+    watcher.on("error", () => watcher.close())
+    return watcher
+  } catch {
+    return undefined
+  }
+}
+
+/** Changes when the last segment does, or when there is another one. */
+const signatureOf = (log: string): Effect.Effect<string> =>
+  Chain.list(log).pipe(
+    Effect.flatMap(({ links }) => {
+      const path = links.at(-1)?.path
+      if (path === undefined) return Effect.succeed("")
+      return Effect.map(File.stat(path), ({ mtimeNs, size }) => `${path} ${mtimeNs} ${size}`)
+    }),
+    Effect.orElseSucceed(() => "")
+  )

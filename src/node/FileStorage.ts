@@ -1,0 +1,47 @@
+/**
+ * Log and blobs in a directory of a local file system.
+ *
+ * What a call has acknowledged survives a crash of the process and of the machine, as far as the disk keeps what it has
+ * flushed. One process at a time may write; any number may read. The bytes are specified in `docs/format.md`.
+ *
+ * @since 0.1.0
+ */
+import { Context, Effect, Layer } from "effect"
+import { resolve } from "node:path"
+import { Blob } from "../storage/Blob.ts"
+import { Log } from "../storage/Log.ts"
+import * as Directory from "./Directory.ts"
+import * as FileBlob from "./FileBlob.ts"
+import * as FileLog from "./FileLog.ts"
+
+/**
+ * Where a store lies, and how it is cut into files.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** The directory of the store. Whoever writes first makes it, with its parents. */
+  readonly directory: string
+  /** How large a file of the log may grow before the next one begins, in bytes; 16 MiB if absent. */
+  readonly segmentBytes?: number | undefined
+}
+
+const defaultSegmentBytes = 16 * 1024 * 1024
+
+/**
+ * The storage of one directory. Building it touches nothing.
+ *
+ * Acquiring the log fails with `Locked` while a living process, or another layer in this one, has it open for writing, and
+ * with `NotAStore` where the directory has other content. Truncation removes whole files: `bounds.lower` may stay below
+ * what was asked for.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options: Options): Layer.Layer<Log | Blob> =>
+  Layer.effectContext(Effect.gen(function*() {
+    const directory = Directory.make(resolve(options.directory))
+    const log = yield* FileLog.make({ directory, segmentBytes: options.segmentBytes ?? defaultSegmentBytes })
+    return Context.make(Log, log).pipe(Context.add(Blob, FileBlob.make(directory)))
+  }))

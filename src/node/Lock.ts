@@ -1,0 +1,162 @@
+/**
+ * Write authority over a store directory: the files `lock/<epoch>`.
+ *
+ * Whoever creates the file of an epoch holds that epoch, until somebody removes the file. A lock file appears with its
+ * content, by `link`, so that exactly one process gets an epoch. A released one stays behind empty until the next epoch
+ * begins, so that no epoch is given out twice. The holder looks for its file after every flush: if it slept through a
+ * takeover, it finds out before it acknowledges anything.
+ *
+ * @internal
+ */
+import { Effect, Random } from "effect"
+import fs from "node:fs"
+import { hostname } from "node:os"
+import { join } from "node:path"
+import { Locked } from "../PersistError.ts"
+import * as Directory from "./Directory.ts"
+import * as File from "./File.ts"
+
+/** What a lock file says of its holder. */
+export interface Holder {
+  readonly pid: number
+  readonly host: string
+  /** Tells a process from a later one with its id; empty where the platform does not say. */
+  readonly startTime: string
+  /** Tells the openers of one process apart, and a process from one before it with the same id and start time. */
+  readonly nonce: string
+}
+
+export interface Lock {
+  readonly epoch: number
+  readonly path: string
+}
+
+/** The nonces of this process's openers that hold a lock. */
+const holding = new Set<string>()
+let openers = 0
+
+export const makeNonce: Effect.Effect<string> = Effect.map(Random.nextInt, (random) => `${++openers}-${random}`)
+
+/** Whether the lock is still ours. One cheap system call, without a trip to the thread pool. */
+export const isHeld = (lock: Lock): boolean => fs.existsSync(lock.path)
+
+/** The highest epoch that was ever given out, as far as the directory tells. */
+export const highest = (directory: string): Effect.Effect<number, File.FileError> =>
+  Effect.map(epochs(directory), (all) => Math.max(0, ...all))
+
+const epochs = (directory: string): Effect.Effect<ReadonlyArray<number>, File.FileError> =>
+  Effect.map(
+    File.listOrNone(directory),
+    (names) => names.map(({ name }) => name).filter((name) => /^\d{16}$/.test(name)).map(Number)
+  )
+
+const pathOf = (directory: string, epoch: number): string => join(directory, String(epoch).padStart(16, "0"))
+
+export interface Options {
+  readonly directory: Directory.Directory
+  /** Of the opener: what it holds itself does not lock it out. */
+  readonly nonce: string
+  /** The last epoch in the log. */
+  readonly lastEpoch: Effect.Effect<number, File.FileError>
+}
+
+/** Begins a new epoch, unless a living process other than this opener holds the last one. */
+export const acquire = Effect.fnUntraced(function*(options: Options) {
+  const { lastEpoch, nonce } = options
+  const directory = options.directory.lock
+  for (;;) {
+    const last = yield* highest(directory)
+    const holder = yield* holderOf(directory, last)
+    if (holder !== undefined && holder.nonce !== nonce && isAlive(holder)) {
+      return yield* new Locked({ location: options.directory.root, pid: holder.pid, host: holder.host })
+    }
+    const epoch = Math.max(last, yield* lastEpoch) + 1
+    if (!(yield* create(options, epoch))) continue
+    const lock: Lock = { epoch, path: pathOf(directory, epoch) }
+    holding.add(nonce)
+    // Between the look and the creation, others may have come and gone; the lock directory first, as they leave it last.
+    if ((yield* highest(directory)) > epoch || (yield* lastEpoch) >= epoch) {
+      yield* release(lock, nonce)
+      continue
+    }
+    for (const older of yield* epochs(directory)) if (older < epoch) yield* File.remove(pathOf(directory, older))
+    return lock
+  }
+})
+
+/** Gives the lock up. */
+export const release = (lock: Lock, nonce: string): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    holding.delete(nonce)
+    return Effect.ignore(File.using(lock.path, File.flags.append, (fd) => File.truncate(fd, 0)))
+  })
+
+/** Whether a living process has begun an epoch after this one. */
+export const isSucceeded = (directory: string, epoch: number): Effect.Effect<boolean, File.FileError> =>
+  Effect.flatMap(highest(directory), (last) =>
+    last <= epoch
+      ? Effect.succeed(false)
+      : Effect.map(holderOf(directory, last), (holder) => holder !== undefined && isAlive(holder)))
+
+/** False where the epoch is taken. */
+const create = ({ directory, nonce }: Options, epoch: number): Effect.Effect<boolean, File.FileError> => {
+  const holder: Holder = {
+    pid: process.pid,
+    host: hostname(),
+    startTime: processState(process.pid)?.startTime ?? "",
+    nonce
+  }
+  const prepared = Directory.temporaryPath(directory)
+  return File.create(prepared, new TextEncoder().encode(JSON.stringify(holder))).pipe(
+    Effect.andThen(File.link(prepared, pathOf(directory.lock, epoch))),
+    Effect.as(true),
+    Effect.catchIf(File.hasCode("EEXIST"), () => Effect.succeed(false)),
+    Effect.ensuring(Effect.ignore(File.remove(prepared)))
+  )
+}
+
+/** None where the lock was released, or does not name a holder. */
+const holderOf = (directory: string, epoch: number): Effect.Effect<Holder | undefined, File.FileError> =>
+  File.using(pathOf(directory, epoch), File.flags.read, File.readAll).pipe(
+    Effect.map(parseHolder),
+    Effect.catchIf(File.hasCode("ENOENT"), () => Effect.undefined)
+  )
+
+const parseHolder = (bytes: Uint8Array): Holder | undefined => {
+  try {
+    const { host, nonce, pid, startTime }: Record<string, unknown> = JSON.parse(new TextDecoder().decode(bytes))
+    if (typeof pid !== "number" || typeof host !== "string") return undefined
+    return { pid, host, startTime: String(startTime), nonce: String(nonce) }
+  } catch {
+    return undefined
+  }
+}
+
+/** A process on another host counts as alive: nothing here can tell. */
+const isAlive = ({ host, nonce, pid, startTime }: Holder): boolean => {
+  if (host !== hostname()) return true
+  const state = processState(pid)
+  if (state === undefined) return exists(pid)
+  if (state.isDead || startTime !== state.startTime) return false
+  return pid !== process.pid || holding.has(nonce)
+}
+
+const exists = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM"
+  }
+}
+
+/** From `/proc`, where there is one. A process that was killed but not waited for is dead. */
+const processState = (pid: number): { readonly startTime: string; readonly isDead: boolean } | undefined => {
+  try {
+    const stat = fs.readFileSync(`/proc/${pid}/stat`, "latin1")
+    // The second field, the command, may hold anything, also parentheses.
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
+    return { startTime: fields[19] ?? "", isDead: fields[0] === "Z" || fields[0] === "X" }
+  } catch {
+    return undefined
+  }
+}

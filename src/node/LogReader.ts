@@ -1,0 +1,192 @@
+/**
+ * Reading the chain, also while a writer in another process appends to it.
+ *
+ * What another writer has written need not be on the disk yet, and what is on the disk need not be what a takeover, under
+ * way at the same time, will keep. So a reader flushes what it has read of the last segment itself, and then makes sure
+ * that nobody has begun a newer epoch: only then the next writer is sure to find it, too.
+ *
+ * @internal
+ */
+import { Effect, Option, Schedule, Stream } from "effect"
+import { type StorageError, Unavailable } from "../PersistError.ts"
+import type { Bounds, Entry } from "../storage/Log.ts"
+import * as Chain from "./Chain.ts"
+import * as Directory from "./Directory.ts"
+import * as File from "./File.ts"
+import * as Lock from "./Lock.ts"
+import * as Segment from "./Segment.ts"
+
+export interface LogReader {
+  readonly bounds: Effect.Effect<Bounds, StorageError>
+  readonly read: (from: number) => Stream.Stream<Entry, StorageError>
+}
+
+interface Cursor {
+  readonly link: Chain.Link
+  readonly point: Chain.Point
+  /** Whether what is before the point is known to be good, so that damage can only be at the point. */
+  readonly isResumed: boolean
+}
+
+type Page = readonly [ReadonlyArray<Entry>, Option.Option<Cursor>]
+
+const reading = "reading the log"
+/** A follower mostly finds little that is new. */
+const resumedBytes = 64 * 1024
+
+/** `localUpper` is where the entries of a writer in this process end, if there is one: below it all is durable. */
+export const make = (directory: Directory.Directory, localUpper: () => number | undefined): LogReader => {
+  const refuse = File.orRefuse(reading, directory.root)
+  /** How far the last segment of another's writer has been read: a follower goes on there, not at its first frame. */
+  let known: Cursor | undefined
+
+  const links = Effect.map(Chain.list(directory.log), (listing) => listing.links)
+
+  const locate = (
+    chain: ReadonlyArray<Chain.Link>,
+    position: number
+  ): Effect.Effect<Option.Option<Cursor>, Unavailable> => {
+    const lower = chain[0]?.base ?? 0
+    if (position < lower) return Effect.fail(truncated(position, lower))
+    const link = chain.findLast(({ base }) => base <= position)
+    if (link === undefined) return Effect.succeedNone
+    return Effect.succeedSome(
+      known?.link.path === link.path && known.point.position <= position
+        ? { link, point: known.point, isResumed: true }
+        : { link, point: Chain.start(link), isResumed: false }
+    )
+  }
+
+  const page = (cursor: Cursor, from: number, limit: number | undefined): Effect.Effect<Page, StorageError> =>
+    limit !== undefined && cursor.point.position >= limit
+      ? Effect.succeed([[], Option.none()])
+      : File.using(cursor.link.path, File.flags.read, (fd) => pageOf(fd, cursor, from, limit)).pipe(
+        Effect.catchIf(isGone, () => relocate(cursor)),
+        refuse
+      )
+
+  /** The segment is gone: truncated away, or superseded, as it was empty. */
+  const relocate = Effect.fnUntraced(function*({ link, point }: Cursor) {
+    const moved = yield* locate(yield* links, point.position)
+    if (Option.isSome(moved) && moved.value.link.path === link.path) return yield* truncated(point.position, link.base)
+    return [[], moved] satisfies Page
+  })
+
+  const pageOf = Effect.fnUntraced(
+    function*(fd: number, cursor: Cursor, from: number, limit: number | undefined) {
+      const { link, point } = cursor
+      const { seed } = yield* Chain.readHeader(fd, link)
+      const run = yield* Chain.readRun(fd, seed, point, cursor.isResumed ? resumedBytes : undefined)
+      const isTail = limit === undefined && link.next === undefined
+      if (isTail && run.frames.length > 0) {
+        const moved = yield* confirm(fd, cursor)
+        if (Option.isSome(moved)) return [[], moved] satisfies Page
+      }
+      const entries = yield* Chain.checked(() => entriesOf(run, link, from, limit ?? Infinity))
+      if (run.end === undefined) return [entries, Option.some({ ...cursor, point: run.next })] satisfies Page
+      return [entries, yield* after(fd, seed, { ...cursor, point: run.next }, run.end, limit)] satisfies Page
+    }
+  )
+
+  /** Makes durable what was read, or says where it is to be read again, as somebody has taken the log over. */
+  const confirm = Effect.fnUntraced(function*(fd: number, { link, point }: Cursor) {
+    yield* File.syncData(fd)
+    if (!(yield* Lock.isSucceeded(directory.lock, link.epoch))) return Option.none<Cursor>()
+    const chain = yield* links
+    if (chain.at(-1)?.epoch === link.epoch) return yield* takingOver
+    return yield* locate(chain, point.position)
+  })
+
+  /** Where to go on when the frames of a segment have come to an end. */
+  const after = Effect.fnUntraced(function*(
+    fd: number,
+    seed: number,
+    cursor: Cursor,
+    end: NonNullable<Chain.Run["end"]>,
+    limit: number | undefined
+  ) {
+    const { link, point } = cursor
+    if (limit !== undefined && point.position >= limit) return Option.none<Cursor>()
+    if (link.next !== undefined) {
+      yield* Chain.checkJoint(link, point, link.next)
+      return yield* locate(yield* links, point.position)
+    }
+    if (limit !== undefined) return yield* Chain.damaged(link, point, `those up to ${limit} were written`)
+    if (end === "continued") {
+      const chain = yield* links
+      if (chain.at(-1)?.path === link.path) return yield* Chain.missingNext(link, point)
+      return yield* locate(chain, point.position)
+    }
+    if (end === "open" && (yield* hasMore(fd, seed, cursor))) return Option.some(cursor)
+    if (known === undefined || known.point.position <= point.position) known = cursor
+    return Option.none<Cursor>()
+  })
+
+  /** Whether a frame has appeared since. Fails if there is none although there is one behind it. */
+  const hasMore = Effect.fnUntraced(function*(fd: number, seed: number, { isResumed, link, point }: Cursor) {
+    const head = Segment.page(yield* File.read(fd, point.offset, Segment.frameHeaderBytes), point.offset)
+    if (isResumed && Segment.isZero(head, 0, head.bytes.length)) return false
+    const rest = yield* Chain.rest(fd, point.offset)
+    if (Segment.frameBeyond(rest, seed, point.position) === undefined) return false
+    const again = yield* Chain.readRun(fd, seed, point)
+    if (again.frames.length === 0 && again.end === "open") {
+      return yield* Chain.damaged(link, point, "there are valid ones behind them")
+    }
+    return true
+  })
+
+  const checkStore = Effect.suspend(() => localUpper() === undefined ? Directory.check(directory) : Effect.void)
+
+  const read = (from: number): Stream.Stream<Entry, StorageError> =>
+    Stream.unwrap(Effect.gen(function*() {
+      const limit = localUpper()
+      yield* checkStore
+      const first = yield* locate(yield* refuse(links), from)
+      if (Option.isNone(first)) return Stream.empty
+      return Stream.paginate(first.value, (cursor) => Effect.retry(page(cursor, from, limit), untilTakenOver))
+    }))
+
+  const bounds = Effect.gen(function*() {
+    const local = localUpper()
+    yield* checkStore
+    const chain = yield* refuse(links)
+    const lower = chain[0]?.base ?? 0
+    if (local !== undefined) return { lower, upper: local }
+    const last = chain.at(-1)
+    if (last === undefined) return { lower: 0, upper: 0 }
+    const from = known?.link.path === last.path ? known.point.position : last.base
+    yield* Stream.runDrain(read(from))
+    return { lower, upper: known?.point.position ?? from }
+  })
+
+  return { bounds, read }
+}
+
+const entriesOf = (run: Chain.Run, link: Chain.Link, from: number, limit: number): Array<Entry> => {
+  const entries: Array<Entry> = []
+  for (const frame of run.frames) {
+    if (frame.position + frame.count <= from || frame.position >= limit) continue
+    Segment.entriesOf(frame, link.path).forEach((bytes, i) => {
+      const position = frame.position + i
+      if (position >= from) entries.push({ position, epoch: link.epoch, bytes })
+    })
+  }
+  return entries
+}
+
+const isGone = (error: StorageError | File.FileError): boolean =>
+  error._tag === "FileError" && File.hasCode("ENOENT")(error)
+
+const truncated = (position: number, lower: number): Unavailable =>
+  new Unavailable({
+    operation: reading,
+    detail: `entry ${position} has been truncated away; the log begins at ${lower}`
+  })
+
+const takingOver = new Unavailable({ operation: reading, detail: "another process is taking the store over" })
+
+/** A takeover takes milliseconds; one whose process was stopped must not hold readers for ever. */
+const untilTakenOver = {
+  schedule: Schedule.spaced("10 millis").pipe(Schedule.upTo({ times: 100 })),
+  while: (error: StorageError) => error === takingOver
+}

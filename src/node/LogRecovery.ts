@@ -1,0 +1,66 @@
+/**
+ * Recovery: what a new writer does to the chain before it appends.
+ *
+ * Every frame is read. What is damaged is refused; a torn tail, which nobody was told of, is cut. Unless the log was
+ * closed cleanly, its last segment is copied to a new file: what was read of it may have come from a page cache whose
+ * flush failed, and is no evidence of what is on the disk.
+ *
+ * @internal
+ */
+import { Effect } from "effect"
+import type { Corrupt, UnsupportedFormat } from "../PersistError.ts"
+import type { Bounds } from "../storage/Log.ts"
+import * as Chain from "./Chain.ts"
+import type * as Directory from "./Directory.ts"
+import * as File from "./File.ts"
+import * as Segment from "./Segment.ts"
+import * as SegmentFile from "./SegmentFile.ts"
+
+/** The last segment that has entries, and where they end. */
+export interface Tail {
+  readonly path: string
+  readonly seed: number
+  readonly end: number
+}
+
+export interface Recovered {
+  readonly bounds: Bounds
+  readonly tail: Tail | undefined
+}
+
+export const recover: (
+  directory: Directory.Directory
+) => Effect.Effect<Recovered, Corrupt | UnsupportedFormat | File.FileError> = Effect.fnUntraced(
+  function*(directory) {
+    const { links } = yield* Chain.list(directory.log)
+    const first = links[0]
+    if (first === undefined) return { bounds: { lower: 0, upper: 0 }, tail: undefined }
+    let tail: Tail | undefined
+    let upper = first.base
+    for (const link of links) {
+      const { run, seed } = yield* check(link)
+      upper = run.next.position
+      if (upper > link.base) tail = { path: link.path, seed, end: run.next.offset }
+      if (link.next === undefined && run.end !== "closed") yield* close(directory, link, seed, run.next)
+    }
+    return { bounds: { lower: first.base, upper }, tail }
+  }
+)
+
+const check = (link: Chain.Link) =>
+  File.using(
+    link.path,
+    File.flags.read,
+    Effect.fnUntraced(function*(fd) {
+      const { seed } = yield* Chain.readHeader(fd, link)
+      const run = yield* Chain.walk(fd, seed, Chain.start(link))
+      if (link.next !== undefined) yield* Chain.checkJoint(link, run.next, link.next)
+      else if (run.end === "continued") return yield* Chain.missingNext(link, run.next)
+      else if (run.end === "open") yield* Chain.checkTail(fd, link, seed, run.next)
+      return { seed, run }
+    })
+  )
+
+/** What the writer before would have done, had it not died. */
+const close = (directory: Directory.Directory, link: Chain.Link, seed: number, end: Chain.Point) =>
+  SegmentFile.rewrite(directory, link.path, end.offset, Segment.encodeEnd("closed", seed, end.position))

@@ -1,0 +1,260 @@
+/**
+ * The writer of one epoch: it owns the last segment of the chain.
+ *
+ * One append is one frame, one positional write, one flush. Segments double in size up to the limit, and the next one is
+ * prepared while the current one fills, so that a short-lived writer writes few zeros and a busy one rarely waits.
+ *
+ * @internal
+ */
+import { Deferred, Effect, Exit, Fiber, type Scope } from "effect"
+import fs from "node:fs"
+import { ByteWriter } from "../ByteWriter.ts"
+import { Fenced, Indeterminate, OutOfSpace, type StorageError, Unavailable } from "../PersistError.ts"
+import type { Writer } from "../storage/Log.ts"
+import * as Chain from "./Chain.ts"
+import type * as Directory from "./Directory.ts"
+import * as File from "./File.ts"
+import * as Lock from "./Lock.ts"
+import type * as LogRecovery from "./LogRecovery.ts"
+import * as Segment from "./Segment.ts"
+import * as SegmentFile from "./SegmentFile.ts"
+
+export interface LogWriter {
+  readonly writer: Writer
+  /** Everything below it is durable. */
+  readonly upper: () => number
+  /** Closes the log cleanly, if this writer still may. */
+  readonly close: Effect.Effect<void>
+}
+
+export interface Options {
+  readonly directory: Directory.Directory
+  readonly lock: Lock.Lock
+  readonly segmentBytes: number
+  readonly recovered: LogRecovery.Recovered
+  readonly scope: Scope.Scope
+  /** Called after every append that is durable. */
+  readonly onAppend: () => void
+}
+
+const smallestSegment = 256 * 1024
+/** A frame buffer that a rare large append has made larger than this is not kept. */
+const keptBuffer = 4 * 1024 * 1024
+const appending = "appending to the log"
+
+export const make = Effect.fnUntraced(function*(options: Options) {
+  const { directory, lock, recovered, scope, segmentBytes } = options
+  const { epoch } = lock
+  const refuse = File.orRefuse(appending, directory.root)
+
+  let upper = recovered.bounds.upper
+  /** Entries below it have been given up. */
+  let forgotten = 0
+  /** Why there can be no more appends. */
+  let refusal: StorageError | undefined
+
+  let planned = Math.min(segmentBytes, smallestSegment)
+  let spare: Fiber.Fiber<SegmentFile.Prepared, File.FileError> | undefined
+  let offset = Segment.headerBytes
+  let active = yield* SegmentFile.prepare(directory, planned, true).pipe(
+    Effect.flatMap((prepared) => SegmentFile.publish(directory, prepared, upper, epoch))
+  )
+
+  let frame = new ByteWriter(64 * 1024)
+  let written = 0
+  let resume: (result: Effect.Effect<number, StorageError>) => void
+  let isBusy = false
+  let onIdle: (() => void) | undefined
+
+  const idle = (): void => {
+    isBusy = false
+    if (frame.bytes.length > keptBuffer) frame = new ByteWriter(64 * 1024)
+    onIdle?.()
+  }
+
+  /** Writes the frame. Callbacks and no generator: this is what a commit waits for. */
+  const writeFrame = Effect.callback<number, StorageError>((done) => {
+    resume = done
+    written = 0
+    writeRest()
+  })
+
+  const writeRest = (): void =>
+    fs.write(active.fd, frame.bytes, written, frame.length - written, offset + written, onWritten)
+
+  const onWritten = (error: NodeJS.ErrnoException | null, count: number): void => {
+    if (error) return fail(error)
+    written += count
+    if (written < frame.length) writeRest()
+    else if (File.writesFlush) acknowledge()
+    else fs.fdatasync(active.fd, (error) => error ? fail(error) : acknowledge())
+  }
+
+  /** Before the lock was seen to be ours, after the flush, nobody may be told. */
+  const acknowledge = (): void => {
+    if (!Lock.isHeld(lock)) return resume(Effect.ensuring(fenced, Effect.sync(idle)))
+    offset += frame.length
+    upper = pending
+    idle()
+    options.onAppend()
+    resume(Effect.succeed(upper))
+  }
+
+  const fail = (error: NodeJS.ErrnoException): void =>
+    resume(Effect.ensuring(failed(File.failure(error)), Effect.sync(idle)))
+
+  let pending = upper
+  const encode = (entries: ReadonlyArray<Uint8Array>): void => {
+    pending = upper + entries.length
+    Segment.encodeData(frame, active.seed, upper, entries)
+  }
+
+  const fenced: Effect.Effect<never, StorageError> = Effect.flatMap(
+    refuse(Lock.highest(directory.lock)),
+    (current) => {
+      refusal = new Fenced({ epoch, current })
+      return Effect.fail(refusal)
+    }
+  )
+
+  const failed = (error: File.FileError): Effect.Effect<never, StorageError> => {
+    const unknown = Effect.suspend(() => {
+      refusal = new Unavailable({ operation: appending, detail: "an append failed before: acquire the log again" })
+      return Effect.fail(new Indeterminate({ operation: appending, detail: error.detail }))
+    })
+    if (!File.isFull(error)) return unknown
+    return Effect.matchEffect(cut, {
+      onFailure: () => unknown,
+      onSuccess: () => Effect.fail(new OutOfSpace({ location: active.path, detail: error.detail }))
+    })
+  }
+
+  /** Takes back what a failed write may have left, so that it can never be read. The next append rotates. */
+  const cut = Effect.suspend(() => {
+    active = { ...active, capacity: offset }
+    return File.truncate(active.fd, offset).pipe(
+      Effect.andThen(File.truncate(active.fd, offset + Segment.frameHeaderBytes)),
+      Effect.andThen(File.sync(active.fd))
+    )
+  })
+
+  // --- the next segment ---
+
+  const hasRoom = (size: number): boolean => offset + size <= active.capacity && !isDue()
+
+  /** Everything in the segment is forgotten, and it is worth giving back. */
+  const isDue = (): boolean => forgotten === upper && upper > active.base && offset > active.capacity / 2
+
+  const wantsSpare = (): boolean => spare === undefined && offset > active.capacity / 4
+
+  const makeRoom = Effect.fnUntraced(function*(size: number) {
+    if (!hasRoom(size)) yield* rotate(Segment.headerBytes + size)
+    if (wantsSpare()) spare = yield* Effect.forkIn(SegmentFile.prepare(directory, planned, true), scope)
+  })
+
+  const rotate = Effect.fnUntraced(function*(needed: number) {
+    const prepared = yield* (needed > planned ? SegmentFile.prepare(directory, needed, false) : takeSpare)
+    const next = yield* SegmentFile.publish(directory, prepared, upper, epoch)
+    if (upper > active.base) yield* endSegment(active.fd, offset, active.seed)
+    yield* File.close(active.fd)
+    active = next
+    offset = Segment.headerBytes
+    yield* Effect.ignore(forget)
+  })
+
+  const takeSpare = Effect.suspend(() => {
+    const preparing = spare === undefined ? SegmentFile.prepare(directory, planned, true) : Fiber.join(spare)
+    spare = undefined
+    planned = Math.min(segmentBytes, planned * 2)
+    return preparing
+  })
+
+  const dropSpare = Effect.suspend(() =>
+    spare === undefined
+      ? Effect.void
+      : Effect.flatMap(
+        Effect.andThen(Fiber.interrupt(spare), Fiber.await(spare)),
+        (exit) => Exit.isSuccess(exit) ? SegmentFile.discard(exit.value.path) : Effect.void
+      )
+  )
+
+  /** What it writes lets `verify` miss a segment that is lost, and nothing else needs it: it may fail. */
+  const endSegment = (fd: number, at: number, seed: number): Effect.Effect<void> =>
+    Effect.ignore(SegmentFile.end(fd, at, Segment.encodeEnd("continued", seed, upper)))
+
+  const forget = Effect.flatMap(Chain.list(directory.log), ({ links }) =>
+    Effect.forEach(
+      links.filter(({ next }) => next !== undefined && next <= forgotten),
+      ({ path }) => File.remove(path),
+      { discard: true }
+    ))
+
+  const { tail } = recovered
+  if (tail !== undefined) {
+    yield* Effect.ignore(File.using(tail.path, File.flags.append, (fd) => endSegment(fd, tail.end, tail.seed)))
+  }
+  yield* Effect.ignore(Effect.flatMap(
+    Chain.list(directory.log),
+    ({ superseded }) => Effect.forEach(superseded, File.remove, { discard: true })
+  ))
+
+  const writer: Writer = {
+    epoch,
+    bounds: recovered.bounds,
+    append: (position, entries) =>
+      Effect.uninterruptible(Effect.suspend(() => {
+        if (refusal !== undefined) return Effect.fail(refusal)
+        if (isBusy) return Effect.die(new Error("an append while another one is under way"))
+        if (position !== upper) {
+          return Effect.die(new Error(`an append at ${position}, but the log ends at ${upper}`))
+        }
+        if (entries.length === 0) return Lock.isHeld(lock) ? Effect.succeed(upper) : fenced
+        isBusy = true
+        const size = Segment.dataSize(entries)
+        if (hasRoom(size) && !wantsSpare()) {
+          encode(entries)
+          return writeFrame
+        }
+        return refuse(makeRoom(size)).pipe(
+          Effect.catch((error) => Lock.isHeld(lock) ? Effect.fail(error) : fenced),
+          Effect.onError(() => Effect.sync(idle)),
+          Effect.flatMap(() => {
+            encode(entries)
+            return writeFrame
+          })
+        )
+      })),
+    truncate: (before) =>
+      Effect.uninterruptible(Effect.suspend(() => {
+        if (refusal !== undefined) return Effect.fail(refusal)
+        if (!Lock.isHeld(lock)) return fenced
+        forgotten = Math.max(forgotten, Math.min(before, upper))
+        return File.orRefuse("truncating the log", directory.root)(forget)
+      }))
+  }
+
+  const untilIdle = Effect.suspend(() => {
+    if (!isBusy) return Effect.void
+    const drained = Deferred.makeUnsafe<void>()
+    onIdle = () => void Deferred.doneUnsafe(drained, Exit.void)
+    return Deferred.await(drained)
+  })
+
+  const closeCleanly = Effect.suspend(() =>
+    refusal === undefined && Lock.isHeld(lock)
+      ? Effect.ignore(SegmentFile.end(active.fd, offset, Segment.encodeEnd("closed", active.seed, upper)))
+      : Effect.void
+  )
+
+  const close = Effect.uninterruptible(
+    Effect.andThen(untilIdle, dropSpare).pipe(
+      Effect.andThen(closeCleanly),
+      Effect.andThen(Effect.suspend(() => {
+        refusal ??= new Unavailable({ operation: appending, detail: "the writer is closed" })
+        return File.close(active.fd)
+      }))
+    )
+  )
+
+  return { writer, upper: () => upper, close } satisfies LogWriter
+})

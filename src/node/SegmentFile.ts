@@ -1,0 +1,119 @@
+/**
+ * The making of segment files.
+ *
+ * Blocks that have been written before are what makes a later append a single flush without metadata, so that a segment
+ * is filled with zeros before it joins the chain. It joins by `rename`, whole and flushed, or not at all.
+ *
+ * @internal
+ */
+import { Effect, Random } from "effect"
+import { join } from "node:path"
+import * as Directory from "./Directory.ts"
+import * as File from "./File.ts"
+import * as Segment from "./Segment.ts"
+
+/** A segment that is open for appending. */
+export interface Active {
+  readonly fd: number
+  readonly path: string
+  readonly seed: number
+  /** The bytes that frames may take, header included. */
+  readonly capacity: number
+  readonly base: number
+}
+
+/** A file that can become a segment. */
+export interface Prepared {
+  readonly path: string
+  readonly capacity: number
+}
+
+const zeros = new Uint8Array(256 * 1024)
+
+/**
+ * Prepares a segment whose frames may take `capacity` bytes. One that is not filled has its size but no blocks: right
+ * for a single large frame, which is written only once anyway.
+ */
+export const prepare = (directory: Directory.Directory, capacity: number, isFilled: boolean) =>
+  Effect.suspend(() => {
+    const path = Directory.temporaryPath(directory)
+    const size = capacity + Segment.frameHeaderBytes
+    return File.using(path, File.flags.replace, (fd) =>
+      Effect.andThen(isFilled ? fill(fd, 0, size) : File.truncate(fd, size), File.sync(fd))).pipe(
+        Effect.as<Prepared>({ path, capacity }),
+        Effect.onError(() =>
+          discard(path)
+        )
+      )
+  })
+
+const fill = (fd: number, offset: number, size: number): Effect.Effect<void, File.FileError> =>
+  offset >= size
+    ? Effect.void
+    : Effect.flatMap(
+      File.writeAll(fd, zeros.subarray(0, Math.min(zeros.length, size - offset)), offset),
+      () => fill(fd, offset + zeros.length, size)
+    )
+
+export const discard = (path: string): Effect.Effect<void> => Effect.ignore(File.remove(path))
+
+/** Makes the prepared file the segment that begins at `base`. Until it succeeds, the log is as it was. */
+export const publish = Effect.fnUntraced(
+  function*(directory: Directory.Directory, prepared: Prepared, base: number, epoch: number) {
+    const salt = (yield* Random.nextInt) >>> 0
+    const header = Segment.encodeHeader({ base, epoch, salt })
+    const path = join(directory.log, Segment.fileName(base, epoch))
+    const fd = yield* File.open(prepared.path, File.flags.append)
+    yield* File.writeDurably(fd, header, 0).pipe(
+      Effect.andThen(File.rename(prepared.path, path)),
+      Effect.andThen(File.syncDirectory(directory.log)),
+      Effect.onError(() => Effect.andThen(File.close(fd), discard(prepared.path)))
+    )
+    const { seed } = Segment.decodeHeader(header, path, base, epoch)
+    return { fd, path, seed, base, capacity: prepared.capacity } satisfies Active
+  },
+  Effect.uninterruptible
+)
+
+/** Ends a segment at `offset` with a frame that says what follows. Nothing is behind it then. */
+export const end = (fd: number, offset: number, frame: Uint8Array): Effect.Effect<void, File.FileError> =>
+  File.writeDurably(fd, frame, offset).pipe(
+    Effect.andThen(File.truncate(fd, offset + frame.length)),
+    Effect.andThen(File.sync(fd))
+  )
+
+/** Replaces a segment file by a copy that ends at `offset` with the frame: what a torn or failed write left is gone. */
+export const rewrite = Effect.fnUntraced(function*(
+  directory: Directory.Directory,
+  path: string,
+  offset: number,
+  frame: Uint8Array
+) {
+  const copy = Directory.temporaryPath(directory)
+  yield* File.using(
+    path,
+    File.flags.read,
+    (from) =>
+      File.using(copy, File.flags.replace, (to) =>
+        copyBytes(from, to, 0, offset).pipe(
+          Effect.andThen(File.writeAll(to, frame, offset)),
+          Effect.andThen(File.sync(to))
+        ))
+  )
+  yield* File.rename(copy, path)
+  yield* File.syncDirectory(directory.log)
+})
+
+const copyBytes = (from: number, to: number, offset: number, size: number): Effect.Effect<void, File.FileError> =>
+  offset >= size
+    ? Effect.void
+    : Effect.flatMap(
+      File.read(from, offset, Math.min(copyPiece, size - offset)),
+      (bytes) =>
+        Effect.andThen(
+          File.writeAll(to, bytes, offset),
+          Effect.suspend(() => copyBytes(from, to, offset + copyPiece, size))
+        )
+    )
+
+const copyPiece = 1024 * 1024

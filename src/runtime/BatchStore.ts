@@ -1,0 +1,147 @@
+/**
+ * Reading stored batches: footers and blocks by range, through the cache where rows are likely to be read again.
+ *
+ * @internal
+ */
+import { Effect } from "effect"
+import * as BatchFile from "../batch/BatchFile.ts"
+import type { Columns } from "../batch/Columns.ts"
+import { compareBytes } from "../batch/Compare.ts"
+import type { Batch, Part } from "../engine/Batch.ts"
+import { Corrupt, type StorageError } from "../PersistError.ts"
+import type { Blob, Range } from "../storage/Blob.ts"
+import type { BlockCache } from "./BlockCache.ts"
+import { decode } from "./Pure.ts"
+
+/** Which rows are wanted. Blocks that cannot hold any are not read; blocks that are read may hold others too. */
+export interface Wanted {
+  readonly minKey?: Uint8Array | undefined
+  /** Inclusive. */
+  readonly maxKey?: Uint8Array | undefined
+  readonly minTime?: number | undefined
+  /** Inclusive. */
+  readonly maxTime?: number | undefined
+}
+
+/** Blocks of a sorted run, in order. `undefined` at its end. */
+export interface Scan {
+  readonly next: Effect.Effect<Columns | undefined, StorageError>
+}
+
+export interface BatchStore {
+  /** One block, through the cache. */
+  readonly block: (part: Part, footer: BatchFile.Footer, index: number) => Effect.Effect<Columns, StorageError>
+  readonly footer: (part: Part) => Effect.Effect<BatchFile.Footer, StorageError>
+  /** The wanted blocks of a batch in row order, read ahead and past the cache. */
+  readonly scan: (batch: Batch, wanted: Wanted) => Scan
+}
+
+/** Bytes that a scan reads at once. */
+const readAheadBytes = 512 * 1024
+
+export const make = (blob: Blob["Service"], cache: BlockCache): BatchStore => {
+  const read = (part: Part, range: Range): Effect.Effect<Uint8Array, StorageError> =>
+    Effect.flatMap(blob.get(part.key, range), (found): Effect.Effect<Uint8Array, StorageError> => {
+      if (found._tag === "None") return Effect.fail(damaged(part, 0, "the blob is missing"))
+      if (found.value.length < range.length) {
+        return Effect.fail(damaged(part, range.offset + found.value.length, "the blob ends too early"))
+      }
+      return Effect.succeed(found.value)
+    })
+
+  const fetchFooter = Effect.fnUntraced(function*(part: Part) {
+    // One read usually brings trailer and footer together.
+    const tail = Math.min(part.bytes, 64 * 1024)
+    const end = yield* read(part, { offset: part.bytes - tail, length: tail })
+    const trailer = yield* decode(() => BatchFile.readTrailer(end, part.bytes, part.key))
+    const { footerLength, footerOffset } = trailer
+    const known = footerOffset - (part.bytes - tail)
+    const bytes = known >= 0
+      ? end.subarray(known, known + footerLength)
+      : yield* read(part, { offset: footerOffset, length: footerLength })
+    const footer = yield* decode(() => BatchFile.readFooter(bytes, trailer, part.key))
+    return { value: footer, bytes: footerLength * 2 + 256 }
+  })
+
+  const footer = (part: Part) => cache.get(`${part.key}#footer`, fetchFooter(part))
+
+  return {
+    footer,
+    block: (part, known, index) =>
+      cache.get(
+        `${part.key}#${index}`,
+        Effect.flatMap(
+          read(part, { offset: known.blocks[index]!.offset, length: known.blocks[index]!.length }),
+          (bytes) =>
+            decode(() => ({
+              value: BatchFile.readBlock(known, index, bytes, part.key),
+              bytes: known.blocks[index]!.rawLength + 24 * known.blocks[index]!.rows
+            }))
+        )
+      ),
+    scan: (batch, wanted) => scan(batch, wanted, footer, read)
+  }
+}
+
+const scan = (
+  batch: Batch,
+  wanted: Wanted,
+  footerOf: (part: Part) => Effect.Effect<BatchFile.Footer, StorageError>,
+  read: (part: Part, range: Range) => Effect.Effect<Uint8Array, StorageError>
+): Scan => {
+  const parts = batch.parts.filter((part) => mayHold(part, wanted))
+  let nextPart = 0
+  let part: Part
+  let footer: BatchFile.Footer
+  /** Blocks of the present part that are still to come. */
+  let blocks: ReadonlyArray<number> = []
+  let nextBlock = 0
+  /** Bytes read ahead, and the block index after the last that they contain. */
+  let ahead: { readonly bytes: Uint8Array; readonly offset: number; readonly until: number } | undefined
+
+  const openPart = Effect.fnUntraced(function*() {
+    part = parts[nextPart++]!
+    footer = yield* footerOf(part)
+    blocks = BatchFile.findBlocks(footer, wanted)
+    nextBlock = 0
+    ahead = undefined
+  })
+
+  const readAhead = Effect.fnUntraced(function*() {
+    const first = footer.blocks[blocks[nextBlock]!]!
+    let end = first.offset + first.length
+    let until = nextBlock + 1
+    while (until < blocks.length) {
+      const block = footer.blocks[blocks[until]!]!
+      if (block.offset !== end || end + block.length - first.offset > readAheadBytes) break
+      end += block.length
+      until++
+    }
+    const bytes = yield* read(part, { offset: first.offset, length: end - first.offset })
+    ahead = { bytes, offset: first.offset, until }
+  })
+
+  const next = Effect.fnUntraced(function*() {
+    while (nextBlock === blocks.length) {
+      if (nextPart === parts.length) return undefined
+      yield* openPart()
+    }
+    if (ahead === undefined || nextBlock >= ahead.until) yield* readAhead()
+    const index = blocks[nextBlock++]!
+    const { length, offset } = footer.blocks[index]!
+    const start = offset - ahead!.offset
+    return yield* decode(() =>
+      BatchFile.readBlock(footer, index, ahead!.bytes.subarray(start, start + length), part.key)
+    )
+  })
+  return { next: Effect.suspend(next) }
+}
+
+const mayHold = (part: Part, wanted: Wanted): boolean =>
+  (wanted.minTime === undefined || part.maxTime >= wanted.minTime) &&
+  (wanted.maxTime === undefined || part.minTime <= wanted.maxTime) &&
+  (wanted.minKey === undefined || compareBytes(part.maxKey, wanted.minKey) >= 0) &&
+  (wanted.maxKey === undefined || compareBytes(part.minKey, wanted.maxKey) <= 0)
+
+const damaged = (part: Part, offset: number, detail: string): Corrupt =>
+  new Corrupt({ location: part.key, offset, detail })

@@ -1,0 +1,120 @@
+/**
+ * Commands: what handles ask of the runtime, as typed requests.
+ *
+ * A command carries the type of its reply and of its errors, so that `submit` needs no cast and a new command no new
+ * plumbing. Mutating commands are answered once they are durable, reads at their place in the order.
+ *
+ * @internal
+ */
+import { Request } from "effect"
+import type { Columns } from "../batch/Columns.ts"
+import type { Capture } from "../engine/Capture.ts"
+import type { CodecRef, Registration, Swap as SwapChange } from "../engine/Commit.ts"
+import type { Target } from "../engine/Stage.ts"
+import type { Frontier } from "../Frontier.ts"
+import type {
+  CodecMismatch,
+  InvalidRequest,
+  ReadOnly,
+  RuntimeShutdown,
+  StorageError,
+  StreamDestroyed,
+  UnknownStream,
+  UpperMismatch
+} from "../PersistError.ts"
+
+/** What any command may fail with. */
+export type Failure = StorageError | RuntimeShutdown | ReadOnly
+
+/** Registers a collection, or finds it. */
+export class Register extends Request.TaggedClass("Register")<
+  { readonly name: string; readonly key: CodecRef; readonly value: CodecRef; readonly recreate: boolean },
+  Registration,
+  Failure | CodecMismatch | StreamDestroyed
+> {}
+
+/** Destroys a collection. True if this command did it, false if it was destroyed before. */
+export class Destroy
+  extends Request.TaggedClass("Destroy")<{ readonly name: string }, boolean, Failure | UnknownStream>
+{}
+
+/** Appends rows, to all collections or to none. */
+export class Write extends Request.TaggedClass("Write")<
+  { readonly targets: ReadonlyArray<Target & { readonly columns: Columns }> },
+  number,
+  Failure | InvalidRequest
+> {}
+
+/** Moves uppers, of all collections or of none. */
+export class Seal extends Request.TaggedClass("Seal")<
+  { readonly targets: ReadonlyArray<Target>; readonly upper: Frontier },
+  number,
+  Failure | InvalidRequest
+> {}
+
+/** Moves sinces, of all collections or of none. */
+export class AllowCompaction extends Request.TaggedClass("AllowCompaction")<
+  { readonly targets: ReadonlyArray<Target & { readonly since: Frontier }> },
+  number,
+  Failure | InvalidRequest
+> {}
+
+/** Appends rows and moves the upper, if the upper is the expected one. */
+export class CompareAndAppend extends Request.TaggedClass("CompareAndAppend")<
+  { readonly target: Target & { readonly columns: Columns }; readonly expected: Frontier; readonly upper: Frontier },
+  number,
+  Failure | InvalidRequest | UpperMismatch
+> {}
+
+/** What a snapshot is taken from, and from where the commits that it does not contain can be read. */
+export interface Captured {
+  readonly capture: Capture
+  readonly cursor: Cursor
+  /** Gives the blobs up. Idempotent. */
+  readonly release: () => void
+}
+
+/** The place after the first `writes` writes to a collection in the commit at `position`. */
+export interface Cursor {
+  readonly position: number
+  readonly writes: number
+}
+
+/** Captures a collection at this place of the order. Its blobs are held until `release` is called. */
+export class Capturing extends Request.TaggedClass("Capturing")<
+  { readonly target: Target },
+  Captured,
+  Failure | StreamDestroyed
+> {}
+
+/** A collection's frontiers. `lower` is always 0. */
+export interface Description {
+  readonly name: string
+  readonly id: number
+  readonly lower: Frontier
+  readonly upper: Frontier
+  readonly since: Frontier
+}
+
+/** Describes the live collections, in the order of their ids. */
+export class Describe extends Request.TaggedClass("Describe")<{}, ReadonlyArray<Description>, Failure> {}
+
+/** Applies a swap that maintenance has prepared. False if the state has moved on and it no longer fits. */
+export class Swap extends Request.TaggedClass("Swap")<{ readonly change: SwapChange }, boolean, Failure> {}
+
+/** Names a rollup that has been stored. */
+export class Rollup
+  extends Request.TaggedClass("Rollup")<{ readonly key: string; readonly position: number }, void, Failure>
+{}
+
+export type Command =
+  | Register
+  | Destroy
+  | Write
+  | Seal
+  | AllowCompaction
+  | CompareAndAppend
+  | Capturing
+  | Describe
+  | Swap
+  | Rollup

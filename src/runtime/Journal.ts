@@ -1,0 +1,110 @@
+/**
+ * The journal: the runtime's hold on the log, and the one place that decides whether a commit happened.
+ *
+ * A log answers an append with success, with a definite failure, or with `Indeterminate`. The journal turns the last
+ * into one of the first two: it acquires the log again, so that nothing of the old append can still arrive, and looks
+ * whether the entry is there. Until it knows, it appends nothing else.
+ *
+ * @internal
+ */
+import { type Context, Effect, Option, Schedule, Scope, Stream } from "effect"
+import { ByteWriter } from "../ByteWriter.ts"
+import * as Commit from "../engine/Commit.ts"
+import { Fenced, Indeterminate, type Locked, type StorageError, Unavailable } from "../PersistError.ts"
+import type { Log, Writer } from "../storage/Log.ts"
+import * as Metrics from "./Metrics.ts"
+import * as Recovery from "./Recovery.ts"
+import type * as Resilience from "./Resilience.ts"
+
+export interface Journal {
+  /** Appends the commit at `position`. After success it is durable; after a failure other than `Indeterminate` it is not there. */
+  readonly append: (position: number, commit: Commit.Commit) => Effect.Effect<{ readonly bytes: number }, StorageError>
+  /**
+   * The commit that was left of unknown outcome, if it has turned out to be durable. To be called, and its result
+   * folded, before the next append.
+   */
+  readonly settle: Effect.Effect<Option.Option<Commit.Commit>, StorageError>
+  readonly truncate: (before: number) => Effect.Effect<void, StorageError>
+}
+
+/** How long, in all, one attempt to find out about an append may take before its callers get `Indeterminate`. */
+const resolving = Schedule.exponential("20 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 8 }))
+
+export const make = Effect.fnUntraced(function*(
+  log: Log["Service"],
+  acquired: Writer,
+  circuit: Resilience.Circuit,
+  context: Context.Context<never>
+) {
+  const scope = yield* Effect.scope
+  const buffer = new ByteWriter(64 * 1024)
+  let writer = acquired
+  let unresolved: { readonly position: number; readonly commit: Commit.Commit } | undefined
+
+  /** Whether the unresolved commit is in the log, which is acquired anew for it. */
+  const resolve = Effect.fnUntraced(function*(position: number, commit: Commit.Commit) {
+    Metrics.indeterminate.updateUnsafe(1, context)
+    const epoch = writer.epoch
+    const next = yield* acquireAgain(log, scope)
+    writer = next
+    if (next.epoch !== epoch + 1) return yield* new Fenced({ epoch, current: next.epoch })
+    if (next.bounds.upper <= position) return false
+    const entry = yield* Stream.runHead(log.read(position))
+    if (Option.isNone(entry)) return false
+    const found = yield* Recovery.decodeEntry(log, entry.value)
+    if (found.writer === commit.writer && found.attempt === commit.attempt) return true
+    return yield* new Fenced({ epoch, current: entry.value.epoch })
+  })
+
+  const settle: Journal["settle"] = Effect.suspend(() => {
+    if (unresolved === undefined) return Effect.succeedNone
+    const { commit, position } = unresolved
+    return resolve(position, commit).pipe(
+      Effect.retry({
+        schedule: resolving,
+        while: (error) => error._tag === "Unavailable" || error._tag === "Indeterminate"
+      }),
+      Effect.map((isThere) => {
+        unresolved = undefined
+        return isThere ? Option.some(commit) : Option.none()
+      })
+    )
+  })
+
+  /** The answer of an append whose outcome the log does not know. */
+  const find = (failure: Indeterminate): Effect.Effect<void, StorageError> =>
+    settle.pipe(
+      Effect.catchTag(["Unavailable", "Indeterminate"], () => Effect.fail(failure)),
+      Effect.flatMap((commit) =>
+        Option.isSome(commit)
+          ? Effect.void
+          : Effect.fail(new Unavailable({ operation: failure.operation, detail: failure.detail }))
+      )
+    )
+
+  const journal: Journal = {
+    append: (position, commit) => {
+      buffer.clear()
+      Commit.encode(commit, buffer)
+      // A copy of its own: a log may keep what it is given.
+      const bytes = buffer.finish()
+      return Effect.suspend(() => circuit.run(writer.append(position, [bytes]))).pipe(
+        Effect.catchTag("Indeterminate", (failure) => {
+          unresolved = { position, commit }
+          return find(failure)
+        }),
+        Effect.as({ bytes: bytes.length })
+      )
+    },
+    settle,
+    truncate: (before) => Effect.suspend(() => circuit.run(writer.truncate(before)))
+  }
+  return journal
+})
+
+const acquireAgain = (log: Log["Service"], scope: Scope.Scope): Effect.Effect<Writer, StorageError> =>
+  log.acquire.pipe(
+    Scope.provide(scope),
+    Effect.catchTag("Locked", ({ host, pid }: Locked) =>
+      Effect.fail(new Unavailable({ operation: "acquiring the log again", detail: `process ${pid} on ${host} has it` })))
+  )

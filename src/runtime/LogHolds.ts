@@ -1,0 +1,62 @@
+/**
+ * Holds on the log: positions that followers still have to read.
+ *
+ * A hold keeps the log from being truncated, on disk, so that a slow listener costs no memory. It does so only up to a
+ * number of bytes behind the end: then the hold expires, and its listener is told.
+ *
+ * @internal
+ */
+export interface LogHold {
+  /** Moves on to a later position. */
+  readonly advance: (position: number) => void
+  readonly isExpired: () => boolean
+  readonly release: () => void
+}
+
+export interface LogHolds {
+  readonly hold: (position: number) => LogHold
+  /** Counts bytes appended to the log. */
+  readonly appended: (bytes: number) => void
+  /** The first position that must be kept, after expiring those who hold too much. */
+  readonly lowest: () => number
+}
+
+interface Held {
+  position: number
+  /** The count of bytes appended when it stood at this position. */
+  appended: number
+  isExpired: boolean
+}
+
+export const make = (maxBytes: number): LogHolds => {
+  const holds = new Set<Held>()
+  let total = 0
+
+  return {
+    hold: (position) => {
+      const held: Held = { position, appended: total, isExpired: false }
+      holds.add(held)
+      return {
+        advance: (to) => {
+          held.position = to
+          held.appended = total
+        },
+        isExpired: () => held.isExpired,
+        release: () => void holds.delete(held)
+      }
+    },
+    appended: (bytes) => {
+      total += bytes
+    },
+    lowest: () => {
+      let lowest = Infinity
+      for (const held of holds) {
+        if (total - held.appended > maxBytes) {
+          held.isExpired = true
+          holds.delete(held)
+        } else lowest = Math.min(lowest, held.position)
+      }
+      return lowest
+    }
+  }
+}

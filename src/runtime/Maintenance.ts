@@ -1,0 +1,233 @@
+/**
+ * Maintenance: what keeps a store small and quick, off the path of commands.
+ *
+ * It runs whenever a `Schedule` says so, and at once when memory or the log have outgrown their limits, and does what the
+ * plan says is due: flushes, merges, compactions, a rollup and the truncation of the log behind it, the deletion of
+ * garbage. Where nothing is due it writes nothing. What fails is left as it was, and tried again at the next tick,
+ * traffic or not.
+ *
+ * @internal
+ */
+import { Clock, type Context, Duration, Effect, Latch, type Schedule, Semaphore, Stream } from "effect"
+import * as Plan from "../engine/Plan.ts"
+import * as Rollup from "../engine/Rollup.ts"
+import * as State from "../engine/State.ts"
+import { UnknownStream } from "../PersistError.ts"
+import type { Blob } from "../storage/Blob.ts"
+import type { BatchStore } from "./BatchStore.ts"
+import type { BlockCache } from "./BlockCache.ts"
+import * as Command from "./Command.ts"
+import type { Garbage } from "./Garbage.ts"
+import type { Journal } from "./Journal.ts"
+import type { LogHolds } from "./LogHolds.ts"
+import type { Mailbox } from "./Mailbox.ts"
+import * as Metrics from "./Metrics.ts"
+import * as Rewriter from "./Rewriter.ts"
+
+export interface Options {
+  readonly state: State.State
+  /** Part of the names of the blobs that this runtime stores. */
+  readonly writerId: number
+  readonly blob: Blob["Service"]
+  readonly batches: BatchStore
+  readonly cache: BlockCache
+  readonly garbage: Garbage
+  readonly holds: LogHolds
+  readonly journal: Journal
+  readonly mailbox: Mailbox
+  readonly limits: Plan.Limits
+  readonly partBytes: number
+  readonly schedule: Schedule.Schedule<unknown>
+  /** How long blobs that nobody refers to are kept for readers in other processes. */
+  readonly grace: Duration.Duration
+  /** Bytes of the log after the newest rollup when the store was opened. */
+  readonly logBytes: number
+  readonly context: Context.Context<never>
+}
+
+export type Failure = Command.Failure | Rewriter.RewriteError
+
+export interface Maintenance {
+  /** To be told of each commit. */
+  readonly committed: (bytes: number) => void
+  /** Does everything that is due. */
+  readonly runDue: Effect.Effect<void, Failure>
+  /** Rewrites one collection whole, and lets go of the log behind it. */
+  readonly compact: (name: string) => Effect.Effect<void, Failure | UnknownStream>
+  /** Deletes all garbage that nobody in this process holds, whatever its age. */
+  readonly collectAll: Effect.Effect<void>
+  /** Goes on for ever. */
+  readonly run: Effect.Effect<never>
+}
+
+/** What is still due after so many rounds waits for the next tick. */
+const maxRounds = 64
+
+/** Writes are held back while there is this many times the memory limit of unsealed rows. */
+const pressure = 4
+
+export const make = Effect.fnUntraced(function*(options: Options) {
+  const { blob, cache, context, garbage, journal, limits, mailbox, state } = options
+  const clock = yield* Clock.Clock
+  const one = Semaphore.makeUnsafe(1)
+  const isDue = Latch.makeUnsafe(false)
+  /** Blobs that are being written: neither referenced yet nor garbage. */
+  const inFlight = new Set<string>()
+  let blobs = 0
+  let logBytes = options.logBytes
+  let isSweepDue = true
+
+  const newKey = (folder: string): string => {
+    const key = `${folder}/${options.writerId.toString(16).padStart(14, "0")}-${(++blobs).toString(16).padStart(8, "0")}`
+    inFlight.add(key)
+    return key
+  }
+  const abandon = (keys: ReadonlyArray<string>) => {
+    for (const key of keys) inFlight.delete(key)
+    garbage.add(keys, clock.currentTimeMillisUnsafe())
+  }
+
+  const rewrite = Effect.fnUntraced(function*(planned: Plan.Rewrite) {
+    const keys: Array<string> = []
+    const rewriter = Rewriter.make({
+      blob,
+      batches: options.batches,
+      partBytes: options.partBytes,
+      newKey: () => {
+        const key = newKey("batch")
+        keys.push(key)
+        return key
+      }
+    })
+    const { bytes, swap } = yield* Effect.onError(rewriter.run(planned), () => Effect.sync(() => abandon(keys)))
+    const isApplied = yield* mailbox.submit(new Command.Swap({ change: swap })).pipe(
+      // Only an append of unknown outcome may have named the blobs: the sweep finds out.
+      Effect.tapError((error) => Effect.sync(() => error._tag === "Indeterminate" ? undefined : abandon(keys)))
+    )
+    Metrics.compactionBytes.updateUnsafe(bytes, context)
+    if (isApplied) {
+      for (const key of keys) inFlight.delete(key)
+      if (planned.trace.length > 0) Metrics.compactions.updateUnsafe(1, context)
+    } else {
+      abandon(keys)
+      Metrics.compactionsStale.updateUnsafe(1, context)
+    }
+    if (State.memoryBytes(state) < pressure * limits.memoryBytes) mailbox.resume()
+  })
+
+  /** Stores a rollup, and truncates the log behind `keepFrom`. */
+  const rollUp = Effect.fnUntraced(function*(keepFrom: (previous: number, rollup: number) => number) {
+    const previous = state.rollup?.position ?? 0
+    const position = state.position
+    const bytes = Rollup.encode(state)
+    const key = newKey("rollup")
+    yield* Effect.onError(blob.put(key, bytes), () => Effect.sync(() => abandon([key])))
+    const before = logBytes
+    yield* mailbox.submit(new Command.Rollup({ key, position }))
+    inFlight.delete(key)
+    logBytes = Math.max(0, logBytes - before)
+    Metrics.rollupBytes.updateUnsafe(bytes.length, context)
+    yield* journal.truncate(Math.min(keepFrom(previous, position), options.holds.lowest()))
+  })
+
+  const collect = (addedBy: number): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const keys = garbage.take(addedBy)
+      if (keys.length === 0) return Effect.void
+      cache.forget(keys.map((key) => `${key}#`))
+      return Effect.forEach(
+        keys,
+        (key) => Effect.catch(blob.delete(key), () => Effect.sync(() => garbage.putBack([key]))),
+        { concurrency: 8, discard: true }
+      )
+    })
+
+  /** Blobs that a runtime before this one, or a job that failed, left behind. */
+  const sweep = Effect.gen(function*() {
+    isSweepDue = false
+    const referenced = State.blobKeys(state)
+    const stored = yield* Stream.runCollect(Stream.concat(blob.list("batch/"), blob.list("rollup/")))
+    const now = clock.currentTimeMillisUnsafe()
+    garbage.add(
+      stored.map(({ key }) => key).filter((key) => !referenced.has(key) && !inFlight.has(key)),
+      now
+    )
+  })
+
+  const observe = (due: number) => {
+    const collections = [...state.collections.values()]
+    const spills = collections.flatMap((each) => each.spills).flatMap((batch) => batch.parts)
+    const trace = collections.flatMap((each) => each.trace).flatMap((batch) => batch.parts)
+    const sizeOf = (parts: ReadonlyArray<{ readonly bytes: number }>) => parts.reduce((sum, part) => sum + part.bytes, 0)
+    Metrics.streamCount.updateUnsafe(collections.length, context)
+    Metrics.unsealedBlobCount.updateUnsafe(spills.length, context)
+    Metrics.unsealedBlobBytes.updateUnsafe(sizeOf(spills), context)
+    Metrics.unsealedMemoryBytes.updateUnsafe(State.memoryBytes(state), context)
+    Metrics.traceBlobCount.updateUnsafe(trace.length, context)
+    Metrics.traceBlobBytes.updateUnsafe(sizeOf(trace), context)
+    Metrics.backlogJobs.updateUnsafe(due, context)
+    Metrics.garbageBlobs.updateUnsafe(garbage.size(), context)
+    Metrics.queueDepth.updateUnsafe(mailbox.depth(), context)
+  }
+
+  /** Counts and times a job. One that fails lets held-back writes go on: they are told what is wrong themselves. */
+  const job = <A, E>(work: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+    Effect.trackDuration(work, Metrics.inSeconds(Metrics.stepTime)).pipe(
+      Effect.tap(() => Effect.sync(() => Metrics.steps.updateUnsafe(1, context))),
+      Effect.onError(() =>
+        Effect.sync(() => {
+          Metrics.stepErrors.updateUnsafe(1, context)
+          isSweepDue = true
+          mailbox.resume()
+        })
+      )
+    )
+
+  const runDue: Effect.Effect<void, Failure> = Effect.gen(function*() {
+    for (let round = 0; round < maxRounds; round++) {
+      const due = Plan.rewrites(state, limits, logBytes)
+      observe(due.length)
+      if (due.length === 0) break
+      for (const planned of due) yield* job(rewrite(planned))
+    }
+    // Followers in other processes are given one rollup's worth of log to keep up.
+    if (Plan.isRollupDue(state, limits, logBytes)) yield* job(rollUp((previous) => previous))
+    if (isSweepDue) yield* sweep
+    yield* collect(clock.currentTimeMillisUnsafe() - Duration.toMillis(options.grace))
+    observe(0)
+  })
+
+  const compact = Effect.fnUntraced(function*(name: string) {
+    const id = state.names.get(name)
+    const collection = id === undefined ? undefined : state.collections.get(id)
+    if (collection === undefined) return yield* new UnknownStream({ collection: name })
+    if (!Plan.isCompact(collection)) yield* job(rewrite(Plan.everything(collection, state.position)))
+    if (logBytes > limits.inlineBytes / 16 && State.memoryBytes(state) <= limits.inlineBytes) {
+      yield* job(rollUp((_, rollup) => rollup))
+    }
+    yield* collect(clock.currentTimeMillisUnsafe() - Duration.toMillis(options.grace))
+  })
+
+  const quietly = Effect.ignore(one.withPermit(runDue))
+
+  const maintenance: Maintenance = {
+    committed: (bytes) => {
+      logBytes += bytes
+      options.holds.appended(bytes)
+      const memory = State.memoryBytes(state)
+      if (memory >= pressure * limits.memoryBytes) mailbox.pause()
+      if (memory > limits.memoryBytes || logBytes > limits.logBytes) isDue.openUnsafe()
+    },
+    runDue: one.withPermit(runDue),
+    compact: (name) => one.withPermit(compact(name)),
+    collectAll: one.withPermit(collect(Infinity)),
+    run: Effect.raceFirst(
+      Effect.andThen(Effect.repeat(quietly, options.schedule), Effect.never),
+      Effect.forever(Effect.andThen(isDue.await, Effect.suspend(() => {
+        isDue.closeUnsafe()
+        return quietly
+      })))
+    )
+  }
+  return maintenance
+})

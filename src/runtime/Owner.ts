@@ -1,0 +1,294 @@
+/**
+ * The owner: the one fiber that changes a store's state.
+ *
+ * It takes commands in groups: everything that has gathered while the last flush was under way. A group is staged in
+ * order, made durable by one append to the log, and only then becomes visible, is answered, and is told to those who
+ * follow, in this order. There is no timer on the way: an idle store answers after one flush, a busy one shares its
+ * flushes.
+ *
+ * Invariants:
+ *
+ * 1. The state changes only by folding a commit that is durable.
+ * 2. Every command taken is answered exactly once, whatever happens.
+ *
+ * @internal
+ */
+import { Clock, type Context, Effect, Exit, Option } from "effect"
+import * as Capture from "../engine/Capture.ts"
+import type * as Commit from "../engine/Commit.ts"
+import * as Collection from "../engine/Collection.ts"
+import { type Place, Stage } from "../engine/Stage.ts"
+import * as State from "../engine/State.ts"
+import { CodecMismatch, type StorageError, StreamDestroyed, Unavailable, UnknownStream } from "../PersistError.ts"
+import type { Captured, Command, Description } from "./Command.ts"
+import type { Feed } from "./Feed.ts"
+import type { Garbage } from "./Garbage.ts"
+import type { Journal } from "./Journal.ts"
+import { type Mailbox, type Message, refuse } from "./Mailbox.ts"
+import * as Metrics from "./Metrics.ts"
+
+export interface Options {
+  readonly state: State.State
+  readonly location: string
+  /** Tells this runtime's commits from all others'. */
+  readonly writerId: number
+  readonly mailbox: Mailbox
+  readonly journal: Journal
+  readonly feed: Feed
+  readonly garbage: Garbage
+  /** Rows staged beyond this go into the next commit. */
+  readonly maxGroupBytes: number
+  /** Called after each commit, with its size in the log. */
+  readonly committed: (commit: Commit.Commit, bytes: number) => void
+  readonly context: Context.Context<never>
+}
+
+/** A staged command that waits for its group's flush. */
+interface Staged {
+  readonly message: Message
+  /** What it will be told if the group becomes durable. Its own refusal stands either way. */
+  readonly reply: Exit.Exit<unknown, unknown> | Place
+}
+
+interface Group {
+  readonly stage: Stage
+  readonly staged: Array<Staged>
+}
+
+/** Runs until the mailbox has ended and is empty. */
+export const run = Effect.fnUntraced(function*(options: Options) {
+  const { context, feed, garbage, journal, location, mailbox, state } = options
+  const clock = yield* Clock.Clock
+  let attempts = 0
+  /** What makes any further command pointless. */
+  let fatal: StorageError | undefined
+
+  /** Makes a commit durable and visible. Returns how to tell those who follow. */
+  const commit = Effect.fnUntraced(function*(stagedCommit: Commit.Commit) {
+    const startedAt = clock.currentTimeNanosUnsafe()
+    const { bytes } = yield* Effect.onError(journal.append(state.position, stagedCommit), (cause) =>
+      Effect.sync(() => {
+        const failure = cause.reasons.find((reason) => reason._tag === "Fail")?.error
+        if (failure?._tag === "Fenced" || failure?._tag === "Corrupt") fatal = failure
+      }))
+    Metrics.flushTime.updateUnsafe(Number(clock.currentTimeNanosUnsafe() - startedAt) / 1e9, context)
+    return fold(stagedCommit, bytes)
+  })
+
+  const fold = (folded: Commit.Commit, bytes: number): () => void => {
+    const position = state.position
+    garbage.add(State.apply(state, folded, location), clock.currentTimeMillisUnsafe())
+    Metrics.commits.updateUnsafe(1, context)
+    Metrics.commitBytes.updateUnsafe(bytes, context)
+    options.committed(folded, bytes)
+    return () => feed.publish({ position, changes: folded.changes })
+  }
+
+  const flush = Effect.fnUntraced(function*(group: Group) {
+    const { stage, staged } = group
+    if (staged.length === 0) return
+    if (!stage.isDirty) {
+      state.seqNo = stage.seqNo
+      return answer(staged, state.position, false)
+    }
+    const position = state.position
+    const exit = yield* Effect.exit(commit(stage.commit(options.writerId, ++attempts)))
+    if (Exit.isFailure(exit)) return fail(staged, exit)
+    Metrics.groupSize.updateUnsafe(staged.length, context)
+    Metrics.writtenRows.updateUnsafe(stage.rows, context)
+    Metrics.writtenBytes.updateUnsafe(stage.bytes, context)
+    answer(staged, position, true)
+    exit.value()
+  })
+
+  const answer = (staged: ReadonlyArray<Staged>, position: number, isDirty: boolean): void => {
+    for (const { message, reply } of staged) {
+      message.answer(Exit.isExit(reply) ? reply : Exit.succeed(capture(reply, position, isDirty)))
+    }
+  }
+
+  /** Commands that were refused for what they are stay refused; all others share the failure. */
+  const fail = (staged: ReadonlyArray<Staged>, failure: Exit.Exit<unknown, StorageError>): void => {
+    for (const { message, reply } of staged) {
+      if (Exit.isExit(reply) && Exit.isFailure(reply)) message.answer(reply)
+      else {
+        Metrics.commandsFailed.updateUnsafe(1, context)
+        message.answer(failure)
+      }
+    }
+  }
+
+  const capture = (place: Place, position: number, isDirty: boolean): Captured => {
+    const collection = state.collections.get(place.collection)!
+    const staged = isDirty ? collection.blocks.filter((block) => block.position === position).length : 0
+    const taken = Capture.make(collection, {
+      seqNo: place.seqNo,
+      upper: place.upper,
+      since: place.since,
+      blocks: collection.blocks.length - staged + place.writes
+    })
+    return { capture: taken, cursor: { position, writes: place.writes }, release: garbage.hold(Capture.blobKeys(taken)) }
+  }
+
+  /** Stages a command with others of its group, or says that it needs a commit of its own. */
+  const stage = (group: Group, message: Message): boolean => {
+    const { request } = message
+    const sequenced = (result: number | { readonly _tag: string }) => {
+      const reply = typeof result === "number" ? Exit.succeed(result) : Exit.fail(result)
+      group.staged.push({ message, reply })
+      return true
+    }
+    switch (request._tag) {
+      case "Write":
+        Metrics.writes.updateUnsafe(1, context)
+        return sequenced(group.stage.write(request.targets))
+      case "Seal":
+        return sequenced(group.stage.seal(request.targets, request.upper))
+      case "AllowCompaction":
+        return sequenced(group.stage.allowCompaction(request.targets))
+      case "CompareAndAppend":
+        return sequenced(group.stage.compareAndAppend(request.target, request.expected, request.upper))
+      case "Capturing": {
+        const place = group.stage.place(request.target.id)
+        const gone = new StreamDestroyed({ collection: request.target.name })
+        group.staged.push({ message, reply: place ?? Exit.fail(gone) })
+        return true
+      }
+      default:
+        return false
+    }
+  }
+
+  /** Commits one change on its own, and answers. */
+  const alone = Effect.fnUntraced(function*<A>(message: Message, change: Commit.Change, reply: A) {
+    const attempt: Commit.Commit = {
+      writer: options.writerId,
+      attempt: ++attempts,
+      seqNo: state.seqNo,
+      changes: [change]
+    }
+    const exit = yield* Effect.exit(commit(attempt))
+    if (Exit.isFailure(exit)) {
+      Metrics.commandsFailed.updateUnsafe(1, context)
+      return message.answer(exit)
+    }
+    message.answer(Exit.succeed(reply))
+    exit.value()
+  })
+
+  const runAlone = (message: Message): Effect.Effect<void> => {
+    const { request } = message
+    switch (request._tag) {
+      case "Register": {
+        const known = findRegistration(state, request)
+        if (known !== undefined) return Effect.sync(() => message.answer(known))
+        const { key, name, value } = request
+        const registration = { id: state.nextCollection, name, key, value }
+        return alone(message, { _tag: "Register", registration }, registration)
+      }
+      case "Destroy": {
+        const collection = state.names.get(request.name)
+        if (collection !== undefined) return alone(message, { _tag: "Destroy", collection }, true)
+        return Effect.sync(() =>
+          message.answer(
+            state.destroyed.has(request.name)
+              ? Exit.succeed(false)
+              : Exit.fail(new UnknownStream({ collection: request.name }))
+          )
+        )
+      }
+      case "Swap": {
+        const collection = state.collections.get(request.change.collection)
+        const fits = collection !== undefined && Collection.swapViolation(collection, request.change) === undefined
+        return fits ? alone(message, request.change, true) : Effect.sync(() => message.answer(Exit.succeed(false)))
+      }
+      case "Rollup":
+        return alone(message, { _tag: "Rollup", key: request.key, position: request.position }, undefined)
+      case "Describe":
+        return Effect.sync(() => message.answer(Exit.succeed(describe(state))))
+      default:
+        return Effect.die(new Error(`command ${request._tag} is staged with others`))
+    }
+  }
+
+  const runGroup = Effect.fnUntraced(function*(messages: ReadonlyArray<Message>) {
+    const now = clock.currentTimeMillisUnsafe()
+    Metrics.queueWait.updateUnsafe((now - messages[0]!.acceptedAt) / 1000, context)
+    Metrics.commandsRun.updateUnsafe(messages.length, context)
+    const left = yield* Effect.exit(journal.settle)
+    if (Exit.isSuccess(left) && Option.isSome(left.value)) fold(left.value.value, 0)()
+    if (Exit.isFailure(left)) {
+      const failure = Exit.fail(new Unavailable({ operation: "append", detail: "an earlier one is still unresolved" }))
+      return messages.forEach((message) => message.answer(failure))
+    }
+    let group: Group = { stage: new Stage(state), staged: [] }
+    for (const message of messages) {
+      if (fatal !== undefined) {
+        message.answer(Exit.fail(fatal))
+        continue
+      }
+      if (stage(group, message) && group.stage.bytes < options.maxGroupBytes) continue
+      yield* flush(group)
+      group = { stage: new Stage(state), staged: [] }
+      if (isAlone(message.request)) yield* runAlone(message)
+    }
+    if (fatal !== undefined) return fail(group.staged, Exit.fail(fatal))
+    yield* flush(group)
+  })
+
+  return yield* mailbox.take.pipe(
+    Effect.flatMap((messages) =>
+      // Nobody interrupts a group half-way, and nobody is left waiting if it dies.
+      Effect.uninterruptible(
+        Effect.ensuring(
+          Effect.ensuring(runGroup(messages), Effect.sync(() => messages.forEach(refuse))),
+          mailbox.release(messages)
+        )
+      )
+    ),
+    // Those who were just answered get to offer their next command before the next group is taken.
+    Effect.andThen(Effect.yieldNow),
+    Effect.forever({ disableYield: true }),
+    Effect.catchTag("Done", () => Effect.void)
+  )
+})
+
+const isAlone = (request: Command): boolean => {
+  switch (request._tag) {
+    case "Register":
+    case "Destroy":
+    case "Swap":
+    case "Rollup":
+    case "Describe":
+      return true
+    default:
+      return false
+  }
+}
+
+/** The reply to a registration that needs no commit: the collection is there, or cannot be had. */
+const findRegistration = (
+  state: State.State,
+  request: Command & { readonly _tag: "Register" }
+): Exit.Exit<Commit.Registration, CodecMismatch | StreamDestroyed> | undefined => {
+  const id = state.names.get(request.name)
+  if (id === undefined) {
+    const isGone = state.destroyed.has(request.name) && !request.recreate
+    return isGone ? Exit.fail(new StreamDestroyed({ collection: request.name })) : undefined
+  }
+  const { registration } = state.collections.get(id)!
+  for (const part of ["key", "value"] as const) {
+    const requested = request[part].name
+    const stored = registration[part].name
+    if (requested !== stored) {
+      return Exit.fail(new CodecMismatch({ collection: request.name, part, requested, stored }))
+    }
+  }
+  return Exit.succeed(registration)
+}
+
+/** The live collections in the order of their ids. */
+export const describe = (state: State.State): ReadonlyArray<Description> =>
+  [...state.collections.values()]
+    .map(({ registration: { id, name }, since, upper }) => ({ name, id, lower: 0, upper, since }))
+    .sort((a, b) => a.id - b.id)

@@ -1,0 +1,75 @@
+/**
+ * Recovery: the newest rollup, and the fold of the log after it.
+ *
+ * @internal
+ */
+import { Effect, Stream } from "effect"
+import * as Commit from "../engine/Commit.ts"
+import * as Rollup from "../engine/Rollup.ts"
+import * as State from "../engine/State.ts"
+import { Corrupt, type StorageError } from "../PersistError.ts"
+import type { Blob } from "../storage/Blob.ts"
+import type { Entry, Log } from "../storage/Log.ts"
+import { decode } from "./Pure.ts"
+
+export interface Recovered {
+  readonly state: State.State
+  /** Bytes of the log after the rollup. */
+  readonly logBytes: number
+}
+
+interface Decoded {
+  readonly position: number
+  readonly bytes: number
+  readonly commit: Commit.Commit
+}
+
+/** Names an entry in messages. */
+export const locationOf = (log: Log["Service"], position: number): string => `${log.location}, log position ${position}`
+
+export const decodeEntry = (log: Log["Service"], entry: Entry): Effect.Effect<Commit.Commit, StorageError> =>
+  decode(() => Commit.decode(entry.bytes, locationOf(log, entry.position)))
+
+export const load = Effect.fnUntraced(function*(log: Log["Service"], blob: Blob["Service"]) {
+  const { lower } = yield* log.bounds
+  const entries = yield* log.read(lower).pipe(
+    Stream.mapEffect((entry) =>
+      Effect.map(
+        decodeEntry(log, entry),
+        (commit): Decoded => ({ position: entry.position, bytes: entry.bytes.length, commit })
+      )
+    ),
+    Stream.runCollect
+  )
+  const state = yield* base(log, blob, entries, lower)
+  let logBytes = 0
+  for (const { bytes, commit, position } of entries) {
+    if (position < state.position) continue
+    logBytes += bytes
+    yield* decode(() => State.apply(state, commit, locationOf(log, position)))
+  }
+  return { state, logBytes } satisfies Recovered
+})
+
+/** The state of the newest rollup that the entries name, or the empty state where the log is whole. */
+const base = Effect.fnUntraced(function*(
+  log: Log["Service"],
+  blob: Blob["Service"],
+  entries: ReadonlyArray<Decoded>,
+  lower: number
+) {
+  const newest = entries.flatMap(({ commit }) => commit.changes).findLast((change) => change._tag === "Rollup")
+  if (newest === undefined) {
+    if (lower === 0) return State.make()
+    return yield* new Corrupt({
+      location: locationOf(log, lower),
+      offset: 0,
+      detail: "the log has been truncated, but no entry names the rollup that replaces its beginning"
+    })
+  }
+  const bytes = yield* blob.get(newest.key)
+  if (bytes._tag === "None") {
+    return yield* new Corrupt({ location: newest.key, offset: 0, detail: "the rollup that the log names is missing" })
+  }
+  return yield* decode(() => Rollup.decode(bytes.value, newest.key))
+})

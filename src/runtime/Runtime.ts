@@ -1,0 +1,146 @@
+/**
+ * The runtime: an open store that this process writes.
+ *
+ * Opening acquires the log and recovers the state from it. Then one fiber owns the state and another maintains the store,
+ * both in a scope of their own: closing it, by `stop` or by leaving the surrounding scope, executes what was accepted,
+ * answers everybody, and gives up the log.
+ *
+ * @internal
+ */
+import { type Duration, Effect, Exit, Fiber, Random, type Schedule, Scope, Stream } from "effect"
+import * as Capture from "../engine/Capture.ts"
+import type { Limits } from "../engine/Plan.ts"
+import { HoldExpired, type StorageError } from "../PersistError.ts"
+import { Blob } from "../storage/Blob.ts"
+import { Log } from "../storage/Log.ts"
+import * as BatchStore from "./BatchStore.ts"
+import * as BlockCache from "./BlockCache.ts"
+import * as Command from "./Command.ts"
+import * as Feed from "./Feed.ts"
+import * as Garbage from "./Garbage.ts"
+import * as Journal from "./Journal.ts"
+import * as LogHolds from "./LogHolds.ts"
+import * as Mailbox from "./Mailbox.ts"
+import * as Maintenance from "./Maintenance.ts"
+import * as Owner from "./Owner.ts"
+import * as Recovery from "./Recovery.ts"
+import * as Resilience from "./Resilience.ts"
+import type { Store } from "./Store.ts"
+
+export interface Options {
+  readonly mailbox: Mailbox.Options
+  readonly maxGroupBytes: number
+  readonly limits: Limits
+  readonly partBytes: number
+  readonly cacheBytes: number
+  readonly feedBytes: number
+  readonly heldLogBytes: number
+  readonly grace: Duration.Duration
+  readonly maintenance: Schedule.Schedule<unknown>
+  readonly retry: Schedule.Schedule<unknown>
+}
+
+export const make = Effect.fnUntraced(function*(options: Options) {
+  const outer = yield* Effect.scope
+  const scope = yield* Scope.make()
+  // Whatever happens while opening, the lock is given up with the surrounding scope.
+  yield* Scope.addFinalizer(outer, Scope.close(scope, Exit.void))
+  return yield* Scope.provide(open(options, scope), scope)
+})
+
+const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeable) {
+  const context = yield* Effect.context<never>()
+  const log = yield* Log
+  const circuit = Resilience.make(context, options.retry)
+  const blob = Resilience.blob(yield* Blob, circuit, context)
+  const writer = yield* log.acquire
+  const { logBytes, state } = yield* Recovery.load(log, blob)
+  const writerId = yield* Random.nextIntBetween(0, Number.MAX_SAFE_INTEGER)
+
+  const cache = BlockCache.make(options.cacheBytes, context)
+  const batches = BatchStore.make(blob, cache)
+  const feed = Feed.make(state.position, options.feedBytes)
+  const garbage = Garbage.make()
+  const holds = LogHolds.make(options.heldLogBytes)
+  const journal = yield* Journal.make(log, writer, circuit, context)
+  const mailbox = yield* Mailbox.make(options.mailbox, context)
+  const maintenance = yield* Maintenance.make({
+    state, writerId, blob, batches, cache, garbage, holds, journal, mailbox, logBytes, context,
+    limits: options.limits,
+    partBytes: options.partBytes,
+    schedule: options.maintenance,
+    grace: options.grace
+  })
+  const owner = yield* Effect.forkScoped(Owner.run({
+    state, writerId, mailbox, journal, feed, garbage, context,
+    location: log.location,
+    maxGroupBytes: options.maxGroupBytes,
+    committed: (_, bytes) => maintenance.committed(bytes)
+  }))
+  const maintainer = yield* Effect.forkScoped(maintenance.run)
+
+  // Finalizers run in the reverse order: this one, the first to run, lets everything accepted be executed.
+  yield* Effect.addFinalizer(() =>
+    Fiber.interrupt(maintainer).pipe(
+      Effect.andThen(mailbox.end),
+      Effect.andThen(Fiber.await(owner)),
+      Effect.andThen(maintenance.collectAll),
+      Effect.andThen(Effect.sync(() => feed.close()))
+    )
+  )
+
+  const captureNow = (id: number): Command.Captured | undefined => {
+    const collection = state.collections.get(id)
+    if (collection === undefined) return undefined
+    const { since, upper } = collection
+    const capture = Capture.make(collection, { seqNo: state.seqNo, since, upper, blocks: collection.blocks.length })
+    const cursor = { position: state.position, writes: 0 }
+    return { capture, cursor, release: garbage.hold(Capture.blobKeys(capture)) }
+  }
+
+  const store: Store = {
+    id: Symbol(log.location),
+    state: () => state,
+    feed,
+    batches,
+    offer: mailbox.offer,
+    submit: mailbox.submit,
+    capture: (target) => mailbox.submit(new Command.Capturing({ target })),
+    describe: Effect.suspend(() => mailbox.submit(new Command.Describe())),
+    captureNow,
+    holdLog: holds.hold,
+    reread: (position, collection) => reread(log, position, collection),
+    sync: Effect.asVoid(Effect.suspend(() => mailbox.submit(new Command.Describe()))),
+    compact: maintenance.compact,
+    maintain: maintenance.runDue,
+    stop: Scope.close(scope, Exit.void)
+  }
+  return store
+})
+
+/** About how many bytes of the log a slow follower reads at once. */
+const rereadBytes = 1024 * 1024
+
+/** The commits from a position on, from the log. */
+export const reread = (
+  log: Log["Service"],
+  position: number,
+  collection: string
+): Effect.Effect<ReadonlyArray<Feed.Entry>, StorageError | HoldExpired> =>
+  Effect.gen(function*() {
+    const { lower } = yield* log.bounds
+    if (position < lower) {
+      return yield* new HoldExpired({
+        collection,
+        detail: `it stood at log position ${position}, but the log begins at ${lower} by now`
+      })
+    }
+    let bytes = 0
+    return yield* log.read(position).pipe(
+      Stream.takeUntil((entry) => (bytes += entry.bytes.length) >= rereadBytes),
+      Stream.mapEffect((entry) =>
+        Effect.map(Recovery.decodeEntry(log, entry), ({ changes }): Feed.Entry => ({ position: entry.position, changes }))
+      ),
+      Stream.runCollect
+    )
+  })

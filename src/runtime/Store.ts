@@ -1,0 +1,48 @@
+/**
+ * What a client stands on: an open store, whether this process writes it or follows the writer.
+ *
+ * @internal
+ */
+import type { Effect, Request } from "effect"
+import type { Target } from "../engine/Stage.ts"
+import type { State } from "../engine/State.ts"
+import type {
+  HoldExpired, ReadOnly, RuntimeShutdown, StorageError, StreamDestroyed, UnknownStream, ValueOutOfRange
+} from "../PersistError.ts"
+import type { BatchStore } from "./BatchStore.ts"
+import type { Captured, Command, Description, Failure } from "./Command.ts"
+import type { Entry, Feed } from "./Feed.ts"
+import type { LogHold } from "./LogHolds.ts"
+import type { Reply } from "./Mailbox.ts"
+
+export interface Store {
+  /** Differs between any two open stores. */
+  readonly id: symbol
+  /** The durable state. To be read, synchronously, and never kept: only the store changes it. */
+  readonly state: () => State
+  readonly feed: Feed
+  readonly batches: BatchStore
+  /** Puts a command in its place of the order; the reply comes later. */
+  readonly offer: <R extends Command>(request: R) => Effect.Effect<Reply<R>, RuntimeShutdown | ReadOnly>
+  /** Puts a command in its place of the order, and waits for the reply. */
+  readonly submit: <R extends Command>(
+    request: R
+  ) => Effect.Effect<Request.Success<R>, Request.Error<R> | RuntimeShutdown | ReadOnly>
+  /** Captures a collection at this place of the order. */
+  readonly capture: (target: Target) => Effect.Effect<Captured, Failure | StreamDestroyed>
+  /** The live collections and their frontiers, at this place of the order. */
+  readonly describe: Effect.Effect<ReadonlyArray<Description>, Failure>
+  /** Captures a collection as it is now, outside the order: for reads of times that are sealed. */
+  readonly captureNow: (collection: number) => Captured | undefined
+  /** Keeps the log from a position on, for one who follows it. */
+  readonly holdLog: (position: number) => LogHold
+  /** The commits from a position on, from the log, up to about a mebibyte of them. */
+  readonly reread: (position: number, collection: string) => Effect.Effect<ReadonlyArray<Entry>, StorageError | HoldExpired>
+  /** After it, everything that was durable before the call is visible here. */
+  readonly sync: Effect.Effect<void, Failure>
+  /** Rewrites a collection into as few bytes as its frontiers allow, now. */
+  readonly compact: (name: string) => Effect.Effect<void, Failure | UnknownStream | ValueOutOfRange>
+  /** Runs the maintenance that is due, now. */
+  readonly maintain: Effect.Effect<void, Failure | ValueOutOfRange>
+  readonly stop: Effect.Effect<void>
+}

@@ -1,0 +1,164 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as fs from "node:fs"
+import * as path from "node:path"
+
+const root = path.resolve(import.meta.dirname, "..")
+
+const ignored = new Set(["node_modules", ".git", "dist", "coverage", ".tidemark", ".tmp", "results"])
+
+/** Paths relative to the root, with forward slashes. */
+const filesUnder = (folder: string): ReadonlyArray<string> =>
+  fs.readdirSync(path.join(root, folder), { withFileTypes: true }).flatMap((entry) => {
+    const name = path.posix.join(folder, entry.name)
+    if (ignored.has(entry.name)) return []
+    return entry.isDirectory() ? filesUnder(name) : entry.isFile() ? [name] : []
+  })
+
+const read = (file: string): string => fs.readFileSync(path.join(root, file), "utf8")
+
+const files = filesUnder(".")
+const typescript = files.filter((file) => file.endsWith(".ts"))
+const sources = typescript.filter((file) => file.startsWith("src/"))
+
+/** Which folders a folder of `src` may import from. Files directly in `src` are `vocabulary`, `index.ts` is `entry`. */
+const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
+  vocabulary: [],
+  batch: ["vocabulary"],
+  engine: ["vocabulary", "batch"],
+  storage: ["vocabulary", "batch"],
+  runtime: ["vocabulary", "batch", "engine", "storage"],
+  client: ["vocabulary", "batch", "engine", "storage", "runtime"],
+  operators: ["vocabulary", "batch", "engine", "storage", "runtime", "client"],
+  entry: ["vocabulary", "storage", "runtime", "client", "operators"],
+  testing: ["vocabulary", "batch", "engine", "storage", "runtime", "client", "operators"],
+  node: ["vocabulary", "batch", "engine", "storage", "runtime"],
+  postgres: ["vocabulary", "storage"],
+  s3: ["vocabulary", "storage"],
+  server: ["entry", "vocabulary", "storage", "runtime", "client", "operators"],
+  cli: [
+    "entry",
+    "vocabulary",
+    "batch",
+    "engine",
+    "storage",
+    "runtime",
+    "client",
+    "operators",
+    "testing",
+    "node",
+    "postgres",
+    "s3",
+    "server"
+  ]
+}
+
+const roomOf = (file: string): string => {
+  const [, folder, rest] = file.split("/")
+  if (rest !== undefined) return folder!
+  return folder === "index.ts" ? "entry" : "vocabulary"
+}
+
+const importPattern = /(?:\bfrom|\bimport|\bimport\(|\bnew URL\()\s*"(\.[^"]+)"/g
+
+/** The imports of a file that its room may not have. */
+const wrongImports = (file: string, text: string): ReadonlyArray<string> =>
+  [...text.matchAll(importPattern)]
+    .map((match) => path.posix.join(path.posix.dirname(file), match[1]!))
+    .filter((target) => {
+      const room = roomOf(file)
+      return roomOf(target) !== room && !allowed[room]?.includes(roomOf(target))
+    })
+
+describe("import directions", () => {
+  it("every folder of src is in the table", () => {
+    assert.deepStrictEqual(sources.map(roomOf).filter((room) => allowed[room] === undefined), [])
+  })
+
+  it("nothing imports against the order", () => {
+    const wrong = sources.flatMap((file) => wrongImports(file, read(file)).map((target) => `${file} imports ${target}`))
+    assert.deepStrictEqual(wrong, [])
+  })
+
+  it.each([
+    ["src/Codec.ts", `import type { Columns } from "./batch/Columns.ts"`, ["src/batch/Columns.ts"]],
+    ["src/batch/Sort.ts", `export * from "../engine/Trace.ts"`, ["src/engine/Trace.ts"]],
+    ["src/engine/Trace.ts", `import {\n  Log\n} from "../storage/Log.ts"`, ["src/storage/Log.ts"]],
+    ["src/runtime/Runtime.ts", `const x = await import("../client/Snapshot.ts")`, ["src/client/Snapshot.ts"]],
+    ["src/client/Snapshot.ts", `import "../node/FileLog.ts"`, ["src/node/FileLog.ts"]],
+    ["src/runtime/Pool.ts", `new Worker(new URL("../node/Worker.ts", import.meta.url))`, ["src/node/Worker.ts"]],
+    ["src/index.ts", `export * as Nemesis from "./testing/Nemesis.ts"`, ["src/testing/Nemesis.ts"]],
+    ["src/node/FileLog.ts", `import * as Codec from "../index.ts"`, ["src/index.ts"]],
+    ["src/engine/Trace.ts", `import * as Columns from "../batch/Columns.ts"\nimport "./Spine.ts"`, []],
+    ["src/client/Snapshot.ts", `import * as Frontier from "../Frontier.ts"`, []]
+  ])("%s: %s", (file, text, expected) => {
+    assert.deepStrictEqual(wrongImports(file, text), expected)
+  })
+})
+
+describe("platform", () => {
+  const mayTouchIt = (file: string): boolean =>
+    file === "src/Platform.ts" || file.startsWith("src/node/") || file.startsWith("src/cli/")
+
+  it("only Platform.ts, node and cli import node:*", () => {
+    const touching = sources.filter((file) => /\b(?:from|import\(?)\s*"node:/.test(read(file)))
+    assert.include(touching, "src/Platform.ts")
+    assert.deepStrictEqual(touching.filter((file) => !mayTouchIt(file)), [])
+  })
+})
+
+/** Lines that match, as `file:line`. */
+const find = (candidates: ReadonlyArray<string>, pattern: RegExp): ReadonlyArray<string> =>
+  candidates.flatMap((file) =>
+    read(file).split("\n").flatMap((line, index) => pattern.test(line) ? [`${file}:${index + 1}`] : [])
+  )
+
+const maxLines = 600
+// Written so that this file does not find itself.
+const unfinished = /\b(?:TOD[O]|FIXM[E]|XX[X])\b/
+const castToAny = /\bas an[y]\b|<an[y]>/
+const machinePath = /(?<![\w.*)/])\/(?:work|root|home|Users)\/\w/
+const registryHost = /\bregistry\.[\w-]+\.\w+|"resolved":\s*"http|^\s*(?:@[\w-]+:)?registry\s*=/
+
+describe("files", () => {
+  it("no source is too long to be read", () => {
+    assert.deepStrictEqual(sources.filter((file) => read(file).split("\n").length > maxLines), [])
+  })
+
+  it("nothing is left unfinished", () => {
+    assert.deepStrictEqual(find(typescript, unfinished), [])
+  })
+
+  it("nothing is cast to any", () => {
+    assert.deepStrictEqual(find(sources, castToAny), [])
+  })
+
+  it("nothing depends on one machine or one registry", () => {
+    assert.deepStrictEqual(find(files, machinePath), [])
+    assert.deepStrictEqual(find(files, registryHost), [])
+  })
+
+  it.each([
+    [unfinished, ["//", "TO", "DO", ": later"]],
+    [castToAny, ["value as", " any"]],
+    [machinePath, ["cd /", "root/project"]],
+    [machinePath, ["\"/", "home/somebody/x\""]],
+    [registryHost, ["registry", "=https://example.org"]],
+    [registryHost, ["\"resolved\":", " \"https://example.org/x.tgz\""]]
+  ])("%s finds what it is for", (pattern, parts) => {
+    assert.match(parts.join(""), pattern)
+  })
+})
+
+describe("documentation", () => {
+  const page = "docs/architecture.md"
+
+  it("the architecture page has every module", () => {
+    if (!files.includes(page)) return
+    const text = read(page)
+    const modules = sources.map((file) => file.slice("src/".length, -".ts".length))
+    const missing = modules.filter((name) =>
+      !/(?:^|\/)(?:index|bin)$/.test(name) && !new RegExp(`\`(?:src/)?${name}(?:\\.ts)?\``).test(text)
+    )
+    assert.deepStrictEqual(missing, [])
+  })
+})
