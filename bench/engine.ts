@@ -1,0 +1,350 @@
+/**
+ * The engine against the disk: `npm run bench -- engine`.
+ *
+ * Every figure is a ratio to what the same disk does with plain `write` and `fdatasync` of the same bytes in the same
+ * run, or a size. Sections run in processes of their own, so that memory figures are theirs alone. Updates have 16-byte
+ * keys and 84-byte values. `TIDEMARK_BENCH_SCALE=0.1` makes everything smaller by that factor.
+ */
+import { Deferred, Effect, Layer, Metric, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import { fork } from "node:child_process"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import { Codec, Metrics, PersistClient, Update } from "tidemark"
+import { FileStorage } from "tidemark/node"
+
+const scale = Number(process.env["TIDEMARK_BENCH_SCALE"] ?? "1")
+const count = (n: number): number => Math.max(1, Math.round(n * scale))
+
+interface Row {
+  readonly work: string
+  readonly figure: string
+  readonly target: string
+  readonly holds: boolean
+}
+
+const workDirectory = process.env["TIDEMARK_BENCH_DIR"] ?? os.tmpdir()
+const scratch = (name: string): string => {
+  const directory = fs.mkdtempSync(path.join(workDirectory, `tidemark-bench-${name}-`))
+  process.on("exit", () => fs.rmSync(directory, { recursive: true, force: true }))
+  return directory
+}
+
+const client = (directory: string, options?: PersistClient.Options) =>
+  PersistClient.layer(options).pipe(Layer.provide(FileStorage.layer({ directory })))
+
+const files = (name = "files") => (persist: PersistClient.PersistClient["Service"]) =>
+  persist.createOrLoad(name, { key: Codec.string, value: Codec.string })
+
+const now = (): number => performance.now()
+const quantile = (values: ReadonlyArray<number>, q: number): number =>
+  values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * q))]!
+const median = (values: ReadonlyArray<number>): number => quantile(values, 0.5)
+const mebibytes = (bytes: number): string => `${(bytes / 1024 / 1024).toFixed(0)} MiB`
+
+const keyOf = (i: number): string => `key-${String(i).padStart(12, "0")}`
+const valueOf = (i: number): string => `${String(i * 2654435761 % 4294967296).padStart(12, "0")}`.repeat(7)
+
+/** `length` updates over `keys` keys, from `start` on, at one time. */
+const batch = (start: number, length: number, keys: number, time: number): Array<Update.Update<string, string>> =>
+  Array.from({ length }, (_, i) => Update.insert(keyOf((start + i) % keys), valueOf(start + i), time))
+
+/** Replaces values key by key, so that exactly one row a key stays live. */
+const replacing = (start: number, length: number, keys: number, time: number): Array<Update.Update<string, string>> => {
+  const updates: Array<Update.Update<string, string>> = []
+  for (let i = start; i < start + length; i++) {
+    const key = keyOf(i % keys)
+    if (i >= keys) updates.push(Update.retract(key, valueOf(i - keys), time))
+    updates.push(Update.insert(key, valueOf(i), time))
+  }
+  return updates
+}
+
+/** Seconds of each of `rounds` appends of `bytes` bytes and an fdatasync, to a growing file. */
+const rawAppends = (directory: string, bytes: number, rounds: number): Array<number> => {
+  const fd = fs.openSync(path.join(directory, `raw-${bytes}`), "w")
+  const buffer = Buffer.alloc(bytes, 7)
+  const times: Array<number> = []
+  for (let i = 0; i < rounds; i++) {
+    const start = now()
+    fs.writeSync(fd, buffer)
+    fs.fdatasyncSync(fd)
+    times.push((now() - start) / 1000)
+  }
+  fs.closeSync(fd)
+  return times
+}
+
+const sum = (values: ReadonlyArray<number>): number => values.reduce((total, value) => total + value, 0)
+const counter = (metric: Metric.Metric<number, { readonly count: number | bigint }>) =>
+  Effect.map(Metric.value(metric), ({ count }) => Number(count))
+
+const ingest = Effect.gen(function*() {
+  const directory = scratch("ingest")
+  const batches = count(400)
+  const rows: Array<Row> = []
+  yield* Effect.scoped(Effect.gen(function*() {
+    const persist = yield* PersistClient.make()
+    const inputs = Array.from({ length: batches }, (_, i) => batch(i * 1000, 1000, 100_000, i))
+    const warm = yield* files("warm")(persist)
+    for (let i = 0; i < 20; i++) yield* warm.write.write(inputs[i % batches]!)
+
+    for (const inFlight of [1, 16]) {
+      const ratios: Array<number> = []
+      for (let round = 0; round < 5; round++) {
+        const { write } = yield* files(`ingest-${inFlight}-${round}`)(persist)
+        const bytesBefore = yield* counter(Metrics.commitBytes)
+        const start = now()
+        yield* Effect.forEach(inputs, (updates) => write.write(updates), { concurrency: inFlight, discard: true })
+        const seconds = (now() - start) / 1000
+        const bytes = (yield* counter(Metrics.commitBytes)) - bytesBefore
+        const raw = sum(rawAppends(directory, Math.round(bytes / batches), batches))
+        ratios.push(raw / seconds)
+      }
+      const target = inFlight === 1 ? 0.4 : 0.5
+      rows.push({
+        work: `durable ingest, batches of 1,000, ${inFlight} in flight`,
+        figure: `${(median(ratios) * 100).toFixed(0)} % of the raw rate`,
+        target: `>= ${target * 100} %`,
+        holds: median(ratios) >= target
+      })
+    }
+  })).pipe(Effect.provide(FileStorage.layer({ directory })))
+  return rows
+})
+
+const small = Effect.gen(function*() {
+  const directory = scratch("small")
+  const rounds = count(2000)
+  return yield* Effect.scoped(Effect.gen(function*() {
+    const persist = yield* PersistClient.make()
+    const { write } = yield* files()(persist)
+    for (let i = 0; i < 200; i++) yield* write.write(batch(i, 1, 1000, 0))
+    const times: Array<number> = []
+    const raw: Array<number> = []
+    for (let i = 0; i < rounds; i += 100) {
+      for (let j = 0; j < 100; j++) {
+        const start = now()
+        yield* write.write(batch(i + j, 1, 1000, 0))
+        times.push((now() - start) / 1000)
+      }
+      raw.push(...rawAppends(directory, 256, 100))
+    }
+    const ratio = median(times) / median(raw)
+
+    const commitsBefore = yield* counter(Metrics.commits)
+    const writes = count(20_000)
+    const start = now()
+    yield* Effect.forEach(Array.from({ length: 64 }), (_, writer) =>
+      Effect.forEach(
+        Array.from({ length: Math.ceil(writes / 64) }),
+        (_, i) => write.write(batch(writer * 1000 + i, 1, 100_000, 0)),
+        { discard: true }
+      ), { concurrency: 64, discard: true })
+    const seconds = (now() - start) / 1000
+    const perFlush = writes / ((yield* counter(Metrics.commits)) - commitsBefore)
+    const rows: Array<Row> = [
+      {
+        work: "one update a write, 1 writer: p50",
+        figure: `${ratio.toFixed(2)} x the raw flush (${(median(times) * 1e6).toFixed(0)} us)`,
+        target: "<= 1.5 x",
+        holds: ratio <= 1.5
+      },
+      {
+        work: "one update a write, 64 writers",
+        figure: `${perFlush.toFixed(1)} acknowledgements a flush, ${(writes / seconds / 1000).toFixed(0)} k/s`,
+        target: ">= 25",
+        holds: perFlush >= 25
+      }
+    ]
+    return rows
+  })).pipe(Effect.provide(FileStorage.layer({ directory })))
+})
+
+const snapshot = Effect.gen(function*() {
+  const directory = scratch("snapshot")
+  const updates = count(1_000_000)
+  const keys = count(100_000)
+  yield* Effect.gen(function*() {
+    const { write } = yield* Effect.flatMap(PersistClient.PersistClient, files())
+    let total = 0
+    for (let time = 0; total < updates; time++) {
+      const rows = replacing(time * 1000, 1000, keys, time).slice(0, updates - total)
+      yield* write.write(rows)
+      total += rows.length
+    }
+    yield* write.seal(updates)
+  }).pipe(Effect.provide(client(directory)))
+
+  return yield* Effect.gen(function*() {
+    const { read } = yield* Effect.flatMap(PersistClient.PersistClient, files())
+    globalThis.gc?.()
+    const before = process.memoryUsage.rss()
+    let peak = before
+    const rates: Array<number> = []
+    for (let round = 0; round < 5; round++) {
+      const start = now()
+      let rows = 0
+      yield* Effect.scoped(Effect.gen(function*() {
+        const taken = yield* read.snapshot({ asOf: updates - 1 })
+        yield* Stream.runForEachArray(taken.contents, (chunk) =>
+          Effect.sync(() => {
+            rows += chunk.length
+            peak = Math.max(peak, process.memoryUsage.rss())
+          }))
+      }))
+      rates.push(updates / ((now() - start) / 1000))
+      if (rows !== keys) throw new Error(`the snapshot has ${rows} rows instead of ${keys}`)
+    }
+    const rows: Array<Row> = [
+      {
+        work: "snapshot of 1,000,000 updates over 100,000 keys, decoded",
+        figure: `${(median(rates) / 1e6).toFixed(2)} M updates/s (first ${(rates[0]! / 1e6).toFixed(2)})`,
+        target: ">= 1 M/s",
+        holds: median(rates) >= 1e6
+      },
+      {
+        work: "the same: growth of resident memory",
+        figure: mebibytes(peak - before),
+        target: "< 256 MiB",
+        holds: peak - before < 256 * 1024 * 1024
+      }
+    ]
+    return rows
+  }).pipe(Effect.provide(client(directory)))
+})
+
+const directoryBytes = (directory: string): number =>
+  fs.readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .reduce((total, entry) => total + fs.statSync(path.join(entry.parentPath, entry.name)).size, 0)
+
+const openTime = (directory: string) =>
+  Effect.gen(function*() {
+    const start = now()
+    const seconds = yield* Effect.scoped(Effect.gen(function*() {
+      yield* Layer.build(client(directory))
+      return (now() - start) / 1000
+    }))
+    return seconds
+  })
+
+const large = Effect.gen(function*() {
+  const directory = scratch("large")
+  const updates = count(10_000_000)
+  const keys = count(100_000)
+  const step = 10_000
+  yield* Effect.gen(function*() {
+    const { write } = yield* Effect.flatMap(PersistClient.PersistClient, files())
+    let i = 0
+    for (let total = 0, time = 0; total < updates; time++) {
+      const rows = replacing(i, step / 2, keys, time)
+      i += step / 2
+      yield* write.write(rows)
+      yield* write.seal(time + 1)
+      total += rows.length
+    }
+  }).pipe(Effect.provide(client(directory)))
+  const full = directoryBytes(directory)
+  const openings: Array<number> = []
+  for (let round = 0; round < 5; round++) openings.push(yield* openTime(directory))
+
+  globalThis.gc?.()
+  let peak = 0
+  const watch = setInterval(() => (peak = Math.max(peak, process.memoryUsage.rss())), 20)
+  const seconds = yield* Effect.gen(function*() {
+    const persist = yield* PersistClient.PersistClient
+    const { write } = yield* files()(persist)
+    const { upper } = yield* persist.description("files")
+    const start = now()
+    yield* write.allowCompaction(upper - 1)
+    yield* persist.compact("files")
+    return (now() - start) / 1000
+  }).pipe(Effect.provide(client(directory, { memoryBytes: 32 * 1024 * 1024 })))
+  clearInterval(watch)
+  const compacted = directoryBytes(directory)
+  const live = keys * (16 + 84 + 16)
+  const small = scratch("small-open")
+  yield* Effect.flatMap(Effect.flatMap(PersistClient.PersistClient, files()), ({ write }) => write.write([])).pipe(
+    Effect.provide(client(small))
+  )
+  const smallOpenings: Array<number> = []
+  for (let round = 0; round < 5; round++) smallOpenings.push(yield* openTime(small))
+
+  const rows: Array<Row> = [
+    {
+      work: "opening a store with 10,000,000 updates",
+      figure: `${(median(openings) * 1000).toFixed(0)} ms (an empty store ${(median(smallOpenings) * 1000).toFixed(0)} ms)`,
+      target: "< 200 ms",
+      holds: median(openings) < 0.2
+    },
+    {
+      work: "compaction of 10,000,000 updates: resident memory",
+      figure: `${mebibytes(peak)} (${seconds.toFixed(1)} s, ${mebibytes(full)} to ${mebibytes(compacted)})`,
+      target: "< 512 MiB",
+      holds: peak < 512 * 1024 * 1024
+    },
+    {
+      work: "bytes on disk after compaction to the last time",
+      figure: `${(compacted / live).toFixed(2)} x the live rows`,
+      target: "<= 1.3 x",
+      holds: compacted <= 1.3 * live
+    }
+  ]
+  return rows
+})
+
+const idle = Effect.gen(function*() {
+  const directory = scratch("idle")
+  const written = (): number => {
+    const line = fs.readFileSync("/proc/self/io", "utf8").split("\n").find((each) => each.startsWith("wchar"))
+    return Number(line!.split(" ")[1])
+  }
+  return yield* Effect.gen(function*() {
+    const { write } = yield* Effect.flatMap(PersistClient.PersistClient, files())
+    yield* write.write(batch(0, 1000, 1000, 0))
+    yield* write.seal(1)
+    yield* TestClock.adjust("1 minute")
+    const before = { disk: directoryBytes(directory), io: written() }
+    yield* TestClock.adjust("1 hour")
+    const bytes = directoryBytes(directory) - before.disk
+    const rows: Array<Row> = [{
+      work: "an idle hour (virtual clock)",
+      figure: `${bytes} bytes more on disk, ${written() - before.io} bytes written`,
+      target: "0 bytes",
+      holds: bytes === 0 && written() - before.io === 0
+    }]
+    return rows
+  }).pipe(Effect.provide(client(directory)), Effect.provide(TestClock.layer()))
+})
+
+const sections = { ingest, small, snapshot, large, idle }
+
+const runSection = (name: string): Promise<ReadonlyArray<Row>> =>
+  new Promise((resolve, reject) => {
+    const child = fork(import.meta.filename, [name], {
+      execArgv: ["--conditions=tidemark-source", "--expose-gc"],
+      stdio: ["ignore", "inherit", "inherit", "ipc"]
+    })
+    let rows: ReadonlyArray<Row> = []
+    child.on("message", (message) => (rows = message as ReadonlyArray<Row>))
+    child.on("exit", (code) => code === 0 ? resolve(rows) : reject(new Error(`section ${name} ended with ${code}`)))
+  })
+
+const chosen = process.argv[2]
+if (process.send !== undefined && chosen !== undefined && chosen in sections) {
+  const rows = await Effect.runPromise(sections[chosen as keyof typeof sections] as Effect.Effect<Array<Row>>)
+  process.send(rows)
+  process.disconnect()
+} else {
+  const names = chosen === undefined || chosen === "engine" ? Object.keys(sections) : [chosen]
+  const rows: Array<Row> = []
+  for (const name of names) rows.push(...await runSection(process.argv[3] ?? name))
+  console.log(`\nnode ${process.version}, ${os.cpus().length} cores, scale ${scale}\n`)
+  console.log("| work | figure | target | holds |\n|---|---|---|---|")
+  for (const { figure, holds, target, work } of rows) {
+    console.log(`| ${work} | ${figure} | ${target} | ${holds ? "yes" : "**no**"} |`)
+  }
+  if (rows.some(({ holds }) => !holds)) process.exitCode = 1
+}
