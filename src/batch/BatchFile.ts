@@ -248,8 +248,7 @@ const readBlockInfo = (reader: ByteReader): BlockInfo => {
 }
 
 /** The rows of one block, from its stored bytes. */
-export const readBlock = (footer: Footer, index: number, bytes: Uint8Array, location: string): Columns.Columns => {
-  const block = footer.blocks[index]!
+export const readBlock = (block: BlockInfo, bytes: Uint8Array, location: string): Columns.Columns => {
   const damaged = (detail: string): never => {
     throw new Corrupt({ location, offset: block.offset, detail })
   }
@@ -332,7 +331,7 @@ export const verify = (bytes: Uint8Array, location: string): Array<Corrupt | Uns
   if (footer === undefined) return problems
   const blocks = footer.blocks.map(({ length, offset }, index) =>
     attempt(() => {
-      const columns = readBlock(footer, index, bytes.subarray(offset, offset + length), location)
+      const columns = readBlock(footer.blocks[index]!, bytes.subarray(offset, offset + length), location)
       checkBlock(footer, index, columns, location)
       return columns
     })

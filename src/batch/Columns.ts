@@ -165,6 +165,12 @@ export class Builder {
     }
   }
 
+  /** The rows so far, without a copy where little memory is left over. The builder must not be used any more. */
+  take(): Columns {
+    const capacity = this.keys.bytes.length + this.values.bytes.length + 24 * this.times.length
+    return 2 * (this.dataBytes + 24 * this.length) >= capacity ? this.view() : this.finish()
+  }
+
   clear(): void {
     this.length = 0
     this.keys.clear()
@@ -178,6 +184,15 @@ export class Builder {
     this.times = resize(this.times, new Float64Array(capacity))
     this.diffs = resize(this.diffs, new Float64Array(capacity))
   }
+}
+
+/** The rows of several columns, one after the other. */
+export const concat = (parts: ReadonlyArray<Columns>): Columns => {
+  if (parts.length === 1) return parts[0]!
+  const total = (size: (columns: Columns) => number): number => parts.reduce((sum, each) => sum + size(each), 0)
+  const builder = new Builder(total((each) => each.length), total(keyBytes), total(valueBytes))
+  for (const each of parts) builder.append(each)
+  return builder.view()
 }
 
 const resize = <A extends Uint32Array | Float64Array>(from: A, to: A): A => {

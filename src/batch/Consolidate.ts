@@ -43,7 +43,7 @@ export const consolidate = (columns: Columns.Columns, options: Options): Columns
     sum = diffs[row]!
   }
   if (held >= 0 && sum !== 0) out.push(columns, held, heldTime, sum)
-  return out.finish()
+  return out.take()
 }
 
 /** The sum of two diffs. Throws `ValueOutOfRange` where it cannot be stored. */

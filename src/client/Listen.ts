@@ -132,9 +132,5 @@ const rowsOf = (entry: Entry, collection: number, skipped: number): Columns.Colu
   const written = entry.changes
     .flatMap((change) => change._tag === "Write" && change.collection === collection ? [change.columns] : [])
     .slice(skipped)
-  if (written.length === 0) return Columns.empty
-  if (written.length === 1) return written[0]!
-  const builder = new Columns.Builder()
-  for (const columns of written) builder.append(columns)
-  return builder.view()
+  return written.length === 0 ? Columns.empty : Columns.concat(written)
 }

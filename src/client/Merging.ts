@@ -27,7 +27,7 @@ export interface Query {
 }
 
 interface Input {
-  readonly scan: Scan
+  readonly scan: Scan<Columns.Columns>
   readonly lower: number
   readonly upper: number
 }
@@ -91,7 +91,7 @@ const memory = (runs: Runs.Runs, capture: Capture, from: number, to: number): Re
   return [Runs.sorted(overlapping.map((block) => block.columns))]
 }
 
-const once = (columns: Columns.Columns): Scan => {
+const once = (columns: Columns.Columns): Scan<Columns.Columns> => {
   let isRead = false
   return {
     next: Effect.sync(() => {
@@ -111,5 +111,5 @@ export const byKey = (columns: Columns.Columns, query: Pick<Query, "fromKey" | "
 }
 
 /** The next block of a scan, as a pull. */
-export const next = (scan: Scan): Pull.Pull<Columns.Columns, StorageError> =>
+export const next = (scan: Scan<Columns.Columns>): Pull.Pull<Columns.Columns, StorageError> =>
   Effect.flatMap(scan.next, (columns) => columns === undefined ? Cause.done() : Effect.succeed(columns))

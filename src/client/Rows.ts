@@ -73,7 +73,7 @@ const encodeUnsafe = <K, V>(codecs: Codecs<K, V>, updates: Iterable<Update<K, V>
       })
     }
   }
-  return builder.finish()
+  return builder.take()
 }
 
 /** The bytes of one key. */

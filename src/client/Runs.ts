@@ -65,9 +65,5 @@ const merged = (runs: Array<Run>): Array<Run> => {
 }
 
 /** One sorted, consolidated run of the rows, at the times they have. */
-export const sorted = (columns: ReadonlyArray<Columns.Columns>): Columns.Columns => {
-  if (columns.length === 1) return Consolidate.consolidate(columns[0]!, { since: 0 })
-  const builder = new Columns.Builder(columns.reduce((sum, each) => sum + each.length, 0))
-  for (const each of columns) builder.append(each)
-  return Consolidate.consolidate(builder.view(), { since: 0 })
-}
+export const sorted = (columns: ReadonlyArray<Columns.Columns>): Columns.Columns =>
+  Consolidate.consolidate(Columns.concat(columns), { since: 0 })

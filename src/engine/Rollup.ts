@@ -53,11 +53,10 @@ const encodeCollection = (collection: Collection.Collection, writer: ByteWriter)
   writer.frontier(collection.traceUpper)
   Batch.encodeAll(collection.spills, writer)
   Batch.encodeAll(collection.trace, writer)
-  const rows = new Columns.Builder(collection.memoryRows)
-  for (const block of collection.blocks) rows.append(block.columns)
   writer.u64(collection.blocks.at(-1)?.seqNo ?? 0)
   writer.align(8)
-  Block.encode(rows.view(), writer)
+  const { blocks } = collection
+  Block.encode(blocks.length === 0 ? Columns.empty : Columns.concat(blocks.map((block) => block.columns)), writer)
 }
 
 /** Throws `Corrupt` or `UnsupportedFormat`. */

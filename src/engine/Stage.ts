@@ -193,7 +193,7 @@ export class Stage {
 
 const close = (pending: Pending): void => {
   if (pending.open === undefined) return
-  pending.writes.push(pending.open.finish())
+  pending.writes.push(pending.open.take())
   pending.open = undefined
 }
 

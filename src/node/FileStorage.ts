@@ -13,6 +13,7 @@ import { Log } from "../storage/Log.ts"
 import * as Directory from "./Directory.ts"
 import * as FileBlob from "./FileBlob.ts"
 import * as FileLog from "./FileLog.ts"
+import * as WorkerMerger from "./WorkerMerger.ts"
 
 /**
  * Where a store lies, and how it is cut into files.
@@ -34,12 +35,14 @@ const defaultSegmentBytes = 16 * 1024 * 1024
  *
  * Acquiring the log fails with `Locked` while a living process, or another layer in this one, has it open for writing, and
  * with `NotAStore` where the directory has other content. Truncation removes whole files: `bounds.lower` may stay below
- * what was asked for.
+ * what was asked for. Merges of maintenance run in a worker thread.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options: Options): Layer.Layer<Log | Blob> =>
+export const layer = (options: Options): Layer.Layer<Log | Blob> => Layer.merge(storage(options), WorkerMerger.layer)
+
+const storage = (options: Options): Layer.Layer<Log | Blob> =>
   Layer.effectContext(Effect.gen(function*() {
     const directory = Directory.make(resolve(options.directory))
     const log = yield* FileLog.make({ directory, segmentBytes: options.segmentBytes ?? defaultSegmentBytes })

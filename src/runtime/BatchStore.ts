@@ -7,6 +7,7 @@ import { Effect } from "effect"
 import * as BatchFile from "../batch/BatchFile.ts"
 import type { Columns } from "../batch/Columns.ts"
 import { compareBytes } from "../batch/Compare.ts"
+import type { Piece } from "../batch/MergeJob.ts"
 import type { Batch, Part } from "../engine/Batch.ts"
 import { Corrupt, type StorageError } from "../PersistError.ts"
 import type { Blob, Range } from "../storage/Blob.ts"
@@ -23,17 +24,22 @@ export interface Wanted {
   readonly maxTime?: number | undefined
 }
 
-/** Blocks of a sorted run, in order. `undefined` at its end. */
-export interface Scan {
-  readonly next: Effect.Effect<Columns | undefined, StorageError>
+/** The pieces of a sorted run, in order. `undefined` at its end. */
+export interface Scan<A> {
+  readonly next: Effect.Effect<A | undefined, StorageError>
 }
+
+/** A block as it is stored. */
+export type Stored = Extract<Piece, { readonly _tag: "Stored" }>
 
 export interface BatchStore {
   /** One block, through the cache. */
   readonly block: (part: Part, footer: BatchFile.Footer, index: number) => Effect.Effect<Columns, StorageError>
   readonly footer: (part: Part) => Effect.Effect<BatchFile.Footer, StorageError>
   /** The wanted blocks of a batch in row order, read ahead and past the cache. */
-  readonly scan: (batch: Batch, wanted: Wanted) => Scan
+  readonly scan: (batch: Batch, wanted: Wanted) => Scan<Columns>
+  /** The same blocks as they are stored, for a merge that decodes them elsewhere. */
+  readonly scanStored: (batch: Batch, wanted: Wanted) => Scan<Stored>
 }
 
 /** Bytes that a scan reads at once. */
@@ -74,12 +80,21 @@ export const make = (blob: Blob["Service"], cache: BlockCache): BatchStore => {
           read(part, { offset: known.blocks[index]!.offset, length: known.blocks[index]!.length }),
           (bytes) =>
             decode(() => ({
-              value: BatchFile.readBlock(known, index, bytes, part.key),
+              value: BatchFile.readBlock(known.blocks[index]!, bytes, part.key),
               bytes: known.blocks[index]!.rawLength + 24 * known.blocks[index]!.rows
             }))
         )
       ),
-    scan: (batch, wanted) => scan(batch, wanted, footer, read)
+    scan: (batch, wanted) => {
+      const stored = scan(batch, wanted, footer, read)
+      return {
+        next: Effect.flatMap(stored.next, (found) =>
+          found === undefined
+            ? Effect.undefined
+            : decode(() => BatchFile.readBlock(found.block, found.bytes, found.location)))
+      }
+    },
+    scanStored: (batch, wanted) => scan(batch, wanted, footer, read)
   }
 }
 
@@ -88,7 +103,7 @@ const scan = (
   wanted: Wanted,
   footerOf: (part: Part) => Effect.Effect<BatchFile.Footer, StorageError>,
   read: (part: Part, range: Range) => Effect.Effect<Uint8Array, StorageError>
-): Scan => {
+): Scan<Stored> => {
   const parts = batch.parts.filter((part) => mayHold(part, wanted))
   let nextPart = 0
   let part: Part
@@ -127,12 +142,10 @@ const scan = (
       yield* openPart()
     }
     if (ahead === undefined || nextBlock >= ahead.until) yield* readAhead()
-    const index = blocks[nextBlock++]!
-    const { length, offset } = footer.blocks[index]!
-    const start = offset - ahead!.offset
-    return yield* decode(() =>
-      BatchFile.readBlock(footer, index, ahead!.bytes.subarray(start, start + length), part.key)
-    )
+    const block = footer.blocks[blocks[nextBlock++]!]!
+    const start = block.offset - ahead!.offset
+    const bytes = ahead!.bytes.subarray(start, start + block.length)
+    return { _tag: "Stored", block, bytes, location: part.key } satisfies Stored
   })
   return { next: Effect.suspend(next) }
 }

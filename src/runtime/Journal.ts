@@ -86,8 +86,7 @@ export const make = Effect.fnUntraced(function*(
     append: (position, commit) => {
       buffer.clear()
       Commit.encode(commit, buffer)
-      // A copy of its own: a log may keep what it is given.
-      const bytes = buffer.finish()
+      const bytes = buffer.view8()
       return Effect.suspend(() => circuit.run(writer.append(position, [bytes]))).pipe(
         Effect.catchTag("Indeterminate", (failure) => {
           unresolved = { position, commit }

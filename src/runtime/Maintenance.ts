@@ -20,6 +20,7 @@ import * as Command from "./Command.ts"
 import type { Garbage } from "./Garbage.ts"
 import type { Journal } from "./Journal.ts"
 import type { LogHolds } from "./LogHolds.ts"
+import type { Merger } from "./Merger.ts"
 import type { Mailbox } from "./Mailbox.ts"
 import * as Metrics from "./Metrics.ts"
 import * as Rewriter from "./Rewriter.ts"
@@ -30,6 +31,7 @@ export interface Options {
   readonly writerId: number
   readonly blob: Blob["Service"]
   readonly batches: BatchStore
+  readonly merger: Merger
   readonly cache: BlockCache
   readonly garbage: Garbage
   readonly holds: LogHolds
@@ -92,6 +94,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     const rewriter = Rewriter.make({
       blob,
       batches: options.batches,
+      merger: options.merger,
       partBytes: options.partBytes,
       newKey: () => {
         const key = newKey("batch")

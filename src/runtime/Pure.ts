@@ -7,22 +7,21 @@
 import { Effect } from "effect"
 import { Corrupt, UnsupportedFormat, ValueOutOfRange } from "../PersistError.ts"
 
-/** Runs a decoder of stored bytes. */
-export const decode = <A>(run: () => A): Effect.Effect<A, Corrupt | UnsupportedFormat> =>
+type Thrown = Corrupt | UnsupportedFormat | ValueOutOfRange
+
+const isThrown = (error: unknown): error is Thrown =>
+  error instanceof Corrupt || error instanceof UnsupportedFormat || error instanceof ValueOutOfRange
+
+/** Runs a computation over stored bytes or rows. */
+export const compute = <A>(run: () => A): Effect.Effect<A, Thrown> =>
   Effect.suspend(() => {
     try {
       return Effect.succeed(run())
     } catch (error) {
-      return error instanceof Corrupt || error instanceof UnsupportedFormat ? Effect.fail(error) : Effect.die(error)
+      return isThrown(error) ? Effect.fail(error) : Effect.die(error)
     }
   })
 
-/** Runs a computation over rows, whose diffs may sum up to more than can be stored. */
-export const compute = <A>(run: () => A): Effect.Effect<A, ValueOutOfRange> =>
-  Effect.suspend(() => {
-    try {
-      return Effect.succeed(run())
-    } catch (error) {
-      return error instanceof ValueOutOfRange ? Effect.fail(error) : Effect.die(error)
-    }
-  })
+/** Runs a decoder of stored bytes. */
+export const decode = <A>(run: () => A): Effect.Effect<A, Corrupt | UnsupportedFormat> =>
+  Effect.catchTag(compute(run), "ValueOutOfRange", Effect.die)

@@ -5,18 +5,18 @@
  * @internal
  */
 import { Effect } from "effect"
-import * as BatchFile from "../batch/BatchFile.ts"
+import type * as BatchFile from "../batch/BatchFile.ts"
 import * as Checksum from "../batch/Checksum.ts"
 import * as Columns from "../batch/Columns.ts"
-import * as Consolidate from "../batch/Consolidate.ts"
-import { Merge } from "../batch/Merge.ts"
+import type { Piece } from "../batch/MergeJob.ts"
 import * as Batch from "../engine/Batch.ts"
+import type { Block } from "../engine/Collection.ts"
 import type { Swap } from "../engine/Commit.ts"
 import type { Rewrite } from "../engine/Plan.ts"
 import { Corrupt, type StorageError, type ValueOutOfRange } from "../PersistError.ts"
 import type { Blob } from "../storage/Blob.ts"
-import type { BatchStore, Scan } from "./BatchStore.ts"
-import { compute } from "./Pure.ts"
+import type { BatchStore } from "./BatchStore.ts"
+import type { Merger } from "./Merger.ts"
 
 export interface Rewriter {
   /** The swap that puts the result in the place of the inputs, and the bytes written. */
@@ -25,9 +25,9 @@ export interface Rewriter {
 
 export type RewriteError = StorageError | ValueOutOfRange
 
-/** One sorted input, of which the rows at times in [lower, upper) count. */
+/** One input, of which the rows at times in [lower, upper) count. */
 interface Input {
-  readonly scan: Scan
+  readonly next: Effect.Effect<Piece | undefined, StorageError>
   readonly lower: number
   readonly upper: number
 }
@@ -35,6 +35,7 @@ interface Input {
 export interface Options {
   readonly blob: Blob["Service"]
   readonly batches: BatchStore
+  readonly merger: Merger
   /** A key for a new blob, never used before. It counts as in use until the rewrite is over. */
   readonly newKey: () => string
   /** The size that parts of a batch aim at: what a merge holds of its output. */
@@ -43,26 +44,12 @@ export interface Options {
 
 export const make = (options: Options): Rewriter => ({
   run: Effect.fnUntraced(function*(rewrite: Rewrite) {
-    const { sealedTo, since, traceUpper } = rewrite
-    const unsealed = [...rewrite.spills.map((spill) => options.batches.scan(spill, {})), ...memory(rewrite)]
-    const trace = rewrite.trace.map((batch): Input => ({
-      scan: options.batches.scan(batch, {}),
-      lower: 0,
-      upper: Infinity
-    }))
-    const sealed = sealedTo === traceUpper
-      ? trace
-      : [...trace, ...unsealed.map((scan): Input => ({ scan, lower: traceUpper, upper: sealedTo }))]
-    const traceParts = yield* merge(options, sealed, { lower: rewrite.lower, upper: rewrite.upper, since })
-
-    const rest = hasRowsFrom(rewrite, sealedTo)
-      ? [...rewrite.spills.map((spill) => options.batches.scan(spill, { minTime: sealedTo })), ...memory(rewrite)]
-      : []
-    const spillParts = yield* merge(
-      options,
-      rest.map((scan): Input => ({ scan, lower: sealedTo, upper: Infinity })),
-      { lower: sealedTo, upper: Infinity, since }
-    )
+    const { lower, sealedTo, since, traceUpper, upper } = rewrite
+    const unsealed = sealedTo === traceUpper ? [] : unsealedInputs(options, rewrite, traceUpper, sealedTo)
+    const trace = rewrite.trace.map((batch) => stored(options, batch, 0, Infinity))
+    const traceParts = yield* merge(options, [...trace, ...unsealed], { lower, upper, since })
+    const rest = unsealedInputs(options, rewrite, sealedTo, Infinity)
+    const spillParts = yield* merge(options, rest, { lower: sealedTo, upper: Infinity, since })
     yield* checkConserved(rewrite, [...traceParts, ...spillParts])
 
     const newTrace = traceParts.length === 0 ? undefined : {
@@ -89,23 +76,35 @@ export const make = (options: Options): Rewriter => ({
   })
 })
 
-/** The rows in memory as one sorted block. */
-const memory = (rewrite: Rewrite): ReadonlyArray<Scan> => {
-  if (rewrite.blocks.length === 0) return []
+/** The inputs that may hold unsealed rows at times in [lower, upper). */
+const unsealedInputs = (options: Options, rewrite: Rewrite, lower: number, upper: number): ReadonlyArray<Input> => {
+  const blocks = rewrite.blocks.filter((block) => block.maxTime >= lower && block.minTime < upper)
+  const spills = rewrite.spills.filter((spill) => Batch.maxTime(spill) >= lower && Batch.minTime(spill) < upper)
+  return [
+    ...(blocks.length === 0 ? [] : [memory(blocks, lower, upper)]),
+    ...spills.map((spill) => stored(options, spill, lower, upper))
+  ]
+}
+
+/** The rows in memory, in one piece. */
+const memory = (blocks: ReadonlyArray<Block>, lower: number, upper: number): Input => {
   let isRead = false
-  return [{
+  return {
     next: Effect.sync(() => {
       if (isRead) return undefined
       isRead = true
-      const rows = new Columns.Builder(rewrite.blocks.reduce((sum, block) => sum + block.columns.length, 0))
-      for (const block of rewrite.blocks) rows.append(block.columns)
-      return Consolidate.consolidate(rows.view(), { since: 0 })
-    })
-  }]
+      return { _tag: "Rows", columns: Columns.concat(blocks.map((block) => block.columns)) }
+    }),
+    lower,
+    upper
+  }
 }
 
-const hasRowsFrom = (rewrite: Rewrite, time: number): boolean =>
-  rewrite.blocks.some((block) => block.maxTime >= time) || rewrite.spills.some((spill) => Batch.maxTime(spill) >= time)
+const stored = (options: Options, batch: Batch.Batch, lower: number, upper: number): Input => ({
+  next: options.batches.scanStored(batch, { minTime: lower, maxTime: upper }).next,
+  lower,
+  upper
+})
 
 /** A batch that has grown beyond each of its inputs moves up a level, but never above the one before it. */
 const newLevel = (rewrite: Rewrite, parts: ReadonlyArray<Batch.Part>): number => {
@@ -118,39 +117,20 @@ const newLevel = (rewrite: Rewrite, parts: ReadonlyArray<Batch.Part>): number =>
 const merge = Effect.fnUntraced(function*(
   options: Options,
   inputs: ReadonlyArray<Input>,
-  description: { readonly lower: number; readonly upper: number; readonly since: number }
+  description: BatchFile.Description
 ) {
   const parts: Array<Batch.Part> = []
   if (inputs.length === 0) return parts
-  const merging = new Merge(inputs, description.since)
-  const rows = new Columns.Builder(1024, BatchFile.targetBlockBytes, BatchFile.targetBlockBytes)
-  let writer = new BatchFile.Writer(description)
-
-  const finishPart = Effect.fnUntraced(function*() {
-    const { bytes, meta } = writer.finish()
-    const key = options.newKey()
-    yield* options.blob.put(key, bytes)
-    parts.push({ key, ...meta })
-    writer = new BatchFile.Writer(description)
+  const task = { inputs: inputs.map(({ lower, upper }) => ({ lower, upper })), description, partBytes: options.partBytes }
+  yield* options.merger.run<StorageError>(task, {
+    feed: (input) => inputs[input]!.next,
+    store: (bytes, meta) => {
+      const key = options.newKey()
+      parts.push({ key, ...meta })
+      return options.blob.put(key, bytes)
+    }
   })
-
-  while (true) {
-    const step = yield* compute(() => merging.run(rows, BatchFile.targetBlockBytes))
-    if (step._tag === "Need") {
-      const columns = yield* inputs[step.input]!.scan.next
-      if (columns === undefined) merging.end(step.input)
-      else merging.push(step.input, columns)
-      continue
-    }
-    if (rows.length > 0) {
-      writer.add(rows.view())
-      rows.clear()
-    }
-    if (writer.bytes >= options.partBytes || (step._tag === "Done" && writer.rows > 0)) yield* finishPart()
-    if (step._tag === "Done") return parts
-    // Between two blocks whoever waits gets the processor.
-    yield* Effect.yieldNow
-  }
+  return parts
 })
 
 /** No rewrite may change the multiset checksum. It can be told from metadata where no row was filtered out. */

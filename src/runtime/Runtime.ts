@@ -22,6 +22,7 @@ import * as Journal from "./Journal.ts"
 import * as LogHolds from "./LogHolds.ts"
 import * as Mailbox from "./Mailbox.ts"
 import * as Maintenance from "./Maintenance.ts"
+import { Merger } from "./Merger.ts"
 import * as Owner from "./Owner.ts"
 import * as Recovery from "./Recovery.ts"
 import * as Resilience from "./Resilience.ts"
@@ -62,10 +63,11 @@ const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeabl
   const feed = Feed.make(state.position, options.feedBytes)
   const garbage = Garbage.make()
   const holds = LogHolds.make(options.heldLogBytes)
+  const merger = yield* Merger
   const journal = yield* Journal.make(log, writer, circuit, context)
   const mailbox = yield* Mailbox.make(options.mailbox, context)
   const maintenance = yield* Maintenance.make({
-    state, writerId, blob, batches, cache, garbage, holds, journal, mailbox, logBytes, context,
+    state, writerId, blob, batches, merger, cache, garbage, holds, journal, mailbox, logBytes, context,
     limits: options.limits,
     partBytes: options.partBytes,
     schedule: options.maintenance,

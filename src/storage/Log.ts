@@ -51,7 +51,7 @@ export interface Writer {
   readonly bounds: Bounds
   /**
    * Appends all entries, or none, at `position`, which must be the log's upper. Returns the new upper. One call at a
-   * time.
+   * time. The bytes of the entries belong to the log until the effect has ended, and to the caller again after it.
    *
    * After `Indeterminate` the writer is unusable: acquire again, read the tail, and see whether the entries are there.
    */

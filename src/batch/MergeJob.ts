@@ -1,0 +1,106 @@
+/**
+ * A merge job: inputs in, finished batch files out.
+ *
+ * Like the merge that it drives, it is a state machine without I/O, so that it runs as well in a worker thread. Inputs
+ * are fed as they are stored, or as rows from memory that are neither sorted nor consolidated; files come out one at a
+ * time, as soon as one is full. It holds a block of each input and one unfinished file.
+ *
+ * @internal
+ */
+import * as BatchFile from "./BatchFile.ts"
+import * as Columns from "./Columns.ts"
+import * as Consolidate from "./Consolidate.ts"
+import { Merge, type Window } from "./Merge.ts"
+
+export interface Task {
+  readonly inputs: ReadonlyArray<Window>
+  readonly description: BatchFile.Description
+  /** Bytes that a file aims at. */
+  readonly partBytes: number
+}
+
+/** The next of an input: all its rows, in any order, or its next sorted block as it is stored. */
+export type Piece =
+  | { readonly _tag: "Rows"; readonly columns: Columns.Columns }
+  | {
+    readonly _tag: "Stored"
+    readonly block: BatchFile.BlockInfo
+    readonly bytes: Uint8Array
+    readonly location: string
+  }
+
+export type Step =
+  | { readonly _tag: "Need"; readonly input: number }
+  | { readonly _tag: "Part"; readonly bytes: Uint8Array; readonly meta: BatchFile.Meta }
+  | { readonly _tag: "Done" }
+
+export class MergeJob {
+  private readonly task: Task
+  private readonly merge: Merge
+  private readonly rows = new Columns.Builder(1024, BatchFile.targetBlockBytes, BatchFile.targetBlockBytes)
+  private writer: BatchFile.Writer
+  /** The rows of an only input, sorted: they need no merge. */
+  private direct: Columns.Columns | undefined
+  private directRow = 0
+
+  constructor(task: Task) {
+    this.task = task
+    this.merge = new Merge(task.inputs, task.description.since)
+    this.writer = new BatchFile.Writer(task.description)
+  }
+
+  /** The next of the input that `step` needed, or `undefined` at its end. */
+  feed(input: number, piece: Piece | undefined): void {
+    if (piece === undefined) this.merge.end(input)
+    else if (piece._tag === "Stored") {
+      this.merge.push(input, BatchFile.readBlock(piece.block, piece.bytes, piece.location))
+    } else {
+      const { lower, upper } = this.task.inputs[input]!
+      const isOnly = this.task.inputs.length === 1
+      // A merge looks at the times that rows had, and advances them itself.
+      const since = isOnly ? this.task.description.since : 0
+      const sorted = Consolidate.consolidate(piece.columns, { since, lower, upper })
+      if (isOnly) this.direct = sorted
+      else this.merge.push(input, sorted)
+    }
+  }
+
+  /** Goes on until an input is needed, a file is full, or there is no more. */
+  step(): Step {
+    while (true) {
+      const isDone = this.direct === undefined ? this.addMerged() : this.addDirect(this.direct)
+      if (typeof isDone === "object") return isDone
+      const isFull = this.writer.bytes >= this.task.partBytes
+      if (isFull || (isDone && this.writer.rows > 0)) {
+        const part = this.writer.finish()
+        this.writer = new BatchFile.Writer(this.task.description)
+        return { _tag: "Part", ...part }
+      }
+      if (isDone) return { _tag: "Done" }
+    }
+  }
+
+  /** Adds a block of merged rows. True if it was the last. */
+  private addMerged(): boolean | Step {
+    const step = this.merge.run(this.rows, BatchFile.targetBlockBytes)
+    if (step._tag === "Need") return step
+    if (this.rows.length > 0) this.writer.add(this.rows.view())
+    this.rows.clear()
+    return step._tag === "Done"
+  }
+
+  /** Adds a block of rows that are sorted already. True if it was the last. */
+  private addDirect(columns: Columns.Columns): boolean {
+    const start = this.directRow
+    let end = start
+    let bytes = 0
+    while (end < columns.length && bytes < BatchFile.targetBlockBytes) {
+      bytes += 16 + columns.keyOffsets[end + 1]! - columns.keyOffsets[end]! + columns.valueOffsets[end + 1]! -
+        columns.valueOffsets[end]!
+      end++
+    }
+    if (end > start) this.writer.add(Columns.slice(columns, start, end))
+    this.directRow = end
+    return end === columns.length
+  }
+}

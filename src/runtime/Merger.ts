@@ -1,0 +1,46 @@
+/**
+ * Where merge jobs run: here, a block at a time between other work, or wherever a platform has a processor to spare.
+ *
+ * @internal
+ */
+import { Context, Effect } from "effect"
+import type { Meta } from "../batch/BatchFile.ts"
+import { MergeJob, type Piece, type Task } from "../batch/MergeJob.ts"
+import type { Corrupt, UnsupportedFormat, ValueOutOfRange } from "../PersistError.ts"
+import { compute } from "./Pure.ts"
+
+export type MergeError = Corrupt | UnsupportedFormat | ValueOutOfRange
+
+/** What a job needs of the outside, while it runs. */
+export interface Outside<E> {
+  /** The next of an input, or `undefined` at its end. */
+  readonly feed: (input: number) => Effect.Effect<Piece | undefined, E>
+  /** Takes a finished file. */
+  readonly store: (bytes: Uint8Array, meta: Meta) => Effect.Effect<void, E>
+}
+
+export interface Merger {
+  readonly run: <E>(task: Task, outside: Outside<E>) => Effect.Effect<void, E | MergeError>
+}
+
+const inProcess: Merger = {
+  run: Effect.fnUntraced(function*(task, outside) {
+    const job = new MergeJob(task)
+    while (true) {
+      const step = yield* compute(() => job.step())
+      if (step._tag === "Done") return
+      if (step._tag === "Part") yield* outside.store(step.bytes, step.meta)
+      else {
+        const piece = yield* outside.feed(step.input)
+        yield* compute(() => job.feed(step.input, piece))
+      }
+      // Between two steps whoever waits gets the processor.
+      yield* Effect.yieldNow
+    }
+  })
+}
+
+/** The merger in use. The default runs jobs in the process's own thread. */
+export const Merger: Context.Reference<Merger> = Context.Reference<Merger>("tidemark/Merger", {
+  defaultValue: () => inProcess
+})
