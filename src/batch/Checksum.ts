@@ -19,9 +19,11 @@ export class Accumulator {
   private hashLow = 0
   private hashHigh = 0
 
-  add(columns: Columns): void {
-    const { diffs, keyData, keyOffsets, length, valueData, valueOffsets } = columns
+  /** Adds rows: all, or those at times in [lower, upper). */
+  add(columns: Columns, lower = 0, upper = Infinity): void {
+    const { diffs, keyData, keyOffsets, length, times, valueData, valueOffsets } = columns
     for (let i = 0; i < length; i++) {
+      if (times[i]! < lower || times[i]! >= upper) continue
       this.hash(keyData, keyOffsets[i]!, keyOffsets[i + 1]!, valueData, valueOffsets[i]!, valueOffsets[i + 1]!)
       this.addTimes(diffs[i]!)
     }

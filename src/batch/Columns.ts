@@ -187,8 +187,10 @@ export class Builder {
 }
 
 /** The rows of several columns, one after the other. */
-export const concat = (parts: ReadonlyArray<Columns>): Columns => {
-  if (parts.length === 1) return parts[0]!
+export const concat = (parts: ReadonlyArray<Columns>): Columns => parts.length === 1 ? parts[0]! : copy(parts)
+
+/** The same in memory of its own. */
+export const copy = (parts: ReadonlyArray<Columns>): Columns => {
   const total = (size: (columns: Columns) => number): number => parts.reduce((sum, each) => sum + size(each), 0)
   const builder = new Builder(total((each) => each.length), total(keyBytes), total(valueBytes))
   for (const each of parts) builder.append(each)

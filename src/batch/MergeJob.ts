@@ -7,7 +7,9 @@
  *
  * @internal
  */
+import { Corrupt } from "../PersistError.ts"
 import * as BatchFile from "./BatchFile.ts"
+import * as Checksum from "./Checksum.ts"
 import * as Columns from "./Columns.ts"
 import * as Consolidate from "./Consolidate.ts"
 import { Merge, type Window } from "./Merge.ts"
@@ -19,7 +21,10 @@ export interface Task {
   readonly partBytes: number
 }
 
-/** The next of an input: all its rows, in any order, or its next sorted block as it is stored. */
+/**
+ * The next of an input: all its rows, in any order and in memory that nobody else uses, or its next sorted block as it is
+ * stored.
+ */
 export type Piece =
   | { readonly _tag: "Rows"; readonly columns: Columns.Columns }
   | {
@@ -42,6 +47,9 @@ export class MergeJob {
   /** The rows of an only input, sorted: they need no merge. */
   private direct: Columns.Columns | undefined
   private directRow = 0
+  /** What came in, and what has gone out: no merge may change the multiset checksum. */
+  private readonly taken = new Checksum.Accumulator()
+  private given = 0n
 
   constructor(task: Task) {
     this.task = task
@@ -51,11 +59,14 @@ export class MergeJob {
 
   /** The next of the input that `step` needed, or `undefined` at its end. */
   feed(input: number, piece: Piece | undefined): void {
+    const { lower, upper } = this.task.inputs[input]!
     if (piece === undefined) this.merge.end(input)
     else if (piece._tag === "Stored") {
-      this.merge.push(input, BatchFile.readBlock(piece.block, piece.bytes, piece.location))
+      const columns = BatchFile.readBlock(piece.block, piece.bytes, piece.location)
+      this.taken.add(columns, lower, upper)
+      this.merge.push(input, columns)
     } else {
-      const { lower, upper } = this.task.inputs[input]!
+      this.taken.add(piece.columns, lower, upper)
       const isOnly = this.task.inputs.length === 1
       // A merge looks at the times that rows had, and advances them itself.
       const since = isOnly ? this.task.description.since : 0
@@ -73,11 +84,22 @@ export class MergeJob {
       const isFull = this.writer.bytes >= this.task.partBytes
       if (isFull || (isDone && this.writer.rows > 0)) {
         const part = this.writer.finish()
+        this.given = Checksum.add(this.given, part.meta.checksum)
         this.writer = new BatchFile.Writer(this.task.description)
         return { _tag: "Part", ...part }
       }
-      if (isDone) return { _tag: "Done" }
+      if (isDone) return this.done()
     }
+  }
+
+  private done(): Step {
+    const isConserved = this.given === this.taken.value() || this.task.description.since === Infinity
+    if (isConserved) return { _tag: "Done" }
+    throw new Corrupt({
+      location: "a merge",
+      offset: 0,
+      detail: "its result has another multiset checksum than its inputs; it was not applied"
+    })
   }
 
   /** Adds a block of merged rows. True if it was the last. */

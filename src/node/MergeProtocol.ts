@@ -3,7 +3,6 @@
  *
  * @internal
  */
-import type { Columns } from "../batch/Columns.ts"
 import type { Piece, Step, Task } from "../batch/MergeJob.ts"
 import { Corrupt, UnsupportedFormat, ValueOutOfRange } from "../PersistError.ts"
 
@@ -23,27 +22,15 @@ export type Answer = Step | {
     | { readonly _tag: "Defect"; readonly message: string }
 }
 
-/** A piece that shares no memory with anything else, so that it can be handed over instead of being copied again. */
+/** A piece, with the buffers that can be handed over with it instead of being copied. */
 export const detached = (piece: Piece): { readonly piece: Piece; readonly transfer: Array<ArrayBuffer> } => {
-  if (piece._tag === "Stored") {
-    const bytes = piece.bytes.slice()
-    return { piece: { ...piece, bytes }, transfer: buffersOf([bytes]) }
+  if (piece._tag === "Rows") {
+    const { diffs, keyData, keyOffsets, times, valueData, valueOffsets } = piece.columns
+    return { piece, transfer: buffersOf([keyData, keyOffsets, valueData, valueOffsets, times, diffs]) }
   }
-  const { keyData, valueData, ...rest } = piece.columns
-  const columns: Columns = {
-    length: rest.length,
-    keyData: keyData.slice(),
-    keyOffsets: rest.keyOffsets.slice(),
-    valueData: valueData.slice(),
-    valueOffsets: rest.valueOffsets.slice(),
-    times: rest.times.slice(),
-    diffs: rest.diffs.slice()
-  }
-  const { diffs, keyOffsets, times, valueOffsets } = columns
-  return {
-    piece: { _tag: "Rows", columns },
-    transfer: buffersOf([columns.keyData, keyOffsets, columns.valueData, valueOffsets, times, diffs])
-  }
+  // Blocks are read several at a time, so that one is a part of a larger buffer.
+  const bytes = piece.bytes.slice()
+  return { piece: { ...piece, bytes }, transfer: buffersOf([bytes]) }
 }
 
 export const buffersOf = (views: ReadonlyArray<ArrayBufferView>): Array<ArrayBuffer> =>
