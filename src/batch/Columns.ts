@@ -138,6 +138,14 @@ export class Builder {
     this.length += rows
   }
 
+  /** Copies rows `start` to `end` of other columns, with times before `since` as `since`. */
+  appendRange(from: Columns, start: number, end: number, since: number): void {
+    if (end - start === 1) return this.push(from, start, Math.max(since, from.times[start]!), from.diffs[start]!)
+    const first = this.length
+    this.append(slice(from, start, end))
+    for (let row = first; row < this.length; row++) if (this.times[row]! < since) this.times[row] = since
+  }
+
   /** The rows so far, as views: valid until the builder is cleared or grows. */
   view(): Columns {
     return {

@@ -1,12 +1,13 @@
 /**
  * The k-way merge: sorted inputs in, one sorted and consolidated output, a block at a time.
  *
- * It is a plain state machine that does no I/O and holds one block an input. `run` goes on until an input has to be fed,
- * the output is full, or everything is merged; what comes next is the caller's affair.
+ * It is a plain state machine that does no I/O and holds one block an input, and the times and diffs of the one key and
+ * value that it is at. `run` goes on until an input has to be fed, the output is full, or everything is merged; what
+ * comes next is the caller's affair.
  *
  * @internal
  */
-import type * as Columns from "./Columns.ts"
+import * as Columns from "./Columns.ts"
 import { compareRows } from "./Compare.ts"
 import { addDiffs } from "./Consolidate.ts"
 
@@ -25,12 +26,13 @@ interface Cursor {
   readonly input: number
   readonly lower: number
   readonly upper: number
-  columns: Columns.Columns | undefined
+  columns: Columns.Columns
   row: number
-  /** The first six key bytes of the row as a number: it decides most comparisons. */
+  /** The first six bytes of the row's key that heads may differ in, as a number: it decides most comparisons. */
   prefix: number
-  isEnded: boolean
 }
+
+const prefixBytes = 6
 
 const full: Step = { _tag: "Full" }
 const done: Step = { _tag: "Done" }
@@ -42,114 +44,167 @@ export class Merge {
   private readonly heap: Array<Cursor> = []
   /** Inputs that have to be fed or ended before the merge can go on. */
   private readonly hungry: Array<Cursor>
-  /** Rows of one key and value, gathered from all inputs. */
-  private group: { readonly columns: Columns.Columns; readonly row: number } | undefined
-  private groupTimes: Array<number> = []
-  private groupDiffs: Array<number> = []
+  /** Bytes that all keys of the blocks held have in common. */
+  private shared = 0
+  /** The first row of a group, whose key and value all its rows have. */
+  private groupColumns = Columns.empty
+  private groupRow = 0
+  /** Times and diffs gathered of the group. */
+  private readonly times: Array<number> = []
+  private readonly diffs: Array<number> = []
+  /** The next of them to put out, once the group is complete. */
+  private next: number | undefined
 
-  /** `since` is the time that earlier times count as. */
+  /** `since` is the time that earlier times count as; with `Infinity` every row goes. */
   constructor(inputs: ReadonlyArray<Window>, since: number) {
     this.since = since
     this.cursors = inputs.map(({ lower, upper }, input) => ({
       input,
       lower,
-      upper,
-      columns: undefined,
+      upper: since === Infinity ? lower : upper,
+      columns: Columns.empty,
       row: 0,
-      prefix: 0,
-      isEnded: false
+      prefix: 0
     }))
     this.hungry = this.cursors.toReversed()
   }
 
-  /** The next sorted rows of an input: they follow all that were pushed before. */
+  /**
+   * The next rows of an input that `run` needed: sorted, consolidated, and behind all that were pushed before. Their
+   * memory must stay as it is until the merge is over.
+   */
   push(input: number, columns: Columns.Columns): void {
     const cursor = this.cursors[input]!
     cursor.columns = columns
     cursor.row = -1
-    if (!this.advance(cursor)) return
+    if (!advance(cursor)) return
     this.hungry.splice(this.hungry.indexOf(cursor), 1)
     this.heap.push(cursor)
+    this.findPrefixes()
     this.siftUp(this.heap.length - 1)
   }
 
-  /** An input has no more rows. */
+  /** An input that `run` needed has no more rows. */
   end(input: number): void {
-    const cursor = this.cursors[input]!
-    cursor.isEnded = true
-    this.hungry.splice(this.hungry.indexOf(cursor), 1)
+    this.hungry.splice(this.hungry.indexOf(this.cursors[input]!), 1)
   }
 
-  /** Adds rows to `out` until it has about `maxBytes`, an input must be fed, or there are no more rows. */
+  /**
+   * Adds rows to `out` until it has about `maxBytes`, an input must be fed, or there are no more rows. Throws
+   * `ValueOutOfRange` where a sum of diffs cannot be stored.
+   */
   run(out: Columns.Builder, maxBytes: number): Step {
-    while (true) {
+    while (out.dataBytes + 16 * out.length < maxBytes) {
+      if (this.next !== undefined) {
+        this.putOut(out, this.next)
+        continue
+      }
       const hungry = this.hungry.at(-1)
       if (hungry !== undefined) return { _tag: "Need", input: hungry.input }
       const least = this.heap[0]
-      if (least === undefined) {
-        this.flush(out)
-        return done
-      }
-      if (this.group !== undefined && !this.isInGroup(least)) {
-        this.flush(out)
-        if (out.dataBytes + 16 * out.length >= maxBytes) return full
-      }
-      this.gather(least)
-      if (this.advance(least)) this.siftDown(0)
-      else this.drop()
+      if (this.times.length > 0 && !this.isInGroup(least)) this.completeGroup()
+      else if (least === undefined) return done
+      else if (this.times.length > 0 || !this.copyRun(least, out, maxBytes)) this.gather(least)
     }
+    return full
   }
 
-  private isInGroup({ columns, row }: Cursor): boolean {
-    return compareRows(this.group!.columns, this.group!.row, columns!, row) === 0
+  private isInGroup(cursor: Cursor | undefined): boolean {
+    return cursor !== undefined && compareRows(this.groupColumns, this.groupRow, cursor.columns, cursor.row) === 0
   }
 
-  private gather({ columns, row }: Cursor): void {
-    this.group ??= { columns: columns!, row }
-    const time = columns!.times[row]!
-    this.groupTimes.push(time < this.since ? this.since : time)
-    this.groupDiffs.push(columns!.diffs[row]!)
-  }
-
-  /** Puts the gathered rows out, by time, summed. */
-  private flush(out: Columns.Builder): void {
-    if (this.group === undefined) return
-    const { columns, row } = this.group
-    const times = this.groupTimes
-    const diffs = this.groupDiffs
-    if (times.length > 1) sortByTime(times, diffs)
-    for (let i = 0; i < times.length;) {
-      const time = times[i]!
-      let sum = diffs[i++]!
-      while (i < times.length && times[i] === time) sum = addDiffs(sum, diffs[i++]!)
-      if (sum !== 0) out.push(columns, row, time, sum)
+  /** Takes the first row of the heap into the group. */
+  private gather(least: Cursor): void {
+    const { columns, row } = least
+    if (this.times.length === 0) {
+      this.groupColumns = columns
+      this.groupRow = row
     }
-    this.group = undefined
+    const time = Math.max(columns.times[row]!, this.since)
+    const last = this.times.length - 1
+    if (this.times[last] === time) this.diffs[last] = addDiffs(this.diffs[last]!, columns.diffs[row]!)
+    else {
+      this.times.push(time)
+      this.diffs.push(columns.diffs[row]!)
+    }
+    this.moveOn(least)
+  }
+
+  private completeGroup(): void {
+    if (this.times.length > 1) sortByTime(this.times, this.diffs)
+    this.next = 0
+  }
+
+  /** Puts the next time of the group out, summed. */
+  private putOut(out: Columns.Builder, first: number): void {
+    const { diffs, times } = this
+    const time = times[first]!
+    let sum = diffs[first]!
+    let next = first + 1
+    for (; next < times.length && times[next] === time; next++) sum = addDiffs(sum, diffs[next]!)
+    if (sum !== 0) out.push(this.groupColumns, this.groupRow, time, sum)
+    this.next = next
+    if (next < times.length) return
     times.length = 0
     diffs.length = 0
+    this.next = undefined
   }
 
-  /** Moves a cursor to its next row that counts. False where its block has none left: then it is hungry. */
-  private advance(cursor: Cursor): boolean {
-    const { columns, lower, upper } = cursor
-    const { length, times } = columns!
-    let row = cursor.row + 1
-    while (row < length && (times[row]! < lower || times[row]! >= upper || this.since === Infinity)) row++
-    cursor.row = row
-    if (row === length) return false
-    cursor.prefix = prefixOf(columns!, row)
+  /**
+   * Puts rows of the least input out as they are, up to the first that another row might equal: those of one key and
+   * value stand next to each other in an input, and the other inputs begin at the second row of the heap.
+   */
+  private copyRun(least: Cursor, out: Columns.Builder, maxBytes: number): boolean {
+    const { columns, row } = least
+    const { keyOffsets, length, valueOffsets } = columns
+    const most = maxBytes - out.dataBytes - 16 * out.length + keyOffsets[row]! + valueOffsets[row]! + 16 * row
+    const second = this.second()
+    let end = row
+    while (
+      end + 1 < length && keyOffsets[end]! + valueOffsets[end]! + 16 * end < most &&
+      isInWindow(least, end) && (second === undefined || this.isRowBelow(least, end, second)) &&
+      compareRows(columns, end, columns, end + 1) !== 0
+    ) end++
+    if (end === row) return false
+    out.appendRange(columns, row, end, this.since)
+    least.row = end - 1
+    this.moveOn(least)
     return true
   }
 
-  /** Takes the first cursor out of the heap. */
-  private drop(): void {
-    const cursor = this.heap[0]!
-    const last = this.heap.pop()!
-    if (last !== cursor) {
+  /** The least input but for the first of the heap. */
+  private second(): Cursor | undefined {
+    const [, left, right] = this.heap
+    return left === undefined || right === undefined || isBelow(left, right) ? left : right
+  }
+
+  private isRowBelow({ columns }: Cursor, row: number, other: Cursor): boolean {
+    const prefix = prefixOf(columns, row, this.shared)
+    return prefix !== other.prefix ? prefix < other.prefix : compareRows(columns, row, other.columns, other.row) < 0
+  }
+
+  /** Moves the first cursor of the heap to its next row, or out of the heap where its block has none left. */
+  private moveOn(cursor: Cursor): void {
+    if (advance(cursor)) cursor.prefix = prefixOf(cursor.columns, cursor.row, this.shared)
+    else {
+      this.hungry.push(cursor)
+      const last = this.heap.pop()!
+      if (last === cursor) return
       this.heap[0] = last
-      this.siftDown(0)
     }
-    this.hungry.push(cursor)
+    this.siftDown()
+  }
+
+  /** What all blocks share says nothing: prefixes begin behind it, anew with each block. */
+  private findPrefixes(): void {
+    const { columns: reference, row } = this.heap[0]!
+    const key = Columns.keyAt(reference, row)
+    this.shared = this.heap.reduce(
+      (shared, { columns }) =>
+        Math.min(shared, sharedBytes(key, columns, 0), sharedBytes(key, columns, columns.length - 1)),
+      key.length
+    )
+    for (const cursor of this.heap) cursor.prefix = prefixOf(cursor.columns, cursor.row, this.shared)
   }
 
   private siftUp(start: number): void {
@@ -163,9 +218,9 @@ export class Merge {
     }
   }
 
-  private siftDown(start: number): void {
+  private siftDown(): void {
     const { heap } = this
-    let at = start
+    let at = 0
     while (true) {
       const left = 2 * at + 1
       if (left >= heap.length) return
@@ -178,8 +233,20 @@ export class Merge {
   }
 }
 
+const isInWindow = ({ columns, lower, upper }: Cursor, row: number): boolean =>
+  columns.times[row]! >= lower && columns.times[row]! < upper
+
+/** Moves a cursor to its next row that counts. False where its block has none left. */
+const advance = (cursor: Cursor): boolean => {
+  const { length } = cursor.columns
+  let row = cursor.row + 1
+  while (row < length && !isInWindow(cursor, row)) row++
+  cursor.row = row
+  return row < length
+}
+
 const isBelow = (a: Cursor, b: Cursor): boolean =>
-  a.prefix !== b.prefix ? a.prefix < b.prefix : compareRows(a.columns!, a.row, b.columns!, b.row) < 0
+  a.prefix !== b.prefix ? a.prefix < b.prefix : compareRows(a.columns, a.row, b.columns, b.row) < 0
 
 const swap = (heap: Array<Cursor>, i: number, j: number): void => {
   const held = heap[i]!
@@ -187,12 +254,22 @@ const swap = (heap: Array<Cursor>, i: number, j: number): void => {
   heap[j] = held
 }
 
-const prefixOf = (columns: Columns.Columns, row: number): number => {
-  const start = columns.keyOffsets[row]!
-  const end = Math.min(columns.keyOffsets[row + 1]!, start + 6)
+/** How many bytes a key and that of a row have in common at their start. */
+const sharedBytes = (key: Uint8Array, { keyData, keyOffsets }: Columns.Columns, row: number): number => {
+  const start = keyOffsets[row]!
+  const most = Math.min(key.length, keyOffsets[row + 1]! - start)
+  let shared = 0
+  while (shared < most && key[shared] === keyData[start + shared]) shared++
+  return shared
+}
+
+/** Key bytes from `from` on, as a number. */
+const prefixOf = ({ keyData, keyOffsets }: Columns.Columns, row: number, from: number): number => {
+  const start = keyOffsets[row]! + from
+  const end = Math.min(keyOffsets[row + 1]!, start + prefixBytes)
   let prefix = 0
-  for (let i = start; i < end; i++) prefix = prefix * 256 + columns.keyData[i]!
-  return prefix * 256 ** (start + 6 - end)
+  for (let i = start; i < end; i++) prefix = prefix * 256 + keyData[i]!
+  return prefix * 256 ** (start + prefixBytes - end)
 }
 
 /** Sorts times, and the diffs with them. Groups are short, and nearly in order. */

@@ -2,49 +2,47 @@
  * Sorting rows by key, value and time without comparing most of them.
  *
  * Rows are sorted by windows of four bytes, most significant first: the window that follows the prefix that all rows of
- * a run share is read into one integer a row, the rows are sorted by it with a radix sort in typed arrays, and each run
- * of equal windows is refined at the next window. Short runs are sorted by insertion. Keys come first; rows of equal
- * keys go on with their values, then with their times.
+ * a run share is read into one integer a row, the rows are sorted by it in typed arrays, and each run of equal windows is
+ * refined at the next window. Keys come first; rows of equal keys go on with their values, then with their times. The
+ * work is in proportion to the bytes that have to be looked at, whatever they are.
  *
- * A window ends where a key does. Its bytes are packed with zeros behind, and rows whose keys end inside it are told
- * apart by how many bytes they had, so that a key sorts before what it is a prefix of.
+ * A window ends where its string does. It is filled up with zeros, and rows of equal windows are told apart by how many
+ * bytes they had left, so that a string sorts before what it is a prefix of.
  *
  * @internal
  */
 import type { Columns } from "./Columns.ts"
 import { compareRows } from "./Compare.ts"
 
+const windowBytes = 4
+
 /** Runs up to this length are sorted by insertion. */
-const shortRun = 24
+const shortRun = 40
 
 /** The stable permutation of the rows by key bytes, value bytes, and time. */
 export const order = (columns: Columns): Uint32Array => {
-  const rows = new Uint32Array(columns.length)
-  for (let i = 0; i < rows.length; i++) rows[i] = i
+  const { length } = columns
+  const rows = new Uint32Array(length)
+  for (let i = 0; i < length; i++) rows[i] = i
   if (isSorted(columns)) return rows
-  const scratch: Scratch = {
-    rows: new Uint32Array(columns.length),
-    windows: new Uint32Array(columns.length),
-    windowsTo: new Uint32Array(columns.length)
+  const state: State = {
+    keys: { data: columns.keyData, offsets: columns.keyOffsets },
+    values: { data: columns.valueData, offsets: columns.valueOffsets },
+    times: columns.times,
+    rows,
+    windows: new Uint32Array(length),
+    rowsTo: new Uint32Array(length),
+    windowsTo: new Uint32Array(length),
+    counts: new Uint32Array(65_536),
+    pending: [{ start: 0, end: length, depth: 0, inValues: false }]
   }
-  sortRuns(columns, rows, scratch)
+  while (state.pending.length > 0) refine(state, state.pending.pop()!)
   return rows
 }
 
-interface Scratch {
-  readonly rows: Uint32Array
-  readonly windows: Uint32Array
-  readonly windowsTo: Uint32Array
-}
-
-const isSorted = (columns: Columns): boolean => {
-  for (let i = 1; i < columns.length; i++) if (compareAll(columns, i - 1, i) > 0) return false
-  return true
-}
-
-const compareAll = (columns: Columns, i: number, j: number): number => {
-  const byRow = compareRows(columns, i, columns, j)
-  return byRow !== 0 ? byRow : columns.times[i]! - columns.times[j]!
+interface Strings {
+  readonly data: Uint8Array
+  readonly offsets: Uint32Array
 }
 
 /** A stretch of rows that agree in everything before byte `depth` of their keys, or of their values. */
@@ -55,99 +53,61 @@ interface Run {
   readonly inValues: boolean
 }
 
-const sortRuns = (columns: Columns, rows: Uint32Array, scratch: Scratch): void => {
-  const pending: Array<Run> = [{ start: 0, end: rows.length, depth: 0, inValues: false }]
-  while (pending.length > 0) {
-    const run = pending.pop()!
-    if (run.end - run.start <= shortRun) insertionSort(columns, rows, run.start, run.end)
-    else refine(columns, rows, scratch, run, pending)
-  }
+interface State {
+  readonly keys: Strings
+  readonly values: Strings
+  readonly times: Float64Array
+  /** The permutation so far, and what its rows are sorted by at present. */
+  readonly rows: Uint32Array
+  readonly windows: Uint32Array
+  /** Where the two are moved to. */
+  readonly rowsTo: Uint32Array
+  readonly windowsTo: Uint32Array
+  readonly counts: Uint32Array
+  /** Runs that are left to refine. */
+  readonly pending: Array<Run>
 }
 
-const insertionSort = (columns: Columns, rows: Uint32Array, start: number, end: number): void => {
-  for (let i = start + 1; i < end; i++) {
-    const row = rows[i]!
-    let at = i
-    while (at > start && compareAll(columns, rows[at - 1]!, row) > 0) {
-      rows[at] = rows[at - 1]!
-      at--
-    }
-    rows[at] = row
+const isSorted = (columns: Columns): boolean => {
+  for (let i = 1; i < columns.length; i++) {
+    const byRow = compareRows(columns, i - 1, columns, i)
+    if (byRow > 0 || (byRow === 0 && columns.times[i - 1]! > columns.times[i]!)) return false
   }
+  return true
 }
 
 /** Sorts a run by its next window, and notes the runs that are left to refine. */
-const refine = (columns: Columns, rows: Uint32Array, scratch: Scratch, run: Run, pending: Array<Run>): void => {
-  const { end, inValues, start } = run
-  const data = inValues ? columns.valueData : columns.keyData
-  const offsets = inValues ? columns.valueOffsets : columns.keyOffsets
-  const depth = run.depth + sharedBytes(data, offsets, rows, run)
-  const { windows } = scratch
-  let hasEnds = false
-  for (let i = start; i < end; i++) {
-    const from = offsets[rows[i]!]! + depth
-    const left = offsets[rows[i]! + 1]! - from
-    if (left < 4) hasEnds = true
-    windows[i] = left >= 4
-      ? ((data[from]! << 24) | (data[from + 1]! << 16) | (data[from + 2]! << 8) | data[from + 3]!) >>> 0
-      : packed(data, from, left)
-  }
-  radixSort(rows, scratch, start, end)
+const refine = (state: State, { depth: from, end, inValues, start }: Run): void => {
+  const { pending, rows, windows } = state
+  const strings = inValues ? state.values : state.keys
+  const depth = from + sharedBytes(strings, rows, start, end, from)
+  const hasEnds = readWindows(strings, rows, windows, start, end, depth)
+  sortByWindows(state, start, end)
   for (let i = start; i < end;) {
     let until = i + 1
     while (until < end && windows[until] === windows[i]) until++
-    if (until - i > 1) follow(columns, rows, scratch, { start: i, end: until, depth, inValues }, hasEnds, pending)
+    if (until - i > 1) {
+      if (hasEnds) splitByLength(state, strings, { start: i, end: until, depth, inValues })
+      else pending.push({ start: i, end: until, depth: depth + windowBytes, inValues })
+    }
     i = until
   }
 }
 
-/** What is left of a string of fewer than four bytes, as the high bytes of a window. */
-const packed = (data: Uint8Array, from: number, left: number): number => {
-  let window = 0
-  for (let i = 0; i < left; i++) window |= data[from + i]! << (24 - 8 * i)
-  return window >>> 0
-}
-
-/** Goes on with a run of equal windows: rows that end in it come first, by length, and are done with this string. */
-const follow = (
-  columns: Columns,
+/** How many bytes from `depth` on all strings of a run share. */
+const sharedBytes = (
+  { data, offsets }: Strings,
   rows: Uint32Array,
-  scratch: Scratch,
-  { depth, end, inValues, start }: Run,
-  hasEnds: boolean,
-  pending: Array<Run>
-): void => {
-  if (!hasEnds) {
-    pending.push({ start, end, depth: depth + 4, inValues })
-    return
-  }
-  const offsets = inValues ? columns.valueOffsets : columns.keyOffsets
-  const leftOf = (row: number): number => Math.min(4, offsets[row + 1]! - offsets[row]! - depth)
-  let at = start
-  for (let left = 0; left <= 4; left++) {
-    const first = at
-    for (let i = start; i < end; i++) if (leftOf(rows[i]!) === left) scratch.rows[at++] = rows[i]!
-    if (at - first < 2) continue
-    if (left === 4) pending.push({ start: first, end: at, depth: depth + 4, inValues })
-    else if (!inValues) pending.push({ start: first, end: at, depth: 0, inValues: true })
-    else sortByTime(columns, scratch.rows, first, at)
-  }
-  rows.set(scratch.rows.subarray(start, end), start)
-}
-
-/** Rows of equal keys and values, by time. */
-const sortByTime = (columns: Columns, rows: Uint32Array, start: number, end: number): void => {
-  const { times } = columns
-  rows.subarray(start, end).sort((a, b) => times[a]! - times[b]! || a - b)
-}
-
-/** How many bytes from the run's depth on all its strings share. */
-const sharedBytes = (data: Uint8Array, offsets: Uint32Array, rows: Uint32Array, { depth, end, start }: Run): number => {
+  start: number,
+  end: number,
+  depth: number
+): number => {
   const first = offsets[rows[start]!]! + depth
   let shared = offsets[rows[start]! + 1]! - first
   for (let i = start + 1; i < end && shared > 0; i++) {
     const from = offsets[rows[i]!]! + depth
-    shared = Math.min(shared, offsets[rows[i]! + 1]! - from)
+    const left = offsets[rows[i]! + 1]! - from
+    if (left < shared) shared = left
     let same = 0
     while (same < shared && data[first + same] === data[from + same]) same++
     shared = same
@@ -155,21 +115,104 @@ const sharedBytes = (data: Uint8Array, offsets: Uint32Array, rows: Uint32Array, 
   return shared
 }
 
-/** Sorts rows and windows of a run by the windows, 16 bits at a time, or 8 where the run is not long. Stable. */
-const radixSort = (rows: Uint32Array, scratch: Scratch, start: number, end: number): void => {
-  const bits = end - start > 65_536 ? 16 : 8
+/** Reads the windows of a run at `depth`. True if a string ends inside its window. */
+const readWindows = (
+  { data, offsets }: Strings,
+  rows: Uint32Array,
+  windows: Uint32Array,
+  start: number,
+  end: number,
+  depth: number
+): boolean => {
+  let hasEnds = false
+  for (let i = start; i < end; i++) {
+    const from = offsets[rows[i]!]! + depth
+    const left = offsets[rows[i]! + 1]! - from
+    if (left >= windowBytes) {
+      windows[i] = (data[from]! << 24) | (data[from + 1]! << 16) | (data[from + 2]! << 8) | data[from + 3]!
+    } else {
+      hasEnds = true
+      windows[i] = 0
+      for (let at = 0; at < left; at++) windows[i]! |= data[from + at]! << (24 - 8 * at)
+    }
+  }
+  return hasEnds
+}
+
+/** Goes on with a run of equal windows in which strings end: those come first, by length, and are done with. */
+const splitByLength = (state: State, { offsets }: Strings, { depth, end, inValues, start }: Run): void => {
+  const { pending, rows, rowsTo } = state
+  const leftOf = (row: number): number => Math.min(windowBytes, offsets[row + 1]! - offsets[row]! - depth)
+  const ends = [0, 0, 0, 0, 0]
+  for (let i = start; i < end; i++) ends[leftOf(rows[i]!)]!++
+  const isMixed = ends[leftOf(rows[start]!)] !== end - start
+  for (let left = 0, at = start; left <= windowBytes; left++) {
+    const size = ends[left]!
+    ends[left] = at
+    at += size
+  }
+  if (isMixed) {
+    for (let i = start; i < end; i++) rowsTo[ends[leftOf(rows[i]!)]!++] = rows[i]!
+    rows.set(rowsTo.subarray(start, end), start)
+  } else ends.fill(end, leftOf(rows[start]!))
+  for (let left = 0, first = start; left <= windowBytes; left++) {
+    const until = ends[left]!
+    if (until - first > 1) {
+      if (left === windowBytes) pending.push({ start: first, end: until, depth: depth + windowBytes, inValues })
+      else if (!inValues) pending.push({ start: first, end: until, depth: 0, inValues: true })
+      else sortByTime(state, first, until)
+    }
+    first = until
+  }
+}
+
+const twoTo32 = 4_294_967_296
+
+/** Sorts rows of equal keys and values: by the low half of their times, then by the high half. */
+const sortByTime = (state: State, start: number, end: number): void => {
+  const { rows, times, windows } = state
+  let isOrdered = true
+  for (let i = start + 1; i < end && isOrdered; i++) isOrdered = times[rows[i - 1]!]! <= times[rows[i]!]!
+  if (isOrdered) return
+  for (let i = start; i < end; i++) windows[i] = times[rows[i]!]! % twoTo32
+  sortByWindows(state, start, end)
+  for (let i = start; i < end; i++) windows[i] = times[rows[i]!]! / twoTo32
+  sortByWindows(state, start, end)
+}
+
+/** Sorts the rows of a run, and their windows, by the windows. Stable. */
+const sortByWindows = (state: State, start: number, end: number): void => {
+  const size = end - start
+  if (size <= shortRun) insertionSort(state, start, end)
+  else radixSort(state, start, end, size > 65_536 ? 16 : 8)
+}
+
+const insertionSort = ({ rows, windows }: State, start: number, end: number): void => {
+  for (let i = start + 1; i < end; i++) {
+    const row = rows[i]!
+    const window = windows[i]!
+    let at = i
+    while (at > start && windows[at - 1]! > window) {
+      rows[at] = rows[at - 1]!
+      windows[at] = windows[at - 1]!
+      at--
+    }
+    rows[at] = row
+    windows[at] = window
+  }
+}
+
+/** Least significant digit first, with digits of so many bits; one that all windows share is passed over. */
+const radixSort = ({ counts, rows, rowsTo, windows, windowsTo }: State, start: number, end: number, bits: 8 | 16): void => {
   const mask = (1 << bits) - 1
-  const counts = new Uint32Array(mask + 1)
-  const { rows: rowsTo, windows, windowsTo } = scratch
   for (let shift = 0; shift < 32; shift += bits) {
-    counts.fill(0)
+    counts.fill(0, 0, mask + 1)
     for (let i = start; i < end; i++) counts[(windows[i]! >>> shift) & mask]!++
     if (counts[(windows[start]! >>> shift) & mask] === end - start) continue
-    let at = start
-    for (let i = 0; i <= mask; i++) {
-      const count = counts[i]!
-      counts[i] = at
-      at += count
+    for (let digit = 0, at = start; digit <= mask; digit++) {
+      const size = counts[digit]!
+      counts[digit] = at
+      at += size
     }
     for (let i = start; i < end; i++) {
       const to = counts[(windows[i]! >>> shift) & mask]!++

@@ -96,7 +96,18 @@ export class PersistClient extends Context.Service<PersistClient, {
 }>()("tidemark/PersistClient") {}
 
 /**
- * A collection's frontiers: complete below `upper`, told apart from `since` on. `lower` is always 0.
+ * A codec as it was registered: its name, and the document of its schema, which is empty where it has none.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface StoredCodec {
+  readonly name: string
+  readonly document: string
+}
+
+/**
+ * A collection's codecs and frontiers: complete below `upper`, told apart from `since` on. `lower` is always 0.
  *
  * @category models
  * @since 0.1.0
@@ -104,6 +115,8 @@ export class PersistClient extends Context.Service<PersistClient, {
 export interface Description {
   readonly name: string
   readonly id: number
+  readonly key: StoredCodec
+  readonly value: StoredCodec
   readonly lower: number
   readonly upper: number
   readonly since: number

@@ -36,7 +36,8 @@ interface Pending {
   upper: Frontier
   since: Frontier
   readonly writes: Array<Columns.Columns>
-  open: Columns.Builder | undefined
+  /** Small writes that will share a block. */
+  open: Array<Columns.Columns>
 }
 
 export class Stage {
@@ -57,7 +58,7 @@ export class Stage {
   get isDirty(): boolean {
     for (const [id, { open, since, upper, writes }] of this.pending) {
       const live = this.state.collections.get(id)!
-      if (open !== undefined || writes.length > 0 || upper !== live.upper || since !== live.since) return true
+      if (open.length > 0 || writes.length > 0 || upper !== live.upper || since !== live.since) return true
     }
     return false
   }
@@ -171,7 +172,7 @@ export class Stage {
     if (known !== undefined) return known
     const live = this.state.collections.get(collection)
     if (live === undefined) return undefined
-    const pending: Pending = { upper: live.upper, since: live.since, writes: [], open: undefined }
+    const pending: Pending = { upper: live.upper, since: live.since, writes: [], open: [] }
     this.pending.set(collection, pending)
     return pending
   }
@@ -184,17 +185,14 @@ export class Stage {
     if (size >= ownBlockBytes) {
       close(pending)
       pending.writes.push(columns)
-    } else {
-      pending.open ??= new Columns.Builder(columns.length, 4 * size, 4 * size)
-      pending.open.append(columns)
-    }
+    } else pending.open.push(columns)
   }
 }
 
 const close = (pending: Pending): void => {
-  if (pending.open === undefined) return
-  pending.writes.push(pending.open.take())
-  pending.open = undefined
+  if (pending.open.length === 0) return
+  pending.writes.push(Columns.concat(pending.open))
+  pending.open = []
 }
 
 const firstBelow = (columns: Columns.Columns, upper: Frontier): number | undefined => {

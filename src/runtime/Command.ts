@@ -87,10 +87,12 @@ export class Capturing extends Request.TaggedClass("Capturing")<
   Failure | StreamDestroyed
 > {}
 
-/** A collection's frontiers. `lower` is always 0. */
+/** A collection's codecs and frontiers. `lower` is always 0. */
 export interface Description {
   readonly name: string
   readonly id: number
+  readonly key: CodecRef
+  readonly value: CodecRef
   readonly lower: Frontier
   readonly upper: Frontier
   readonly since: Frontier

@@ -20,7 +20,8 @@ export interface Message {
   /** Units of the byte budget that it occupies until it is answered. */
   readonly units: number
   /** Settles the reply. Only the first call counts. */
-  readonly answer: (exit: Exit.Exit<any, any>) => void
+  readonly answer: (exit: Exit.Exit<unknown, unknown>) => void
+  readonly isAnswered: () => boolean
 }
 
 /** The reply to a request, once it is there. */
@@ -70,7 +71,9 @@ export const make = Effect.fnUntraced(function*(options: Options, context: Conte
         request,
         acceptedAt: clock.currentTimeMillisUnsafe(),
         units,
-        answer: (exit) => Deferred.doneUnsafe(reply, exit)
+        // A request's class ties it to its reply; among the messages of a queue that tie is only in the types of `offer`.
+        answer: (exit) => Deferred.doneUnsafe(reply as Deferred.Deferred<unknown, unknown>, exit),
+        isAnswered: () => Deferred.isDoneUnsafe(reply)
       }
       const mayPass = gate.isOpen() || !bringsRows(request)
       if (units === 0 && mayPass && Queue.offerUnsafe(queue, message)) {
@@ -127,5 +130,7 @@ const unitsOf = (request: Command): number => {
 
 const units = (bytes: number): number => bytes < unitBytes ? 0 : Math.ceil(bytes / unitBytes)
 
-/** Answers that the runtime has stopped. */
-export const refuse = (message: Message): void => message.answer(Exit.fail(new RuntimeShutdown()))
+/** Answers that the runtime has stopped, if nothing else was answered. */
+export const refuse = (message: Message): void => {
+  if (!message.isAnswered()) message.answer(Exit.fail(new RuntimeShutdown()))
+}

@@ -290,5 +290,5 @@ const findRegistration = (
 /** The live collections in the order of their ids. */
 export const describe = (state: State.State): ReadonlyArray<Description> =>
   [...state.collections.values()]
-    .map(({ registration: { id, name }, since, upper }) => ({ name, id, lower: 0, upper, since }))
+    .map(({ registration, since, upper }) => ({ ...registration, lower: 0, upper, since }))
     .sort((a, b) => a.id - b.id)

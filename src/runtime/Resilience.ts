@@ -31,7 +31,6 @@ export const make = (
   schedule: Schedule.Schedule<unknown> = defaultSchedule
 ): Circuit => {
   let failures = 0
-
   const settled = (failed: boolean) => {
     failures = failed ? failures + 1 : 0
     Metrics.circuitOpen.updateUnsafe(failures >= threshold ? 1 : 0, context)
@@ -41,18 +40,28 @@ export const make = (
     Metrics.storageRetries.updateUnsafe(1, context)
     return true
   }
-  const failed = (error: StorageError) => {
-    settled(error._tag === "Unavailable")
-    Metrics.storageErrors.updateUnsafe(1, context)
-    if (error._tag === "OutOfSpace") Metrics.outOfSpace.updateUnsafe(1, context)
-  }
+  const failed = (error: StorageError) =>
+    Effect.sync(() => {
+      settled(error._tag === "Unavailable")
+      Metrics.storageErrors.updateUnsafe(1, context)
+      if (error._tag === "OutOfSpace") Metrics.outOfSpace.updateUnsafe(1, context)
+    })
+  /** The tries after the first. A schedule costs more than most operations, so that the first does without. */
+  const again = <A, R>(operation: Effect.Effect<A, StorageError, R>) =>
+    Effect.retry(operation, { schedule, while: mayRetry }).pipe(
+      Effect.tapError(failed),
+      Effect.tap(() => Effect.sync(() => settled(false)))
+    )
 
   return {
     run: (operation) =>
-      Effect.retry(operation, { schedule, while: mayRetry }).pipe(
-        Effect.tapError((error) => Effect.sync(() => failed(error))),
-        Effect.tap(() => Effect.sync(() => failures > 0 && settled(false)))
-      )
+      Effect.matchEffect(operation, {
+        onSuccess: (result) => {
+          if (failures > 0) settled(false)
+          return Effect.succeed(result)
+        },
+        onFailure: (error) => mayRetry(error) ? again(operation) : Effect.andThen(failed(error), Effect.fail(error))
+      })
   }
 }
 
