@@ -18,9 +18,10 @@ export class ByteWriter {
   bytes: Uint8Array
   length = 0
   private view: DataView
+  private writeUtf8: ((text: string, offset: number) => number) | undefined
 
   constructor(capacity = 256) {
-    this.bytes = new Uint8Array(capacity)
+    this.bytes = Platform.allocate(capacity)
     this.view = new DataView(this.bytes.buffer)
   }
 
@@ -28,10 +29,11 @@ export class ByteWriter {
   reserve(size: number): void {
     const needed = this.length + size
     if (needed <= this.bytes.length) return
-    const grown = new Uint8Array(Math.max(needed, this.bytes.length * 2))
+    const grown = Platform.allocate(Math.max(needed, this.bytes.length * 2))
     grown.set(this.bytes.subarray(0, this.length))
     this.bytes = grown
     this.view = new DataView(grown.buffer)
+    this.writeUtf8 = undefined
   }
 
   /** Forgets the content and keeps the memory. */
@@ -90,7 +92,8 @@ export class ByteWriter {
   /** The text as UTF-8, without a length. */
   utf8(text: string): void {
     this.reserve(text.length * 3)
-    this.length += Platform.writeUtf8(text, this.bytes, this.length)
+    this.writeUtf8 ??= Platform.utf8Writer(this.bytes)
+    this.length += this.writeUtf8(text, this.length)
   }
 
   /** A u32 length, then the bytes. */

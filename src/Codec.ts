@@ -70,8 +70,10 @@ export const string: Codec<string> = {
   encode(value: unknown, into) {
     if (typeof value !== "string") return refuse("string", "it is not a string")
     if (value.length <= shortEncode && writeAscii(value, into)) return
-    if (!value.isWellFormed()) refuse("string", loneSurrogate)
+    const start = into.length
     into.utf8(value)
+    const isAscii = into.length - start === value.length
+    if (!isAscii && !value.isWellFormed()) refuse("string", loneSurrogate)
   },
   decode: (bytes, start, end) => readAscii(bytes, start, end) ?? readUtf8("string", bytes, start, end)
 }

@@ -28,21 +28,42 @@ export const decompress = (bytes: Uint8Array, length: number): Uint8Array | unde
   }
 }
 
-/** Writes the text as UTF-8 at `offset`; the target must have room for `3 * text.length` bytes. Returns the bytes written. */
-export const writeUtf8 = (text: string, target: Uint8Array, offset: number): number =>
-  asBuffer(target).write(text, offset, "utf8")
+/** Memory whose content is undefined. */
+export const allocate = (size: number): Uint8Array => new Uint8Array(Buffer.allocUnsafeSlow(size).buffer)
+
+/**
+ * A function that writes text as UTF-8 into the bytes and returns how many it has written; there must be room for
+ * `3 * text.length`. Making it costs more than a call, so that one is made for each buffer.
+ */
+export const utf8Writer = (bytes: Uint8Array): (text: string, offset: number) => number => {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  return (text, offset) => buffer.write(text, offset, "utf8")
+}
 
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
 /** The text of UTF-8 bytes, or `undefined` where they are not valid UTF-8. */
 export const readUtf8 = (bytes: Uint8Array, start: number, end: number): string | undefined => {
-  const slice = bytes.subarray(start, end)
+  const text = bufferOver(bytes).toString("utf8", start, end)
+  // What is not valid reads as U+FFFD, which may also stand there by right.
+  return text.includes("\ufffd") ? readStrictly(bytes, start, end) : text
+}
+
+const readStrictly = (bytes: Uint8Array, start: number, end: number): string | undefined => {
   try {
-    return strict.decode(slice)
+    return strict.decode(bytes.subarray(start, end))
   } catch {
     return undefined
   }
 }
 
-const asBuffer = (bytes: Uint8Array): Buffer =>
-  Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+/** The last bytes that were read from: rows are decoded one after the other from the same block. */
+let last: { readonly bytes: Uint8Array; readonly buffer: Buffer } | undefined
+const largestKept = 1024 * 1024
+
+const bufferOver = (bytes: Uint8Array): Buffer => {
+  if (last?.bytes === bytes) return last.buffer
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  last = bytes.buffer.byteLength > largestKept ? undefined : { bytes, buffer }
+  return buffer
+}

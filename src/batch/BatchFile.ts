@@ -17,13 +17,12 @@ import * as Columns from "./Columns.ts"
 import { compareBytes, compareRows } from "./Compare.ts"
 import { isConsolidated } from "./Consolidate.ts"
 
-/** "TDMKBTCH" and "TDMK" as little-endian words. */
+/** "TDMKBTCH" as little-endian words: the file begins and ends with it. */
 const magic = [0x4b4d4454, 0x48435442] as const
-const trailerMagic = 0x4b4d4454
 
 export const version = 1
 export const headerBytes = 16
-export const trailerBytes = 24
+export const trailerBytes = 32
 
 /** Bytes of rows that a block aims at. */
 export const targetBlockBytes = 128 * 1024
@@ -135,8 +134,10 @@ export class Writer {
     out.u64(footerOffset)
     out.u32(footerLength)
     out.u32(footerCrc)
+    out.u32(version)
     out.u32(Platform.crc32(out.bytes.subarray(trailer, out.length)))
-    out.u32(trailerMagic)
+    out.u32(magic[0])
+    out.u32(magic[1])
     const meta: Meta = {
       bytes: out.length,
       rows,
@@ -188,19 +189,31 @@ export const readTrailer = (
   location: string
 ): { readonly footerOffset: number; readonly footerLength: number; readonly footerCrc: number } => {
   const start = Math.max(0, tail.length - trailerBytes)
-  const reader = new ByteReader(tail.subarray(start), location, fileLength - tail.length + start)
-  const footerOffset = reader.u64()
-  const footerLength = reader.u32()
-  const footerCrc = reader.u32()
-  if (Platform.crc32(tail.subarray(start, start + 16)) !== reader.u32() || reader.u32() !== trailerMagic) {
+  const trailer = tail.subarray(start)
+  const reader = new ByteReader(trailer, location, fileLength - trailer.length)
+  reader.need(trailerBytes)
+  reader.offset = trailerBytes - 12
+  const crc = reader.u32()
+  if (crc !== Platform.crc32(trailer.subarray(0, 20)) || reader.u32() !== magic[0] || reader.u32() !== magic[1]) {
     reader.offset = 0
     reader.fail("the trailer is damaged")
   }
+  reader.offset = 0
+  const footerOffset = reader.u64()
+  const footerLength = reader.u32()
+  const footerCrc = reader.u32()
+  checkVersion(reader)
+  reader.offset = 0
   if (footerOffset < headerBytes || footerOffset + footerLength + trailerBytes !== fileLength) {
-    reader.offset = 0
     reader.fail("the trailer does not fit the length of the file")
   }
   return { footerOffset, footerLength, footerCrc }
+}
+
+const checkVersion = (reader: ByteReader): void => {
+  const found = reader.u32()
+  if (found === 0) reader.fail("there is no format version 0")
+  if (found > version) throw new UnsupportedFormat({ location: reader.location, found, supported: version })
 }
 
 /** The footer, from its bytes and the trailer. */
@@ -233,6 +246,7 @@ const readBlockInfo = (reader: ByteReader): BlockInfo => {
   const rawLength = reader.u32()
   const encoding = encodings[reader.u32()] ?? reader.fail("a block has an unknown encoding")
   if (rawLength > maxBlockBytes) reader.fail("a block is larger than any that is written")
+  if (encoding === "raw" && rawLength !== length) reader.fail("a raw block has another length than its bytes")
   return {
     offset,
     length,
@@ -301,13 +315,13 @@ export const checkHeader = (bytes: Uint8Array, location: string): void => {
     reader.offset = 0
     reader.fail("this is no batch file")
   }
-  const found = reader.u32()
-  const crc = reader.u32()
-  if (Platform.crc32(bytes.subarray(0, 12)) !== crc) {
-    reader.offset = 8
+  reader.offset = 12
+  if (Platform.crc32(bytes.subarray(0, 12)) !== reader.u32()) {
+    reader.offset = 0
     reader.fail("the checksum of the header does not match")
   }
-  if (found > version) throw new UnsupportedFormat({ location, found, supported: version })
+  reader.offset = 8
+  checkVersion(reader)
 }
 
 /** Everything that is wrong with a whole file: each byte is under some check. */

@@ -33,15 +33,17 @@ export class Accumulator {
     return (BigInt(this.high) << 32n) | BigInt(this.low)
   }
 
-  /** Adds `diff` times the last hash. */
+  /** Adds `diff` times the last hash, modulo 2^64. */
   private addTimes(diff: number): void {
-    if (diff === 1) this.addHalves(this.hashLow, this.hashHigh)
-    else if (diff === -1) this.addHalves((~this.hashLow + 1) >>> 0, (~this.hashHigh + (this.hashLow === 0 ? 1 : 0)) >>> 0)
-    else {
-      const hash = (BigInt(this.hashHigh) << 32n) | BigInt(this.hashLow)
-      const product = BigInt.asUintN(64, hash * BigInt(diff))
-      this.addHalves(Number(product & 0xffff_ffffn), Number(product >> 32n))
-    }
+    const { hashHigh, hashLow } = this
+    if (diff === 1) return this.addHalves(hashLow, hashHigh)
+    const diffLow = diff >>> 0
+    const diffHigh = Math.floor(diff / twoTo32)
+    // The product of the two low halves has 64 bits: it is put together from two of 48, which are exact.
+    const far = hashLow * (diffLow >>> 16)
+    const near = hashLow * (diffLow & 0xffff) + (far % 65_536) * 65_536
+    const carry = Math.floor(near / twoTo32) + Math.floor(far / 65_536)
+    this.addHalves(near >>> 0, (carry + Math.imul(hashHigh, diffLow) + Math.imul(hashLow, diffHigh)) >>> 0)
   }
 
   private addHalves(low: number, high: number): void {
@@ -80,11 +82,19 @@ export class Accumulator {
       b = Math.imul(b ^ word, 0xc2b2ae35)
       b ^= b >>> 13
     }
-    const low = Math.imul(a ^ (a >>> 16), 0x85ebca6b) ^ Math.imul(b ^ (b >>> 13), 0xc2b2ae35)
-    const high = Math.imul(b ^ (b >>> 16), 0x85ebca6b) ^ Math.imul(a ^ (a >>> 13), 0xc2b2ae35)
-    this.hashLow = (low ^ (low >>> 15)) >>> 0
-    this.hashHigh = (high ^ (high >>> 15)) >>> 0
+    const high = scatter(a + b)
+    this.hashHigh = high >>> 0
+    this.hashLow = scatter(b ^ high) >>> 0
   }
+}
+
+/** Lets every bit of a word bear on every other: MurmurHash3's last step. */
+const scatter = (word: number): number => {
+  let h = word ^ (word >>> 16)
+  h = Math.imul(h, 0x85ebca6b)
+  h ^= h >>> 13
+  h = Math.imul(h, 0xc2b2ae35)
+  return h ^ (h >>> 16)
 }
 
 /** Four bytes as a little-endian word, with zeros for what is at or beyond `end`. */

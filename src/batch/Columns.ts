@@ -214,7 +214,7 @@ const copyInto = (to: ByteWriter, from: Uint8Array, start: number, end: number):
   const size = end - start
   to.reserve(size)
   // A loop beats `set(subarray)` for the short keys and values that rows usually have.
-  if (size > 64) to.bytes.set(from.subarray(start, end), to.length)
+  if (size > 40) to.bytes.set(from.subarray(start, end), to.length)
   else for (let i = 0, at = to.length; i < size; i++) to.bytes[at + i] = from[start + i]!
   to.length += size
 }

@@ -1,0 +1,45 @@
+/**
+ * Standard output and standard error: results go to the one, everything else to the other.
+ *
+ * @internal
+ */
+import { Effect, Stream } from "effect"
+import { Failure, OutputClosed } from "./Failure.ts"
+
+/** Waits until the stream has taken the text, so that a slow reader slows the tool down instead of filling its memory. */
+export const write = (text: string | Uint8Array): Effect.Effect<void, OutputClosed | Failure> =>
+  text.length === 0 ? Effect.void : Effect.callback((resume) => {
+    process.stdout.write(text, (error) => {
+      if (!error) resume(Effect.void)
+      else if ("code" in error && error.code === "EPIPE") resume(Effect.fail(new OutputClosed()))
+      else resume(Effect.fail(new Failure({ message: `cannot write the output: ${error.message}` })))
+    })
+  })
+
+export const line = (text: string) => write(`${text}\n`)
+
+export const json = (value: unknown) => line(JSON.stringify(value))
+
+/** One line for each element. */
+export const lines = <A, E, R>(rows: Stream.Stream<A, E, R>, format: (row: A) => string) =>
+  Stream.runForEachArray(rows, (chunk) => write(chunk.map((row) => `${format(row)}\n`).join("")))
+
+/** What is neither a result nor an error that ends the tool. */
+export const note = (text: string): Effect.Effect<void> => Effect.sync(() => void process.stderr.write(`${text}\n`))
+
+/** Columns as wide as their widest cell; the first row is the header. */
+export const table = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
+  return rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column]!)).join("  ").trimEnd()).join("\n")
+}
+
+export const bytes = (count: number): string => {
+  if (count < 1024) return `${count} B`
+  const power = Math.min(4, Math.floor(Math.log2(count) / 10))
+  return `${(count / 1024 ** power).toFixed(1)} ${["", "KiB", "MiB", "GiB", "TiB"][power]}`
+}
+
+export const count = (value: number): string => value.toLocaleString("en-US")
+
+/** `count` and its noun, with an s unless there is one. */
+export const counted = (value: number, noun: string): string => `${count(value)} ${noun}${value === 1 ? "" : "s"}`

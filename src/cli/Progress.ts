@@ -1,0 +1,44 @@
+/**
+ * A progress bar on standard error, where that is a terminal.
+ *
+ * @internal
+ */
+import { Effect, Schedule } from "effect"
+import * as Output from "./Output.ts"
+
+export interface Progress {
+  /** Sets how much is done. */
+  readonly set: (done: number) => void
+  readonly add: (done: number) => void
+}
+
+export interface Options {
+  readonly label: string
+  /** What `done` counts up to; without it, only the count is shown. */
+  readonly total?: number | undefined
+  /** How an amount is shown. Default: as a number. */
+  readonly format?: ((amount: number) => string) | undefined
+}
+
+const width = 24
+
+/** Drawn ten times a second until the scope closes, and then removed. */
+export const make = Effect.fnUntraced(function*({ format = Output.count, label, total }: Options) {
+  let done = 0
+  const progress: Progress = {
+    set: (amount) => void (done = amount),
+    add: (amount) => void (done += amount)
+  }
+  if (!process.stderr.isTTY) return progress
+  const draw = Effect.sync(() => void process.stderr.write(`\r\u001b[K${label} ${picture(done, total, format)}`))
+  yield* Effect.addFinalizer(() => Effect.sync(() => void process.stderr.write("\r\u001b[K")))
+  yield* Effect.forkScoped(Effect.repeat(draw, Schedule.spaced("100 millis")))
+  return progress
+})
+
+const picture = (done: number, total: number | undefined, format: (amount: number) => string): string => {
+  if (total === undefined) return format(done)
+  const share = total === 0 ? 1 : Math.min(1, done / total)
+  const filled = Math.round(share * width)
+  return `[${"#".repeat(filled)}${".".repeat(width - filled)}] ${Math.floor(share * 100)} % of ${format(total)}`
+}

@@ -1,0 +1,50 @@
+/**
+ * Cutting a stream of bytes at a separator, in memory for one piece.
+ *
+ * @internal
+ */
+import { Effect, Stream } from "effect"
+import { Failure } from "./Failure.ts"
+
+/** No piece may be longer: a line of input, a path. */
+export const maxBytes = 64 * 1024 * 1024
+
+/** The pieces between separators; the last one may end without. A separator at the end begins no piece. */
+export const split = <E, R>(
+  bytes: Stream.Stream<Uint8Array, E, R>,
+  separator: number
+): Stream.Stream<Uint8Array, E | Failure, R> =>
+  Stream.suspend(() => {
+    /** The beginning of a piece whose end has not come yet. */
+    let begun: Array<Uint8Array> = []
+    let begunBytes = 0
+
+    const whole = (end: Uint8Array): Uint8Array => {
+      if (begun.length === 0) return end
+      const joined = Buffer.concat([...begun, end])
+      begun = []
+      begunBytes = 0
+      return joined
+    }
+    const cut = (chunk: Uint8Array): Effect.Effect<ReadonlyArray<Uint8Array>, Failure> => {
+      const pieces: Array<Uint8Array> = []
+      let start = 0
+      for (let end = chunk.indexOf(separator); end >= 0; end = chunk.indexOf(separator, start)) {
+        pieces.push(whole(chunk.subarray(start, end)))
+        start = end + 1
+      }
+      if (start < chunk.length) {
+        begun.push(chunk.subarray(start))
+        begunBytes += chunk.length - start
+      }
+      return begunBytes > maxBytes
+        ? Effect.fail(new Failure({ message: `a line of the input is longer than ${maxBytes} bytes` }))
+        : Effect.succeed(pieces)
+    }
+
+    return bytes.pipe(
+      Stream.mapEffect(cut),
+      Stream.flatMap(Stream.fromArray),
+      Stream.concat(Stream.suspend(() => begunBytes === 0 ? Stream.empty : Stream.succeed(whole(new Uint8Array(0)))))
+    )
+  })

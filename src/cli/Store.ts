@@ -1,0 +1,70 @@
+/**
+ * Opening a store, and the collections in it.
+ *
+ * @internal
+ */
+import { Effect, Layer, Schedule } from "effect"
+import type { Schema } from "effect"
+import * as PersistClient from "../client/PersistClient.ts"
+import type { State } from "../engine/State.ts"
+import { FileStorage } from "../node/index.ts"
+import type { StorageError } from "../PersistError.ts"
+import * as Recovery from "../runtime/Recovery.ts"
+import { Blob } from "../storage/Blob.ts"
+import { Log } from "../storage/Log.ts"
+import * as Codec from "../Codec.ts"
+import * as Values from "./Values.ts"
+
+/** The files alone. */
+export const files = (directory: string) => FileStorage.layer({ directory })
+
+/** Refuses a directory that is no store. */
+const existing = (directory: string) =>
+  Layer.effectDiscard(Effect.flatMap(Log, (log) => log.bounds)).pipe(Layer.provideMerge(files(directory)))
+
+/** To read, also beside a live writer. */
+export const reading = (directory: string) =>
+  PersistClient.layerReadOnly().pipe(Layer.provideMerge(existing(directory)))
+
+/** To write, in a store that is there. */
+export const changing = (directory: string) => PersistClient.layer().pipe(Layer.provideMerge(existing(directory)))
+
+/** To write, in a store that is made where there is none. */
+export const writing = (directory: string) => PersistClient.layer().pipe(Layer.provideMerge(files(directory)))
+
+export type Json = Schema.Json
+
+/** A collection as JSON, through the codecs that it was registered with. */
+export const open = Effect.fnUntraced(function*(name: string) {
+  const client = yield* PersistClient.PersistClient
+  const description = yield* client.description(name).pipe(
+    // Loading tells a destroyed collection from one that never was.
+    Effect.tapErrorTag("UnknownStream", () => client.load(name, { key: Codec.json, value: Codec.json }))
+  )
+  const { read, write } = yield* client.load(name, {
+    key: Values.codec(description.key),
+    value: Values.codec(description.value)
+  })
+  return { description, read, write }
+})
+
+/** As `open`, but where there is no such collection, it makes one of JSON keys and values. */
+export const openOrCreate = Effect.fnUntraced(function*(name: string) {
+  const client = yield* PersistClient.PersistClient
+  yield* client.description(name).pipe(
+    Effect.catchTag("UnknownStream", () => client.createOrLoad(name, { key: Codec.json, value: Codec.json }))
+  )
+  return yield* open(name)
+})
+
+/** The state of the store and the bytes of its log, as they are on disk now. */
+export const recover: Effect.Effect<
+  { readonly state: State; readonly logBytes: number },
+  StorageError,
+  Log | Blob
+> = Effect.gen(function*() {
+  return yield* Recovery.load(yield* Log, yield* Blob)
+}).pipe(
+  // A writer may truncate what is being read: then there is a newer state.
+  Effect.retry({ schedule: Schedule.spaced("50 millis"), times: 2 })
+)

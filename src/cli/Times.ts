@@ -1,0 +1,56 @@
+/**
+ * Times and frontiers on the command line and in JSON: decimal, and `empty` for the frontier that settles everything.
+ *
+ * @internal
+ */
+import { Effect, Option } from "effect"
+import { Argument, Flag } from "effect/cli"
+import type { Description } from "../client/PersistClient.ts"
+import * as Frontier from "../Frontier.ts"
+import { Failure } from "./Failure.ts"
+
+const outOfRange = (text: string): string =>
+  `${text} is no time: a time is an integer from 0 to 2^53 - 1`
+
+const parse = (text: string): number | undefined => {
+  const time = /^\d+$/.test(text) ? Number(text) : NaN
+  return Frontier.isTimestamp(time) ? time : undefined
+}
+
+const parseFrontier = (text: string): number | undefined => text === "empty" ? Frontier.empty : parse(text)
+
+const required = (read: (text: string) => number | undefined) => (text: string): number => {
+  const time = read(text)
+  if (time === undefined) throw new RangeError(outOfRange(text))
+  return time
+}
+
+const messageOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
+
+export const argument = (name: string): Argument.Argument<number> =>
+  Argument.String(name).pipe(Argument.mapTryCatch(required(parse), messageOf))
+
+/** A frontier: a time, or `empty`. */
+export const frontierArgument = (name: string): Argument.Argument<number> =>
+  Argument.String(name).pipe(Argument.mapTryCatch(required(parseFrontier), messageOf))
+
+export const flag = (name: string): Flag.Flag<number> =>
+  Flag.String(name).pipe(Flag.mapTryCatch(required(parse), messageOf), Flag.withMetavar("TIME"))
+
+/** A frontier in JSON. */
+export const toJson = (frontier: number): number | string => Frontier.isEmpty(frontier) ? "empty" : frontier
+
+/** The time to read as of: the one asked for, or else the last that is sealed. */
+export const asOf = (
+  { name, upper }: Description,
+  requested: Option.Option<number>
+): Effect.Effect<number, Failure> => {
+  if (Option.isSome(requested)) return Effect.succeed(requested.value)
+  if (upper > 0) return Effect.succeed(Math.min(upper - 1, Number.MAX_SAFE_INTEGER))
+  return Effect.fail(
+    new Failure({
+      message: `no time of "${name}" is sealed yet, so its contents may still change; ` +
+        `seal it (tidemark seal ${name} TIME), or read what there is with tidemark snapshot ${name} --updates`
+    })
+  )
+}
