@@ -27,8 +27,9 @@ export const trailerBytes = 32
 /** Bytes of rows that a block aims at. */
 export const targetBlockBytes = 128 * 1024
 
-/** No block decodes to more: the rows of one group of equal keys and values may exceed the target by one row. */
+/** No block decodes to more bytes, or to more rows, so that no file makes its reader allocate more than these need. */
 const maxBlockBytes = 64 * 1024 * 1024
+const maxBlockRows = 1024 * 1024
 
 const encodings = ["raw", "zstd"] as const
 
@@ -96,7 +97,9 @@ export class Writer {
     return this.out.length
   }
 
-  /** Adds a block: sorted, consolidated rows, at least one, that follow all rows added before. */
+  /**
+   * Adds a block of about `targetBlockBytes`: sorted, consolidated rows, at least one, that follow all rows added before.
+   */
   add(columns: Columns.Columns): void {
     this.block.clear()
     Block.encode(columns, this.block)
@@ -247,13 +250,16 @@ const readBlockInfo = (reader: ByteReader): BlockInfo => {
   const encoding = encodings[reader.u32()] ?? reader.fail("a block has an unknown encoding")
   if (rawLength > maxBlockBytes) reader.fail("a block is larger than any that is written")
   if (encoding === "raw" && rawLength !== length) reader.fail("a raw block has another length than its bytes")
+  const crc = reader.u32()
+  const rows = reader.u32()
+  if (rows > maxBlockRows) reader.fail("a block has more rows than any that is written")
   return {
     offset,
     length,
     rawLength,
     encoding,
-    crc: reader.u32(),
-    rows: reader.u32(),
+    crc,
+    rows,
     minTime: reader.u64(),
     maxTime: reader.u64(),
     minKey: reader.blob().slice(),
@@ -269,11 +275,22 @@ export const readBlock = (block: BlockInfo, bytes: Uint8Array, location: string)
   if (bytes.length !== block.length || Platform.crc32(bytes) !== block.crc) damaged("the checksum of a block does not match")
   const raw = block.encoding === "raw" ? bytes : Platform.decompress(bytes, block.rawLength)
   if (raw === undefined) return damaged("a block does not decompress")
-  const reader = new ByteReader(raw, location, block.offset)
-  const columns = Block.decode(reader)
-  reader.end()
+  const columns = decodeBlock(raw, block, location)
   if (columns.length !== block.rows) damaged("a block has another number of rows than the footer says")
   return columns
+}
+
+const decodeBlock = (raw: Uint8Array, { offset }: BlockInfo, location: string): Columns.Columns => {
+  const reader = new ByteReader(raw, location)
+  try {
+    const columns = Block.decode(reader)
+    reader.end()
+    return columns
+  } catch (error) {
+    if (!(error instanceof Corrupt)) throw error
+    // What is decompressed lies at no offset of the file: the error names the block's.
+    throw new Corrupt({ location, offset, detail: `${error.detail}, ${error.offset} bytes into the decoded block` })
+  }
 }
 
 /** The blocks that may hold rows with these keys and times; `maxKey` and `maxTime` are included. */

@@ -9,11 +9,14 @@ import { Failure } from "./Failure.ts"
 /** No piece may be longer: a line of input, a path. */
 export const maxBytes = 64 * 1024 * 1024
 
-/** The pieces between separators; the last one may end without. A separator at the end begins no piece. */
+/**
+ * The pieces between separators, as many at a time as the input brings. The last one may end without a separator; one at
+ * the very end begins no piece.
+ */
 export const split = <E, R>(
   bytes: Stream.Stream<Uint8Array, E, R>,
   separator: number
-): Stream.Stream<Uint8Array, E | Failure, R> =>
+): Stream.Stream<ReadonlyArray<Uint8Array>, E | Failure, R> =>
   Stream.suspend(() => {
     /** The beginning of a piece whose end has not come yet. */
     let begun: Array<Uint8Array> = []
@@ -44,7 +47,6 @@ export const split = <E, R>(
 
     return bytes.pipe(
       Stream.mapEffect(cut),
-      Stream.flatMap(Stream.fromArray),
-      Stream.concat(Stream.suspend(() => begunBytes === 0 ? Stream.empty : Stream.succeed(whole(new Uint8Array(0)))))
+      Stream.concat(Stream.suspend(() => begunBytes === 0 ? Stream.empty : Stream.succeed([whole(new Uint8Array(0))])))
     )
   })

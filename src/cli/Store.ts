@@ -18,8 +18,8 @@ import * as Values from "./Values.ts"
 /** The files alone. */
 export const files = (directory: string) => FileStorage.layer({ directory })
 
-/** Refuses a directory that is no store. */
-const existing = (directory: string) =>
+/** The files of a store that is there. */
+export const existing = (directory: string) =>
   Layer.effectDiscard(Effect.flatMap(Log, (log) => log.bounds)).pipe(Layer.provideMerge(files(directory)))
 
 /** To read, also beside a live writer. */

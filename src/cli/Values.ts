@@ -6,7 +6,8 @@
  *
  * @internal
  */
-import { Effect, Encoding, type Schema } from "effect"
+import { Effect, type Schema } from "effect"
+import { Buffer } from "node:buffer"
 import type { StoredCodec } from "../client/PersistClient.ts"
 import * as Codec from "../Codec.ts"
 import { DecodeError, ValueOutOfRange } from "../PersistError.ts"
@@ -40,7 +41,9 @@ export const codec = ({ document, name }: StoredCodec): Codec.Codec<Json> => {
   }
 }
 
-const bytesJson = (bytes: Uint8Array): Json => ({ $bytes: Encoding.encodeBase64(bytes) })
+const bytesJson = (bytes: Uint8Array): Json => ({ $bytes: Buffer.from(bytes).toString("base64") })
+
+const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
 
 const fromBytesJson = (codec: string, value: Json): Uint8Array => {
   const refuse = (): never => {
@@ -50,8 +53,8 @@ const fromBytesJson = (codec: string, value: Json): Uint8Array => {
     })
   }
   if (codec === "unit" || typeof value !== "object" || value === null || !("$bytes" in value)) return refuse()
-  const decoded = typeof value.$bytes === "string" ? Encoding.decodeBase64(value.$bytes) : undefined
-  return decoded?._tag === "Success" ? decoded.success : refuse()
+  const { $bytes } = value
+  return typeof $bytes === "string" && base64.test($bytes) ? Buffer.from($bytes, "base64") : refuse()
 }
 
 /** A key as given on the command line: verbatim where keys are strings, JSON otherwise. */

@@ -137,7 +137,7 @@ export interface Options {
   readonly groupBytes?: number | undefined
   /** Bytes of unsealed or recent rows in memory beyond which they are written to batches. Default 32 MiB. */
   readonly memoryBytes?: number | undefined
-  /** Bytes of log after which it is rolled up and truncated. Default 64 MiB. */
+  /** Bytes of log after which it is rolled up and truncated. Default 32 MiB. */
   readonly logBytes?: number | undefined
   /** Bytes of rows that stay in memory when the log is rolled up. Default 1 MiB. */
   readonly inlineBytes?: number | undefined
@@ -166,7 +166,7 @@ const resolve = (options: Options): Runtime.Options => ({
   maxGroupBytes: options.groupBytes ?? 8 * mebibyte,
   limits: {
     memoryBytes: options.memoryBytes ?? 32 * mebibyte,
-    logBytes: options.logBytes ?? 64 * mebibyte,
+    logBytes: options.logBytes ?? 32 * mebibyte,
     inlineBytes: options.inlineBytes ?? mebibyte,
     reclaimBytes: options.reclaimBytes ?? mebibyte
   },

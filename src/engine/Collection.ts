@@ -42,6 +42,8 @@ export interface Collection {
   since: Frontier
   traceUpper: Frontier
   blocks: Array<Block>
+  /** Rows of log positions below it are no longer in `blocks`. */
+  blocksFrom: number
   spills: ReadonlyArray<Batch.Batch>
   trace: ReadonlyArray<Batch.Batch>
   /** Bytes and rows of `blocks`. */
@@ -55,6 +57,7 @@ export const make = (registration: Registration): Collection => ({
   since: 0,
   traceUpper: 0,
   blocks: [],
+  blocksFrom: 0,
   spills: [],
   trace: [],
   memoryBytes: 0,
@@ -99,6 +102,7 @@ export const swap = (self: Collection, change: Swap): Array<string> => {
   self.spills = [...self.spills.filter((batch) => !spills.has(Batch.id(batch))), ...change.newSpills]
   self.trace = replacedTrace(self, change)
   self.traceUpper = change.traceUpper
+  self.blocksFrom = Math.max(self.blocksFrom, change.blocksBefore)
   self.blocks = self.blocks.filter((each) => each.position >= change.blocksBefore)
   self.memoryBytes = self.blocks.reduce((sum, each) => sum + each.bytes, 0)
   self.memoryRows = self.blocks.reduce((sum, each) => sum + each.columns.length, 0)

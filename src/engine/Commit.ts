@@ -48,6 +48,16 @@ export interface Swap {
   readonly traceUpper: Frontier
 }
 
+/** A rollup has been stored. */
+export interface Rollup {
+  readonly _tag: "Rollup"
+  readonly key: string
+  /** It covers the entries before this position, */
+  readonly position: number
+  /** but for rows in memory from this position on. */
+  readonly logFrom: number
+}
+
 export type Change =
   | { readonly _tag: "Register"; readonly registration: Registration }
   | { readonly _tag: "Destroy"; readonly collection: number }
@@ -55,7 +65,7 @@ export type Change =
   | { readonly _tag: "Seal"; readonly collection: number; readonly upper: Frontier }
   | { readonly _tag: "AllowCompaction"; readonly collection: number; readonly since: Frontier }
   | Swap
-  | { readonly _tag: "Rollup"; readonly key: string; readonly position: number }
+  | Rollup
 
 export interface Commit {
   /** Drawn at random by each runtime; with `attempt` it tells whose append an entry is. */
@@ -69,6 +79,9 @@ export interface Commit {
 
 /** The version of the encoding below. */
 export const version = 1
+
+/** Bytes before the first change. */
+const headerBytes = 32
 
 const tags = ["Register", "Destroy", "Write", "Seal", "AllowCompaction", "Swap", "Rollup"] as const
 
@@ -104,7 +117,8 @@ const encodeChange = (change: Change, writer: ByteWriter): void => {
       return encodeSwap(change, writer)
     case "Rollup":
       writer.text(change.key)
-      return writer.u64(change.position)
+      writer.u64(change.position)
+      return writer.u64(change.logFrom)
   }
 }
 
@@ -130,6 +144,13 @@ export const encodeRegistration = (self: Registration, writer: ByteWriter): void
   writer.text(self.key.document)
   writer.text(self.value.name)
   writer.text(self.value.document)
+}
+
+/** Whether the entry is a commit of one rollup, told from its first bytes. A rollup never shares its commit. */
+export const isRollup = (bytes: Uint8Array): boolean => {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  return bytes.length > headerBytes && view.getUint32(4, true) === 1 &&
+    tags[view.getUint32(headerBytes, true)] === "Rollup"
 }
 
 /** Throws `Corrupt` or `UnsupportedFormat`. Columns of writes may be views of `bytes`. */
@@ -166,7 +187,7 @@ const decodeChange = (reader: ByteReader): Change => {
     case "Swap":
       return decodeSwap(reader)
     case "Rollup":
-      return { _tag: tag, key: reader.text(), position: reader.u64() }
+      return { _tag: tag, key: reader.text(), position: reader.u64(), logFrom: reader.u64() }
     default:
       return reader.fail("a change has an unknown kind")
   }

@@ -64,12 +64,23 @@ export const rewrites = (state: State, limits: Limits, logBytes: number): Readon
   return due
 }
 
-/** Whether the log is long enough, or stored elsewhere already, and memory small enough for a rollup. */
-export const isRollupDue = (state: State, limits: Limits, logBytes: number): boolean => {
-  const unsealed = memoryBytes(state)
-  if (unsealed > limits.inlineBytes) return false
-  return logBytes >= limits.logBytes || (logBytes >= limits.reclaimBytes && logBytes >= 4 * unsealed)
+/**
+ * The position up to which a rollup can let the log go: as many of the oldest rows in memory as may be inline are before
+ * it, and all of those that were before the horizon of an earlier rollup.
+ */
+export const horizon = (state: State, limits: Limits): number => {
+  const blocks = [...state.collections.values()].flatMap((collection) => collection.blocks)
+  let inline = 0
+  for (const block of blocks.toSorted((a, b) => a.position - b.position)) {
+    inline += block.bytes
+    if (inline > limits.inlineBytes) return Math.max(block.position, state.logFrom)
+  }
+  return state.position
 }
+
+/** Whether a rollup pays that lets `freed` bytes of the log go. */
+export const isRollupDue = (state: State, limits: Limits, freed: number): boolean =>
+  freed >= limits.logBytes || (freed >= limits.reclaimBytes && freed >= 4 * memoryBytes(state))
 
 /** The largest collections, when all together exceed the limit: as many as bring the rest to half of it. */
 const collectionsToFlush = (state: State, limit: number): Set<number> => {

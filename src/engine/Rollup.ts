@@ -1,8 +1,9 @@
 /**
  * Rollups: the whole state of a store as of one log position, in one blob, so that the log before it can go.
  *
- * A rollup holds registrations, frontiers and batch references, and, inline, the few unsealed rows that are in memory
- * then. It is checked as a whole when it is read: a state that the engine cannot have made is damage.
+ * A rollup holds registrations, frontiers and batch references, and, inline, the oldest rows in memory. Newer rows in
+ * memory stay in the log: it is kept from `logFrom` on, and entries between there and the rollup's position are read for
+ * their rows only. So a store under constant load can be rolled up as well as an idle one. A rollup is checked as a whole when it is read: a state that the engine cannot have made is damage.
  *
  * @internal
  */
@@ -25,13 +26,15 @@ export const version = 1
 /** Bytes before the payload: magic, version, CRC. */
 const headerBytes = 16
 
-export const encode = (state: State.State): Uint8Array => {
+/** The state as it is, without the rows in memory of log positions from `logFrom` on. */
+export const encode = (state: State.State, logFrom: number): Uint8Array => {
   const writer = new ByteWriter(4096)
   writer.u32(magic[0])
   writer.u32(magic[1])
   writer.u32(version)
   writer.u32(0)
   writer.u64(state.position)
+  writer.u64(logFrom)
   writer.u64(state.seqNo)
   writer.u32(state.nextCollection)
   writer.u32(state.destroyed.size)
@@ -40,22 +43,23 @@ export const encode = (state: State.State): Uint8Array => {
     writer.u32(id)
   }
   writer.u32(state.collections.size)
-  for (const collection of state.collections.values()) encodeCollection(collection, writer)
+  for (const collection of state.collections.values()) encodeCollection(collection, logFrom, writer)
   const bytes = writer.view8()
   writer.patchU32(12, Platform.crc32(bytes.subarray(headerBytes), Platform.crc32(bytes.subarray(0, 12))))
   return writer.finish()
 }
 
-const encodeCollection = (collection: Collection.Collection, writer: ByteWriter): void => {
+const encodeCollection = (collection: Collection.Collection, logFrom: number, writer: ByteWriter): void => {
+  const blocks = collection.blocks.filter((block) => block.position < logFrom)
   Commit.encodeRegistration(collection.registration, writer)
   writer.frontier(collection.upper)
   writer.frontier(collection.since)
   writer.frontier(collection.traceUpper)
   Batch.encodeAll(collection.spills, writer)
   Batch.encodeAll(collection.trace, writer)
-  writer.u64(collection.blocks.at(-1)?.seqNo ?? 0)
+  writer.u64(collection.blocksFrom)
+  writer.u64(blocks.at(-1)?.seqNo ?? 0)
   writer.align(8)
-  const { blocks } = collection
   Block.encode(blocks.length === 0 ? Columns.empty : Columns.concat(blocks.map((block) => block.columns)), writer)
 }
 
@@ -71,6 +75,7 @@ export const decode = (bytes: Uint8Array, location: string): State.State => {
   }
   const state = State.make()
   state.position = reader.u64()
+  state.logFrom = reader.u64()
   state.seqNo = reader.u64()
   state.nextCollection = reader.u32()
   for (let count = reader.count(8); count > 0; count--) {
@@ -93,10 +98,11 @@ const addCollection = (state: State.State, reader: ByteReader): void => {
   collection.traceUpper = reader.frontier()
   collection.spills = Batch.decodeAll(reader)
   collection.trace = Batch.decodeAll(reader)
+  collection.blocksFrom = reader.u64()
   const seqNo = reader.u64()
   reader.align(8)
   const columns = Block.decode(reader)
-  if (columns.length > 0) Collection.append(collection, Collection.block(state.position - 1, seqNo, columns))
+  if (columns.length > 0) Collection.append(collection, Collection.block(state.logFrom - 1, seqNo, columns))
   if (state.collections.has(id)) reader.fail("a collection id stands twice")
   if (state.names.has(name)) reader.fail("a collection name stands twice")
   state.collections.set(id, collection)
@@ -105,6 +111,7 @@ const addCollection = (state: State.State, reader: ByteReader): void => {
 
 /** Why a state is none that the engine can have made, or `undefined`. */
 export const stateViolation = (state: State.State): string | undefined => {
+  if (state.logFrom > state.position) return "the rollup lets the wrong part of the log go"
   const keys = new Set<string>()
   for (const [id, collection] of state.collections) {
     const name = collection.registration.name

@@ -8,7 +8,7 @@
  */
 import { Corrupt } from "../PersistError.ts"
 import * as Collection from "./Collection.ts"
-import type { Change, Commit } from "./Commit.ts"
+import type { Change, Commit, Rollup } from "./Commit.ts"
 
 export interface State {
   /** The highest sequence number that is durable. */
@@ -17,8 +17,10 @@ export interface State {
   nextCollection: number
   /** The log position after the last commit folded. */
   position: number
-  /** The position that the newest rollup covers, and its blob. */
-  rollup: { readonly key: string; readonly position: number } | undefined
+  /** The newest rollup. */
+  rollup: Rollup | undefined
+  /** Rows in memory of log positions before it are in a rollup, and may be nowhere else. */
+  logFrom: number
   readonly collections: Map<number, Collection.Collection>
   /** Live collections by name. */
   readonly names: Map<string, number>
@@ -31,6 +33,7 @@ export const make = (): State => ({
   nextCollection: 0,
   position: 0,
   rollup: undefined,
+  logFrom: 0,
   collections: new Map(),
   names: new Map(),
   destroyed: new Map()
@@ -72,6 +75,19 @@ export const apply = (self: State, commit: Commit, location: string): Array<stri
   return garbage
 }
 
+/**
+ * Puts the rows of an entry before the newest rollup back into memory: those that were neither stored elsewhere nor in
+ * the rollup. All else that the entry says is in the rollup.
+ */
+export const restoreRows = (self: State, position: number, commit: Commit): void => {
+  for (const change of commit.changes) {
+    if (change._tag !== "Write") continue
+    const collection = self.collections.get(change.collection)
+    if (collection === undefined || position < collection.blocksFrom) continue
+    Collection.append(collection, Collection.block(position, commit.seqNo, change.columns))
+  }
+}
+
 const applyChange = (self: State, commit: Commit, change: Change, garbage: Array<string>): string | undefined => {
   switch (change._tag) {
     case "Register": {
@@ -86,8 +102,12 @@ const applyChange = (self: State, commit: Commit, change: Change, garbage: Array
     }
     case "Rollup": {
       if (change.position > self.position) return "the rollup covers a position that is not written yet"
+      if (change.logFrom > change.position || change.logFrom < self.logFrom) {
+        return "the rollup lets the wrong part of the log go"
+      }
       if (self.rollup !== undefined) garbage.push(self.rollup.key)
-      self.rollup = { key: change.key, position: change.position }
+      self.rollup = change
+      self.logFrom = change.logFrom
       return undefined
     }
   }

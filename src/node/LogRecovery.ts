@@ -1,7 +1,8 @@
 /**
  * Recovery: what a new writer does to the chain before it appends.
  *
- * Every frame is read. What is damaged is refused; a torn tail, which nobody was told of, is cut. Unless the log was
+ * The segments from the last one with entries on are read whole; whoever opens a store reads the others anyway, and finds
+ * there what is wrong with them. What is damaged is refused; a torn tail, which nobody was told of, is cut. Unless the log was
  * closed cleanly, its last segment is copied to a new file: what was read of it may have come from a page cache whose
  * flush failed, and is no evidence of what is on the disk.
  *
@@ -35,15 +36,16 @@ export const recover: (
     const { links } = yield* Chain.list(directory.log)
     const first = links[0]
     if (first === undefined) return { bounds: { lower: 0, upper: 0 }, tail: undefined }
-    let tail: Tail | undefined
     let upper = first.base
-    for (const link of links) {
+    for (const link of links.toReversed()) {
       const { run, seed } = yield* check(link)
-      upper = run.next.position
-      if (upper > link.base) tail = { path: link.path, seed, end: run.next.offset }
+      upper = Math.max(upper, run.next.position)
       if (link.next === undefined && run.end !== "closed") yield* close(directory, link, seed, run.next)
+      if (run.next.position > link.base) {
+        return { bounds: { lower: first.base, upper }, tail: { path: link.path, seed, end: run.next.offset } }
+      }
     }
-    return { bounds: { lower: first.base, upper }, tail }
+    return { bounds: { lower: first.base, upper }, tail: undefined }
   }
 )
 

@@ -106,7 +106,7 @@ export class Swap extends Request.TaggedClass("Swap")<{ readonly change: SwapCha
 
 /** Names a rollup that has been stored. */
 export class Rollup
-  extends Request.TaggedClass("Rollup")<{ readonly key: string; readonly position: number }, void, Failure>
+  extends Request.TaggedClass("Rollup")<{ readonly key: string; readonly position: number; readonly logFrom: number }, void, Failure>
 {}
 
 export type Command =

@@ -25,6 +25,12 @@ import type { Mailbox } from "./Mailbox.ts"
 import * as Metrics from "./Metrics.ts"
 import * as Rewriter from "./Rewriter.ts"
 
+/** How large an entry of the log is. */
+export interface LogSize {
+  readonly position: number
+  readonly bytes: number
+}
+
 export interface Options {
   readonly state: State.State
   /** Part of the names of the blobs that this runtime stores. */
@@ -42,8 +48,8 @@ export interface Options {
   readonly schedule: Schedule.Schedule<unknown>
   /** How long blobs that nobody refers to are kept for readers in other processes. */
   readonly grace: Duration.Duration
-  /** Bytes of the log after the newest rollup when the store was opened. */
-  readonly logBytes: number
+  /** The entries of the log that the newest rollup did not let go when the store was opened. */
+  readonly logSizes: ReadonlyArray<LogSize>
   readonly context: Context.Context<never>
 }
 
@@ -56,8 +62,8 @@ export interface Maintenance {
   readonly runDue: Effect.Effect<void, Failure>
   /** Rewrites one collection whole, and lets go of the log behind it. */
   readonly compact: (name: string) => Effect.Effect<void, Failure | UnknownStream>
-  /** Deletes all garbage that nobody in this process holds, whatever its age. */
-  readonly collectAll: Effect.Effect<void>
+  /** The last run: what is due, as far as it succeeds, and the deletion of all garbage, whatever its age. */
+  readonly finish: Effect.Effect<void>
   /** Goes on for ever. */
   readonly run: Effect.Effect<never>
 }
@@ -76,7 +82,9 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   /** Blobs that are being written: neither referenced yet nor garbage. */
   const inFlight = new Set<string>()
   let blobs = 0
-  let logBytes = options.logBytes
+  const log = [...options.logSizes]
+  /** Bytes appended since the last rollup. */
+  let sinceRollup = 0
   let isSweepDue = true
 
   const newKey = (folder: string): string => {
@@ -118,19 +126,26 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     if (State.memoryBytes(state) < pressure * limits.memoryBytes) mailbox.resume()
   })
 
-  /** Stores a rollup, and truncates the log behind `keepFrom`. */
-  const rollUp = Effect.fnUntraced(function*(keepFrom: (previous: number, rollup: number) => number) {
-    const previous = state.rollup?.position ?? 0
+  const logBytes = (before = Infinity): number => {
+    let sum = 0
+    for (const { bytes, position } of log) if (position < before) sum += bytes
+    return sum
+  }
+
+  /** Stores a rollup, and truncates the log behind what `keepFrom` chooses. */
+  const rollUp = Effect.fnUntraced(function*(keepFrom: (previous: number, logFrom: number) => number) {
+    const previous = log[0]?.position ?? 0
     const position = state.position
-    const bytes = Rollup.encode(state)
+    const logFrom = Plan.horizon(state, limits)
+    const bytes = Rollup.encode(state, logFrom)
     const key = newKey("rollup")
     yield* Effect.onError(blob.put(key, bytes), () => Effect.sync(() => abandon([key])))
-    const before = logBytes
-    yield* mailbox.submit(new Command.Rollup({ key, position }))
+    yield* mailbox.submit(new Command.Rollup({ key, position, logFrom }))
     inFlight.delete(key)
-    logBytes = Math.max(0, logBytes - before)
+    sinceRollup = 0
+    log.splice(0, log.findLastIndex((entry) => entry.position < logFrom) + 1)
     Metrics.rollupBytes.updateUnsafe(bytes.length, context)
-    yield* journal.truncate(Math.min(keepFrom(previous, position), options.holds.lowest()))
+    yield* journal.truncate(Math.min(keepFrom(previous, logFrom), options.holds.lowest()))
   })
 
   const collect = (addedBy: number): Effect.Effect<void> =>
@@ -188,13 +203,14 @@ export const make = Effect.fnUntraced(function*(options: Options) {
 
   const runDue: Effect.Effect<void, Failure> = Effect.gen(function*() {
     for (let round = 0; round < maxRounds; round++) {
-      const due = Plan.rewrites(state, limits, logBytes)
+      // Followers in other processes are given one rollup's worth of log to keep up.
+      const isRollupDue = Plan.isRollupDue(state, limits, logBytes(Plan.horizon(state, limits)))
+      if (isRollupDue) yield* job(rollUp((previous) => previous))
+      const due = Plan.rewrites(state, limits, logBytes())
       observe(due.length)
       if (due.length === 0) break
       for (const planned of due) yield* job(rewrite(planned))
     }
-    // Followers in other processes are given one rollup's worth of log to keep up.
-    if (Plan.isRollupDue(state, limits, logBytes)) yield* job(rollUp((previous) => previous))
     if (isSweepDue) yield* sweep
     yield* collect(clock.currentTimeMillisUnsafe() - Duration.toMillis(options.grace))
     observe(0)
@@ -205,9 +221,8 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     const collection = id === undefined ? undefined : state.collections.get(id)
     if (collection === undefined) return yield* new UnknownStream({ collection: name })
     if (!Plan.isCompact(collection)) yield* job(rewrite(Plan.everything(collection, state.position)))
-    if (logBytes > limits.inlineBytes / 16 && State.memoryBytes(state) <= limits.inlineBytes) {
-      yield* job(rollUp((_, rollup) => rollup))
-    }
+    if (log.length > 0) yield* job(rollUp((_, logFrom) => logFrom))
+    else yield* journal.truncate(Math.min(state.logFrom, options.holds.lowest()))
     yield* collect(clock.currentTimeMillisUnsafe() - Duration.toMillis(options.grace))
   })
 
@@ -215,15 +230,16 @@ export const make = Effect.fnUntraced(function*(options: Options) {
 
   const maintenance: Maintenance = {
     committed: (bytes) => {
-      logBytes += bytes
+      log.push({ position: state.position - 1, bytes })
+      sinceRollup += bytes
       options.holds.appended(bytes)
       const memory = State.memoryBytes(state)
       if (memory >= pressure * limits.memoryBytes) mailbox.pause()
-      if (memory > limits.memoryBytes || logBytes > limits.logBytes) isDue.openUnsafe()
+      if (memory > limits.memoryBytes || sinceRollup > limits.logBytes) isDue.openUnsafe()
     },
     runDue: one.withPermit(runDue),
     compact: (name) => one.withPermit(compact(name)),
-    collectAll: one.withPermit(collect(Infinity)),
+    finish: one.withPermit(Effect.andThen(Effect.ignore(runDue), collect(Infinity))),
     run: Effect.raceFirst(
       Effect.andThen(Effect.repeat(quietly, options.schedule), Effect.never),
       Effect.forever(Effect.andThen(isDue.await, Effect.suspend(() => {

@@ -203,7 +203,11 @@ export const run = Effect.fnUntraced(function*(options: Options) {
         return fits ? alone(message, request.change, true) : Effect.sync(() => message.answer(Exit.succeed(false)))
       }
       case "Rollup":
-        return alone(message, { _tag: "Rollup", key: request.key, position: request.position }, undefined)
+        return alone(
+          message,
+          { _tag: "Rollup", key: request.key, position: request.position, logFrom: request.logFrom },
+          undefined
+        )
       case "Describe":
         return Effect.sync(() => message.answer(Exit.succeed(describe(state))))
       default:

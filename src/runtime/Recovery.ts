@@ -14,14 +14,8 @@ import { decode } from "./Pure.ts"
 
 export interface Recovered {
   readonly state: State.State
-  /** Bytes of the log after the rollup. */
-  readonly logBytes: number
-}
-
-interface Decoded {
-  readonly position: number
-  readonly bytes: number
-  readonly commit: Commit.Commit
+  /** Sizes of the entries that the newest rollup did not let go. */
+  readonly logSizes: ReadonlyArray<{ readonly position: number; readonly bytes: number }>
 }
 
 /** Names an entry in messages. */
@@ -32,33 +26,30 @@ export const decodeEntry = (log: Log["Service"], entry: Entry): Effect.Effect<Co
 
 export const load = Effect.fnUntraced(function*(log: Log["Service"], blob: Blob["Service"]) {
   const { lower } = yield* log.bounds
-  const entries = yield* log.read(lower).pipe(
-    Stream.mapEffect((entry) =>
-      Effect.map(
-        decodeEntry(log, entry),
-        (commit): Decoded => ({ position: entry.position, bytes: entry.bytes.length, commit })
-      )
-    ),
-    Stream.runCollect
-  )
+  const entries = yield* Stream.runCollect(log.read(lower))
   const state = yield* base(log, blob, entries, lower)
-  let logBytes = 0
-  for (const { bytes, commit, position } of entries) {
-    if (position < state.position) continue
-    logBytes += bytes
-    yield* decode(() => State.apply(state, commit, locationOf(log, position)))
+  const rolledUp = state.position
+  const kept = entries.filter((entry) => entry.position >= state.logFrom)
+  for (const entry of kept) {
+    const commit = yield* decodeEntry(log, entry)
+    if (entry.position < rolledUp) State.restoreRows(state, entry.position, commit)
+    else yield* decode(() => State.apply(state, commit, locationOf(log, entry.position)))
   }
-  return { state, logBytes } satisfies Recovered
+  const logSizes = kept.map(({ bytes, position }) => ({ position, bytes: bytes.length }))
+  return { state, logSizes } satisfies Recovered
 })
 
 /** The state of the newest rollup that the entries name, or the empty state where the log is whole. */
 const base = Effect.fnUntraced(function*(
   log: Log["Service"],
   blob: Blob["Service"],
-  entries: ReadonlyArray<Decoded>,
+  entries: ReadonlyArray<Entry>,
   lower: number
 ) {
-  const newest = entries.flatMap(({ commit }) => commit.changes).findLast((change) => change._tag === "Rollup")
+  // Most entries before the newest rollup are rows, which need not be decoded to find it.
+  const last = entries.findLast((entry) => Commit.isRollup(entry.bytes))
+  const commit = last === undefined ? undefined : yield* decodeEntry(log, last)
+  const newest = commit?.changes.find((change) => change._tag === "Rollup")
   if (newest === undefined) {
     if (lower === 0) return State.make()
     return yield* new Corrupt({

@@ -55,7 +55,7 @@ const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeabl
   const circuit = Resilience.make(context, options.retry)
   const blob = Resilience.blob(yield* Blob, circuit, context)
   const writer = yield* log.acquire
-  const { logBytes, state } = yield* Recovery.load(log, blob)
+  const { logSizes, state } = yield* Recovery.load(log, blob)
   const writerId = yield* Random.nextIntBetween(0, Number.MAX_SAFE_INTEGER)
 
   const cache = BlockCache.make(options.cacheBytes, context)
@@ -67,7 +67,7 @@ const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeabl
   const journal = yield* Journal.make(log, writer, circuit, context)
   const mailbox = yield* Mailbox.make(options.mailbox, context)
   const maintenance = yield* Maintenance.make({
-    state, writerId, blob, batches, merger, cache, garbage, holds, journal, mailbox, logBytes, context,
+    state, writerId, blob, batches, merger, cache, garbage, holds, journal, mailbox, logSizes, context,
     limits: options.limits,
     partBytes: options.partBytes,
     schedule: options.maintenance,
@@ -84,9 +84,9 @@ const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeabl
   // Finalizers run in the reverse order: this one, the first to run, lets everything accepted be executed.
   yield* Effect.addFinalizer(() =>
     Fiber.interrupt(maintainer).pipe(
+      Effect.andThen(maintenance.finish),
       Effect.andThen(mailbox.end),
       Effect.andThen(Fiber.await(owner)),
-      Effect.andThen(maintenance.collectAll),
       Effect.andThen(Effect.sync(() => feed.close()))
     )
   )

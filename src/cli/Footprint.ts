@@ -1,0 +1,62 @@
+/**
+ * How much a collection takes, and would take if more of its history were given up.
+ *
+ * @internal
+ */
+import { Effect } from "effect"
+import * as Batch from "../engine/Batch.ts"
+import * as Collection from "../engine/Collection.ts"
+import * as Plan from "../engine/Plan.ts"
+import type { State } from "../engine/State.ts"
+import type { Frontier } from "../Frontier.ts"
+import { UnknownStream } from "../PersistError.ts"
+import * as BatchStore from "../runtime/BatchStore.ts"
+import * as BlockCache from "../runtime/BlockCache.ts"
+import * as Rewriter from "../runtime/Rewriter.ts"
+import { Blob } from "../storage/Blob.ts"
+import * as Output from "./Output.ts"
+
+export interface Footprint {
+  readonly rows: number
+  /** Of batches as they are stored, and of rows that are only in the log. */
+  readonly bytes: number
+}
+
+export const collectionOf = (state: State, name: string): Effect.Effect<Collection.Collection, UnknownStream> => {
+  const collection = state.collections.get(state.names.get(name) ?? -1)
+  return collection === undefined ? Effect.fail(new UnknownStream({ collection: name })) : Effect.succeed(collection)
+}
+
+export const of = (collection: Collection.Collection): Footprint =>
+  Collection.batches(collection).reduce(
+    (sum, batch) => ({ rows: sum.rows + Batch.rows(batch), bytes: sum.bytes + Batch.bytes(batch) }),
+    { rows: collection.memoryRows, bytes: collection.memoryBytes }
+  )
+
+/** What a compaction would make of the collection: it is carried out, but stored nowhere. */
+export const preview = Effect.fnUntraced(function*(state: State, collection: Collection.Collection, since: Frontier) {
+  const blob = yield* Blob
+  const context = yield* Effect.context<never>()
+  let keys = 0
+  const rewriter = Rewriter.make({
+    blob: { ...blob, put: () => Effect.void },
+    batches: BatchStore.make(blob, BlockCache.make(cacheBytes, context)),
+    newKey: () => `preview/${++keys}`,
+    partBytes
+  })
+  const advanced = { ...collection, since: Math.max(collection.since, since) }
+  const { bytes, swap } = yield* rewriter.run(Plan.everything(advanced, state.position))
+  const batches = [...swap.newSpills, ...(swap.newTrace === undefined ? [] : [swap.newTrace])]
+  return { rows: batches.reduce((sum, batch) => sum + Batch.rows(batch), 0), bytes } satisfies Footprint
+})
+
+const partBytes = 16 * 1024 * 1024
+const cacheBytes = 1024 * 1024
+
+export const format = ({ bytes, rows }: Footprint): string => `${Output.counted(rows, "row")} in ${Output.bytes(bytes)}`
+
+/** Bytes saved, as a share of what there was. */
+export const saving = (before: Footprint, after: Footprint): string => {
+  const share = before.bytes === 0 ? 0 : Math.round((1 - after.bytes / before.bytes) * 100)
+  return share < 0 ? `${-share} % more` : `${share} % less`
+}

@@ -1,0 +1,55 @@
+/**
+ * What an interrupted ingest has left at times that are not sealed.
+ *
+ * What becomes durable of an ingest is a beginning of its input. So a row below the seal is there and is skipped; a row
+ * at or after it is there as often as its multiplicity among the leftovers says. Each time such a row comes by again, its
+ * leftover is used up instead of writing it twice. Rows of others are never touched.
+ *
+ * @internal
+ */
+import { Effect, type Schema, Stream } from "effect"
+import { target } from "../client/Registration.ts"
+import * as Runs from "../client/Runs.ts"
+import * as Snapshot from "../client/Snapshot.ts"
+import { registeredOf, type StreamWriteHandle } from "../client/StreamWriteHandle.ts"
+import { canonicalJson } from "../Codec.ts"
+import * as Update from "../Update.ts"
+
+type Json = Schema.Json
+
+export interface Leftovers {
+  /** How much of the update's diff is still to be written. */
+  readonly remaining: (update: Update.Update<Json, Json>) => number
+}
+
+/** Reads the unsealed rows, consolidated. Memory follows their number. */
+export const load = Effect.fnUntraced(function*(write: StreamWriteHandle<Json, Json>) {
+  const registered = registeredOf(write)
+  const { batches, capture } = registered.store
+  const captured = yield* Effect.acquireRelease(
+    Effect.flatMap(target(registered), capture),
+    ({ release }) => Effect.sync(release)
+  )
+  const { since, upper } = captured.capture
+  // The trace has sealed rows only.
+  const source = { ...registered, batches, runs: Runs.make(), capture: { ...captured.capture, trace: [] } }
+  const unsealed = Snapshot.rows(source, { fromTime: upper, toTime: Infinity, since }, Update.make<Json, Json>)
+
+  const diffs = new Map<string, number>()
+  // Times below since may have been advanced to it, so all are compared as if they had been.
+  const identify = ({ key, time, value }: Update.Update<Json, Json>): string =>
+    `${Math.max(time, since)} ${canonicalJson([key, value])}`
+  yield* Stream.runForEach(unsealed, (update) => Effect.sync(() => void diffs.set(identify(update), update.diff)))
+
+  const remaining = (update: Update.Update<Json, Json>): number => {
+    if (diffs.size === 0) return update.diff
+    const id = identify(update)
+    const left = diffs.get(id) ?? 0
+    if (left * update.diff <= 0) return update.diff
+    const used = Math.sign(left) * Math.min(Math.abs(left), Math.abs(update.diff))
+    if (left === used) diffs.delete(id)
+    else diffs.set(id, left - used)
+    return update.diff - used
+  }
+  return { remaining } satisfies Leftovers
+})

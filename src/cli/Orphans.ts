@@ -1,0 +1,19 @@
+/**
+ * Blobs that nothing in a store refers to: left by a crash, or replaced a moment ago.
+ *
+ * @internal
+ */
+import { Effect, Stream } from "effect"
+import * as State from "../engine/State.ts"
+import { Blob, type Info } from "../storage/Blob.ts"
+
+export const list = Effect.fnUntraced(function*(state: State.State) {
+  const blob = yield* Blob
+  const referenced = State.blobKeys(state)
+  const stored: ReadonlyArray<Info> = yield* Stream.runCollect(
+    Stream.concat(blob.list("batch/"), blob.list("rollup/"))
+  )
+  return stored.filter(({ key }) => !referenced.has(key))
+})
+
+export const bytesOf = (blobs: ReadonlyArray<Info>): number => blobs.reduce((sum, { bytes }) => sum + bytes, 0)

@@ -1,0 +1,113 @@
+/**
+ * Writing a long input: rows in batches, several batches in flight, in order, with an account of what is durable.
+ *
+ * @internal
+ */
+import { Deferred, Effect } from "effect"
+import type { Schema } from "effect"
+import * as Rows from "../client/Rows.ts"
+import type { Ack, StreamWriteHandle } from "../client/StreamWriteHandle.ts"
+import type { Codec } from "../Codec.ts"
+import * as Frontier from "../Frontier.ts"
+import type { Update } from "../Update.ts"
+import { Failure } from "./Failure.ts"
+import * as Output from "./Output.ts"
+
+type Json = Schema.Json
+
+/** A row and the line that it came from. */
+export interface Row {
+  readonly line: number
+  readonly update: Update<Json, Json>
+}
+
+const maxBatchRows = 1000
+const maxBatchBytes = 1024 * 1024
+const maxInFlight = 256
+
+export interface Options {
+  readonly write: StreamWriteHandle<Json, Json>
+  readonly codecs: { readonly key: Codec<Json>; readonly value: Codec<Json> }
+  readonly upper: Frontier.Frontier
+}
+
+interface InFlight {
+  readonly ack: Ack
+  readonly rows: number
+  readonly upper: Frontier.Frontier | undefined
+}
+
+export const make = ({ codecs, upper, write }: Options) => {
+  const inFlight: Array<InFlight> = []
+  let batch: Array<Row> = []
+  let batchBytes = 0
+  /** What has been acknowledged. */
+  const durable = { updates: 0, upper }
+
+  const settle = (sent: InFlight) =>
+    Effect.map(Deferred.await(sent.ack), () => {
+      durable.updates += sent.rows
+      durable.upper = sent.upper ?? durable.upper
+    })
+
+  const track = Effect.fnUntraced(function*(sent: InFlight) {
+    inFlight.push(sent)
+    if (inFlight.length > maxInFlight) yield* settle(inFlight.shift()!)
+  })
+
+  const send = (rows: ReadonlyArray<Row>) =>
+    Effect.flatMap(
+      write.offer(rows.map(({ update }) => update)),
+      (ack) => track({ ack, rows: rows.length, upper: undefined })
+    )
+
+  const flush = Effect.gen(function*() {
+    if (batch.length === 0) return
+    const rows = batch
+    batch = []
+    batchBytes = 0
+    yield* send(rows).pipe(
+      Effect.catchTag("ValueOutOfRange", (error) =>
+        Effect.gen(function*() {
+          const index = yield* firstRefused(rows)
+          if (index < 0) return yield* error
+          yield* send(rows.slice(0, index))
+          const refusal = yield* Effect.flip(Rows.encode(codecs, [rows[index]!.update]))
+          return yield* new Failure({ message: `line ${rows[index]!.line}: ${refusal.message}` })
+        }))
+    )
+  })
+
+  /** The index of the first row that cannot be stored, or -1. */
+  const firstRefused = Effect.fnUntraced(function*(rows: ReadonlyArray<Row>) {
+    for (const [index, { update }] of rows.entries()) {
+      const encoded = yield* Effect.result(Rows.encode(codecs, [update]))
+      if (encoded._tag === "Failure") return index
+    }
+    return -1
+  })
+
+  return {
+    /** Adds a row that takes about so many bytes. */
+    push: (row: Row, bytes: number) => {
+      batch.push(row)
+      batchBytes += bytes
+      return batch.length >= maxBatchRows || batchBytes >= maxBatchBytes ? flush : Effect.void
+    },
+    seal: (to: Frontier.Frontier) =>
+      Effect.gen(function*() {
+        yield* flush
+        yield* track({ ack: yield* write.offerSeal(to), rows: 0, upper: to })
+      }),
+    flush,
+    /** Waits until everything sent is durable. */
+    drain: Effect.gen(function*() {
+      for (let sent = inFlight.shift(); sent !== undefined; sent = inFlight.shift()) yield* settle(sent)
+    }),
+    durable: () => durable
+  }
+}
+
+/** What has been acknowledged, in words. */
+export const report = ({ updates, upper }: { readonly updates: number; readonly upper: Frontier.Frontier }): string =>
+  `${Output.counted(updates, "update")} durable, ${upper === 0 ? "nothing sealed" : `sealed to ${Frontier.format(upper)}`}`

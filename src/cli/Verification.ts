@@ -1,0 +1,144 @@
+/**
+ * Checking a store: every byte of the log and of every blob, and whether the parts fit each other.
+ *
+ * @internal
+ */
+import { Effect, Option, Stream } from "effect"
+import path from "node:path"
+import * as BatchFile from "../batch/BatchFile.ts"
+import { compareBytes } from "../batch/Compare.ts"
+import type { Batch, Part } from "../engine/Batch.ts"
+import * as Collection from "../engine/Collection.ts"
+import * as Rollup from "../engine/Rollup.ts"
+import * as State from "../engine/State.ts"
+import { Corrupt, type StorageError, UnsupportedFormat } from "../PersistError.ts"
+import { Blob } from "../storage/Blob.ts"
+import { Log } from "../storage/Log.ts"
+import type { Progress } from "./Progress.ts"
+import * as Store from "./Store.ts"
+
+export interface Problem {
+  /** Relative to the store. */
+  readonly file: string
+  readonly offset: number
+  readonly detail: string
+}
+
+export interface Result {
+  readonly problems: ReadonlyArray<Problem>
+  readonly blobs: number
+  readonly bytes: number
+}
+
+/** What a blob says of itself, or nothing where it is not a batch or is damaged. */
+type Checked = BatchFile.Footer | undefined
+
+const fileOf = (key: string): string => `blobs/${key}`
+
+const problemOf = (root: string, error: Corrupt | UnsupportedFormat): Problem => {
+  const file = path.isAbsolute(error.location) ? path.relative(root, error.location) : error.location
+  return error._tag === "Corrupt"
+    ? { file, offset: error.offset, detail: error.detail }
+    : { file, offset: 0, detail: error.message }
+}
+
+/** Bytes of blobs that there are to check. */
+export const size: Effect.Effect<number, StorageError, Blob> = Effect.gen(function*() {
+  const blob = yield* Blob
+  return yield* Stream.runFold(blob.list(""), () => 0, (sum, { bytes }) => sum + bytes)
+})
+
+/** Checks everything, also beside a live writer. */
+export const run = Effect.fnUntraced(function*(progress: Progress) {
+  const log = yield* Log
+  const blob = yield* Blob
+  const problems: Array<Problem> = []
+  const add = (error: Corrupt | UnsupportedFormat) => void problems.push(problemOf(log.location, error))
+  const checked = new Map<string, Checked>()
+  let bytes = 0
+
+  yield* Stream.runForEach(log.verify, (error) => Effect.sync(() => add(error)))
+
+  /** Checks a blob by itself. False where there is none. */
+  const check = Effect.fnUntraced(function*(key: string) {
+    if (checked.has(key)) return true
+    const stored = yield* blob.get(key)
+    if (Option.isNone(stored)) return false
+    const found = verifyBlob(key, stored.value)
+    found.problems.forEach(add)
+    checked.set(key, found.footer)
+    bytes += stored.value.length
+    progress.add(stored.value.length)
+    return true
+  })
+  yield* Stream.runForEach(blob.list(""), ({ key }) => check(key))
+
+  const recovered = yield* Effect.result(Store.recover)
+  if (recovered._tag === "Failure") {
+    const error = recovered.failure
+    if (error._tag !== "Corrupt" && error._tag !== "UnsupportedFormat") return yield* error
+    const known = problemOf(log.location, error)
+    if (!problems.some(({ file, offset }) => file === known.file && offset === known.offset)) problems.push(known)
+  } else {
+    const { state } = recovered.success
+    const violation = Rollup.stateViolation(state)
+    if (violation !== undefined) add(new Corrupt({ location: "log", offset: 0, detail: violation }))
+    for (const { batch, name, part } of partsOf(state)) {
+      if (yield* check(part.key)) {
+        const footer = checked.get(part.key)
+        if (footer !== undefined) mismatches(name, batch, part, footer).forEach(add)
+      } else if (yield* isStillNamed(part.key)) {
+        add(new Corrupt({ location: fileOf(part.key), offset: 0, detail: `it is missing, but "${name}" has rows in it` }))
+      }
+    }
+  }
+  return { problems, blobs: checked.size, bytes } satisfies Result
+})
+
+/** A live writer may have replaced a blob meanwhile. */
+const isStillNamed = (key: string) => Effect.map(Store.recover, ({ state }) => State.blobKeys(state).has(key))
+
+const partsOf = function*(state: State.State) {
+  for (const collection of state.collections.values()) {
+    const { name } = collection.registration
+    for (const batch of Collection.batches(collection)) for (const part of batch.parts) yield { name, batch, part }
+  }
+}
+
+const verifyBlob = (key: string, bytes: Uint8Array) => {
+  const file = fileOf(key)
+  if (!key.startsWith("rollup/")) {
+    const problems = BatchFile.verify(bytes, file)
+    return { problems, footer: problems.length > 0 ? undefined : footerOf(bytes, file) }
+  }
+  try {
+    Rollup.decode(bytes, file)
+    return { problems: [], footer: undefined }
+  } catch (error) {
+    if (error instanceof Corrupt || error instanceof UnsupportedFormat) return { problems: [error], footer: undefined }
+    throw error
+  }
+}
+
+const footerOf = (bytes: Uint8Array, file: string): BatchFile.Footer => {
+  const trailer = BatchFile.readTrailer(bytes, bytes.length, file)
+  const { footerLength, footerOffset } = trailer
+  return BatchFile.readFooter(bytes.subarray(footerOffset, footerOffset + footerLength), trailer, file)
+}
+
+/** Where a sound blob is not the one that the collection refers to. */
+const mismatches = (name: string, batch: Batch, part: Part, footer: BatchFile.Footer): Array<Corrupt> => {
+  const { blocks, description } = footer
+  const claims: ReadonlyArray<readonly [what: string, holds: boolean]> = [
+    ["the number of rows", footer.rows === part.rows],
+    ["the multiset checksum", footer.checksum === part.checksum],
+    ["the first key", compareBytes(blocks[0]!.minKey, part.minKey) === 0],
+    ["the last key", compareBytes(blocks.at(-1)!.maxKey, part.maxKey) === 0],
+    ["the first time", Math.min(...blocks.map(({ minTime }) => minTime)) === part.minTime],
+    ["the last time", Math.max(...blocks.map(({ maxTime }) => maxTime)) === part.maxTime],
+    ["the since", description.since === batch.since]
+  ]
+  return claims.filter(([, holds]) => !holds).map(([what]) =>
+    new Corrupt({ location: fileOf(part.key), offset: 0, detail: `${what} is not what "${name}" expects of it` })
+  )
+}

@@ -1,0 +1,145 @@
+/**
+ * `tidemark ingest`: newline-delimited JSON into a collection.
+ *
+ * @internal
+ */
+import { Effect, Option, Stream } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
+import fs from "node:fs"
+import * as Frontier from "../../Frontier.ts"
+import { Failure } from "../Failure.ts"
+import * as Leftovers from "../Leftovers.ts"
+import * as Ndjson from "../Ndjson.ts"
+import * as Output from "../Output.ts"
+import * as Pipeline from "../Pipeline.ts"
+import * as Progress from "../Progress.ts"
+import { root } from "../Root.ts"
+import { split } from "../Split.ts"
+import * as Store from "../Store.ts"
+import * as Times from "../Times.ts"
+import * as Values from "../Values.ts"
+
+interface Input {
+  readonly bytes: Stream.Stream<Uint8Array, Failure>
+  /** How many there are, if that is known. */
+  readonly size: number | undefined
+}
+
+const input = Effect.fnUntraced(function*(file: string) {
+  if (file === "-") return { bytes: streamOf("standard input", () => process.stdin), size: undefined } satisfies Input
+  const stat = yield* Effect.try({ try: () => fs.statSync(file), catch: () => undefined }).pipe(Effect.option)
+  if (Option.isNone(stat)) return yield* new Failure({ message: `there is no file ${file}` })
+  const size = stat.value.isFile() ? stat.value.size : undefined
+  return { bytes: streamOf(file, () => fs.createReadStream(file, { highWaterMark: 256 * 1024 })), size } satisfies Input
+})
+
+const streamOf = (name: string, open: () => AsyncIterable<Uint8Array>): Stream.Stream<Uint8Array, Failure> =>
+  Stream.suspend(() =>
+    Stream.fromAsyncIterable(
+      open(),
+      (error) => new Failure({ message: `cannot read ${name}: ${error instanceof Error ? error.message : error}` })
+    )
+  )
+
+const newline = 0x0a
+
+interface Outcome {
+  readonly skipped: number
+  readonly durable: { readonly updates: number; readonly upper: Frontier.Frontier }
+}
+
+/** Brings all lines into the collection. What fails says what was acknowledged before. */
+const run = Effect.fnUntraced(function*(name: string, source: Input, resume: boolean) {
+  const { description, write } = yield* Store.openOrCreate(name)
+  yield* Values.checkWritable(name, [description.key, description.value])
+  const codecs = { key: Values.codec(description.key), value: Values.codec(description.value) }
+  const leftovers = resume ? yield* Leftovers.load(write) : undefined
+  const pipeline = Pipeline.make({ write, codecs, upper: description.upper })
+  const progress = yield* Progress.make({
+    label: `ingesting ${name}`,
+    total: source.size,
+    ...(source.size !== undefined && { format: Output.bytes })
+  })
+  /** The seal in force at this place of the input: a resumed input repeats those of its beginning. */
+  let upper = resume ? Frontier.initial : description.upper
+  let line = 0
+  let skipped = 0
+
+  const take = (read: Ndjson.Line, bytes: number) => {
+    switch (read._tag) {
+      case "Blank":
+        return Effect.void
+      case "Bad":
+        return refuse(read.detail)
+      case "Seal": {
+        if (read.upper < upper) {
+          return refuse(`the seal goes back from ${Frontier.format(upper)} to ${Frontier.format(read.upper)}`)
+        }
+        upper = read.upper
+        return resume && upper <= description.upper ? Effect.void : pipeline.seal(upper)
+      }
+      case "Row": {
+        const { update } = read
+        if (update.time < upper) return refuse(`time ${update.time} lies below the seal ${Frontier.format(upper)}`)
+        const isSealed = resume && update.time < description.upper
+        const diff = isSealed ? 0 : leftovers?.remaining(update) ?? update.diff
+        if (diff === 0 && update.diff !== 0) {
+          skipped++
+          return Effect.void
+        }
+        return pipeline.push({ line, update: { ...update, diff } }, bytes)
+      }
+    }
+  }
+  const refuse = (detail: string) =>
+    Effect.andThen(pipeline.flush, Effect.fail(new Failure({ message: `line ${line}: ${detail}` })))
+
+  yield* Stream.runForEach(split(source.bytes, newline), Effect.fnUntraced(function*(lines) {
+    for (const bytes of lines) {
+      line++
+      yield* take(Ndjson.parse(bytes), bytes.length)
+      progress.add(source.size === undefined ? 1 : bytes.length + 1)
+    }
+  })).pipe(
+    Effect.andThen(pipeline.flush),
+    Effect.andThen(pipeline.drain),
+    Effect.catch((error) =>
+      Effect.andThen(
+        Effect.ignore(pipeline.drain),
+        Effect.fail(new Failure({ message: `${error.message}; ${Pipeline.report(pipeline.durable())}` }))
+      )
+    ),
+    Effect.onInterrupt(() => Output.note(`interrupted; ${Pipeline.report(pipeline.durable())}`))
+  )
+  return { skipped, durable: pipeline.durable() } satisfies Outcome
+})
+
+export const ingest = Command.make("ingest", {
+  name: Argument.String("NAME").pipe(Argument.withDescription("The collection; it is created if there is none")),
+  file: Argument.String("FILE").pipe(
+    Argument.withDescription("The input; - or nothing is standard input"),
+    Argument.withDefault("-")
+  ),
+  resume: Flag.Boolean("resume").pipe(
+    Flag.withDescription("Continue an interrupted ingest of the same input: what is there already is not repeated"),
+    Flag.withDefault(false)
+  )
+}, Effect.fn(function*({ file, name, resume }) {
+  const { dir, json } = yield* root
+  const source = yield* input(file)
+  const { durable, skipped } = yield* Effect.scoped(run(name, source, resume)).pipe(Effect.provide(Store.writing(dir)))
+  if (json) return yield* Output.json({ updates: durable.updates, skipped, upper: Times.toJson(durable.upper) })
+  const before = skipped === 0 ? "" : `; ${Output.counted(skipped, "update")} had been there already`
+  yield* Output.line(Pipeline.report(durable) + before)
+})).pipe(
+  Command.withDescription(
+    `Bring updates into a collection from lines of JSON: {"key":...,"value":...,"time":n,"diff":n}, where diff may be ` +
+      `left out for 1, and {"seal":n}, which makes all times before n complete. A bad line stops it, with its number.`
+  ),
+  Command.withShortDescription("Bring updates into a collection from lines of JSON"),
+  Command.withExamples([
+    { command: "tidemark ingest orders updates.ndjson", description: "From a file" },
+    { command: "producer | tidemark ingest orders", description: "From standard input" },
+    { command: "tidemark ingest orders updates.ndjson --resume", description: "Again after a crash, exactly once" }
+  ])
+)

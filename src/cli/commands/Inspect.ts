@@ -1,0 +1,135 @@
+/**
+ * `tidemark inspect`: what is stored, and why.
+ *
+ * @internal
+ */
+import { Effect, Option } from "effect"
+import { Argument, Command } from "effect/cli"
+import * as Batch from "../../engine/Batch.ts"
+import type { Collection } from "../../engine/Collection.ts"
+import type { State } from "../../engine/State.ts"
+import * as Frontier from "../../Frontier.ts"
+import { Log } from "../../storage/Log.ts"
+import * as Footprint from "../Footprint.ts"
+import * as Orphans from "../Orphans.ts"
+import * as Output from "../Output.ts"
+import { root } from "../Root.ts"
+import * as Store from "../Store.ts"
+import * as Times from "../Times.ts"
+
+const batchJson = (batch: Batch.Batch) => ({
+  level: batch.level,
+  rows: Batch.rows(batch),
+  bytes: Batch.bytes(batch),
+  minTime: Batch.minTime(batch),
+  maxTime: Batch.maxTime(batch),
+  lower: Times.toJson(batch.lower),
+  upper: Times.toJson(batch.upper),
+  since: Times.toJson(batch.since),
+  parts: batch.parts.map(({ bytes, checksum, key, rows }) => ({
+    blob: `blobs/${key}`,
+    rows,
+    bytes,
+    checksum: checksum.toString(16).padStart(16, "0")
+  }))
+})
+
+const collectionJson = (collection: Collection) => {
+  const { blocks, memoryBytes, memoryRows, registration, since, spills, trace, traceUpper, upper } = collection
+  return {
+    name: registration.name,
+    id: registration.id,
+    key: registration.key.name,
+    value: registration.value.name,
+    since: Times.toJson(since),
+    upper: Times.toJson(upper),
+    traceUpper: Times.toJson(traceUpper),
+    memory: { blocks: blocks.length, rows: memoryRows, bytes: memoryBytes },
+    spills: spills.map(batchJson),
+    trace: trace.map(batchJson)
+  }
+}
+
+const batchRow = (place: string, batch: Batch.Batch, why: string): ReadonlyArray<string> => [
+  place,
+  String(batch.level),
+  Output.count(Batch.rows(batch)),
+  Output.bytes(Batch.bytes(batch)),
+  `${Batch.minTime(batch)}..${Batch.maxTime(batch)}`,
+  String(batch.parts.length),
+  why
+]
+
+const covers = ({ lower, since, upper }: Batch.Batch): string =>
+  `sealed times ${lower} to before ${Frontier.format(upper)}${since > 0 ? `, told apart from ${Frontier.format(since)} on` : ""}`
+
+const collectionText = (collection: Collection): string => {
+  const { blocks, memoryBytes, memoryRows, registration: { key, name, value }, since, spills, trace, upper } = collection
+  const rows = [
+    ["WHERE", "LEVEL", "ROWS", "BYTES", "TIMES", "PARTS", "WHY"],
+    ...(memoryRows === 0 ? [] : [[
+      "log",
+      "-",
+      Output.count(memoryRows),
+      Output.bytes(memoryBytes),
+      `${Math.min(...blocks.map((block) => block.minTime))}..${Math.max(...blocks.map((block) => block.maxTime))}`,
+      String(blocks.length),
+      "not yet in a batch: read from the log into memory when the store is opened"
+    ]]),
+    ...spills.map((batch) => batchRow("spill", batch, "unsealed, but too much for memory")),
+    ...trace.map((batch) => batchRow("trace", batch, covers(batch)))
+  ]
+  const head = `${name}: ${key.name} -> ${value.name}, since ${Frontier.format(since)}, upper ${Frontier.format(upper)}`
+  return rows.length === 1 ? `${head}\n  (no rows)` : `${head}\n${Output.table(rows).replaceAll(/^/gm, "  ")}`
+}
+
+const rollupText = ({ rollup }: State): string =>
+  rollup === undefined
+    ? "no rollup: the log holds everything since the store was made"
+    : `rollup blobs/${rollup.key}: stands for the log before position ${rollup.position}`
+
+export const inspect = Command.make("inspect", {
+  name: Argument.String("NAME").pipe(Argument.optional)
+}, Effect.fn(function*({ name }) {
+  const { dir, json } = yield* root
+  yield* Effect.gen(function*() {
+    const log = yield* Log
+    const bounds = yield* log.bounds
+    const { logBytes, state } = yield* Store.recover
+    const orphans = yield* Orphans.list(state)
+    const collections = Option.isSome(name)
+      ? [yield* Footprint.collectionOf(state, name.value)]
+      : [...state.collections.values()]
+    if (json) {
+      return yield* Output.json({
+        location: log.location,
+        log: { ...bounds, bytes: logBytes },
+        rollup: state.rollup === undefined ? null : { ...state.rollup, key: `blobs/${state.rollup.key}` },
+        seqNo: state.seqNo,
+        collections: collections.map(collectionJson),
+        destroyed: [...state.destroyed.keys()],
+        orphans
+      })
+    }
+    yield* Output.line(`store ${log.location}`)
+    yield* Output.line(
+      `log: entries ${bounds.lower} to before ${bounds.upper}, ${Output.bytes(logBytes)} to read when opening`
+    )
+    yield* Output.line(rollupText(state))
+    if (orphans.length > 0) {
+      yield* Output.line(
+        `${Output.counted(orphans.length, "orphan")} of ${Output.bytes(Orphans.bytesOf(orphans))}: see tidemark gc`
+      )
+    }
+    for (const collection of collections) yield* Output.line(`\n${collectionText(collection)}`)
+  }).pipe(Effect.provide(Store.existing(dir)))
+})).pipe(
+  Command.withDescription(
+    "Print what is stored and why: the log, the rollup, and for each collection its rows in the log and its batches."
+  ),
+  Command.withShortDescription("Print what is stored, and why"),
+  Command.withExamples([
+    { command: "tidemark inspect", description: "The whole store" },
+    { command: "tidemark inspect orders --json", description: "One collection, with every blob and checksum" }
+  ])
+)

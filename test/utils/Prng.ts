@@ -1,0 +1,31 @@
+/**
+ * Seeded pseudo-random numbers (mulberry32), so that a test that fails fails again.
+ */
+export interface Prng {
+  /** An integer in [0, 2^32). */
+  readonly u32: () => number
+  /** An integer in [0, below). */
+  readonly int: (below: number) => number
+  /** True with this probability. */
+  readonly chance: (probability: number) => boolean
+  readonly pick: <A>(items: ReadonlyArray<A>) => A
+  readonly bytes: (length: number) => Uint8Array
+}
+
+export const make = (seed: number): Prng => {
+  let state = seed | 0
+  const u32 = (): number => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return (mixed ^ (mixed >>> 14)) >>> 0
+  }
+  const int = (below: number): number => Math.floor(u32() / 4_294_967_296 * below)
+  return {
+    u32,
+    int,
+    chance: (probability) => u32() < probability * 4_294_967_296,
+    pick: (items) => items[int(items.length)]!,
+    bytes: (length) => Uint8Array.from({ length }, () => int(256))
+  }
+}
