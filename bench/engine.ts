@@ -162,23 +162,33 @@ const small = Effect.gen(function*() {
   })).pipe(Effect.provide(FileStorage.layer({ directory })))
 })
 
+/** Fills a store with `updates` updates over `keys` keys, in a process of its own. */
+const fill = (directory: string, updates: number, keys: number): Effect.Effect<void> =>
+  Effect.promise(() => runSection("filling", [directory, String(updates), String(keys)]))
+
+const filling = Effect.gen(function*() {
+  const [directory, updates, keys] = process.argv.slice(3)
+  const { write } = yield* Effect.flatMap(PersistClient.PersistClient, files()).pipe(
+    Effect.provide(yield* Layer.build(client(directory!)))
+  )
+  for (let total = 0, time = 0, next = 0; total < Number(updates); time++, next += 5000) {
+    const rows = replacing(next, 5000, Number(keys), time)
+    yield* write.write(rows)
+    yield* write.seal(time + 1)
+    total += rows.length
+  }
+  return []
+}).pipe(Effect.scoped)
+
 const snapshot = Effect.gen(function*() {
   const directory = scratch("snapshot")
   const updates = count(1_000_000)
   const keys = count(100_000)
-  yield* Effect.gen(function*() {
-    const { write } = yield* Effect.flatMap(PersistClient.PersistClient, files())
-    let total = 0
-    for (let time = 0; total < updates; time++) {
-      const rows = replacing(time * 1000, 1000, keys, time).slice(0, updates - total)
-      yield* write.write(rows)
-      total += rows.length
-    }
-    yield* write.seal(updates)
-  }).pipe(Effect.provide(client(directory)))
-
+  yield* fill(directory, updates, keys)
   return yield* Effect.gen(function*() {
-    const { read } = yield* Effect.flatMap(PersistClient.PersistClient, files())
+    const persist = yield* PersistClient.PersistClient
+    const { read } = yield* files()(persist)
+    const { upper } = yield* persist.description("files")
     globalThis.gc?.()
     const before = process.memoryUsage.rss()
     let peak = before
@@ -187,7 +197,7 @@ const snapshot = Effect.gen(function*() {
       const start = now()
       let rows = 0
       yield* Effect.scoped(Effect.gen(function*() {
-        const taken = yield* read.snapshot({ asOf: updates - 1 })
+        const taken = yield* read.snapshot({ asOf: upper - 1 })
         yield* Stream.runForEachArray(taken.contents, (chunk) =>
           Effect.sync(() => {
             rows += chunk.length
@@ -234,18 +244,7 @@ const large = Effect.gen(function*() {
   const directory = scratch("large")
   const updates = count(10_000_000)
   const keys = count(100_000)
-  const step = 10_000
-  yield* Effect.gen(function*() {
-    const { write } = yield* Effect.flatMap(PersistClient.PersistClient, files())
-    let i = 0
-    for (let total = 0, time = 0; total < updates; time++) {
-      const rows = replacing(i, step / 2, keys, time)
-      i += step / 2
-      yield* write.write(rows)
-      yield* write.seal(time + 1)
-      total += rows.length
-    }
-  }).pipe(Effect.provide(client(directory)))
+  yield* fill(directory, updates, keys)
   const full = directoryBytes(directory)
   const openings: Array<number> = []
   for (let round = 0; round < 5; round++) openings.push(yield* openTime(directory))
@@ -261,7 +260,7 @@ const large = Effect.gen(function*() {
     yield* write.allowCompaction(upper - 1)
     yield* persist.compact("files")
     return (now() - start) / 1000
-  }).pipe(Effect.provide(client(directory, { memoryBytes: 32 * 1024 * 1024 })))
+  }).pipe(Effect.provide(client(directory)))
   clearInterval(watch)
   const compacted = directoryBytes(directory)
   const live = keys * (16 + 84 + 16)
@@ -297,8 +296,9 @@ const large = Effect.gen(function*() {
 
 const idle = Effect.gen(function*() {
   const directory = scratch("idle")
+  /** Bytes that this process has sent towards a disk. */
   const written = (): number => {
-    const line = fs.readFileSync("/proc/self/io", "utf8").split("\n").find((each) => each.startsWith("wchar"))
+    const line = fs.readFileSync("/proc/self/io", "utf8").split("\n").find((each) => each.startsWith("write_bytes"))
     return Number(line!.split(" ")[1])
   }
   return yield* Effect.gen(function*() {
@@ -319,11 +319,11 @@ const idle = Effect.gen(function*() {
   }).pipe(Effect.provide(client(directory)), Effect.provide(TestClock.layer()))
 })
 
-const sections = { ingest, small, snapshot, large, idle }
+const sections = { ingest, small, snapshot, large, idle, filling }
 
-const runSection = (name: string): Promise<ReadonlyArray<Row>> =>
+const runSection = (name: string, args: ReadonlyArray<string> = []): Promise<ReadonlyArray<Row>> =>
   new Promise((resolve, reject) => {
-    const child = fork(import.meta.filename, [name], {
+    const child = fork(import.meta.filename, [name, ...args], {
       execArgv: ["--conditions=tidemark-source", "--expose-gc"],
       stdio: ["ignore", "inherit", "inherit", "ipc"]
     })
@@ -338,9 +338,9 @@ if (process.send !== undefined && chosen !== undefined && chosen in sections) {
   process.send(rows)
   process.disconnect()
 } else {
-  const names = chosen === undefined || chosen === "engine" ? Object.keys(sections) : [chosen]
+  const names = chosen === undefined ? Object.keys(sections).filter((name) => name !== "filling") : [chosen]
   const rows: Array<Row> = []
-  for (const name of names) rows.push(...await runSection(process.argv[3] ?? name))
+  for (const name of names) rows.push(...await runSection(name))
   console.log(`\nnode ${process.version}, ${os.cpus().length} cores, scale ${scale}\n`)
   console.log("| work | figure | target | holds |\n|---|---|---|---|")
   for (const { figure, holds, target, work } of rows) {

@@ -68,11 +68,26 @@ export interface Maintenance {
   readonly run: Effect.Effect<never>
 }
 
+/** Followers in other processes are given this share of the log's limit to keep up. */
+const followersShare = 0.5
+
 /** What is still due after so many rounds waits for the next tick. */
 const maxRounds = 64
 
 /** Writes are held back while there is this many times the memory limit of unsealed rows. */
 const pressure = 4
+
+/** The position from which on the last entries have at most `bytes` bytes, if there is one. */
+const firstOfLast = (entries: ReadonlyArray<LogSize>, bytes: number): number | undefined => {
+  let first: number | undefined
+  let sum = 0
+  for (const entry of entries.toReversed()) {
+    sum += entry.bytes
+    if (sum > bytes) break
+    first = entry.position
+  }
+  return first
+}
 
 export const make = Effect.fnUntraced(function*(options: Options) {
   const { blob, cache, context, garbage, journal, limits, mailbox, state } = options
@@ -132,9 +147,8 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     return sum
   }
 
-  /** Stores a rollup, and truncates the log behind what `keepFrom` chooses. */
-  const rollUp = Effect.fnUntraced(function*(keepFrom: (previous: number, logFrom: number) => number) {
-    const previous = log[0]?.position ?? 0
+  /** Stores a rollup, and truncates the log behind it, but for the last `kept` bytes. */
+  const rollUp = Effect.fnUntraced(function*(kept: number) {
     const position = state.position
     const logFrom = Plan.horizon(state, limits)
     const bytes = Rollup.encode(state, logFrom)
@@ -143,9 +157,9 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     yield* mailbox.submit(new Command.Rollup({ key, position, logFrom }))
     inFlight.delete(key)
     sinceRollup = 0
-    log.splice(0, log.findLastIndex((entry) => entry.position < logFrom) + 1)
+    const freed = log.splice(0, log.findLastIndex((entry) => entry.position < logFrom) + 1)
     Metrics.rollupBytes.updateUnsafe(bytes.length, context)
-    yield* journal.truncate(Math.min(keepFrom(previous, logFrom), options.holds.lowest()))
+    yield* journal.truncate(Math.min(firstOfLast(freed, kept) ?? logFrom, options.holds.lowest()))
   })
 
   const collect = (addedBy: number): Effect.Effect<void> =>
@@ -203,9 +217,8 @@ export const make = Effect.fnUntraced(function*(options: Options) {
 
   const runDue: Effect.Effect<void, Failure> = Effect.gen(function*() {
     for (let round = 0; round < maxRounds; round++) {
-      // Followers in other processes are given one rollup's worth of log to keep up.
       const isRollupDue = Plan.isRollupDue(state, limits, logBytes(Plan.horizon(state, limits)))
-      if (isRollupDue) yield* job(rollUp((previous) => previous))
+      if (isRollupDue) yield* job(rollUp(limits.logBytes * followersShare))
       const due = Plan.rewrites(state, limits, logBytes())
       observe(due.length)
       if (due.length === 0) break
@@ -221,7 +234,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     const collection = id === undefined ? undefined : state.collections.get(id)
     if (collection === undefined) return yield* new UnknownStream({ collection: name })
     if (!Plan.isCompact(collection)) yield* job(rewrite(Plan.everything(collection, state.position)))
-    if (log.length > 0) yield* job(rollUp((_, logFrom) => logFrom))
+    if (log.length > 0) yield* job(rollUp(0))
     else yield* journal.truncate(Math.min(state.logFrom, options.holds.lowest()))
     yield* collect(clock.currentTimeMillisUnsafe() - Duration.toMillis(options.grace))
   })

@@ -1,0 +1,10 @@
+/**
+ * `npm run bench -- NAME [SECTION]` runs the benchmark `bench/NAME.ts`.
+ */
+const [name, ...rest] = process.argv.slice(2)
+if (name === undefined || !/^[a-z]+$/.test(name)) {
+  console.error("usage: npm run bench -- engine [ingest|small|snapshot|large|idle]")
+  process.exit(2)
+}
+process.argv.splice(2, process.argv.length, ...rest)
+await import(`./${name}.ts`)

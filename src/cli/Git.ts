@@ -1,0 +1,87 @@
+/**
+ * The first-parent history of a git repository.
+ *
+ * @internal
+ */
+import { Effect, Fiber, Stream } from "effect"
+import { ChildProcess, ChildProcessSpawner } from "effect/process"
+import { Failure } from "./Failure.ts"
+import * as History from "./History.ts"
+import { split } from "./Split.ts"
+
+/** There is no history: no git, no repository, or no commit. */
+export interface None {
+  readonly _tag: "None"
+  readonly reason: string
+}
+
+/** The directory is named by `--repo` alone, and messages are as they are matched below. */
+const environment = {
+  GIT_DIR: undefined,
+  GIT_WORK_TREE: undefined,
+  GIT_INDEX_FILE: undefined,
+  GIT_OBJECT_DIRECTORY: undefined,
+  GIT_CEILING_DIRECTORIES: undefined,
+  GIT_OPTIONAL_LOCKS: "0",
+  LC_ALL: "C"
+}
+
+const isAbsent = /not a git repository|ambiguous argument|bad revision|unknown revision|does not have any commits/
+
+/** What git prints. It fails with git's own first words where git does. */
+const output = (repo: string, args: ReadonlyArray<string>) =>
+  Stream.unwrap(Effect.gen(function*() {
+    const child = yield* ChildProcess.make("git", ["-C", repo, "--no-pager", ...args], {
+      env: environment,
+      extendEnv: true,
+      stdin: "ignore"
+    })
+    const complaint = yield* Effect.forkScoped(Stream.mkString(Stream.decodeText(child.stderr)))
+    const ended = Effect.gen(function*() {
+      if ((yield* child.exitCode) === 0) return
+      const said = yield* Fiber.join(complaint)
+      const reason = said.split("\n").find((line) => line.startsWith("fatal: ")) ?? said.trim().split("\n")[0]!
+      return yield* new Failure({ message: `git ${args[0]} failed in ${repo}: ${reason.replace(/^fatal: /, "")}` })
+    })
+    return Stream.concat(child.stdout, Stream.fromEffectDrain(ended))
+  })).pipe(
+    Stream.mapError((error) =>
+      error._tag === "Failure" ? error : new Failure({ message: `cannot run git: ${error.message}` })
+    )
+  )
+
+const newline = 0x0a
+
+export const open = Effect.fnUntraced(function*(repo: string) {
+  const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
+  const git = (args: ReadonlyArray<string>) =>
+    Stream.provideService(output(repo, args), ChildProcessSpawner.ChildProcessSpawner, spawner)
+
+  const listed = yield* git(["rev-list", "--first-parent", "--reverse", "HEAD", "--"]).pipe(
+    (bytes) => split(bytes, newline),
+    Stream.map((lines) => lines.map((line) => new TextDecoder().decode(line))),
+    Stream.runCollect,
+    Effect.scoped,
+    Effect.result
+  )
+  if (listed._tag === "Failure") {
+    const { message } = listed.failure
+    if (isAbsent.test(message) || message.startsWith("cannot run git")) return { _tag: "None", reason: message } satisfies None
+    return yield* listed.failure
+  }
+  const ids = listed.success.flat()
+  const history: History.History = {
+    name: repo,
+    ids,
+    after: (count) =>
+      count >= ids.length ? Stream.empty : History.parseLog(git([
+        ...["-c", "log.showRoot=true", "log"],
+        ...["--first-parent", "-m", "--reverse", "--raw", "-z", "--no-abbrev", "--no-renames", "--no-relative"],
+        ...["--ignore-submodules=none", "--no-show-signature", "--no-color", "--encoding=UTF-8", "--format=%H %s"],
+        count === 0 ? ids.at(-1)! : `${ids[count - 1]}..${ids.at(-1)}`,
+        "--"
+      ])),
+    tree: (commit) => History.parseTree(git(["ls-tree", "-r", "-z", "--full-tree", ids[commit - 1]!]))
+  }
+  return { _tag: "Some", history } as const
+})

@@ -1,0 +1,150 @@
+/**
+ * `tidemark demo`: the main job on real input. A git history becomes a collection, and its contents as of sampled commits
+ * are compared with what git says.
+ *
+ * @internal
+ */
+import { Effect, Stream } from "effect"
+import { Command, Flag } from "effect/cli"
+import type { StreamReadHandle } from "../../client/StreamReadHandle.ts"
+import { Failure } from "../Failure.ts"
+import * as Footprint from "../Footprint.ts"
+import * as Git from "../Git.ts"
+import * as GitCollections from "../GitCollections.ts"
+import type { History } from "../History.ts"
+import * as Output from "../Output.ts"
+import { defaultDirectory, root } from "../Root.ts"
+import * as Sample from "../Sample.ts"
+import * as Store from "../Store.ts"
+
+const maxSamples = 10
+
+interface Check {
+  readonly time: number
+  readonly commit: string
+  readonly files: number
+  /** Paths on which the collection and git differ. */
+  readonly differences: number
+}
+
+/** Up to ten of the commits that can be checked: the first, the last, and some between them at equal distances. */
+const samples = ({ ids, listed }: History): ReadonlyArray<number> => {
+  const candidates = listed ?? Array.from(ids, (_, index) => index + 1)
+  const count = Math.min(maxSamples, candidates.length)
+  const indexes = Array.from({ length: count }, (_, i) =>
+    count === 1 ? candidates.length - 1 : Math.round(i * (candidates.length - 1) / (count - 1)))
+  return indexes.map((index) => candidates[index]!)
+}
+
+const check = Effect.fnUntraced(function*(history: History, read: StreamReadHandle<string, string>, time: number) {
+  const expected = new Map<string, string>()
+  yield* Stream.runForEach(history.tree(time), ([path, content]) => Effect.sync(() => void expected.set(path, content)))
+  const files = expected.size
+  let differences = 0
+  const snapshot = yield* read.snapshot({ asOf: time })
+  yield* Stream.runForEach(snapshot.contents, ([path, content, multiplicity]) =>
+    Effect.sync(() => {
+      if (multiplicity !== 1 || expected.get(path) !== content) differences++
+      else expected.delete(path)
+    }))
+  const commit = history.ids[time - 1]!
+  return { time, commit, files, differences: Math.max(differences, expected.size) } satisfies Check
+}, Effect.scoped)
+
+const saving = Effect.gen(function*() {
+  const { state } = yield* Store.recover
+  const collection = yield* Footprint.collectionOf(state, "files")
+  return {
+    stored: Footprint.of(collection),
+    history: yield* Footprint.preview(state, collection, collection.since),
+    latest: yield* Footprint.preview(state, collection, collection.upper - 1)
+  }
+})
+
+const historyOf = Effect.fnUntraced(function*(repo: string) {
+  const found = yield* Git.open(repo)
+  if (found._tag === "Some") return found.history
+  yield* Output.note(`no git history here (${found.reason}): using the small one that comes with Tidemark`)
+  return yield* Sample.open
+})
+
+/** How the tool was started, so that the next commands can be copied. */
+const invocation = (dir: string): string => {
+  const tool = process.env.npm_lifecycle_event === undefined ? "tidemark" : "npm run -s tidemark --"
+  return dir === defaultDirectory ? tool : `${tool} --dir ${/^[\w./-]+$/.test(dir) ? dir : `'${dir.replaceAll("'", `'\\''`)}'`}`
+}
+
+const nextCommands = (dir: string, last: number, path: string): string => {
+  const middle = Math.max(1, Math.floor(last / 2))
+  const quoted = /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`
+  return Output.table([
+    [`snapshot files --as-of ${middle}`, `every file as of commit ${middle}`],
+    [`history files ${quoted}`, "the versions of one file"],
+    [`diff files ${middle} ${last}`, "what changed between two commits"],
+    [`get commits ${middle}`, "which commit that is"],
+    [`compact files --since ${last}`, "keep the last commit only"],
+    ["inspect", "what is stored, and why"]
+  ].map(([command, meaning]) => [`  ${invocation(dir)} ${command}`, `# ${meaning}`]))
+}
+
+const rate = (count: number, seconds: number): string => Output.count(Math.round(count / Math.max(seconds, 0.001)))
+
+const loadedText = ({ already, commits, seconds, updates }: GitCollections.Loaded): string => {
+  const before = `${Output.counted(already, "commit")} had been there already`
+  if (commits === 0) return `${before}; nothing new`
+  const work = `${Output.counted(commits, "commit")} and ${Output.counted(updates, "update")} in ${seconds.toFixed(2)} s, ` +
+    `each durable and sealed: ${rate(updates, seconds)} updates/s, ${rate(commits, seconds)} commits/s`
+  return already === 0 ? work : `${before}; ${work}`
+}
+
+const checkRow = ({ commit, differences, files, time }: Check): ReadonlyArray<string> => [
+  String(time),
+  commit.slice(0, 12),
+  Output.count(files),
+  differences === 0 ? "equal" : `${Output.counted(differences, "difference")}!`
+]
+
+export const demo = Command.make("demo", {
+  repo: Flag.Directory("repo", { mustExist: true }).pipe(
+    Flag.withDescription("A git repository (default: the present directory)"),
+    Flag.withDefault(".")
+  )
+}, Effect.fn(function*({ repo }) {
+  const { dir, json } = yield* root
+  const history = yield* historyOf(repo)
+  yield* Effect.gen(function*() {
+    const { loaded, read } = yield* GitCollections.load(history)
+    const checks = yield* Effect.forEach(samples(history), (time) => check(history, read, time))
+    const sizes = yield* saving
+    const wrong = checks.filter(({ differences }) => differences > 0)
+    const last = history.ids.length
+    if (json) yield* Output.json({ history: history.name, last, ...loaded, checks, sizes })
+    else {
+      const readme = yield* read.get("README.md", { asOf: last })
+      yield* Output.line(`${history.name}: ${loadedText(loaded)}\n`)
+      yield* Output.line(`The files as of ${Output.counted(checks.length, "commit")}, compared with git ls-tree:\n`)
+      yield* Output.line(Output.table([["TIME", "COMMIT", "FILES", ""], ...checks.map(checkRow)]))
+      yield* Output.line(`
+The whole history: ${Footprint.format(sizes.history)} when compacted, ${Footprint.format(sizes.stored)} as it is now.
+Only the last commit: ${Footprint.format(sizes.latest)}, ${Footprint.saving(sizes.history, sizes.latest)}. Nothing was given up.
+
+Try next:
+
+${nextCommands(dir, last, readme.length > 0 ? "README.md" : "PATH")}`)
+    }
+    if (wrong.length > 0) {
+      return yield* new Failure({ message: `${Output.counted(wrong.length, "commit")} differ from git: run tidemark verify` })
+    }
+  }).pipe(Effect.scoped, Effect.provide(Store.writing(dir)))
+})).pipe(
+  Command.withDescription(
+    "Turn a git history into a collection: the key is a path, the value mode:blob, the time a commit's place in the " +
+      "first-parent history. Then travel in time, and compare with git. Run again, it goes on where it was. Without a git " +
+      "history it uses a small one that comes with Tidemark."
+  ),
+  Command.withShortDescription("Turn a git history into a collection, and travel in time"),
+  Command.withExamples([
+    { command: "tidemark demo", description: "The repository of the present directory" },
+    { command: "tidemark demo --repo ../linux --dir ./linux.tidemark", description: "Another one, in a store of its own" }
+  ])
+)
