@@ -272,7 +272,9 @@ export const readBlock = (block: BlockInfo, bytes: Uint8Array, location: string)
   const damaged = (detail: string): never => {
     throw new Corrupt({ location, offset: block.offset, detail })
   }
-  if (bytes.length !== block.length || Platform.crc32(bytes) !== block.crc) damaged("the checksum of a block does not match")
+  if (bytes.length !== block.length || Platform.crc32(bytes) !== block.crc) {
+    damaged("the checksum of a block does not match")
+  }
   const raw = block.encoding === "raw" ? bytes : Platform.decompress(bytes, block.rawLength)
   if (raw === undefined) return damaged("a block does not decompress")
   const columns = decodeBlock(raw, block, location)

@@ -24,8 +24,7 @@ const compareRange = (
   return aLength - bLength
 }
 
-export const compareBytes = (a: Uint8Array, b: Uint8Array): number =>
-  compareRange(a, 0, a.length, b, 0, b.length)
+export const compareBytes = (a: Uint8Array, b: Uint8Array): number => compareRange(a, 0, a.length, b, 0, b.length)
 
 /** Compares the keys of two rows. */
 export const compareKeys = (a: Columns, i: number, b: Columns, j: number): number =>

@@ -161,9 +161,7 @@ export class Merge {
     const second = this.second()
     let end = row
     while (
-      end + 1 < length && keyOffsets[end]! + valueOffsets[end]! + 16 * end < most &&
-      isInWindow(least, end) && (second === undefined || this.isRowBelow(least, end, second)) &&
-      compareRows(columns, end, columns, end + 1) !== 0
+      end + 1 < length && keyOffsets[end]! + valueOffsets[end]! + 16 * end < most && this.isAlone(least, end, second)
     ) end++
     if (end === row) return false
     out.appendRange(columns, row, end, this.since)
@@ -174,11 +172,19 @@ export class Merge {
 
   /** The least input but for the first of the heap. */
   private second(): Cursor | undefined {
-    const [, left, right] = this.heap
+    const left = this.heap[1]
+    const right = this.heap[2]
     return left === undefined || right === undefined || isBelow(left, right) ? left : right
   }
 
-  private isRowBelow({ columns }: Cursor, row: number, other: Cursor): boolean {
+  /** Whether a row of the least input, not the last of its block, counts and has a key and value that no other has. */
+  private isAlone(least: Cursor, row: number, second: Cursor | undefined): boolean {
+    const { columns } = least
+    return isInWindow(least, row) && (second === undefined || this.isRowBelow(columns, row, second)) &&
+      compareRows(columns, row, columns, row + 1) !== 0
+  }
+
+  private isRowBelow(columns: Columns.Columns, row: number, other: Cursor): boolean {
     const prefix = prefixOf(columns, row, this.shared)
     return prefix !== other.prefix ? prefix < other.prefix : compareRows(columns, row, other.columns, other.row) < 0
   }
@@ -272,19 +278,21 @@ const prefixOf = ({ keyData, keyOffsets }: Columns.Columns, row: number, from: n
   return prefix * 256 ** (start + prefixBytes - end)
 }
 
-/** Sorts times, and the diffs with them. Groups are short, and nearly in order. */
+/** Sorts times, and the diffs with them. */
 const sortByTime = (times: Array<number>, diffs: Array<number>): void => {
-  const isShort = times.length <= 32
-  if (!isShort) {
-    const order = times.map((_, i) => i).sort((a, b) => times[a]! - times[b]!)
-    const sortedTimes = order.map((i) => times[i]!)
-    const sortedDiffs = order.map((i) => diffs[i]!)
-    for (let i = 0; i < times.length; i++) {
-      times[i] = sortedTimes[i]!
-      diffs[i] = sortedDiffs[i]!
-    }
-    return
+  if (times.length <= 32) insertionSort(times, diffs)
+  else {
+    const order = times.map((_, i) => i).toSorted((a, b) => times[a]! - times[b]!)
+    replace(times, order.map((i) => times[i]!))
+    replace(diffs, order.map((i) => diffs[i]!))
   }
+}
+
+const replace = (items: Array<number>, by: ReadonlyArray<number>): void => {
+  for (let i = 0; i < items.length; i++) items[i] = by[i]!
+}
+
+const insertionSort = (times: Array<number>, diffs: Array<number>): void => {
   for (let i = 1; i < times.length; i++) {
     const time = times[i]!
     const diff = diffs[i]!

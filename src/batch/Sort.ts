@@ -203,7 +203,12 @@ const insertionSort = ({ rows, windows }: State, start: number, end: number): vo
 }
 
 /** Least significant digit first, with digits of so many bits; one that all windows share is passed over. */
-const radixSort = ({ counts, rows, rowsTo, windows, windowsTo }: State, start: number, end: number, bits: 8 | 16): void => {
+const radixSort = (
+  { counts, rows, rowsTo, windows, windowsTo }: State,
+  start: number,
+  end: number,
+  bits: 8 | 16
+): void => {
   const mask = (1 << bits) - 1
   for (let shift = 0; shift < 32; shift += bits) {
     counts.fill(0, 0, mask + 1)

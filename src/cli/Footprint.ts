@@ -12,6 +12,7 @@ import type { Frontier } from "../Frontier.ts"
 import { UnknownStream } from "../PersistError.ts"
 import * as BatchStore from "../runtime/BatchStore.ts"
 import * as BlockCache from "../runtime/BlockCache.ts"
+import { Merger } from "../runtime/Merger.ts"
 import * as Rewriter from "../runtime/Rewriter.ts"
 import { Blob } from "../storage/Blob.ts"
 import * as Output from "./Output.ts"
@@ -41,6 +42,7 @@ export const preview = Effect.fnUntraced(function*(state: State, collection: Col
   const rewriter = Rewriter.make({
     blob: { ...blob, put: () => Effect.void },
     batches: BatchStore.make(blob, BlockCache.make(cacheBytes, context)),
+    merger: yield* Merger,
     newKey: () => `preview/${++keys}`,
     partBytes
   })

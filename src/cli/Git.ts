@@ -26,7 +26,11 @@ const environment = {
   LC_ALL: "C"
 }
 
-const isAbsent = /not a git repository|ambiguous argument|bad revision|unknown revision|does not have any commits/
+const absences: ReadonlyArray<readonly [complaint: RegExp, reason: string]> = [
+  [/not a git repository/, "it is no git repository"],
+  [/(unknown|bad) revision/, "it has no commits"],
+  [/^cannot run git/, "there is no git to read it with"]
+]
 
 /** What git prints. It fails with git's own first words where git does. */
 const output = (repo: string, args: ReadonlyArray<string>) =>
@@ -65,9 +69,8 @@ export const open = Effect.fnUntraced(function*(repo: string) {
     Effect.result
   )
   if (listed._tag === "Failure") {
-    const { message } = listed.failure
-    if (isAbsent.test(message) || message.startsWith("cannot run git")) return { _tag: "None", reason: message } satisfies None
-    return yield* listed.failure
+    const absent = absences.find(([pattern]) => pattern.test(listed.failure.message))
+    return absent === undefined ? yield* listed.failure : { _tag: "None", reason: absent[1] } satisfies None
   }
   const ids = listed.success.flat()
   const history: History.History = {

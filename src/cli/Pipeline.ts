@@ -3,12 +3,12 @@
  *
  * @internal
  */
-import { Deferred, Effect } from "effect"
-import type { Schema } from "effect"
+import { Deferred, Effect, type Schema } from "effect"
 import * as Rows from "../client/Rows.ts"
 import type { Ack, StreamWriteHandle } from "../client/StreamWriteHandle.ts"
 import type { Codec } from "../Codec.ts"
 import * as Frontier from "../Frontier.ts"
+import type { ValueOutOfRange } from "../PersistError.ts"
 import type { Update } from "../Update.ts"
 import { Failure } from "./Failure.ts"
 import * as Output from "./Output.ts"
@@ -23,7 +23,7 @@ export interface Row {
 
 const maxBatchRows = 1000
 const maxBatchBytes = 1024 * 1024
-const maxInFlight = 256
+const maxInFlight = 32
 
 export interface Options {
   readonly write: StreamWriteHandle<Json, Json>
@@ -66,25 +66,18 @@ export const make = ({ codecs, upper, write }: Options) => {
     const rows = batch
     batch = []
     batchBytes = 0
-    yield* send(rows).pipe(
-      Effect.catchTag("ValueOutOfRange", (error) =>
-        Effect.gen(function*() {
-          const index = yield* firstRefused(rows)
-          if (index < 0) return yield* error
-          yield* send(rows.slice(0, index))
-          const refusal = yield* Effect.flip(Rows.encode(codecs, [rows[index]!.update]))
-          return yield* new Failure({ message: `line ${rows[index]!.line}: ${refusal.message}` })
-        }))
-    )
+    yield* send(rows).pipe(Effect.catchTag("ValueOutOfRange", (error) => refuse(rows, error)))
   })
 
-  /** The index of the first row that cannot be stored, or -1. */
-  const firstRefused = Effect.fnUntraced(function*(rows: ReadonlyArray<Row>) {
-    for (const [index, { update }] of rows.entries()) {
+  /** Sends the rows before the first that cannot be stored, and fails with the line of that one. */
+  const refuse = Effect.fnUntraced(function*(rows: ReadonlyArray<Row>, error: ValueOutOfRange) {
+    for (const [index, { line, update }] of rows.entries()) {
       const encoded = yield* Effect.result(Rows.encode(codecs, [update]))
-      if (encoded._tag === "Failure") return index
+      if (encoded._tag === "Success") continue
+      yield* send(rows.slice(0, index))
+      return yield* new Failure({ message: `line ${line}: ${encoded.failure.message}` })
     }
-    return -1
+    return yield* error
   })
 
   return {

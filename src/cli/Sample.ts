@@ -28,7 +28,7 @@ export const open = Effect.gen(function*() {
   const history: History.History = {
     name: "the sample history",
     ids: yield* Stream.runCollect(Stream.map(log, ({ id }) => id)),
-    listed: names.flatMap((name) => Number(treeName.exec(name)?.[1] ?? [])).toSorted((a, b) => a - b),
+    listed: names.flatMap((name) => treeName.exec(name)?.slice(1).map(Number) ?? []).toSorted((a, b) => a - b),
     after: (count) => Stream.drop(log, count),
     tree: (commit) => History.parseTree(read(`tree-${commit}.gz`))
   }

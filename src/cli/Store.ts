@@ -3,16 +3,13 @@
  *
  * @internal
  */
-import { Effect, Layer, Schedule } from "effect"
-import type { Schema } from "effect"
+import { Effect, Layer, Schedule, type Schema } from "effect"
 import * as PersistClient from "../client/PersistClient.ts"
-import type { State } from "../engine/State.ts"
+import * as Codec from "../Codec.ts"
 import { FileStorage } from "../node/index.ts"
-import type { StorageError } from "../PersistError.ts"
 import * as Recovery from "../runtime/Recovery.ts"
 import { Blob } from "../storage/Blob.ts"
 import { Log } from "../storage/Log.ts"
-import * as Codec from "../Codec.ts"
 import * as Values from "./Values.ts"
 
 /** The files alone. */
@@ -48,22 +45,22 @@ export const open = Effect.fnUntraced(function*(name: string) {
   return { description, read, write }
 })
 
-/** As `open`, but where there is no such collection, it makes one of JSON keys and values. */
-export const openOrCreate = Effect.fnUntraced(function*(name: string) {
+/**
+ * As `open`, but where there is no such collection, it makes one of JSON keys and values; where there was one, only if that
+ * is to be begun anew.
+ */
+export const openOrCreate = Effect.fnUntraced(function*(name: string, recreate: boolean) {
   const client = yield* PersistClient.PersistClient
   yield* client.description(name).pipe(
-    Effect.catchTag("UnknownStream", () => client.createOrLoad(name, { key: Codec.json, value: Codec.json }))
+    Effect.catchTag("UnknownStream", () => client.createOrLoad(name, { key: Codec.json, value: Codec.json, recreate }))
   )
   return yield* open(name)
 })
 
-/** The state of the store and the bytes of its log, as they are on disk now. */
-export const recover: Effect.Effect<
-  { readonly state: State; readonly logBytes: number },
-  StorageError,
-  Log | Blob
-> = Effect.gen(function*() {
-  return yield* Recovery.load(yield* Log, yield* Blob)
+/** The state of the store as it is on disk now, and how many bytes of the log are behind its rollup. */
+export const recover = Effect.gen(function*() {
+  const { logSizes, state } = yield* Recovery.load(yield* Log, yield* Blob)
+  return { state, logBytes: logSizes.reduce((sum, { bytes }) => sum + bytes, 0) }
 }).pipe(
   // A writer may truncate what is being read: then there is a newer state.
   Effect.retry({ schedule: Schedule.spaced("50 millis"), times: 2 })

@@ -4,7 +4,6 @@
  * @internal
  */
 import { Effect, Option, Stream } from "effect"
-import path from "node:path"
 import * as BatchFile from "../batch/BatchFile.ts"
 import { compareBytes } from "../batch/Compare.ts"
 import type { Batch, Part } from "../engine/Batch.ts"
@@ -35,8 +34,14 @@ type Checked = BatchFile.Footer | undefined
 
 const fileOf = (key: string): string => `blobs/${key}`
 
+/** What the location of an error is called here. */
+const fileAt = (root: string, location: string): string => {
+  if (location.startsWith(root)) return location.slice(root.length).replace(/^[/\\, ]+/, "")
+  return /^(batch|rollup)\//.test(location) ? fileOf(location) : location
+}
+
 const problemOf = (root: string, error: Corrupt | UnsupportedFormat): Problem => {
-  const file = path.isAbsolute(error.location) ? path.relative(root, error.location) : error.location
+  const file = fileAt(root, error.location)
   return error._tag === "Corrupt"
     ? { file, offset: error.offset, detail: error.detail }
     : { file, offset: 0, detail: error.message }

@@ -8,7 +8,7 @@
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Console, Effect, Exit, Layer } from "effect"
-import { CliError, CliOutput, Command } from "effect/cli"
+import { CliConfig, CliError, CliOutput, Command, GlobalFlag } from "effect/cli"
 import fs from "node:fs"
 import { compact } from "./commands/Compact.ts"
 import { demo } from "./commands/Demo.ts"
@@ -58,6 +58,8 @@ const presenter = CliOutput.layerPresenter({
       : CliOutput.defaultPresenter.present(event)
 })
 
+const config = CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] })
+
 const isUsage = (error: unknown): boolean => error instanceof Usage || CliError.isCliError(error)
 
 const codeOf = (exit: Exit.Exit<unknown, unknown>): number => {
@@ -83,7 +85,7 @@ process.stdout.on("error", () => {})
 process.stderr.on("error", () => {})
 
 Command.run(tidemark, { version }).pipe(
-  Effect.provide(Layer.mergeAll(NodeServices.layer, presenter)),
+  Effect.provide(Layer.mergeAll(NodeServices.layer, presenter, config)),
   Effect.tapCause(report),
   NodeRuntime.runMain({ disableErrorReporting: true, teardown: (exit, onExit) => onExit(codeOf(exit)) })
 )

@@ -36,7 +36,8 @@ export interface Registration {
 export interface Swap {
   readonly _tag: "Swap"
   readonly collection: number
-  /** Memory blocks from log positions below this are replaced. */
+  /** Memory blocks of log positions from `blocksFrom` on and before `blocksBefore` are replaced: all, or none there are. */
+  readonly blocksFrom: number
   readonly blocksBefore: number
   /** Ids of the spills replaced. */
   readonly spills: ReadonlyArray<string>
@@ -124,6 +125,7 @@ const encodeChange = (change: Change, writer: ByteWriter): void => {
 
 const encodeSwap = (swap: Swap, writer: ByteWriter): void => {
   writer.u32(swap.collection)
+  writer.u64(swap.blocksFrom)
   writer.u64(swap.blocksBefore)
   writer.frontier(swap.traceUpper)
   encodeTexts(swap.spills, writer)
@@ -195,6 +197,7 @@ const decodeChange = (reader: ByteReader): Change => {
 
 const decodeSwap = (reader: ByteReader): Swap => {
   const collection = reader.u32()
+  const blocksFrom = reader.u64()
   const blocksBefore = reader.u64()
   const traceUpper = reader.frontier()
   const spills = decodeTexts(reader)
@@ -202,7 +205,7 @@ const decodeSwap = (reader: ByteReader): Swap => {
   const newSpills = Batch.decodeAll(reader)
   const newTrace = Batch.decodeAll(reader)
   if (newTrace.length > 1) reader.fail("a swap brings more than one trace batch")
-  return { _tag: "Swap", collection, blocksBefore, spills, trace, newSpills, newTrace: newTrace[0], traceUpper }
+  return { _tag: "Swap", collection, blocksFrom, blocksBefore, spills, trace, newSpills, newTrace: newTrace[0], traceUpper }
 }
 
 const decodeTexts = (reader: ByteReader): Array<string> => {

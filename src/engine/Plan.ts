@@ -18,6 +18,7 @@ export interface Rewrite {
   readonly collection: number
   /** Rows in memory: all that there were, or none. */
   readonly blocks: ReadonlyArray<Collection.Block>
+  readonly blocksFrom: number
   readonly blocksBefore: number
   readonly spills: ReadonlyArray<Batch.Batch>
   /** A contiguous run of the trace. */
@@ -140,6 +141,7 @@ const gatherOf = (
 ): Omit<Rewrite, "reason"> => ({
   collection: collection.registration.id,
   blocks: [...collection.blocks],
+  blocksFrom: collection.blocksFrom,
   blocksBefore: position,
   spills,
   trace: [],
@@ -176,6 +178,7 @@ export const merge = (collection: Collection.Collection, start: number, end: num
     reason: "merge",
     collection: collection.registration.id,
     blocks: [],
+    blocksFrom: 0,
     blocksBefore: 0,
     spills: [],
     trace: run,

@@ -126,7 +126,8 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       }
     })
     const { bytes, swap } = yield* Effect.onError(rewriter.run(planned), () => Effect.sync(() => abandon(keys)))
-    const isApplied = yield* mailbox.submit(new Command.Swap({ change: swap })).pipe(
+    // Once it is in the order, its outcome must be known before anything else is planned.
+    const isApplied = yield* Effect.uninterruptible(mailbox.submit(new Command.Swap({ change: swap }))).pipe(
       // Only an append of unknown outcome may have named the blobs: the sweep finds out.
       Effect.tapError((error) => Effect.sync(() => error._tag === "Indeterminate" ? undefined : abandon(keys)))
     )
@@ -154,7 +155,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     const bytes = Rollup.encode(state, logFrom)
     const key = newKey("rollup")
     yield* Effect.onError(blob.put(key, bytes), () => Effect.sync(() => abandon([key])))
-    yield* mailbox.submit(new Command.Rollup({ key, position, logFrom }))
+    yield* Effect.uninterruptible(mailbox.submit(new Command.Rollup({ key, position, logFrom })))
     inFlight.delete(key)
     sinceRollup = 0
     const freed = log.splice(0, log.findLastIndex((entry) => entry.position < logFrom) + 1)
@@ -179,6 +180,8 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     isSweepDue = false
     const referenced = State.blobKeys(state)
     const stored = yield* Stream.runCollect(Stream.concat(blob.list("batch/"), blob.list("rollup/")))
+    // Nobody newer had the log when the blobs were listed: whatever is not referenced here is not referenced at all.
+    yield* journal.truncate(0)
     const now = clock.currentTimeMillisUnsafe()
     garbage.add(
       stored.map(({ key }) => key).filter((key) => !referenced.has(key) && !inFlight.has(key)),

@@ -63,6 +63,7 @@ export const make = (options: Options): Rewriter => ({
     const swap: Swap = {
       _tag: "Swap",
       collection: rewrite.collection,
+      blocksFrom: rewrite.blocksFrom,
       blocksBefore: rewrite.blocksBefore,
       spills: rewrite.spills.map(Batch.id),
       trace: rewrite.trace.map(Batch.id),

@@ -120,7 +120,10 @@ describe("batch files", () => {
 describe("encoded_batch_sizes", () => {
   /** Rows of 100 bytes, the same on every machine. */
   const rows = (count: number): ReadonlyArray<Rows.Row> =>
-    Array.from({ length: count }, (_, i) => Rows.row(`key-${String(i).padStart(12, "0")}`, String(i).repeat(84).slice(0, 84), i, 1))
+    Array.from(
+      { length: count },
+      (_, i) => Rows.row(`key-${String(i).padStart(12, "0")}`, String(i).repeat(84).slice(0, 84), i, 1)
+    )
 
   /** Bytes of the file if nothing were compressed, as compressors may differ; and a checksum of the rows' block. */
   const pinned = (count: number): ReadonlyArray<number> => {
@@ -210,7 +213,12 @@ describe("checksum, decode_errors", () => {
     const [block] = open(bytes).blocks
     for (const rawLength of [0, 100, block!.rawLength - 8, block!.rawLength + 8]) {
       assert.throws(
-        () => BatchFile.readBlock({ ...block!, rawLength }, bytes.subarray(block!.offset, block!.offset + block!.length), "file"),
+        () =>
+          BatchFile.readBlock(
+            { ...block!, rawLength },
+            bytes.subarray(block!.offset, block!.offset + block!.length),
+            "file"
+          ),
         Corrupt,
         "does not decompress"
       )
@@ -226,7 +234,9 @@ describe("trace_batch_validate", () => {
     blocks: ReadonlyArray<ReadonlyArray<Rows.Row>>,
     described: BatchFile.Description = description
   ): ReadonlyArray<string> =>
-    BatchFile.verify(write(blocks, described).bytes, "file").map((each) => each instanceof Corrupt ? each.detail : "version")
+    BatchFile.verify(write(blocks, described).bytes, "file").map((each) =>
+      each instanceof Corrupt ? each.detail : "version"
+    )
 
   it("takes a newer version for what it is, and names both", () => {
     const { bytes } = write([[Rows.row("a", "b", 1, 1)]])

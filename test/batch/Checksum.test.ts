@@ -51,7 +51,9 @@ describe("the multiset checksum", () => {
       ["a", "bc", 0x339345b6a061c497n],
       ["ab", "value", 0xc7f79741e4517ccan]
     ] as const
-    for (const [key, value, expected] of vectors) assert.strictEqual(hash(text(key), text(value)), expected, `${key}, ${value}`)
+    for (const [key, value, expected] of vectors) {
+      assert.strictEqual(hash(text(key), text(value)), expected, `${key}, ${value}`)
+    }
   })
 
   it("hashes as specified", () => {
@@ -98,10 +100,22 @@ describe("the multiset checksum", () => {
   })
 
   it("tells keys from values, and lengths from zeros", () => {
-    const pairs = [["ab", "c"], ["a", "bc"], ["abc", ""], ["", "abc"], ["a\0", "bc"], ["a", "bc\0"], ["", ""], ["\0", ""], [
-      "",
-      "\0"
-    ], ["\0\0\0\0", ""], ["", "\0\0\0\0"]] as const
+    const pairs = [
+      ["ab", "c"],
+      ["a", "bc"],
+      ["abc", ""],
+      ["", "abc"],
+      ["a\0", "bc"],
+      ["a", "bc\0"],
+      ["", ""],
+      ["\0", ""],
+      [
+        "",
+        "\0"
+      ],
+      ["\0\0\0\0", ""],
+      ["", "\0\0\0\0"]
+    ] as const
     assert.strictEqual(new Set(pairs.map(([key, value]) => hash(text(key), text(value)))).size, pairs.length)
   })
 

@@ -19,9 +19,15 @@ describe("batch_consolidation", () => {
       const kind = Rows.kindOf(prng)
       const rows = Rows.generate(prng, prng.int(150), kind)
       const bound = (): number => prng.chance(0.1) ? Infinity : prng.int(kind.times + 2)
-      const options = prng.chance(0.3) ? { since: bound() } : { since: bound(), lower: prng.int(kind.times), upper: bound() }
+      const options = prng.chance(0.3)
+        ? { since: bound() }
+        : { since: bound(), lower: prng.int(kind.times), upper: bound() }
       const result = Consolidate.consolidate(Rows.toSlice(rows), options)
-      assert.deepStrictEqual(Rows.showColumns(result), Rows.show(Rows.consolidate(rows, options)), JSON.stringify(options))
+      assert.deepStrictEqual(
+        Rows.showColumns(result),
+        Rows.show(Rows.consolidate(rows, options)),
+        JSON.stringify(options)
+      )
       assert.isTrue(Consolidate.isConsolidated(result))
     }
   })
@@ -60,7 +66,9 @@ describe("isConsolidated", () => {
 
   it("wants rows to increase strictly, and no diff to be 0", () => {
     assert.isTrue(check())
-    assert.isTrue(check(Rows.row("a", "a", 1, 1), Rows.row("a", "a", 2, 1), Rows.row("a", "b", 0, 1), Rows.row("b", "", 0, 1)))
+    assert.isTrue(
+      check(Rows.row("a", "a", 1, 1), Rows.row("a", "a", 2, 1), Rows.row("a", "b", 0, 1), Rows.row("b", "", 0, 1))
+    )
     assert.isFalse(check(Rows.row("a", "a", 1, 1), Rows.row("a", "a", 1, 1)))
     assert.isFalse(check(Rows.row("a", "a", 2, 1), Rows.row("a", "a", 1, 1)))
     assert.isFalse(check(Rows.row("a", "b", 1, 1), Rows.row("a", "a", 2, 1)))

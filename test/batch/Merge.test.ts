@@ -25,7 +25,11 @@ const all = { lower: 0, upper: Infinity }
 const whole = (...rows: ReadonlyArray<Rows.Row>): Input => ({ ...all, blocks: [rows] })
 
 /** Runs a merge to its end, and checks on the way that it only asks for what it needs. */
-const merge = (inputs: ReadonlyArray<Input>, since: number, maxBytes = 1 << 20): ReadonlyArray<ReadonlyArray<Rows.Row>> => {
+const merge = (
+  inputs: ReadonlyArray<Input>,
+  since: number,
+  maxBytes = 1 << 20
+): ReadonlyArray<ReadonlyArray<Rows.Row>> => {
   const merging = new Merge(inputs, since)
   const out = new Columns.Builder()
   const fed = inputs.map(() => 0)
@@ -44,7 +48,9 @@ const merge = (inputs: ReadonlyArray<Input>, since: number, maxBytes = 1 << 20):
     out.clear()
     if (step._tag === "Done") break
   }
-  inputs.forEach(({ blocks: available }, i) => assert.strictEqual(fed[i], available.length + 1, "an input was not used up"))
+  inputs.forEach(({ blocks: available }, i) =>
+    assert.strictEqual(fed[i], available.length + 1, "an input was not used up")
+  )
   return blocks
 }
 

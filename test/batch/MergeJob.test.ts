@@ -21,7 +21,9 @@ const run = (task: Task, pieces: ReadonlyArray<ReadonlyArray<Piece>>): ReadonlyA
   }
 }
 
-const unsorted = (rows: ReadonlyArray<Rows.Row>): ReadonlyArray<Piece> => [{ _tag: "Rows", columns: Rows.toColumns(rows) }]
+const unsorted = (
+  rows: ReadonlyArray<Rows.Row>
+): ReadonlyArray<Piece> => [{ _tag: "Rows", columns: Rows.toColumns(rows) }]
 
 const openFile = (bytes: Uint8Array): BatchFile.Footer => {
   assert.deepStrictEqual(BatchFile.verify(bytes, "file"), [])

@@ -51,7 +51,12 @@ describe("batch_sorting", () => {
 
   it("puts a key before what it is a prefix of, also where zeros follow", () => {
     const keys = [[], [0], [0, 0], [0, 0, 0, 0], [0, 0, 0, 0, 0], [0, 1], [1], [1, 0], [255], [255, 0]]
-    const rows = keys.toReversed().map((key) => ({ key: Uint8Array.from(key), value: new Uint8Array(0), time: 0, diff: 1 }))
+    const rows = keys.toReversed().map((key) => ({
+      key: Uint8Array.from(key),
+      value: new Uint8Array(0),
+      time: 0,
+      diff: 1
+    }))
     const columns = Rows.toColumns(rows)
     assert.deepStrictEqual([...Sort.order(columns)].map((i) => [...Columns.keyAt(columns, i)]), keys)
   })

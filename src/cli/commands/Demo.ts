@@ -6,6 +6,7 @@
  */
 import { Effect, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
+import { PersistClient } from "../../client/PersistClient.ts"
 import type { StreamReadHandle } from "../../client/StreamReadHandle.ts"
 import { Failure } from "../Failure.ts"
 import * as Footprint from "../Footprint.ts"
@@ -51,20 +52,41 @@ const check = Effect.fnUntraced(function*(history: History, read: StreamReadHand
   return { time, commit, files, differences: Math.max(differences, expected.size) } satisfies Check
 }, Effect.scoped)
 
-const saving = Effect.gen(function*() {
+const footprint = Effect.gen(function*() {
   const { state } = yield* Store.recover
   const collection = yield* Footprint.collectionOf(state, "files")
-  return {
-    stored: Footprint.of(collection),
-    history: yield* Footprint.preview(state, collection, collection.since),
-    latest: yield* Footprint.preview(state, collection, collection.upper - 1)
-  }
+  return { stored: Footprint.of(collection), latest: Footprint.preview(state, collection, collection.upper - 1) }
 })
+
+/** Compacts without giving up any history, and says what giving up all but the last commit would save. */
+const compacted = Effect.gen(function*() {
+  const before = yield* footprint
+  yield* PersistClient.use((client) => client.compact("files"))
+  const after = yield* footprint
+  return { before: before.stored, after: after.stored, latest: yield* after.latest }
+})
+
+type Sizes = Effect.Success<typeof compacted>
+
+const sizesText = ({ after, before, latest }: Sizes): string => {
+  const whole = `${Footprint.format(after)} hold the whole history`
+  const gain = after.bytes < before.bytes
+    ? `Compaction: ${Output.bytes(before.bytes)} became ${Output.bytes(after.bytes)}, ${Footprint.saving(before, after)}: ${whole}.`
+    : `${whole}.`
+  return `${gain}\nThe last commit alone would be ${Footprint.format(latest)}, ${Footprint.saving(after, latest)}.`
+}
+
+/** A path for the commands to try: a README if there is one. */
+const examplePath = Effect.fnUntraced(function*(read: StreamReadHandle<string, string>, time: number) {
+  const { contents } = yield* read.snapshot({ asOf: time })
+  return yield* Stream.runFold(contents, () => "PATH", (chosen, [path]) =>
+    chosen === "PATH" || (/^readme/i.test(path) && !/^readme/i.test(chosen)) ? path : chosen)
+}, Effect.scoped)
 
 const historyOf = Effect.fnUntraced(function*(repo: string) {
   const found = yield* Git.open(repo)
   if (found._tag === "Some") return found.history
-  yield* Output.note(`no git history here (${found.reason}): using the small one that comes with Tidemark`)
+  yield* Output.note(`no git history in ${repo} (${found.reason}): this is the small one that comes with Tidemark`)
   return yield* Sample.open
 })
 
@@ -115,22 +137,16 @@ export const demo = Command.make("demo", {
   yield* Effect.gen(function*() {
     const { loaded, read } = yield* GitCollections.load(history)
     const checks = yield* Effect.forEach(samples(history), (time) => check(history, read, time))
-    const sizes = yield* saving
+    const sizes = yield* compacted
     const wrong = checks.filter(({ differences }) => differences > 0)
     const last = history.ids.length
     if (json) yield* Output.json({ history: history.name, last, ...loaded, checks, sizes })
     else {
-      const readme = yield* read.get("README.md", { asOf: last })
+      const path = yield* examplePath(read, last)
       yield* Output.line(`${history.name}: ${loadedText(loaded)}\n`)
       yield* Output.line(`The files as of ${Output.counted(checks.length, "commit")}, compared with git ls-tree:\n`)
       yield* Output.line(Output.table([["TIME", "COMMIT", "FILES", ""], ...checks.map(checkRow)]))
-      yield* Output.line(`
-The whole history: ${Footprint.format(sizes.history)} when compacted, ${Footprint.format(sizes.stored)} as it is now.
-Only the last commit: ${Footprint.format(sizes.latest)}, ${Footprint.saving(sizes.history, sizes.latest)}. Nothing was given up.
-
-Try next:
-
-${nextCommands(dir, last, readme.length > 0 ? "README.md" : "PATH")}`)
+      yield* Output.line(`\n${sizesText(sizes)}\n\nTry next:\n\n${nextCommands(dir, last, path)}`)
     }
     if (wrong.length > 0) {
       return yield* new Failure({ message: `${Output.counted(wrong.length, "commit")} differ from git: run tidemark verify` })

@@ -51,5 +51,6 @@ export const describe = Command.make("describe", {
   }).pipe(Effect.scoped, Effect.provide(Store.reading(dir)))
 })).pipe(
   Command.withDescription("Print a collection's codecs, frontiers and size."),
+  Command.withShortDescription("Print a collection's codecs, frontiers and size"),
   Command.withExamples([{ command: "tidemark describe orders --json", description: "With the schema as JSON" }])
 )

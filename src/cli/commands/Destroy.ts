@@ -19,5 +19,6 @@ export const destroy = Command.make("destroy", {
   yield* Output.line(destroyed ? `"${name}" is destroyed` : `"${name}" had been destroyed already`)
 })).pipe(
   Command.withDescription("Destroy a collection and free its space. Its name stays taken. There is no way back."),
+  Command.withShortDescription("Destroy a collection"),
   Command.withExamples([{ command: "tidemark destroy orders", description: "At once, without asking" }])
 )

@@ -33,6 +33,7 @@ export const get = Command.make("get", {
   }).pipe(Effect.scoped, Effect.provide(Store.reading(dir)))
 })).pipe(
   Command.withDescription("Print the values of a key as of a time; nothing where there are none."),
+  Command.withShortDescription("Print the values of a key"),
   Command.withExamples([
     { command: `tidemark get orders '"o-1"'`, description: "A key of JSON: a text has quotes" },
     { command: "tidemark get files README.md --as-of 7", description: "A key that is a string" }

@@ -23,5 +23,6 @@ export const history = Command.make("history", {
   }).pipe(Effect.scoped, Effect.provide(Store.reading(dir)))
 })).pipe(
   Command.withDescription("Print the updates of a key by time, as far as compaction has left them apart."),
+  Command.withShortDescription("Print the updates of a key"),
   Command.withExamples([{ command: "tidemark history files README.md", description: "When did this file change?" }])
 )

@@ -48,9 +48,14 @@ interface Outcome {
   readonly durable: { readonly updates: number; readonly upper: Frontier.Frontier }
 }
 
+interface Options {
+  readonly resume: boolean
+  readonly recreate: boolean
+}
+
 /** Brings all lines into the collection. What fails says what was acknowledged before. */
-const run = Effect.fnUntraced(function*(name: string, source: Input, resume: boolean) {
-  const { description, write } = yield* Store.openOrCreate(name)
+const run = Effect.fnUntraced(function*(name: string, source: Input, { recreate, resume }: Options) {
+  const { description, write } = yield* Store.openOrCreate(name, recreate)
   yield* Values.checkWritable(name, [description.key, description.value])
   const codecs = { key: Values.codec(description.key), value: Values.codec(description.value) }
   const leftovers = resume ? yield* Leftovers.load(write) : undefined
@@ -100,8 +105,9 @@ const run = Effect.fnUntraced(function*(name: string, source: Input, resume: boo
       yield* take(Ndjson.parse(bytes), bytes.length)
       progress.add(source.size === undefined ? 1 : bytes.length + 1)
     }
+    // A slow producer's rows are not kept waiting for others.
+    yield* pipeline.flush
   })).pipe(
-    Effect.andThen(pipeline.flush),
     Effect.andThen(pipeline.drain),
     Effect.catch((error) =>
       Effect.andThen(
@@ -123,11 +129,15 @@ export const ingest = Command.make("ingest", {
   resume: Flag.Boolean("resume").pipe(
     Flag.withDescription("Continue an interrupted ingest of the same input: what is there already is not repeated"),
     Flag.withDefault(false)
+  ),
+  recreate: Flag.Boolean("recreate").pipe(
+    Flag.withDescription("Begin anew where the collection was destroyed"),
+    Flag.withDefault(false)
   )
-}, Effect.fn(function*({ file, name, resume }) {
+}, Effect.fn(function*({ file, name, ...options }) {
   const { dir, json } = yield* root
   const source = yield* input(file)
-  const { durable, skipped } = yield* Effect.scoped(run(name, source, resume)).pipe(Effect.provide(Store.writing(dir)))
+  const { durable, skipped } = yield* Effect.scoped(run(name, source, options)).pipe(Effect.provide(Store.writing(dir)))
   if (json) return yield* Output.json({ updates: durable.updates, skipped, upper: Times.toJson(durable.upper) })
   const before = skipped === 0 ? "" : `; ${Output.counted(skipped, "update")} had been there already`
   yield* Output.line(Pipeline.report(durable) + before)

@@ -76,7 +76,7 @@ const collectionText = (collection: Collection): string => {
       String(blocks.length),
       "not yet in a batch: read from the log into memory when the store is opened"
     ]]),
-    ...spills.map((batch) => batchRow("spill", batch, "unsealed, but too much for memory")),
+    ...spills.map((batch) => batchRow("spill", batch, "not sealed yet")),
     ...trace.map((batch) => batchRow("trace", batch, covers(batch)))
   ]
   const head = `${name}: ${key.name} -> ${value.name}, since ${Frontier.format(since)}, upper ${Frontier.format(upper)}`

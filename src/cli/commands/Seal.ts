@@ -28,5 +28,6 @@ export const seal = Command.make("seal", {
   )
 })).pipe(
   Command.withDescription("Promise that no update at a time before T will follow, so that these times can be read."),
+  Command.withShortDescription("Make times complete"),
   Command.withExamples([{ command: "tidemark seal orders 6", description: "Times up to 5 are complete" }])
 )

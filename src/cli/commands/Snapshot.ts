@@ -51,6 +51,7 @@ export const snapshot = Command.make("snapshot", {
   }).pipe(Effect.scoped, Effect.provide(Store.reading(dir)))
 })).pipe(
   Command.withDescription("Print the contents of a collection as of a time, one row with its multiplicity a line."),
+  Command.withShortDescription("Print the contents as of a time"),
   Command.withExamples([
     { command: "tidemark snapshot orders", description: "As of the last sealed time" },
     { command: "tidemark snapshot orders --as-of 5 --wait", description: "As of 5, once it is sealed" },
