@@ -274,7 +274,9 @@ const large = Effect.gen(function*() {
   const rows: Array<Row> = [
     {
       work: "opening a store with 10,000,000 updates",
-      figure: `${(median(openings) * 1000).toFixed(0)} ms (an empty store ${(median(smallOpenings) * 1000).toFixed(0)} ms)`,
+      figure: `${(median(openings) * 1000).toFixed(0)} ms (an empty store ${
+        (median(smallOpenings) * 1000).toFixed(0)
+      } ms)`,
       target: "< 200 ms",
       holds: median(openings) < 0.2
     },

@@ -4,8 +4,8 @@
  *
  * @internal
  */
-import * as Platform from "./Platform.ts"
 import { Corrupt } from "./PersistError.ts"
+import * as Platform from "./Platform.ts"
 
 const twoTo32 = 4_294_967_296
 

@@ -71,9 +71,11 @@ export class UnknownStream extends Schema.TaggedError<UnknownStream>("tidemark/U
  * @category errors
  * @since 0.1.0
  */
-export class StreamDestroyed extends Schema.TaggedError<StreamDestroyed>("tidemark/StreamDestroyed")("StreamDestroyed", {
-  collection: Schema.String
-}) {
+export class StreamDestroyed
+  extends Schema.TaggedError<StreamDestroyed>("tidemark/StreamDestroyed")("StreamDestroyed", {
+    collection: Schema.String
+  })
+{
   override get message(): string {
     return `collection "${this.collection}" was destroyed; createOrLoad with recreate: true starts a new one under the name`
   }
@@ -85,11 +87,13 @@ export class StreamDestroyed extends Schema.TaggedError<StreamDestroyed>("tidema
  * @category errors
  * @since 0.1.0
  */
-export class AsOfBeforeSince extends Schema.TaggedError<AsOfBeforeSince>("tidemark/AsOfBeforeSince")("AsOfBeforeSince", {
-  collection: Schema.String,
-  asOf: Schema.Number,
-  since: Schema.Number
-}) {
+export class AsOfBeforeSince
+  extends Schema.TaggedError<AsOfBeforeSince>("tidemark/AsOfBeforeSince")("AsOfBeforeSince", {
+    collection: Schema.String,
+    asOf: Schema.Number,
+    since: Schema.Number
+  })
+{
   override get message(): string {
     return `"${this.collection}" cannot be read as of ${this.asOf}: history before ${
       format(this.since)
@@ -139,7 +143,9 @@ export class UpperMismatch extends Schema.TaggedError<UpperMismatch>("tidemark/U
  * @category errors
  * @since 0.1.0
  */
-export class RuntimeShutdown extends Schema.TaggedError<RuntimeShutdown>("tidemark/RuntimeShutdown")("RuntimeShutdown", {}) {
+export class RuntimeShutdown
+  extends Schema.TaggedError<RuntimeShutdown>("tidemark/RuntimeShutdown")("RuntimeShutdown", {})
+{
   override get message(): string {
     return "the Tidemark runtime has stopped; the request was not applied: open the store again"
   }
@@ -323,10 +329,12 @@ export class HoldExpired extends Schema.TaggedError<HoldExpired>("tidemark/HoldE
  * @category errors
  * @since 0.1.0
  */
-export class ValueOutOfRange extends Schema.TaggedError<ValueOutOfRange>("tidemark/ValueOutOfRange")("ValueOutOfRange", {
-  what: Schema.String,
-  detail: Schema.String
-}) {
+export class ValueOutOfRange
+  extends Schema.TaggedError<ValueOutOfRange>("tidemark/ValueOutOfRange")("ValueOutOfRange", {
+    what: Schema.String,
+    detail: Schema.String
+  })
+{
   override get message(): string {
     return `${this.what} is out of range: ${this.detail}`
   }

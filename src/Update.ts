@@ -26,7 +26,12 @@ export interface Update<out K, out V> {
  * @category constructors
  * @since 0.1.0
  */
-export const make = <K, V>(key: K, value: V, time: Timestamp, diff: number): Update<K, V> => ({ key, value, time, diff })
+export const make = <K, V>(key: K, value: V, time: Timestamp, diff: number): Update<K, V> => ({
+  key,
+  value,
+  time,
+  diff
+})
 
 /**
  * One more of `(key, value)` from `time` on.

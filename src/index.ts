@@ -3,13 +3,13 @@
  *
  * @since 0.1.0
  */
+export * as Listen from "./client/Listen.ts"
 export * as MultiWriteHandle from "./client/MultiWriteHandle.ts"
 export * as PersistClient from "./client/PersistClient.ts"
 export * as Snapshot from "./client/Snapshot.ts"
 export * as StreamReadHandle from "./client/StreamReadHandle.ts"
 export * as StreamWriteHandle from "./client/StreamWriteHandle.ts"
 export * as Subscription from "./client/Subscription.ts"
-export * as Listen from "./client/Listen.ts"
 export * as Codec from "./Codec.ts"
 export * as Frontier from "./Frontier.ts"
 export * as PersistError from "./PersistError.ts"

@@ -5,9 +5,9 @@
  */
 import { Context, Duration, Effect, Layer, Schedule, type Scope } from "effect"
 import type { Codec } from "../Codec.ts"
-import type { CodecRef, Registration } from "../engine/Commit.ts"
+import { type CodecRef, codecMismatch, type Registration } from "../engine/Commit.ts"
 import {
-  CodecMismatch, type Locked, type StorageError, StreamDestroyed, UnknownStream, type ValueOutOfRange
+  type CodecMismatch, type Locked, type StorageError, StreamDestroyed, UnknownStream, type ValueOutOfRange
 } from "../PersistError.ts"
 import * as Command from "../runtime/Command.ts"
 import * as Follower from "../runtime/Follower.ts"
@@ -327,10 +327,6 @@ const find = <K, V>(
       )
     }
     const { registration } = collections.get(id)!
-    for (const part of ["key", "value"] as const) {
-      const requested = options[part].name
-      const stored = registration[part].name
-      if (requested !== stored) return Effect.fail(new CodecMismatch({ collection: name, part, requested, stored }))
-    }
-    return Effect.succeed(registration)
+    const mismatch = codecMismatch(registration, options)
+    return mismatch === undefined ? Effect.succeed(registration) : Effect.fail(mismatch)
   })

@@ -11,7 +11,7 @@ import type { Columns } from "../batch/Columns.ts"
 import { ByteReader } from "../ByteReader.ts"
 import type { ByteWriter } from "../ByteWriter.ts"
 import type { Frontier } from "../Frontier.ts"
-import { UnsupportedFormat } from "../PersistError.ts"
+import { CodecMismatch, UnsupportedFormat } from "../PersistError.ts"
 import * as Batch from "./Batch.ts"
 
 /** The codec of keys or values, as registered. */
@@ -27,6 +27,20 @@ export interface Registration {
   readonly name: string
   readonly key: CodecRef
   readonly value: CodecRef
+}
+
+/** Why a collection cannot be opened with these codecs, or `undefined` if it can. The key is checked first. */
+export const codecMismatch = (
+  registration: Registration,
+  requested: { readonly key: { readonly name: string }; readonly value: { readonly name: string } }
+): CodecMismatch | undefined => {
+  for (const part of ["key", "value"] as const) {
+    const stored = registration[part].name
+    if (requested[part].name !== stored) {
+      return new CodecMismatch({ collection: registration.name, part, requested: requested[part].name, stored })
+    }
+  }
+  return undefined
 }
 
 /**

@@ -15,11 +15,11 @@
  */
 import { Clock, type Context, Effect, Exit, Option } from "effect"
 import * as Capture from "../engine/Capture.ts"
-import type * as Commit from "../engine/Commit.ts"
+import * as Commit from "../engine/Commit.ts"
 import * as Collection from "../engine/Collection.ts"
 import { type Place, Stage } from "../engine/Stage.ts"
 import * as State from "../engine/State.ts"
-import { CodecMismatch, type StorageError, StreamDestroyed, Unavailable, UnknownStream } from "../PersistError.ts"
+import { type CodecMismatch, type StorageError, StreamDestroyed, Unavailable, UnknownStream } from "../PersistError.ts"
 import type { Captured, Command, Description } from "./Command.ts"
 import type { Feed } from "./Feed.ts"
 import type { Garbage } from "./Garbage.ts"
@@ -281,14 +281,8 @@ const findRegistration = (
     return isGone ? Exit.fail(new StreamDestroyed({ collection: request.name })) : undefined
   }
   const { registration } = state.collections.get(id)!
-  for (const part of ["key", "value"] as const) {
-    const requested = request[part].name
-    const stored = registration[part].name
-    if (requested !== stored) {
-      return Exit.fail(new CodecMismatch({ collection: request.name, part, requested, stored }))
-    }
-  }
-  return Exit.succeed(registration)
+  const mismatch = Commit.codecMismatch(registration, request)
+  return mismatch === undefined ? Exit.succeed(registration) : Exit.fail(mismatch)
 }
 
 /** The live collections in the order of their ids. */

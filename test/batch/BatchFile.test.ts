@@ -275,15 +275,21 @@ describe("trace_batch_validate", () => {
     const { bytes } = write([[Rows.row("key", "value", 5, 1), Rows.row("kez", "value", 6, 1)]])
     const view = new DataView(bytes.buffer)
     const footer = view.getUint32(bytes.length - BatchFile.trailerBytes, true)
-    const changed = (at: number): ReadonlyArray<string> => {
+    const details = (edit: (entry: DataView) => void): ReadonlyArray<string> => {
       const copy = bytes.slice()
-      copy[footer + at]! ^= 1
+      edit(new DataView(copy.buffer, footer))
       return BatchFile.verify(reseal(copy), "file").map((each) => each instanceof Corrupt ? each.detail : "version")
     }
+    const changed = (at: number) => details((entry) => entry.setUint8(at, entry.getUint8(at) ^ 1))
+    const set = (at: number, value: number) => details((entry) => entry.setUint32(at, value, true))
     assert.deepStrictEqual(changed(24), ["the footer counts other rows"])
     assert.deepStrictEqual(changed(32), ["the multiset checksum does not match the rows"])
     const block = 44
     assert.deepStrictEqual(changed(block), ["blocks do not follow each other"])
+    assert.deepStrictEqual(set(block + 12, 64 * 1024 * 1024 + 1), ["a block is larger than any that is written"])
+    assert.deepStrictEqual(set(block + 16, 0), ["a raw block has another length than its bytes"])
+    assert.deepStrictEqual(set(block + 16, 2), ["a block has an unknown encoding"])
+    assert.deepStrictEqual(set(block + 24, 1024 * 1024 + 1), ["a block has more rows than any that is written"])
     assert.deepStrictEqual(changed(block + 20), ["the checksum of a block does not match"])
     assert.deepStrictEqual(changed(block + 24), ["a block has another number of rows than the footer says"])
     assert.deepStrictEqual(changed(block + 28), ["the times of a block are not those of the footer"])

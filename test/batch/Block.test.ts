@@ -65,6 +65,16 @@ describe("blocks", () => {
     }
   })
 
+  it("refuse diffs that take no bytes a row", () => {
+    const claimed = new ByteWriter()
+    claimed.u64(8)
+    for (let column = 0; column < 4; column++) {
+      claimed.u64(1)
+      claimed.u64(0)
+    }
+    assert.throws(() => decode(claimed.finish()), Corrupt, "narrower")
+  })
+
   it("refuse times and lengths that cannot be", () => {
     const write = (times: number, keyLengths: number): Uint8Array => {
       const bytes = encode(Rows.toColumns([Rows.row("key", "value", 5, 1)]))
