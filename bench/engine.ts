@@ -5,7 +5,7 @@
  * run, or a size. Sections run in processes of their own, so that memory figures are theirs alone. Updates have 16-byte
  * keys and 84-byte values. `TIDEMARK_BENCH_SCALE=0.1` makes everything smaller by that factor.
  */
-import { Deferred, Effect, Layer, Metric, Stream } from "effect"
+import { Effect, Layer, Metric, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { fork } from "node:child_process"
 import * as fs from "node:fs"

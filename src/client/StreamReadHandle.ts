@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { Effect, type Scope, Stream } from "effect"
-import * as Columns from "../batch/Columns.ts"
+import type * as Columns from "../batch/Columns.ts"
 import * as Consolidate from "../batch/Consolidate.ts"
 import * as Frontier from "../Frontier.ts"
 import { AsOfBeforeSince, AsOfNotSealed, type RuntimeShutdown, StreamDestroyed, type ValueOutOfRange } from "../PersistError.ts"
@@ -182,7 +182,7 @@ export const make = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs): Strea
           (rows) =>
             Effect.map(
               Rows.decode<K, V, Update.Update<K, V>>(name, codecs, policy, rows, Update.make),
-              (updates) => updates.sort((a, b) => a.time - b.time)
+              (updates) => updates.toSorted((a, b) => a.time - b.time)
             )
         )
       ),

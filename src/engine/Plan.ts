@@ -88,7 +88,7 @@ const collectionsToFlush = (state: State, limit: number): Set<number> => {
   const chosen = new Set<number>()
   let total = memoryBytes(state)
   if (total <= limit) return chosen
-  const bySize = [...state.collections].sort(([, a], [, b]) => b.memoryBytes - a.memoryBytes)
+  const bySize = [...state.collections].toSorted(([, a], [, b]) => b.memoryBytes - a.memoryBytes)
   for (const [id, collection] of bySize) {
     if (total <= limit / 2) break
     total -= collection.memoryBytes

@@ -4,21 +4,19 @@
  * @internal
  */
 import type { Piece, Step, Task } from "../batch/MergeJob.ts"
-import { Corrupt, UnsupportedFormat, ValueOutOfRange } from "../PersistError.ts"
+import type { Corrupt, UnsupportedFormat, ValueOutOfRange } from "../PersistError.ts"
 
 export type Question =
   | { readonly _tag: "Start"; readonly task: Task }
   | { readonly _tag: "Feed"; readonly input: number; readonly piece: Piece | undefined }
   | { readonly _tag: "Continue" }
 
-type Fields<A extends abstract new(fields: any) => unknown> = ConstructorParameters<A>[0]
-
 export type Answer = Step | {
   readonly _tag: "Failed"
   readonly error:
-    | { readonly _tag: "Corrupt"; readonly fields: Fields<typeof Corrupt> }
-    | { readonly _tag: "UnsupportedFormat"; readonly fields: Fields<typeof UnsupportedFormat> }
-    | { readonly _tag: "ValueOutOfRange"; readonly fields: Fields<typeof ValueOutOfRange> }
+    | { readonly _tag: "Corrupt"; readonly fields: ConstructorParameters<typeof Corrupt>[0] }
+    | { readonly _tag: "UnsupportedFormat"; readonly fields: ConstructorParameters<typeof UnsupportedFormat>[0] }
+    | { readonly _tag: "ValueOutOfRange"; readonly fields: ConstructorParameters<typeof ValueOutOfRange>[0] }
     | { readonly _tag: "Defect"; readonly message: string }
 }
 

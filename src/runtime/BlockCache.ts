@@ -26,7 +26,7 @@ interface Held {
 export const make = (maxBytes: number, context: Context.Context<never>): BlockCache => {
   // A Map iterates in the order of insertion: taking a key out and putting it in again makes it the newest.
   const held = new Map<string, Held>()
-  const fetching = new Map<string, Deferred.Deferred<any, any>>()
+  const fetching = new Map<string, Deferred.Deferred<unknown, unknown>>()
   let bytes = 0
 
   const drop = (key: string) => {
@@ -65,10 +65,11 @@ export const make = (maxBytes: number, context: Context.Context<never>): BlockCa
           return Effect.succeed(found.value as A)
         }
         const underway = fetching.get(key)
-        if (underway !== undefined) return Deferred.await(underway)
+        // A key is asked for with one type only.
+        if (underway !== undefined) return Deferred.await(underway as Deferred.Deferred<A, E>)
         Metrics.cacheMisses.updateUnsafe(1, context)
         const waiting = Deferred.makeUnsafe<A, E>()
-        fetching.set(key, waiting)
+        fetching.set(key, waiting as Deferred.Deferred<unknown, unknown>)
         // Others may wait for this fetch, so the interruption of whoever began it must not stop it.
         return Effect.uninterruptible(
           Effect.andThen(
@@ -78,7 +79,7 @@ export const make = (maxBytes: number, context: Context.Context<never>): BlockCa
         )
       }),
     forget: (prefixes) => {
-      for (const key of [...held.keys()]) if (prefixes.some((prefix) => key.startsWith(prefix))) drop(key)
+      for (const key of Array.from(held.keys())) if (prefixes.some((prefix) => key.startsWith(prefix))) drop(key)
     },
     bytes: () => bytes
   }

@@ -81,8 +81,6 @@ const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeabl
     const capture = Capture.make(collection, { seqNo: state.seqNo, since, upper, blocks: collection.blocks.length })
     return { capture, cursor: { position: state.position, writes: 0 }, release: () => {} }
   }
-  const refuse = (operation: string) => Effect.fail(new ReadOnly({ operation }))
-
   const store: Store = {
     id: Symbol(log.location),
     state: () => state,
@@ -108,3 +106,5 @@ const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeabl
   }
   return store
 })
+
+const refuse = (operation: string) => Effect.fail(new ReadOnly({ operation }))

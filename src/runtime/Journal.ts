@@ -10,7 +10,7 @@
 import { type Context, Effect, Option, Schedule, Scope, Stream } from "effect"
 import { ByteWriter } from "../ByteWriter.ts"
 import * as Commit from "../engine/Commit.ts"
-import { Fenced, Indeterminate, type Locked, type StorageError, Unavailable } from "../PersistError.ts"
+import { Fenced, type Indeterminate, type Locked, type StorageError, Unavailable } from "../PersistError.ts"
 import type { Log, Writer } from "../storage/Log.ts"
 import * as Metrics from "./Metrics.ts"
 import * as Recovery from "./Recovery.ts"

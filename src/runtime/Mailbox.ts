@@ -6,7 +6,7 @@
  *
  * @internal
  */
-import { Cause, type Context, Clock, Deferred, Effect, Exit, Latch, Queue, type Request, Semaphore } from "effect"
+import { type Cause, type Context, Clock, Deferred, Effect, Exit, Latch, Queue, type Request, Semaphore } from "effect"
 import * as Columns from "../batch/Columns.ts"
 import { RuntimeShutdown } from "../PersistError.ts"
 import type { Command } from "./Command.ts"

@@ -77,6 +77,9 @@ const maxRounds = 64
 /** Writes are held back while there is this many times the memory limit of unsealed rows. */
 const pressure = 4
 
+const sizeOf = (sized: ReadonlyArray<{ readonly bytes: number }>): number =>
+  sized.reduce((sum, { bytes }) => sum + bytes, 0)
+
 /** The position from which on the last entries have at most `bytes` bytes, if there is one. */
 const firstOfLast = (entries: ReadonlyArray<LogSize>, bytes: number): number | undefined => {
   let first: number | undefined
@@ -142,11 +145,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     if (State.memoryBytes(state) < pressure * limits.memoryBytes) mailbox.resume()
   })
 
-  const logBytes = (before = Infinity): number => {
-    let sum = 0
-    for (const { bytes, position } of log) if (position < before) sum += bytes
-    return sum
-  }
+  const logBytes = (before = Infinity): number => sizeOf(log.filter(({ position }) => position < before))
 
   /** Stores a rollup, and truncates the log behind it, but for the last `kept` bytes. */
   const rollUp = Effect.fnUntraced(function*(kept: number) {
@@ -193,7 +192,6 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     const collections = [...state.collections.values()]
     const spills = collections.flatMap((each) => each.spills).flatMap((batch) => batch.parts)
     const trace = collections.flatMap((each) => each.trace).flatMap((batch) => batch.parts)
-    const sizeOf = (parts: ReadonlyArray<{ readonly bytes: number }>) => parts.reduce((sum, part) => sum + part.bytes, 0)
     Metrics.streamCount.updateUnsafe(collections.length, context)
     Metrics.unsealedBlobCount.updateUnsafe(spills.length, context)
     Metrics.unsealedBlobBytes.updateUnsafe(sizeOf(spills), context)

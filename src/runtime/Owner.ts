@@ -288,5 +288,5 @@ const findRegistration = (
 /** The live collections in the order of their ids. */
 export const describe = (state: State.State): ReadonlyArray<Description> =>
   [...state.collections.values()]
-    .map(({ registration, since, upper }) => ({ ...registration, lower: 0, upper, since }))
-    .sort((a, b) => a.id - b.id)
+    .map(({ registration: { id, key, name, value }, since, upper }) => ({ id, name, key, value, lower: 0, upper, since }))
+    .toSorted((a, b) => a.id - b.id)
