@@ -80,37 +80,38 @@ const sum = (values: ReadonlyArray<number>): number => values.reduce((total, val
 const counter = (metric: Metric.Metric<number, { readonly count: number | bigint }>) =>
   Effect.map(Metric.value(metric), ({ count }) => Number(count))
 
-const ingest = Effect.gen(function*() {
-  const directory = scratch("ingest")
-  const batches = count(400)
-  const rows: Array<Row> = []
-  yield* Effect.scoped(Effect.gen(function*() {
-    const persist = yield* PersistClient.make()
-    const inputs = Array.from({ length: batches }, (_, i) => batch(i * 1000, 1000, 100_000, i))
-    const warm = yield* files("warm")(persist)
-    for (let i = 0; i < 20; i++) yield* warm.write.write(inputs[i % batches]!)
+/** 1,000,000 updates into a new store, and the disk's own time for the same bytes right after. */
+const ingestRound = (inputs: ReadonlyArray<ReadonlyArray<Update.Update<string, string>>>, inFlight: number) =>
+  Effect.suspend(() => {
+    const directory = scratch("ingest")
+    return Effect.scoped(Effect.gen(function*() {
+      const persist = yield* PersistClient.make()
+      const { write } = yield* files()(persist)
+      for (const updates of inputs.slice(0, 20)) yield* write.write(updates)
+      const bytesBefore = yield* counter(Metrics.commitBytes)
+      const start = now()
+      yield* Effect.forEach(inputs, (updates) => write.write(updates), { concurrency: inFlight, discard: true })
+      const seconds = (now() - start) / 1000
+      const bytes = (yield* counter(Metrics.commitBytes)) - bytesBefore
+      return sum(rawAppends(directory, Math.round(bytes / inputs.length), inputs.length)) / seconds
+    })).pipe(Effect.provide(FileStorage.layer({ directory })))
+  })
 
-    for (const inFlight of [1, 16]) {
-      const ratios: Array<number> = []
-      for (let round = 0; round < 5; round++) {
-        const { write } = yield* files(`ingest-${inFlight}-${round}`)(persist)
-        const bytesBefore = yield* counter(Metrics.commitBytes)
-        const start = now()
-        yield* Effect.forEach(inputs, (updates) => write.write(updates), { concurrency: inFlight, discard: true })
-        const seconds = (now() - start) / 1000
-        const bytes = (yield* counter(Metrics.commitBytes)) - bytesBefore
-        const raw = sum(rawAppends(directory, Math.round(bytes / batches), batches))
-        ratios.push(raw / seconds)
-      }
-      const target = inFlight === 1 ? 0.4 : 0.5
-      rows.push({
-        work: `durable ingest, batches of 1,000, ${inFlight} in flight`,
-        figure: `${(median(ratios) * 100).toFixed(0)} % of the raw rate`,
-        target: `>= ${target * 100} %`,
-        holds: median(ratios) >= target
-      })
-    }
-  })).pipe(Effect.provide(FileStorage.layer({ directory })))
+const ingest = Effect.gen(function*() {
+  const inputs = Array.from({ length: count(1000) }, (_, i) => batch(i * 1000, 1000, 100_000, i))
+  const rows: Array<Row> = []
+  for (const [inFlight, target] of [[1, 0.4], [16, 0.5]] as const) {
+    const ratios: Array<number> = []
+    for (let round = 0; round < 5; round++) ratios.push(yield* ingestRound(inputs, inFlight))
+    rows.push({
+      work: `durable ingest, batches of 1,000, ${inFlight} in flight`,
+      figure: `${(median(ratios) * 100).toFixed(0)} % of the raw rate (${
+        ratios.map((ratio) => (ratio * 100).toFixed(0)).join(", ")
+      })`,
+      target: `>= ${target * 100} %`,
+      holds: median(ratios) >= target
+    })
+  }
   return rows
 })
 

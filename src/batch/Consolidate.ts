@@ -21,29 +21,42 @@ export interface Options {
  * no safe integer.
  */
 export const consolidate = (columns: Columns.Columns, options: Options): Columns.Columns => {
-  const { lower = 0, since, upper = Infinity } = options
-  if (since === Infinity) return Columns.empty
-  const order = Sort.order(columns)
+  if (options.since === Infinity) return Columns.empty
+  const { repeats, rows } = Sort.order(columns)
   const out = new Columns.Builder(columns.length, Columns.keyBytes(columns), Columns.valueBytes(columns))
-  const { diffs, times } = columns
-  let held = -1
+  for (let start = 0, end = 0; start < rows.length; start = end) {
+    end = start + 1
+    while (end < rows.length && repeats[end] === 1) end++
+    addGroup(out, columns, rows, start, end, options)
+  }
+  return out.take()
+}
+
+/** Adds `rows[start .. end]`, which are of one key and value, and in order of time. */
+const addGroup = (
+  out: Columns.Builder,
+  columns: Columns.Columns,
+  rows: Uint32Array,
+  start: number,
+  end: number,
+  options: Options
+): void => {
+  const { lower = 0, since, upper = Infinity } = options
   let heldTime = 0
   let sum = 0
-  for (const row of order) {
-    const time = times[row]!
+  for (let i = start; i < end; i++) {
+    const row = rows[i]!
+    const time = columns.times[row]!
     if (time < lower || time >= upper) continue
-    const advanced = time < since ? since : time
-    if (held >= 0 && advanced === heldTime && compareRows(columns, held, columns, row) === 0) {
-      sum = addDiffs(sum, diffs[row]!)
-      continue
+    const advanced = Math.max(time, since)
+    if (advanced === heldTime) sum = addDiffs(sum, columns.diffs[row]!)
+    else {
+      if (sum !== 0) out.push(columns, rows[start]!, heldTime, sum)
+      heldTime = advanced
+      sum = columns.diffs[row]!
     }
-    if (held >= 0 && sum !== 0) out.push(columns, held, heldTime, sum)
-    held = row
-    heldTime = advanced
-    sum = diffs[row]!
   }
-  if (held >= 0 && sum !== 0) out.push(columns, held, heldTime, sum)
-  return out.take()
+  if (sum !== 0) out.push(columns, rows[start]!, heldTime, sum)
 }
 
 /** The sum of two diffs. Throws `ValueOutOfRange` where it cannot be stored. */

@@ -42,6 +42,7 @@ export type Step =
 export class MergeJob {
   private readonly task: Task
   private readonly merge: Merge
+  private readonly blockBytes: number
   private readonly rows = new Columns.Builder(1024, BatchFile.targetBlockBytes, BatchFile.targetBlockBytes)
   private writer: BatchFile.Writer
   /** The rows of an only input, sorted: they need no merge. */
@@ -54,6 +55,7 @@ export class MergeJob {
   constructor(task: Task) {
     this.task = task
     this.merge = new Merge(task.inputs, task.description.since)
+    this.blockBytes = Math.min(BatchFile.targetBlockBytes, task.partBytes)
     this.writer = new BatchFile.Writer(task.description)
   }
 
@@ -104,7 +106,7 @@ export class MergeJob {
 
   /** Adds a block of merged rows. True if it was the last. */
   private addMerged(): boolean | Step {
-    const step = this.merge.run(this.rows, BatchFile.targetBlockBytes)
+    const step = this.merge.run(this.rows, this.blockBytes)
     if (step._tag === "Need") return step
     if (this.rows.length > 0) this.writer.add(this.rows.view())
     this.rows.clear()
@@ -116,7 +118,7 @@ export class MergeJob {
     const start = this.directRow
     let end = start
     let bytes = 0
-    while (end < columns.length && bytes < BatchFile.targetBlockBytes) {
+    while (end < columns.length && bytes < this.blockBytes) {
       bytes += 16 + columns.keyOffsets[end + 1]! - columns.keyOffsets[end]! + columns.valueOffsets[end + 1]! -
         columns.valueOffsets[end]!
       end++

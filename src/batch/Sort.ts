@@ -19,17 +19,26 @@ const windowBytes = 4
 /** Runs up to this length are sorted by insertion. */
 const shortRun = 40
 
-/** The stable permutation of the rows by key bytes, value bytes, and time. */
-export const order = (columns: Columns): Uint32Array => {
+export interface Order {
+  /** The stable permutation of the rows by key bytes, value bytes, and time. */
+  readonly rows: Uint32Array
+  /** 1 where a row of the permutation has the key and value of the one before it, else 0. */
+  readonly repeats: Uint8Array
+}
+
+export const order = (columns: Columns): Order => {
   const { length } = columns
   const rows = new Uint32Array(length)
+  const repeats = new Uint8Array(length)
   for (let i = 0; i < length; i++) rows[i] = i
-  if (isSorted(columns)) return rows
+  if (isSorted(columns, repeats)) return { rows, repeats }
+  repeats.fill(0)
   const state: State = {
     keys: { data: columns.keyData, offsets: columns.keyOffsets },
     values: { data: columns.valueData, offsets: columns.valueOffsets },
     times: columns.times,
     rows,
+    repeats,
     windows: new Uint32Array(length),
     rowsTo: new Uint32Array(length),
     windowsTo: new Uint32Array(length),
@@ -37,7 +46,7 @@ export const order = (columns: Columns): Uint32Array => {
     pending: [{ start: 0, end: length, depth: 0, inValues: false }]
   }
   while (state.pending.length > 0) refine(state, state.pending.pop()!)
-  return rows
+  return { rows, repeats }
 }
 
 interface Strings {
@@ -60,6 +69,7 @@ interface State {
   /** The permutation so far, and what its rows are sorted by at present. */
   readonly rows: Uint32Array
   readonly windows: Uint32Array
+  readonly repeats: Uint8Array
   /** Where the two are moved to. */
   readonly rowsTo: Uint32Array
   readonly windowsTo: Uint32Array
@@ -68,10 +78,12 @@ interface State {
   readonly pending: Array<Run>
 }
 
-const isSorted = (columns: Columns): boolean => {
+/** Whether rows are in order as they are. Notes those that repeat the one before, up to the first out of order. */
+const isSorted = (columns: Columns, repeats: Uint8Array): boolean => {
   for (let i = 1; i < columns.length; i++) {
     const byRow = compareRows(columns, i - 1, columns, i)
     if (byRow > 0 || (byRow === 0 && columns.times[i - 1]! > columns.times[i]!)) return false
+    if (byRow === 0) repeats[i] = 1
   }
   return true
 }
@@ -170,7 +182,8 @@ const twoTo32 = 4_294_967_296
 
 /** Sorts rows of equal keys and values: by the low half of their times, then by the high half. */
 const sortByTime = (state: State, start: number, end: number): void => {
-  const { rows, times, windows } = state
+  const { repeats, rows, times, windows } = state
+  repeats.fill(1, start + 1, end)
   let isOrdered = true
   for (let i = start + 1; i < end && isOrdered; i++) isOrdered = times[rows[i - 1]!]! <= times[rows[i]!]!
   if (isOrdered) return

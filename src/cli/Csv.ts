@@ -17,4 +17,6 @@ const cell = (text: string): string => /[",\r\n]/.test(text) ? `"${text.replaceA
 export const header = (withTime: boolean): string => withTime ? "key,value,time,diff" : "key,value,diff"
 
 export const line = ({ diff, key, time, value }: Row): string =>
-  [Values.cell(key), Values.cell(value), ...(time === undefined ? [] : [String(time)]), String(diff)].map(cell).join(",")
+  [Values.cell(key), Values.cell(value), ...(time === undefined ? [] : [String(time)]), String(diff)].map(cell).join(
+    ","
+  )

@@ -54,6 +54,26 @@ const output = (repo: string, args: ReadonlyArray<string>) =>
     )
   )
 
+/** Changes against the first parent, whatever the repository is configured to show. */
+const logCommand = [
+  "-c",
+  "log.showRoot=true",
+  "log",
+  "--first-parent",
+  "-m",
+  "--reverse",
+  "--raw",
+  "-z",
+  "--no-abbrev",
+  "--no-renames",
+  "--no-relative",
+  "--ignore-submodules=none",
+  "--no-show-signature",
+  "--no-color",
+  "--encoding=UTF-8",
+  "--format=%H %s"
+]
+
 const newline = 0x0a
 
 export const open = Effect.fnUntraced(function*(repo: string) {
@@ -78,9 +98,7 @@ export const open = Effect.fnUntraced(function*(repo: string) {
     ids,
     after: (count) =>
       count >= ids.length ? Stream.empty : History.parseLog(git([
-        ...["-c", "log.showRoot=true", "log"],
-        ...["--first-parent", "-m", "--reverse", "--raw", "-z", "--no-abbrev", "--no-renames", "--no-relative"],
-        ...["--ignore-submodules=none", "--no-show-signature", "--no-color", "--encoding=UTF-8", "--format=%H %s"],
+        ...logCommand,
         count === 0 ? ids.at(-1)! : `${ids[count - 1]}..${ids.at(-1)}`,
         "--"
       ])),

@@ -76,7 +76,9 @@ export const load = Effect.fnUntraced(function*(history: History) {
   yield* flush
 
   if (time !== history.ids.length) {
-    return yield* new Failure({ message: `git listed ${history.ids.length} commits, but printed ${time}: run it again` })
+    return yield* new Failure({
+      message: `git listed ${history.ids.length} commits, but printed ${time}: run it again`
+    })
   }
   const seconds = ((yield* Clock.currentTimeMillis) - startedAt) / 1000
   return { read: files.read, loaded: { already, commits: time - already, updates, seconds } satisfies Loaded }
@@ -89,23 +91,35 @@ const updatesOf = ({ changes }: Commit, time: number): ReadonlyArray<Texts> =>
   ])
 
 const hasRows = (read: StreamReadHandle<string, string>) =>
-  Effect.scoped(Effect.flatMap(read.snapshot(), ({ contents }) => Effect.map(Stream.runHead(contents), (row) => row._tag === "Some")))
+  Effect.scoped(
+    Effect.flatMap(
+      read.snapshot(),
+      ({ contents }) => Effect.map(Stream.runHead(contents), (row) => row._tag === "Some")
+    )
+  )
 
 /** How many commits of the history are there. Fails where those that are there are not the history's. */
 const recorded = Effect.fnUntraced(function*(history: History, read: StreamReadHandle<string, string>) {
   let last = 0
   let id = ""
-  yield* Effect.scoped(Effect.flatMap(read.snapshot(), ({ contents }) =>
-    Stream.runForEach(contents, ([time, commit]) =>
-      Effect.sync(() => {
-        if (Number(time) <= last) return
-        last = Number(time)
-        id = commit.slice(0, commit.indexOf(" "))
-      }))))
+  yield* Effect.scoped(
+    Effect.flatMap(
+      read.snapshot(),
+      ({ contents }) =>
+        Stream.runForEach(contents, ([time, commit]) =>
+          Effect.sync(() => {
+            if (Number(time) <= last) return
+            last = Number(time)
+            id = commit.slice(0, commit.indexOf(" "))
+          }))
+    )
+  )
   if (last === 0 || history.ids[last - 1] === id) return last
   return yield* new Failure({
     message: `the store holds another history: its commit ${last} is ${id.slice(0, 12)}, but ${history.name} ${
-      history.ids.length < last ? `has ${history.ids.length} commits only` : `has ${history.ids[last - 1]!.slice(0, 12)} there`
+      history.ids.length < last
+        ? `has ${history.ids.length} commits only`
+        : `has ${history.ids[last - 1]!.slice(0, 12)} there`
     }; it is another repository, or its history was rewritten: name another --dir`
   })
 })

@@ -3,18 +3,29 @@
  *
  * @internal
  */
-import { Effect, Stream } from "effect"
+import { Context, Effect, Stream } from "effect"
+import type { Readable, Writable } from "node:stream"
 import { Failure, OutputClosed } from "./Failure.ts"
+
+/** Where input comes from and output goes to: the process's own, unless a test says otherwise. */
+export const Channels: Context.Reference<{
+  readonly input: Readable
+  readonly output: Writable & { readonly isTTY?: boolean }
+  readonly error: Writable & { readonly isTTY?: boolean }
+}> = Context.Reference("tidemark/cli/Channels", {
+  defaultValue: () => ({ input: process.stdin, output: process.stdout, error: process.stderr })
+})
 
 /** Waits until the stream has taken the text, so that a slow reader slows the tool down instead of filling its memory. */
 export const write = (text: string | Uint8Array): Effect.Effect<void, OutputClosed | Failure> =>
-  text.length === 0 ? Effect.void : Effect.callback((resume) => {
-    process.stdout.write(text, (error) => {
-      if (!error) resume(Effect.void)
-      else if ("code" in error && error.code === "EPIPE") resume(Effect.fail(new OutputClosed()))
-      else resume(Effect.fail(new Failure({ message: `cannot write the output: ${error.message}` })))
-    })
-  })
+  text.length === 0 ? Effect.void : Effect.flatMap(Channels, ({ output }) =>
+    Effect.callback<void, OutputClosed | Failure>((resume) => {
+      output.write(text, (error) => {
+        if (!error) resume(Effect.void)
+        else if ("code" in error && error.code === "EPIPE") resume(Effect.fail(new OutputClosed()))
+        else resume(Effect.fail(new Failure({ message: `cannot write the output: ${error.message}` })))
+      })
+    }))
 
 export const line = (text: string) => write(`${text}\n`)
 
@@ -25,7 +36,8 @@ export const lines = <A, E, R>(rows: Stream.Stream<A, E, R>, format: (row: A) =>
   Stream.runForEachArray(rows, (chunk) => write(chunk.map((row) => `${format(row)}\n`).join("")))
 
 /** What is neither a result nor an error that ends the tool. */
-export const note = (text: string): Effect.Effect<void> => Effect.sync(() => void process.stderr.write(`${text}\n`))
+export const note = (text: string): Effect.Effect<void> =>
+  Effect.map(Channels, ({ error }) => void error.write(`${text}\n`))
 
 /** Columns as wide as their widest cell; the first row is the header. */
 export const table = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {

@@ -14,7 +14,8 @@ const groupRows = 50_000
 
 const load = Effect.tryPromise({
   try: () => import("hyparquet-writer"),
-  catch: () => new Failure({ message: "writing Parquet needs the package hyparquet-writer: npm install hyparquet-writer" })
+  catch: () =>
+    new Failure({ message: "writing Parquet needs the package hyparquet-writer: npm install hyparquet-writer" })
 })
 
 /** Keys and values are texts, or JSON where they are anything else. */
@@ -38,10 +39,12 @@ export const write = Effect.fnUntraced(function*<E, R>(rows: Stream.Stream<Row, 
   yield* send
 })
 
+const text = (name: string) =>
+  ({ name, type: "BYTE_ARRAY", repetition_type: "REQUIRED", converted_type: "UTF8" }) as const
+
+const integer = (name: string) => ({ name, type: "INT64", repetition_type: "REQUIRED" }) as const
+
 const schemaOf = (withTime: boolean) => {
-  const text = (name: string) =>
-    ({ name, type: "BYTE_ARRAY", repetition_type: "REQUIRED", converted_type: "UTF8" }) as const
-  const integer = (name: string) => ({ name, type: "INT64", repetition_type: "REQUIRED" }) as const
   const columns = [text("key"), text("value"), ...(withTime ? [integer("time")] : []), integer("diff")]
   return [{ name: "root", num_children: columns.length }, ...columns]
 }

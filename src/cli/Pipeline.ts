@@ -97,10 +97,16 @@ export const make = ({ codecs, upper, write }: Options) => {
     drain: Effect.gen(function*() {
       for (let sent = inFlight.shift(); sent !== undefined; sent = inFlight.shift()) yield* settle(sent)
     }),
+    /** As `drain`, for an input that has failed: what fails with it is no news. */
+    abandon: Effect.gen(function*() {
+      for (let sent = inFlight.shift(); sent !== undefined; sent = inFlight.shift()) yield* Effect.ignore(settle(sent))
+    }),
     durable: () => durable
   }
 }
 
 /** What has been acknowledged, in words. */
 export const report = ({ updates, upper }: { readonly updates: number; readonly upper: Frontier.Frontier }): string =>
-  `${Output.counted(updates, "update")} durable, ${upper === 0 ? "nothing sealed" : `sealed to ${Frontier.format(upper)}`}`
+  `${Output.counted(updates, "update")} durable, ${
+    upper === 0 ? "nothing sealed" : `sealed to ${Frontier.format(upper)}`
+  }`

@@ -22,6 +22,9 @@ export interface Options {
 
 const width = 24
 
+/** Back to the beginning of the line, and nothing on it. */
+const clear = "\r\u001b[K"
+
 /** Drawn ten times a second until the scope closes, and then removed. */
 export const make = Effect.fnUntraced(function*({ format = Output.count, label, total }: Options) {
   let done = 0
@@ -29,9 +32,10 @@ export const make = Effect.fnUntraced(function*({ format = Output.count, label, 
     set: (amount) => void (done = amount),
     add: (amount) => void (done += amount)
   }
-  if (!process.stderr.isTTY) return progress
-  const draw = Effect.sync(() => void process.stderr.write(`\r\u001b[K${label} ${picture(done, total, format)}`))
-  yield* Effect.addFinalizer(() => Effect.sync(() => void process.stderr.write("\r\u001b[K")))
+  const { error } = yield* Output.Channels
+  if (!error.isTTY) return progress
+  const draw = Effect.sync(() => void error.write(`${clear}${label} ${picture(done, total, format)}`))
+  yield* Effect.addFinalizer(() => Effect.sync(() => void error.write(clear)))
   yield* Effect.forkScoped(Effect.repeat(draw, Schedule.spaced("100 millis")))
   return progress
 })

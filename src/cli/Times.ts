@@ -9,9 +9,6 @@ import type { Description } from "../client/PersistClient.ts"
 import * as Frontier from "../Frontier.ts"
 import { Failure } from "./Failure.ts"
 
-const outOfRange = (text: string): string =>
-  `${text} is no time: a time is an integer from 0 to 2^53 - 1`
-
 const parse = (text: string): number | undefined => {
   const time = /^\d+$/.test(text) ? Number(text) : NaN
   return Frontier.isTimestamp(time) ? time : undefined
@@ -19,23 +16,23 @@ const parse = (text: string): number | undefined => {
 
 const parseFrontier = (text: string): number | undefined => text === "empty" ? Frontier.empty : parse(text)
 
+const expectation = "an integer from 0 to 2^53 - 1"
+
 const required = (read: (text: string) => number | undefined) => (text: string): number => {
   const time = read(text)
-  if (time === undefined) throw new RangeError(outOfRange(text))
+  if (time === undefined) throw new RangeError(text)
   return time
 }
 
-const messageOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
-
 export const argument = (name: string): Argument.Argument<number> =>
-  Argument.String(name).pipe(Argument.mapTryCatch(required(parse), messageOf))
+  Argument.String(name).pipe(Argument.mapTryCatch(required(parse), () => expectation))
 
 /** A frontier: a time, or `empty`. */
 export const frontierArgument = (name: string): Argument.Argument<number> =>
-  Argument.String(name).pipe(Argument.mapTryCatch(required(parseFrontier), messageOf))
+  Argument.String(name).pipe(Argument.mapTryCatch(required(parseFrontier), () => `${expectation}, or "empty"`))
 
 export const flag = (name: string): Flag.Flag<number> =>
-  Flag.String(name).pipe(Flag.mapTryCatch(required(parse), messageOf), Flag.withMetavar("TIME"))
+  Flag.String(name).pipe(Flag.mapTryCatch(required(parse), () => expectation), Flag.withMetavar("TIME"))
 
 /** A frontier in JSON. */
 export const toJson = (frontier: number): number | string => Frontier.isEmpty(frontier) ? "empty" : frontier

@@ -78,11 +78,11 @@ export const checkWritable = (
   const foreign = codecs.find(({ name }) => name === "schema" || Codec.byName(name) === undefined)
   return foreign === undefined ? Effect.void : Effect.fail(
     new Failure({
-      message: `"${collection}" stores values of codec "${foreign.name}", which only the program that defines it can write`
+      message:
+        `"${collection}" stores values of codec "${foreign.name}", which only the program that defines it can write`
     })
   )
 }
 
 /** A value as a cell of a table: texts as they are, anything else as JSON. */
 export const cell = (value: Json): string => typeof value === "string" ? value : JSON.stringify(value)
-

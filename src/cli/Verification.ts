@@ -93,7 +93,9 @@ export const run = Effect.fnUntraced(function*(progress: Progress) {
         const footer = checked.get(part.key)
         if (footer !== undefined) mismatches(name, batch, part, footer).forEach(add)
       } else if (yield* isStillNamed(part.key)) {
-        add(new Corrupt({ location: fileOf(part.key), offset: 0, detail: `it is missing, but "${name}" has rows in it` }))
+        add(
+          new Corrupt({ location: fileOf(part.key), offset: 0, detail: `it is missing, but "${name}" has rows in it` })
+        )
       }
     }
   }

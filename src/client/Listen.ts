@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Cause, Effect, Metric, type Pull, type Scope, Stream } from "effect"
+import { Cause, Effect, Metric, type Pull, Result, type Scope, Stream } from "effect"
 import * as Columns from "../batch/Columns.ts"
 import type { Frontier } from "../Frontier.ts"
 import { HoldExpired, StreamDestroyed } from "../PersistError.ts"
@@ -59,10 +59,20 @@ export const events = <K, V>(
 ): Effect.Effect<Stream.Stream<ListenEvent<K, V>, ListenError>, never, Scope.Scope> =>
   Effect.map(following(options), (entries) => {
     const hear = makeHearing(options)
+    /** It is told once the events before it have been. */
+    let failure: ListenError | undefined
     const pull: Pull.Pull<NonEmpty<ListenEvent<K, V>>, ListenError> = Effect.gen(function*() {
       while (true) {
+        if (failure !== undefined) return yield* Effect.fail(failure)
         const events: Array<ListenEvent<K, V>> = []
-        for (const entry of yield* entries) for (const event of yield* hear(entry)) events.push(event)
+        for (const entry of yield* entries) {
+          const heard = yield* Effect.result(hear(entry))
+          if (Result.isFailure(heard)) {
+            failure = heard.failure
+            break
+          }
+          for (const event of heard.success) events.push(event)
+        }
         if (isNonEmpty(events)) return events
       }
     })

@@ -42,13 +42,18 @@ export const pull = (
   capture: Capture,
   query: Query
 ): Pull.Pull<Columns.Columns, StorageError | ValueOutOfRange> => {
-  const inputs = inputsOf(batches, runs, capture, query)
-  const merge = new Merge(inputs, query.since)
+  let merging: { readonly inputs: ReadonlyArray<Input>; readonly merge: Merge } | undefined
+  const begin = () => {
+    const inputs = inputsOf(batches, runs, capture, query)
+    return { inputs, merge: new Merge(inputs, query.since) }
+  }
   const out = new Columns.Builder(1024, chunkBytes / 4, chunkBytes)
   let isDone = false
 
   return Effect.gen(function*() {
     out.clear()
+    merging ??= yield* compute(begin)
+    const { inputs, merge } = merging
     while (!isDone) {
       const step = yield* compute(() => merge.run(out, chunkBytes))
       if (step._tag === "Need") {

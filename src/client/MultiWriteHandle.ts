@@ -9,7 +9,7 @@
 import { Effect } from "effect"
 import type { Columns } from "../batch/Columns.ts"
 import type { Target } from "../engine/Stage.ts"
-import * as Frontier from "../Frontier.ts"
+import type * as Frontier from "../Frontier.ts"
 import { InvalidHandle, type ValueOutOfRange } from "../PersistError.ts"
 import * as Command from "../runtime/Command.ts"
 import type { Update } from "../Update.ts"

@@ -10,13 +10,16 @@ import * as Compare from "../batch/Compare.ts"
 import type { Batch } from "../engine/Batch.ts"
 import type { Capture } from "../engine/Capture.ts"
 import type { BatchStore } from "../runtime/BatchStore.ts"
+import { compute } from "../runtime/Pure.ts"
 import type * as Runs from "./Runs.ts"
 
 /** All rows of a key at times before `toTime`, in no order. */
 export const rows = Effect.fnUntraced(
   function*(batches: BatchStore, runs: Runs.Runs, capture: Capture, key: Uint8Array, toTime: number) {
     const found = new Columns.Builder()
-    for (const columns of runs.of(capture.blocks)) collect(found, columns, key, capture.traceUpper, toTime)
+    for (const columns of yield* compute(() => runs.of(capture.blocks))) {
+      collect(found, columns, key, capture.traceUpper, toTime)
+    }
     for (const batch of capture.spills) yield* fromBatch(batches, batch, found, key, capture.traceUpper, toTime)
     for (const batch of capture.trace) yield* fromBatch(batches, batch, found, key, 0, toTime)
     return found.view()

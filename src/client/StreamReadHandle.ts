@@ -7,7 +7,7 @@ import { Effect, type Scope, Stream } from "effect"
 import type * as Columns from "../batch/Columns.ts"
 import * as Consolidate from "../batch/Consolidate.ts"
 import * as Frontier from "../Frontier.ts"
-import { AsOfBeforeSince, AsOfNotSealed, type RuntimeShutdown, StreamDestroyed, type ValueOutOfRange } from "../PersistError.ts"
+import { AsOfBeforeSince, AsOfNotSealed, RuntimeShutdown, StreamDestroyed, type ValueOutOfRange } from "../PersistError.ts"
 import type { Captured, Failure } from "../runtime/Command.ts"
 import { compute } from "../runtime/Pure.ts"
 import * as Update from "../Update.ts"
@@ -226,7 +226,7 @@ const place = (
   store: Registered<never, never, never>["store"],
   collection: { readonly id: number; readonly name: string },
   { asOf, wait = true }: AsOf
-): Effect.Effect<Captured, PlaceError | RuntimeShutdown> => {
+): Effect.Effect<Captured, PlaceError> => {
   if (asOf === undefined) return store.capture(collection)
   const { id, name } = collection
 
@@ -236,12 +236,14 @@ const place = (
     captured.release()
     return asOf < since ? Effect.fail(new AsOfBeforeSince({ collection: name, asOf, since })) : Effect.succeed(false)
   }
-  const waiting: Effect.Effect<Captured, AsOfBeforeSince | StreamDestroyed> = Effect.suspend(() => {
+  const waiting: Effect.Effect<Captured, AsOfBeforeSince | StreamDestroyed | RuntimeShutdown> = Effect.suspend(() => {
     const position = store.feed.upper()
     const captured = store.captureNow(id)
     if (captured === undefined) return Effect.fail(new StreamDestroyed({ collection: name }))
     return Effect.flatMap(isSealed(captured), (sealed) =>
-      sealed ? Effect.succeed(captured) : Effect.andThen(store.feed.await(position), waiting))
+      sealed
+        ? Effect.succeed(captured)
+        : Effect.flatMap(store.feed.await(position), (goesOn) => goesOn ? waiting : Effect.fail(new RuntimeShutdown())))
   })
 
   return Effect.gen(function*() {

@@ -85,6 +85,10 @@ export const make = <K, V>(options: Options<K, V>): Stream.Stream<SubscribeEvent
           captured.release()
           return yield* new AsOfBeforeSince({ collection: options.name, asOf: base, since })
         }
+        if (base === Infinity && upper === Infinity) {
+          captured.release()
+          break
+        }
         if (upper > (told === undefined ? base : told + 1)) {
           const query = told === undefined
             ? { fromTime: 0, toTime: upper, since: base }

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Cause, Deferred, Effect, Exit, Fiber, Result, Scope, Stream } from "effect"
 import type * as PersistClient from "../../src/client/PersistClient.ts"
 import type { ListenEvent } from "../../src/client/Listen.ts"
+import type { Ack } from "../../src/client/StreamWriteHandle.ts"
 import type { SubscribeEvent } from "../../src/client/Subscription.ts"
 import * as MemoryStorage from "../../src/storage/MemoryStorage.ts"
 import * as Update from "../../src/Update.ts"
@@ -77,7 +78,7 @@ const seal = Effect.fnUntraced(function*(world: World, name: Name, model: Model.
 const burst = Effect.fnUntraced(function*(world: World, name: Name, model: Model.Model) {
   const { random } = world
   const { write } = yield* handles(world, name)
-  const replies: Array<readonly [expected: boolean, reply: Deferred.Deferred<number, unknown>]> = []
+  const replies: Array<readonly [expected: boolean, reply: Ack]> = []
   for (let i = 1 + random.int(6); i > 0; i--) {
     if (random.chance(0.6)) {
       const from = Math.max(0, model.upper - (random.chance(0.2) ? 2 : 0))

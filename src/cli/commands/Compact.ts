@@ -26,7 +26,9 @@ const rehearse = Effect.fnUntraced(function*(name: string, since: Option.Option<
   const to = Option.getOrElse(since, () => description.since)
   if (to < description.since) {
     return yield* new Failure({
-      message: `history of "${name}" before ${Frontier.format(description.since)} is given up already, so since cannot be ${to}`
+      message: `history of "${name}" before ${
+        Frontier.format(description.since)
+      } is given up already, so since cannot be ${to}`
     })
   }
   const { collection, state } = yield* inspected(name)
@@ -43,27 +45,31 @@ const perform = Effect.fnUntraced(function*(name: string, since: Option.Option<n
   return { before: Footprint.of(before.collection), after: Footprint.of(after.collection) }
 })
 
-export const compact = Command.make("compact", {
-  name: Argument.String("NAME"),
-  since: Times.flag("since").pipe(
-    Flag.withDescription("Give up the history before this time for ever (default: give up nothing more)"),
-    Flag.optional
-  ),
-  dryRun: Flag.Boolean("dry-run").pipe(
-    Flag.withDescription("Say what it would save, and change nothing"),
-    Flag.withDefault(false)
-  )
-}, Effect.fn(function*({ dryRun, name, since }) {
-  const { dir, json } = yield* root
-  const { after, before } = yield* dryRun
-    ? Effect.provide(rehearse(name, since), Store.reading(dir))
-    : Effect.provide(perform(name, since), Store.changing(dir))
-  if (json) return yield* Output.json({ name, dryRun, before, after })
-  yield* Output.line(`before: ${Footprint.format(before)}`)
-  yield* Output.line(
-    `${dryRun ? "would be" : "after"}: ${Footprint.format(after)}, ${Footprint.saving(before, after)}`
-  )
-})).pipe(
+export const compact = Command.make(
+  "compact",
+  {
+    name: Argument.String("NAME"),
+    since: Times.flag("since").pipe(
+      Flag.withDescription("Give up the history before this time for ever (default: give up nothing more)"),
+      Flag.optional
+    ),
+    dryRun: Flag.Boolean("dry-run").pipe(
+      Flag.withDescription("Say what it would save, and change nothing"),
+      Flag.withDefault(false)
+    )
+  },
+  Effect.fn(function*({ dryRun, name, since }) {
+    const { dir, json } = yield* root
+    const { after, before } = yield* dryRun
+      ? Effect.provide(rehearse(name, since), Store.reading(dir))
+      : Effect.provide(perform(name, since), Store.changing(dir))
+    if (json) return yield* Output.json({ name, dryRun, before, after })
+    yield* Output.line(`before: ${Footprint.format(before)}`)
+    yield* Output.line(
+      `${dryRun ? "would be" : "after"}: ${Footprint.format(after)}, ${Footprint.saving(before, after)}`
+    )
+  })
+).pipe(
   Command.withDescription(
     "Rewrite a collection into as few bytes as possible. With --since, times before it can no longer be read, and their " +
       "rows collapse into one for each key and value that is left."

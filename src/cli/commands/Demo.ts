@@ -32,8 +32,10 @@ interface Check {
 const samples = ({ ids, listed }: History): ReadonlyArray<number> => {
   const candidates = listed ?? Array.from(ids, (_, index) => index + 1)
   const count = Math.min(maxSamples, candidates.length)
-  const indexes = Array.from({ length: count }, (_, i) =>
-    count === 1 ? candidates.length - 1 : Math.round(i * (candidates.length - 1) / (count - 1)))
+  const indexes = Array.from(
+    { length: count },
+    (_, i) => count === 1 ? candidates.length - 1 : Math.round(i * (candidates.length - 1) / (count - 1))
+  )
   return indexes.map((index) => candidates[index]!)
 }
 
@@ -71,7 +73,9 @@ type Sizes = Effect.Success<typeof compacted>
 const sizesText = ({ after, before, latest }: Sizes): string => {
   const whole = `${Footprint.format(after)} hold the whole history`
   const gain = after.bytes < before.bytes
-    ? `Compaction: ${Output.bytes(before.bytes)} became ${Output.bytes(after.bytes)}, ${Footprint.saving(before, after)}: ${whole}.`
+    ? `Compaction: ${Output.bytes(before.bytes)} became ${Output.bytes(after.bytes)}, ${
+      Footprint.saving(before, after)
+    }: ${whole}.`
     : `${whole}.`
   return `${gain}\nThe last commit alone would be ${Footprint.format(latest)}, ${Footprint.saving(after, latest)}.`
 }
@@ -79,8 +83,11 @@ const sizesText = ({ after, before, latest }: Sizes): string => {
 /** A path for the commands to try: a README if there is one. */
 const examplePath = Effect.fnUntraced(function*(read: StreamReadHandle<string, string>, time: number) {
   const { contents } = yield* read.snapshot({ asOf: time })
-  return yield* Stream.runFold(contents, () => "PATH", (chosen, [path]) =>
-    chosen === "PATH" || (/^readme/i.test(path) && !/^readme/i.test(chosen)) ? path : chosen)
+  return yield* Stream.runFold(
+    contents,
+    () => "PATH",
+    (chosen, [path]) => chosen === "PATH" || (/^readme/i.test(path) && !/^readme/i.test(chosen)) ? path : chosen
+  )
 }, Effect.scoped)
 
 const historyOf = Effect.fnUntraced(function*(repo: string) {
@@ -93,7 +100,9 @@ const historyOf = Effect.fnUntraced(function*(repo: string) {
 /** How the tool was started, so that the next commands can be copied. */
 const invocation = (dir: string): string => {
   const tool = process.env.npm_lifecycle_event === undefined ? "tidemark" : "npm run -s tidemark --"
-  return dir === defaultDirectory ? tool : `${tool} --dir ${/^[\w./-]+$/.test(dir) ? dir : `'${dir.replaceAll("'", `'\\''`)}'`}`
+  return dir === defaultDirectory
+    ? tool
+    : `${tool} --dir ${/^[\w./-]+$/.test(dir) ? dir : `'${dir.replaceAll("'", `'\\''`)}'`}`
 }
 
 const nextCommands = (dir: string, last: number, path: string): string => {
@@ -114,7 +123,8 @@ const rate = (count: number, seconds: number): string => Output.count(Math.round
 const loadedText = ({ already, commits, seconds, updates }: GitCollections.Loaded): string => {
   const before = `${Output.counted(already, "commit")} had been there already`
   if (commits === 0) return `${before}; nothing new`
-  const work = `${Output.counted(commits, "commit")} and ${Output.counted(updates, "update")} in ${seconds.toFixed(2)} s, ` +
+  const work =
+    `${Output.counted(commits, "commit")} and ${Output.counted(updates, "update")} in ${seconds.toFixed(2)} s, ` +
     `each durable and sealed: ${rate(updates, seconds)} updates/s, ${rate(commits, seconds)} commits/s`
   return already === 0 ? work : `${before}; ${work}`
 }
@@ -126,33 +136,39 @@ const checkRow = ({ commit, differences, files, time }: Check): ReadonlyArray<st
   differences === 0 ? "equal" : `${Output.counted(differences, "difference")}!`
 ]
 
-export const demo = Command.make("demo", {
-  repo: Flag.Directory("repo", { mustExist: true }).pipe(
-    Flag.withDescription("A git repository (default: the present directory)"),
-    Flag.withDefault(".")
-  )
-}, Effect.fn(function*({ repo }) {
-  const { dir, json } = yield* root
-  const history = yield* historyOf(repo)
-  yield* Effect.gen(function*() {
-    const { loaded, read } = yield* GitCollections.load(history)
-    const checks = yield* Effect.forEach(samples(history), (time) => check(history, read, time))
-    const sizes = yield* compacted
-    const wrong = checks.filter(({ differences }) => differences > 0)
-    const last = history.ids.length
-    if (json) yield* Output.json({ history: history.name, last, ...loaded, checks, sizes })
-    else {
-      const path = yield* examplePath(read, last)
-      yield* Output.line(`${history.name}: ${loadedText(loaded)}\n`)
-      yield* Output.line(`The files as of ${Output.counted(checks.length, "commit")}, compared with git ls-tree:\n`)
-      yield* Output.line(Output.table([["TIME", "COMMIT", "FILES", ""], ...checks.map(checkRow)]))
-      yield* Output.line(`\n${sizesText(sizes)}\n\nTry next:\n\n${nextCommands(dir, last, path)}`)
-    }
-    if (wrong.length > 0) {
-      return yield* new Failure({ message: `${Output.counted(wrong.length, "commit")} differ from git: run tidemark verify` })
-    }
-  }).pipe(Effect.scoped, Effect.provide(Store.writing(dir)))
-})).pipe(
+export const demo = Command.make(
+  "demo",
+  {
+    repo: Flag.Directory("repo", { mustExist: true }).pipe(
+      Flag.withDescription("A git repository (default: the present directory)"),
+      Flag.withDefault(".")
+    )
+  },
+  Effect.fn(function*({ repo }) {
+    const { dir, json } = yield* root
+    const history = yield* historyOf(repo)
+    yield* Effect.gen(function*() {
+      const { loaded, read } = yield* GitCollections.load(history)
+      const checks = yield* Effect.forEach(samples(history), (time) => check(history, read, time))
+      const sizes = yield* compacted
+      const wrong = checks.filter(({ differences }) => differences > 0)
+      const last = history.ids.length
+      if (json) yield* Output.json({ history: history.name, last, ...loaded, checks, sizes })
+      else {
+        const path = yield* examplePath(read, last)
+        yield* Output.line(`${history.name}: ${loadedText(loaded)}\n`)
+        yield* Output.line(`The files as of ${Output.counted(checks.length, "commit")}, compared with git ls-tree:\n`)
+        yield* Output.line(Output.table([["TIME", "COMMIT", "FILES", ""], ...checks.map(checkRow)]))
+        yield* Output.line(`\n${sizesText(sizes)}\n\nTry next:\n\n${nextCommands(dir, last, path)}`)
+      }
+      if (wrong.length > 0) {
+        return yield* new Failure({
+          message: `${Output.counted(wrong.length, "commit")} differ from git: run tidemark verify`
+        })
+      }
+    }).pipe(Effect.scoped, Effect.provide(Store.writing(dir)))
+  })
+).pipe(
   Command.withDescription(
     "Turn a git history into a collection: the key is a path, the value mode:blob, the time a commit's place in the " +
       "first-parent history. Then travel in time, and compare with git. Run again, it goes on where it was. Without a git " +
@@ -161,6 +177,9 @@ export const demo = Command.make("demo", {
   Command.withShortDescription("Turn a git history into a collection, and travel in time"),
   Command.withExamples([
     { command: "tidemark demo", description: "The repository of the present directory" },
-    { command: "tidemark demo --repo ../linux --dir ./linux.tidemark", description: "Another one, in a store of its own" }
+    {
+      command: "tidemark demo --repo ../linux --dir ./linux.tidemark",
+      description: "Another one, in a store of its own"
+    }
   ])
 )

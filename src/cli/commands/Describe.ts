@@ -20,36 +20,40 @@ const codecJson = ({ document, name }: StoredCodec) => ({
 
 const codecText = ({ document, name }: StoredCodec): string => document === "" ? name : `${name} ${document}`
 
-export const describe = Command.make("describe", {
-  name: Argument.String("NAME")
-}, Effect.fn(function*({ name }) {
-  const { dir, json } = yield* root
-  yield* Effect.gen(function*() {
-    const { description: { id, key, since, upper, value } } = yield* Store.open(name)
-    const { state } = yield* Store.recover
-    const footprint = Footprint.of(yield* Footprint.collectionOf(state, name))
-    if (json) {
-      return yield* Output.json({
-        name,
-        id,
-        key: codecJson(key),
-        value: codecJson(value),
-        since: Times.toJson(since),
-        upper: Times.toJson(upper),
-        ...footprint
-      })
-    }
-    yield* Output.line(Output.table([
-      ["name", name],
-      ["id", String(id)],
-      ["keys", codecText(key)],
-      ["values", codecText(value)],
-      ["since", `${Frontier.format(since)} (reads as of earlier times fail)`],
-      ["upper", `${Frontier.format(upper)} (all times before are complete)`],
-      ["stored", Footprint.format(footprint)]
-    ]))
-  }).pipe(Effect.scoped, Effect.provide(Store.reading(dir)))
-})).pipe(
+export const describe = Command.make(
+  "describe",
+  {
+    name: Argument.String("NAME")
+  },
+  Effect.fn(function*({ name }) {
+    const { dir, json } = yield* root
+    yield* Effect.gen(function*() {
+      const { description: { id, key, since, upper, value } } = yield* Store.open(name)
+      const { state } = yield* Store.recover
+      const footprint = Footprint.of(yield* Footprint.collectionOf(state, name))
+      if (json) {
+        return yield* Output.json({
+          name,
+          id,
+          key: codecJson(key),
+          value: codecJson(value),
+          since: Times.toJson(since),
+          upper: Times.toJson(upper),
+          ...footprint
+        })
+      }
+      yield* Output.line(Output.table([
+        ["name", name],
+        ["id", String(id)],
+        ["keys", codecText(key)],
+        ["values", codecText(value)],
+        ["since", `${Frontier.format(since)} (reads as of earlier times fail)`],
+        ["upper", `${Frontier.format(upper)} (all times before are complete)`],
+        ["stored", Footprint.format(footprint)]
+      ]))
+    }).pipe(Effect.scoped, Effect.provide(Store.reading(dir)))
+  })
+).pipe(
   Command.withDescription("Print a collection's codecs, frontiers and size."),
   Command.withShortDescription("Print a collection's codecs, frontiers and size"),
   Command.withExamples([{ command: "tidemark describe orders --json", description: "With the schema as JSON" }])

@@ -11,19 +11,23 @@ import { root } from "../Root.ts"
 import * as Store from "../Store.ts"
 import * as Times from "../Times.ts"
 
-export const diff = Command.make("diff", {
-  name: Argument.String("NAME"),
-  from: Times.argument("T1"),
-  to: Times.argument("T2")
-}, Effect.fn(function*({ from, name, to }) {
-  const { dir } = yield* root
-  yield* Effect.gen(function*() {
-    const { description: { upper }, read } = yield* Store.open(name)
-    const last = Math.max(from, to)
-    if (last >= upper) return yield* new AsOfNotSealed({ collection: name, asOf: last, upper })
-    yield* Output.lines(read.changes({ from, to }), ([key, value, diff]) => JSON.stringify({ key, value, diff }))
-  }).pipe(Effect.scoped, Effect.provide(Store.reading(dir)))
-})).pipe(
+export const diff = Command.make(
+  "diff",
+  {
+    name: Argument.String("NAME"),
+    from: Times.argument("T1"),
+    to: Times.argument("T2")
+  },
+  Effect.fn(function*({ from, name, to }) {
+    const { dir } = yield* root
+    yield* Effect.gen(function*() {
+      const { description: { upper }, read } = yield* Store.open(name)
+      const last = Math.max(from, to)
+      if (last >= upper) return yield* new AsOfNotSealed({ collection: name, asOf: last, upper })
+      yield* Output.lines(read.changes({ from, to }), ([key, value, diff]) => JSON.stringify({ key, value, diff }))
+    }).pipe(Effect.scoped, Effect.provide(Store.reading(dir)))
+  })
+).pipe(
   Command.withDescription(
     "Print how the contents as of T1 become those as of T2: a row with diff 1 has come, one with diff -1 has gone."
   ),

@@ -24,21 +24,25 @@ const remove = Effect.gen(function*() {
   return orphans
 })
 
-export const gc = Command.make("gc", {
-  dryRun: Flag.Boolean("dry-run").pipe(
-    Flag.withDescription("List what would be deleted, and change nothing"),
-    Flag.withDefault(false)
-  )
-}, Effect.fn(function*({ dryRun }) {
-  const { dir, json } = yield* root
-  const orphans = yield* Effect.scoped(dryRun ? find : remove).pipe(Effect.provide(Store.existing(dir)))
-  const bytes = Orphans.bytesOf(orphans)
-  if (json) return yield* Output.json({ dryRun, blobs: orphans, bytes })
-  for (const orphan of orphans) yield* Output.line(`blobs/${orphan.key}  ${Output.bytes(orphan.bytes)}`)
-  yield* Output.line(
-    `${Output.counted(orphans.length, "orphan")}, ${Output.bytes(bytes)}${dryRun ? "" : " deleted"}`
-  )
-})).pipe(
+export const gc = Command.make(
+  "gc",
+  {
+    dryRun: Flag.Boolean("dry-run").pipe(
+      Flag.withDescription("List what would be deleted, and change nothing"),
+      Flag.withDefault(false)
+    )
+  },
+  Effect.fn(function*({ dryRun }) {
+    const { dir, json } = yield* root
+    const orphans = yield* Effect.scoped(dryRun ? find : remove).pipe(Effect.provide(Store.existing(dir)))
+    const bytes = Orphans.bytesOf(orphans)
+    if (json) return yield* Output.json({ dryRun, blobs: orphans, bytes })
+    for (const orphan of orphans) yield* Output.line(`blobs/${orphan.key}  ${Output.bytes(orphan.bytes)}`)
+    yield* Output.line(
+      `${Output.counted(orphans.length, "orphan")}, ${Output.bytes(bytes)}${dryRun ? "" : " deleted"}`
+    )
+  })
+).pipe(
   Command.withDescription(
     "Delete stored objects that nothing refers to, as a crash may leave them. Beside a live writer, --dry-run also lists " +
       "what that is about to use, or has just replaced."

@@ -15,23 +15,27 @@ export const keyArgument = Argument.String("KEY").pipe(
   Argument.withDescription("Verbatim where keys are strings, JSON otherwise")
 )
 
-export const get = Command.make("get", {
-  name: Argument.String("NAME"),
-  key: keyArgument,
-  asOf: Times.flag("as-of").pipe(
-    Flag.withDescription("The time to read as of (default: the last sealed time)"),
-    Flag.optional
-  )
-}, Effect.fn(function*({ asOf, key, name }) {
-  const { dir } = yield* root
-  yield* Effect.gen(function*() {
-    const { description, read } = yield* Store.open(name)
-    const wanted = yield* Values.parseKey(name, description.key, key)
-    const time = yield* Times.asOf(description, asOf)
-    const values = yield* read.get(wanted, { asOf: time, wait: false })
-    for (const [value, diff] of values) yield* Output.json({ key: wanted, value, diff })
-  }).pipe(Effect.scoped, Effect.provide(Store.reading(dir)))
-})).pipe(
+export const get = Command.make(
+  "get",
+  {
+    name: Argument.String("NAME"),
+    key: keyArgument,
+    asOf: Times.flag("as-of").pipe(
+      Flag.withDescription("The time to read as of (default: the last sealed time)"),
+      Flag.optional
+    )
+  },
+  Effect.fn(function*({ asOf, key, name }) {
+    const { dir } = yield* root
+    yield* Effect.gen(function*() {
+      const { description, read } = yield* Store.open(name)
+      const wanted = yield* Values.parseKey(name, description.key, key)
+      const time = yield* Times.asOf(description, asOf)
+      const values = yield* read.get(wanted, { asOf: time, wait: false })
+      for (const [value, diff] of values) yield* Output.json({ key: wanted, value, diff })
+    }).pipe(Effect.scoped, Effect.provide(Store.reading(dir)))
+  })
+).pipe(
   Command.withDescription("Print the values of a key as of a time; nothing where there are none."),
   Command.withShortDescription("Print the values of a key"),
   Command.withExamples([

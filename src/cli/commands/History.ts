@@ -11,17 +11,21 @@ import * as Store from "../Store.ts"
 import * as Values from "../Values.ts"
 import { keyArgument } from "./Get.ts"
 
-export const history = Command.make("history", {
-  name: Argument.String("NAME"),
-  key: keyArgument
-}, Effect.fn(function*({ key, name }) {
-  const { dir } = yield* root
-  yield* Effect.gen(function*() {
-    const { description, read } = yield* Store.open(name)
-    const wanted = yield* Values.parseKey(name, description.key, key)
-    for (const update of yield* read.history(wanted)) yield* Output.json(update)
-  }).pipe(Effect.scoped, Effect.provide(Store.reading(dir)))
-})).pipe(
+export const history = Command.make(
+  "history",
+  {
+    name: Argument.String("NAME"),
+    key: keyArgument
+  },
+  Effect.fn(function*({ key, name }) {
+    const { dir } = yield* root
+    yield* Effect.gen(function*() {
+      const { description, read } = yield* Store.open(name)
+      const wanted = yield* Values.parseKey(name, description.key, key)
+      for (const update of yield* read.history(wanted)) yield* Output.json(update)
+    }).pipe(Effect.scoped, Effect.provide(Store.reading(dir)))
+  })
+).pipe(
   Command.withDescription("Print the updates of a key by time, as far as compaction has left them apart."),
   Command.withShortDescription("Print the updates of a key"),
   Command.withExamples([{ command: "tidemark history files README.md", description: "When did this file change?" }])

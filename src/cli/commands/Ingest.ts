@@ -26,9 +26,11 @@ interface Input {
 }
 
 const input = Effect.fnUntraced(function*(file: string) {
-  if (file === "-") return { bytes: streamOf("standard input", () => process.stdin), size: undefined } satisfies Input
+  const channels = yield* Output.Channels
+  if (file === "-") return { bytes: streamOf("standard input", () => channels.input), size: undefined } satisfies Input
   const stat = yield* Effect.try({ try: () => fs.statSync(file), catch: () => undefined }).pipe(Effect.option)
   if (Option.isNone(stat)) return yield* new Failure({ message: `there is no file ${file}` })
+  if (stat.value.isDirectory()) return yield* new Failure({ message: `${file} is a directory` })
   const size = stat.value.isFile() ? stat.value.size : undefined
   return { bytes: streamOf(file, () => fs.createReadStream(file, { highWaterMark: 256 * 1024 })), size } satisfies Input
 })
@@ -99,49 +101,56 @@ const run = Effect.fnUntraced(function*(name: string, source: Input, { recreate,
   const refuse = (detail: string) =>
     Effect.andThen(pipeline.flush, Effect.fail(new Failure({ message: `line ${line}: ${detail}` })))
 
-  yield* Stream.runForEach(split(source.bytes, newline), Effect.fnUntraced(function*(lines) {
-    for (const bytes of lines) {
-      line++
-      yield* take(Ndjson.parse(bytes), bytes.length)
-      progress.add(source.size === undefined ? 1 : bytes.length + 1)
-    }
-    // A slow producer's rows are not kept waiting for others.
-    yield* pipeline.flush
-  })).pipe(
+  yield* Stream.runForEach(
+    split(source.bytes, newline),
+    Effect.fnUntraced(function*(lines) {
+      for (const bytes of lines) {
+        line++
+        yield* take(Ndjson.parse(bytes), bytes.length)
+        progress.add(source.size === undefined ? 1 : bytes.length + 1)
+      }
+      // A slow producer's rows are not kept waiting for others.
+      yield* pipeline.flush
+    })
+  ).pipe(
     Effect.andThen(pipeline.drain),
-    Effect.catch((error) =>
-      Effect.andThen(
-        Effect.ignore(pipeline.drain),
-        Effect.fail(new Failure({ message: `${error.message}; ${Pipeline.report(pipeline.durable())}` }))
-      )
-    ),
+    Effect.catch(Effect.fnUntraced(function*(error) {
+      yield* pipeline.abandon
+      return yield* new Failure({ message: `${error.message}; ${Pipeline.report(pipeline.durable())}` })
+    })),
     Effect.onInterrupt(() => Output.note(`interrupted; ${Pipeline.report(pipeline.durable())}`))
   )
   return { skipped, durable: pipeline.durable() } satisfies Outcome
 })
 
-export const ingest = Command.make("ingest", {
-  name: Argument.String("NAME").pipe(Argument.withDescription("The collection; it is created if there is none")),
-  file: Argument.String("FILE").pipe(
-    Argument.withDescription("The input; - or nothing is standard input"),
-    Argument.withDefault("-")
-  ),
-  resume: Flag.Boolean("resume").pipe(
-    Flag.withDescription("Continue an interrupted ingest of the same input: what is there already is not repeated"),
-    Flag.withDefault(false)
-  ),
-  recreate: Flag.Boolean("recreate").pipe(
-    Flag.withDescription("Begin anew where the collection was destroyed"),
-    Flag.withDefault(false)
-  )
-}, Effect.fn(function*({ file, name, ...options }) {
-  const { dir, json } = yield* root
-  const source = yield* input(file)
-  const { durable, skipped } = yield* Effect.scoped(run(name, source, options)).pipe(Effect.provide(Store.writing(dir)))
-  if (json) return yield* Output.json({ updates: durable.updates, skipped, upper: Times.toJson(durable.upper) })
-  const before = skipped === 0 ? "" : `; ${Output.counted(skipped, "update")} had been there already`
-  yield* Output.line(Pipeline.report(durable) + before)
-})).pipe(
+export const ingest = Command.make(
+  "ingest",
+  {
+    name: Argument.String("NAME").pipe(Argument.withDescription("The collection; it is created if there is none")),
+    file: Argument.String("FILE").pipe(
+      Argument.withDescription("The input; - or nothing is standard input"),
+      Argument.withDefault("-")
+    ),
+    resume: Flag.Boolean("resume").pipe(
+      Flag.withDescription("Continue an interrupted ingest of the same input: what is there already is not repeated"),
+      Flag.withDefault(false)
+    ),
+    recreate: Flag.Boolean("recreate").pipe(
+      Flag.withDescription("Begin anew where the collection was destroyed"),
+      Flag.withDefault(false)
+    )
+  },
+  Effect.fn(function*({ file, name, ...options }) {
+    const { dir, json } = yield* root
+    const source = yield* input(file)
+    const { durable, skipped } = yield* Effect.scoped(run(name, source, options)).pipe(
+      Effect.provide(Store.writing(dir))
+    )
+    if (json) return yield* Output.json({ updates: durable.updates, skipped, upper: Times.toJson(durable.upper) })
+    const before = skipped === 0 ? "" : `; ${Output.counted(skipped, "update")} had been there already`
+    yield* Output.line(Pipeline.report(durable) + before)
+  })
+).pipe(
   Command.withDescription(
     `Bring updates into a collection from lines of JSON: {"key":...,"value":...,"time":n,"diff":n}, where diff may be ` +
       `left out for 1, and {"seal":n}, which makes all times before n complete. A bad line stops it, with its number.`

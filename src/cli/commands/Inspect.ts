@@ -61,10 +61,13 @@ const batchRow = (place: string, batch: Batch.Batch, why: string): ReadonlyArray
 ]
 
 const covers = ({ lower, since, upper }: Batch.Batch): string =>
-  `sealed times ${lower} to before ${Frontier.format(upper)}${since > 0 ? `, told apart from ${Frontier.format(since)} on` : ""}`
+  `sealed times ${lower} to before ${Frontier.format(upper)}${
+    since > 0 ? `, told apart from ${Frontier.format(since)} on` : ""
+  }`
 
 const collectionText = (collection: Collection): string => {
-  const { blocks, memoryBytes, memoryRows, registration: { key, name, value }, since, spills, trace, upper } = collection
+  const { blocks, memoryBytes, memoryRows, registration: { key, name, value }, since, spills, trace, upper } =
+    collection
   const rows = [
     ["WHERE", "LEVEL", "ROWS", "BYTES", "TIMES", "PARTS", "WHY"],
     ...(memoryRows === 0 ? [] : [[
@@ -88,42 +91,46 @@ const rollupText = ({ rollup }: State): string =>
     ? "no rollup: the log holds everything since the store was made"
     : `rollup blobs/${rollup.key}: stands for the log before position ${rollup.position}`
 
-export const inspect = Command.make("inspect", {
-  name: Argument.String("NAME").pipe(Argument.optional)
-}, Effect.fn(function*({ name }) {
-  const { dir, json } = yield* root
-  yield* Effect.gen(function*() {
-    const log = yield* Log
-    const bounds = yield* log.bounds
-    const { logBytes, state } = yield* Store.recover
-    const orphans = yield* Orphans.list(state)
-    const collections = Option.isSome(name)
-      ? [yield* Footprint.collectionOf(state, name.value)]
-      : [...state.collections.values()]
-    if (json) {
-      return yield* Output.json({
-        location: log.location,
-        log: { ...bounds, bytes: logBytes },
-        rollup: state.rollup === undefined ? null : { ...state.rollup, key: `blobs/${state.rollup.key}` },
-        seqNo: state.seqNo,
-        collections: collections.map(collectionJson),
-        destroyed: [...state.destroyed.keys()],
-        orphans
-      })
-    }
-    yield* Output.line(`store ${log.location}`)
-    yield* Output.line(
-      `log: entries ${bounds.lower} to before ${bounds.upper}, ${Output.bytes(logBytes)} to read when opening`
-    )
-    yield* Output.line(rollupText(state))
-    if (orphans.length > 0) {
+export const inspect = Command.make(
+  "inspect",
+  {
+    name: Argument.String("NAME").pipe(Argument.optional)
+  },
+  Effect.fn(function*({ name }) {
+    const { dir, json } = yield* root
+    yield* Effect.gen(function*() {
+      const log = yield* Log
+      const bounds = yield* log.bounds
+      const { logBytes, state } = yield* Store.recover
+      const orphans = yield* Orphans.list(state)
+      const collections = Option.isSome(name)
+        ? [yield* Footprint.collectionOf(state, name.value)]
+        : [...state.collections.values()]
+      if (json) {
+        return yield* Output.json({
+          location: log.location,
+          log: { ...bounds, bytes: logBytes },
+          rollup: state.rollup === undefined ? null : { ...state.rollup, key: `blobs/${state.rollup.key}` },
+          seqNo: state.seqNo,
+          collections: collections.map(collectionJson),
+          destroyed: [...state.destroyed.keys()],
+          orphans
+        })
+      }
+      yield* Output.line(`store ${log.location}`)
       yield* Output.line(
-        `${Output.counted(orphans.length, "orphan")} of ${Output.bytes(Orphans.bytesOf(orphans))}: see tidemark gc`
+        `log: entries ${bounds.lower} to before ${bounds.upper}, ${Output.bytes(logBytes)} to read when opening`
       )
-    }
-    for (const collection of collections) yield* Output.line(`\n${collectionText(collection)}`)
-  }).pipe(Effect.provide(Store.existing(dir)))
-})).pipe(
+      yield* Output.line(rollupText(state))
+      if (orphans.length > 0) {
+        yield* Output.line(
+          `${Output.counted(orphans.length, "orphan")} of ${Output.bytes(Orphans.bytesOf(orphans))}: see tidemark gc`
+        )
+      }
+      for (const collection of collections) yield* Output.line(`\n${collectionText(collection)}`)
+    }).pipe(Effect.provide(Store.existing(dir)))
+  })
+).pipe(
   Command.withDescription(
     "Print what is stored and why: the log, the rollup, and for each collection its rows in the log and its batches."
   ),

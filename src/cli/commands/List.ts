@@ -29,13 +29,19 @@ const jsonOf = ({ id, key, name, since, upper, value }: Description) => ({
   upper: Times.toJson(upper)
 })
 
-export const list = Command.make("list", {}, Effect.fn(function*() {
-  const { dir, json } = yield* root
-  const all = yield* PersistClient.use(({ descriptions }) => descriptions).pipe(Effect.provide(Store.reading(dir)))
-  if (json) return yield* Output.json(all.map(jsonOf))
-  yield* Output.line(Output.table([["NAME", "KEYS", "VALUES", "SINCE", "UPPER"], ...all.map(rowOf)]))
-})).pipe(
-  Command.withDescription("List the collections: their codecs, since when history is kept, and how far they are sealed."),
+export const list = Command.make(
+  "list",
+  {},
+  Effect.fn(function*() {
+    const { dir, json } = yield* root
+    const all = yield* PersistClient.use(({ descriptions }) => descriptions).pipe(Effect.provide(Store.reading(dir)))
+    if (json) return yield* Output.json(all.map(jsonOf))
+    yield* Output.line(Output.table([["NAME", "KEYS", "VALUES", "SINCE", "UPPER"], ...all.map(rowOf)]))
+  })
+).pipe(
+  Command.withDescription(
+    "List the collections: their codecs, since when history is kept, and how far they are sealed."
+  ),
   Command.withShortDescription("List the collections"),
   Command.withExamples([{ command: "tidemark list --json", description: "For programs" }])
 )

@@ -11,22 +11,28 @@ import { root } from "../Root.ts"
 import * as Store from "../Store.ts"
 import * as Times from "../Times.ts"
 
-export const seal = Command.make("seal", {
-  name: Argument.String("NAME"),
-  upper: Times.frontierArgument("T").pipe(
-    Argument.withDescription("The first time that is still open; empty finishes the collection for ever")
-  )
-}, Effect.fn(function*({ name, upper }) {
-  const { dir, json } = yield* root
-  yield* Effect.gen(function*() {
-    const { write } = yield* Store.open(name)
-    yield* write.seal(upper)
-  }).pipe(Effect.scoped, Effect.provide(Store.changing(dir)))
-  if (json) return yield* Output.json({ name, upper: Times.toJson(upper) })
-  yield* Output.line(
-    Frontier.isEmpty(upper) ? `"${name}" is finished` : `"${name}" is sealed up to ${upper}: all times before are complete`
-  )
-})).pipe(
+export const seal = Command.make(
+  "seal",
+  {
+    name: Argument.String("NAME"),
+    upper: Times.frontierArgument("T").pipe(
+      Argument.withDescription("The first time that is still open; empty finishes the collection for ever")
+    )
+  },
+  Effect.fn(function*({ name, upper }) {
+    const { dir, json } = yield* root
+    yield* Effect.gen(function*() {
+      const { write } = yield* Store.open(name)
+      yield* write.seal(upper)
+    }).pipe(Effect.scoped, Effect.provide(Store.changing(dir)))
+    if (json) return yield* Output.json({ name, upper: Times.toJson(upper) })
+    yield* Output.line(
+      Frontier.isEmpty(upper)
+        ? `"${name}" is finished`
+        : `"${name}" is sealed up to ${upper}: all times before are complete`
+    )
+  })
+).pipe(
   Command.withDescription("Promise that no update at a time before T will follow, so that these times can be read."),
   Command.withShortDescription("Make times complete"),
   Command.withExamples([{ command: "tidemark seal orders 6", description: "Times up to 5 are complete" }])

@@ -13,43 +13,50 @@ import { root } from "../Root.ts"
 import * as Store from "../Store.ts"
 import * as Times from "../Times.ts"
 
-export const snapshot = Command.make("snapshot", {
-  name: Argument.String("NAME"),
-  asOf: Times.flag("as-of").pipe(
-    Flag.withDescription("The time to read as of (default: the last sealed time)"),
-    Flag.optional
-  ),
-  wait: Flag.Boolean("wait").pipe(
-    Flag.withDescription("Wait until the time is sealed, instead of failing"),
-    Flag.withDefault(false)
-  ),
-  updates: Flag.Boolean("updates").pipe(
-    Flag.withDescription("The updates as they are stored, with their times; without --as-of also those not sealed yet"),
-    Flag.withDefault(false)
-  ),
-  format: Flag.Literals("format", ["ndjson", "csv", "parquet"]).pipe(
-    Flag.withDescription("How rows are written (default: ndjson)"),
-    Flag.withDefault("ndjson")
-  )
-}, Effect.fn(function*({ asOf, format, name, updates, wait }) {
-  const { dir } = yield* root
-  if (format === "parquet" && process.stdout.isTTY) {
-    return yield* new Usage({ message: "Parquet is no text for a terminal: send it to a file, as in > out.parquet" })
-  }
-  yield* Effect.gen(function*() {
-    const { description, read } = yield* Store.open(name)
-    const taken = yield* updates && Option.isNone(asOf)
-      ? read.snapshot()
-      : Effect.flatMap(Times.asOf(description, asOf), (time) => read.snapshot({ asOf: time, wait }))
-    const rows: Stream.Stream<Csv.Row, Stream.Error<typeof taken.updates>> = updates
-      ? taken.updates
-      : Stream.map(taken.contents, ([key, value, diff]) => ({ key, value, diff }))
-    if (format === "ndjson") return yield* Output.lines(rows, (row) => JSON.stringify(row))
-    if (format === "parquet") return yield* Parquet.write(rows, updates)
-    yield* Output.line(Csv.header(updates))
-    yield* Output.lines(rows, Csv.line)
-  }).pipe(Effect.scoped, Effect.provide(Store.reading(dir)))
-})).pipe(
+export const snapshot = Command.make(
+  "snapshot",
+  {
+    name: Argument.String("NAME"),
+    asOf: Times.flag("as-of").pipe(
+      Flag.withDescription("The time to read as of (default: the last sealed time)"),
+      Flag.optional
+    ),
+    wait: Flag.Boolean("wait").pipe(
+      Flag.withDescription("Wait until the time is sealed, instead of failing"),
+      Flag.withDefault(false)
+    ),
+    updates: Flag.Boolean("updates").pipe(
+      Flag.withDescription(
+        "The updates as they are stored, with their times; without --as-of also those not sealed yet"
+      ),
+      Flag.withDefault(false)
+    ),
+    format: Flag.Literals("format", ["ndjson", "csv", "parquet"]).pipe(
+      Flag.withDescription("How rows are written (default: ndjson)"),
+      Flag.withDefault("ndjson")
+    )
+  },
+  Effect.fn(function*({ asOf, format, name, updates, wait }) {
+    const { dir } = yield* root
+    const { output } = yield* Output.Channels
+  if (format === "parquet" && output.isTTY) {
+      return yield* new Usage({ message: "Parquet is no text for a terminal: send it to a file, as in > out.parquet" })
+    }
+    yield* Effect.gen(function*() {
+      const { description, read } = yield* Store.open(name)
+      const taken = yield* updates && Option.isNone(asOf)
+        ? read.snapshot()
+        : Effect.flatMap(Times.asOf(description, asOf), (time) => read.snapshot({ asOf: time, wait }))
+      const rows: Stream.Stream<Csv.Row, Stream.Error<typeof taken.updates>> = updates
+        ? taken.updates
+        : Stream.map(taken.contents, ([key, value, diff]) => ({ key, value, diff }))
+      if (format === "ndjson") return yield* Output.lines(rows, (row) => JSON.stringify(row))
+      if (format === "parquet") return yield* Parquet.write(rows, updates)
+      yield* Output.line(Csv.header(updates))
+      yield* Output.lines(rows, Csv.line)
+    }).pipe(Effect.scoped, Effect.provide(Store.reading(dir)))
+  })
+).pipe(
   Command.withDescription("Print the contents of a collection as of a time, one row with its multiplicity a line."),
   Command.withShortDescription("Print the contents as of a time"),
   Command.withExamples([

@@ -17,31 +17,35 @@ const updateLine = ({ diff, key, time, value }: Update<Store.Json, Store.Json>):
 
 const sealLine = (upper: number): string => `${JSON.stringify({ seal: Times.toJson(upper) })}\n`
 
-export const tail = Command.make("tail", {
-  name: Argument.String("NAME"),
-  from: Times.flag("from").pipe(
-    Flag.withDescription("Leave out updates at earlier times"),
-    Flag.withDefault(0)
-  ),
-  follow: Flag.Boolean("follow").pipe(
-    Flag.withAlias("f"),
-    Flag.withDescription("Go on with what is written from now on, also by other processes"),
-    Flag.withDefault(false)
-  )
-}, Effect.fn(function*({ follow, from, name }) {
-  const { dir } = yield* root
-  const wanted = (updates: ReadonlyArray<Update<Store.Json, Store.Json>>): string =>
-    updates.filter(({ time }) => time >= from).map(updateLine).join("")
-  const told = (event: ListenEvent<Store.Json, Store.Json>): string =>
-    event._tag === "Sealed" ? sealLine(event.upper) : wanted(event.updates)
-  yield* Effect.gen(function*() {
-    const { read } = yield* Store.open(name)
-    const { events, snapshot } = yield* read.listen()
-    yield* Stream.runForEachArray(snapshot.updates, (updates) => Output.write(wanted(updates)))
-    if (snapshot.upper > 0) yield* Output.write(sealLine(snapshot.upper))
-    if (follow) yield* Stream.runForEachArray(events, (heard) => Output.write(heard.map(told).join("")))
-  }).pipe(Effect.scoped, Effect.provide(Store.reading(dir)))
-})).pipe(
+export const tail = Command.make(
+  "tail",
+  {
+    name: Argument.String("NAME"),
+    from: Times.flag("from").pipe(
+      Flag.withDescription("Leave out updates at earlier times"),
+      Flag.withDefault(0)
+    ),
+    follow: Flag.Boolean("follow").pipe(
+      Flag.withAlias("f"),
+      Flag.withDescription("Go on with what is written from now on, also by other processes"),
+      Flag.withDefault(false)
+    )
+  },
+  Effect.fn(function*({ follow, from, name }) {
+    const { dir } = yield* root
+    const wanted = (updates: ReadonlyArray<Update<Store.Json, Store.Json>>): string =>
+      updates.filter(({ time }) => time >= from).map(updateLine).join("")
+    const told = (event: ListenEvent<Store.Json, Store.Json>): string =>
+      event._tag === "Sealed" ? sealLine(event.upper) : wanted(event.updates)
+    yield* Effect.gen(function*() {
+      const { read } = yield* Store.open(name)
+      const { events, snapshot } = yield* read.listen()
+      yield* Stream.runForEachArray(snapshot.updates, (updates) => Output.write(wanted(updates)))
+      if (snapshot.upper > 0) yield* Output.write(sealLine(snapshot.upper))
+      if (follow) yield* Stream.runForEachArray(events, (heard) => Output.write(heard.map(told).join("")))
+    }).pipe(Effect.scoped, Effect.provide(Store.reading(dir)))
+  })
+).pipe(
   Command.withDescription(
     "Print a collection's updates and seals, in the form that ingest reads: first what is there, in no order, then " +
       "how far it is sealed, and with --follow every write and seal that comes."

@@ -1,0 +1,88 @@
+/**
+ * The tool as a whole: its commands, and what becomes of their failures. Exit code 0 on success, 1 on a failure with one
+ * line on stderr, 2 on wrong usage, 130 when interrupted.
+ *
+ * @internal
+ */
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { Cause, Effect, Exit, Layer } from "effect"
+import { CliConfig, CliError, CliOutput, Command, GlobalFlag } from "effect/cli"
+import fs from "node:fs"
+import { compact } from "./commands/Compact.ts"
+import { demo } from "./commands/Demo.ts"
+import { describe } from "./commands/Describe.ts"
+import { destroy } from "./commands/Destroy.ts"
+import { diff } from "./commands/Diff.ts"
+import { gc } from "./commands/Gc.ts"
+import { get } from "./commands/Get.ts"
+import { history } from "./commands/History.ts"
+import { ingest } from "./commands/Ingest.ts"
+import { inspect } from "./commands/Inspect.ts"
+import { list } from "./commands/List.ts"
+import { seal } from "./commands/Seal.ts"
+import { snapshot } from "./commands/Snapshot.ts"
+import { tail } from "./commands/Tail.ts"
+import { verify } from "./commands/Verify.ts"
+import { lineOf, OutputClosed, Usage } from "./Failure.ts"
+import * as Output from "./Output.ts"
+import { root } from "./Root.ts"
+
+const version = (JSON.parse(fs.readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
+  readonly version: string
+}).version
+
+const tidemark = root.pipe(
+  Command.withSubcommands([
+    { group: "The main job", commands: [demo] },
+    { group: "Write", commands: [ingest, seal, compact, destroy] },
+    { group: "Read", commands: [snapshot, get, history, diff, tail] },
+    { group: "Look after", commands: [list, describe, inspect, verify, gc] }
+  ]),
+  Command.withExamples([
+    { command: "tidemark demo", description: "See it at work on a git history" },
+    { command: "tidemark ingest orders updates.ndjson", description: "Bring data in" },
+    { command: "tidemark snapshot orders --as-of 5", description: "Read it as of a time" }
+  ])
+)
+
+/** Wrong usage is two lines on stderr; help that was asked for goes to standard output. */
+const presenter = CliOutput.layerPresenter({
+  present: (event) =>
+    event._tag === "InvalidInvocation"
+      ? Output.note(
+        `${event.errors.map((error) => `tidemark: ${lineOf(error)}`).join("\n")}\n` +
+          `see ${event.commandPath.join(" ")} --help`
+      )
+      : CliOutput.defaultPresenter.present(event)
+})
+
+const config = CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] })
+
+const isUsage = (error: unknown): boolean => error instanceof Usage || CliError.isCliError(error)
+
+/** The exit code. */
+export const codeOf = (exit: Exit.Exit<unknown, unknown>): number => {
+  if (Exit.isSuccess(exit)) return 0
+  if (Cause.hasInterruptsOnly(exit.cause)) return 130
+  const error = Cause.squash(exit.cause)
+  if (error instanceof OutputClosed) return 0
+  if (CliError.isCliError(error) && error._tag === "ShowHelp" && error.errors.length === 0) {
+    // Help that nobody asked for: a command is missing.
+    return 2
+  }
+  return isUsage(error) ? 2 : 1
+}
+
+/** One line, whatever went wrong. The cli module has told of wrong usage itself. */
+const report = (cause: Cause.Cause<unknown>): Effect.Effect<void> => {
+  const error = Cause.squash(cause)
+  const isTold = Cause.hasInterruptsOnly(cause) || error instanceof OutputClosed || CliError.isCliError(error)
+  return isTold ? Effect.void : Output.note(`tidemark: ${lineOf(error)}`)
+}
+
+/** Runs a command line. Whatever goes wrong has been reported when it fails. */
+export const run = (args: ReadonlyArray<string>) =>
+  Command.runWith(tidemark, { version })(args).pipe(
+    Effect.tapCause(report),
+    Effect.provide(Layer.mergeAll(NodeServices.layer, presenter, config))
+  )

@@ -1,0 +1,252 @@
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { asyncBufferFromFile, parquetReadObjects } from "hyparquet"
+import fs from "node:fs"
+import { join } from "node:path"
+import { lines, output, remove, run, start, temporary, values } from "./Tool.ts"
+
+const home = temporary()
+const dir = join(home, "store")
+const tool = (...args: ReadonlyArray<string>) => output(["--dir", dir, ...args])
+const failing = (...args: ReadonlyArray<string>) => run(["--dir", dir, ...args])
+
+const rows = `{"key":"a","value":1,"time":1}
+{"key":"b","value":{"y":2,"x":[1,null]},"time":1,"diff":2}
+{"seal":2}
+
+{"key":"a","value":1,"time":2,"diff":-1}
+{"key":"a","value":"say \\"hi\\", \\u00fc","time":3}
+{"seal":4}
+{"key":"c","value":"open","time":7}
+`
+
+beforeAll(async () => {
+  fs.writeFileSync(join(home, "rows.ndjson"), rows)
+  assert.strictEqual(await tool("ingest", "x", join(home, "rows.ndjson")), "5 updates durable, sealed to 4")
+})
+afterAll(() => remove(home))
+
+const text = `say "hi", ü`
+const b = { key: "b", value: { x: [1, null], y: 2 }, diff: 2 }
+
+describe("reading", () => {
+  it("snapshot: as of the last sealed time, or another; a time that is not sealed is an error", async () => {
+    assert.deepStrictEqual(values(await tool("snapshot", "x")), [{ key: "a", value: text, diff: 1 }, b])
+    assert.deepStrictEqual(values(await tool("snapshot", "x", "--as-of", "2")), [b])
+    assert.deepStrictEqual(values(await tool("snapshot", "x", "--as-of", "0")), [])
+    const late = await failing("snapshot", "x", "--as-of", "4")
+    assert.deepStrictEqual([late.code, late.out, lines(late.err).length], [1, "", 1])
+    assert.match(late.err, /^tidemark: "x" is sealed up to 4 only/)
+  })
+
+  it("snapshot --updates: everything that is durable, as it was written", async () => {
+    const updates = values(await tool("snapshot", "x", "--updates"))
+    assert.sameDeepMembers([...updates], [
+      { key: "a", value: 1, time: 1, diff: 1 },
+      { ...b, time: 1 },
+      { key: "a", value: 1, time: 2, diff: -1 },
+      { key: "a", value: text, time: 3, diff: 1 },
+      { key: "c", value: "open", time: 7, diff: 1 }
+    ])
+    assert.strictEqual(lines(await tool("snapshot", "x", "--updates", "--as-of", "2")).length, 3)
+  })
+
+  it("snapshot --format: csv and parquet", async () => {
+    assert.deepStrictEqual(lines(await tool("snapshot", "x", "--format", "csv")), [
+      "key,value,diff",
+      `a,"say ""hi"", ü",1`,
+      `b,"{""x"":[1,null],""y"":2}",2`
+    ])
+    const path = join(home, "x.parquet")
+    const { child, ended } = start(["--dir", dir, "snapshot", "x", "--format", "parquet", "--updates"])
+    child.stdout.setEncoding("latin1")
+    fs.writeFileSync(path, (await ended).out, "latin1")
+    const stored = await parquetReadObjects({ file: await asyncBufferFromFile(path) })
+    assert.deepInclude(stored, { key: "c", value: "open", time: 7n, diff: 1n })
+    assert.strictEqual(stored.length, 5)
+  })
+
+  it("get, history, diff", async () => {
+    assert.deepStrictEqual(values(await tool("get", "x", `"a"`)), [{ key: "a", value: text, diff: 1 }])
+    assert.deepStrictEqual(values(await tool("get", "x", `"a"`, "--as-of", "1")), [{ key: "a", value: 1, diff: 1 }])
+    assert.strictEqual(await tool("get", "x", `"nobody"`), "")
+    assert.deepStrictEqual(values(await tool("history", "x", `"a"`)), [
+      { key: "a", value: 1, time: 1, diff: 1 },
+      { key: "a", value: 1, time: 2, diff: -1 },
+      { key: "a", value: text, time: 3, diff: 1 }
+    ])
+    assert.deepStrictEqual(values(await tool("diff", "x", "1", "3")), [
+      { key: "a", value: text, diff: 1 },
+      { key: "a", value: 1, diff: -1 }
+    ].toSorted((left, right) => left.diff - right.diff))
+    assert.strictEqual((await failing("diff", "x", "1", "4")).code, 1)
+    const noJson = await failing("get", "x", "a")
+    assert.strictEqual(noJson.code, 2)
+    assert.match(noJson.err, /KEY must be JSON/)
+  })
+
+  it("tail prints what ingest reads; --from leaves out earlier times", async () => {
+    const copied = await tool("tail", "x")
+    assert.strictEqual(lines(copied).at(-1), `{"seal":4}`)
+    assert.deepStrictEqual(values(await tool("tail", "x", "--from", "3")).slice(1), [
+      { key: "c", value: "open", time: 7, diff: 1 },
+      { seal: 4 }
+    ])
+    const copy = ["--dir", join(home, "copy")]
+    await output([...copy, "ingest", "x"], { input: copied })
+    assert.strictEqual(await output([...copy, "snapshot", "x"]), await tool("snapshot", "x"))
+  })
+
+  it("list, describe, inspect", async () => {
+    const listed = { name: "x", id: 0, key: "json", value: "json", since: 0, upper: 4 }
+    assert.deepStrictEqual(JSON.parse(await tool("list", "--json")), [listed])
+    assert.match(await tool("list"), /^NAME +KEYS +VALUES +SINCE +UPPER\nx +json +json +0 +4$/)
+    assert.deepInclude(JSON.parse(await tool("describe", "x", "--json")), { name: "x", rows: 5, upper: 4 })
+    assert.match(await tool("describe", "x"), /upper +4/)
+    const inspected = JSON.parse(await tool("inspect", "x", "--json")) as { readonly collections: ReadonlyArray<object> }
+    assert.deepInclude(inspected.collections[0], { name: "x", spills: [], trace: [] } as object)
+    assert.match(await tool("inspect"), /x: json -> json, since 0, upper 4/)
+  })
+})
+
+describe("bad input", () => {
+  it.each([
+    ["{", /^line 3: it is not JSON/],
+    ["[1]", /^line 3: it must be/],
+    [`{"value":1,"time":5}`, /^line 3: "key" is missing/],
+    [`{"key":1,"time":5}`, /^line 3: "value" is missing/],
+    [`{"key":1,"value":1}`, /^line 3: "time" is missing/],
+    [`{"key":1,"value":1,"time":5,"weight":1}`, /^line 3: it has an unknown field "weight"/],
+    [`{"key":1,"value":1,"time":-1}`, /^line 3: "time" must be an integer/],
+    [`{"key":1,"value":1,"time":1.5}`, /^line 3: "time" must be an integer/],
+    [`{"key":1,"value":1,"time":9007199254740993}`, /^line 3: "time" must be an integer/],
+    [`{"key":1,"value":1,"time":5,"diff":0.5}`, /^line 3: "diff" must be an integer/],
+    [`{"seal":2,"key":1}`, /^line 3: a seal has no other field/],
+    [`{"seal":-2}`, /^line 3: "seal" must be an integer/],
+    [`{"seal":1}`, /^line 3: the seal goes back from 2 to 1/],
+    [`{"key":1,"value":1,"time":1}`, /^line 3: time 1 lies below the seal 2/],
+    [`{"key":1,"value":"\\ud800","time":5}`, /^line 3: .*lone surrogate/]
+  ])("ingest of %s stops with its line, and keeps what was acknowledged", async (line, message) => {
+    const store = ["--dir", temporary()]
+    const input = `{"key":1,"value":1,"time":1}\n{"seal":2}\n${line}\n{"key":2,"value":2,"time":9}\n`
+    const { code, err, out } = await run([...store, "ingest", "bad"], { input })
+    assert.deepStrictEqual([code, out, lines(err).length], [1, "", 1])
+    assert.match(err.replace(/^tidemark: /, ""), message)
+    assert.match(err, /; 1 update durable, sealed to 2\n$/)
+    assert.strictEqual(await output([...store, "snapshot", "bad"]), `{"key":1,"value":1,"diff":1}`)
+    remove(store[1]!)
+  })
+
+  it("an empty input is fine", async () => {
+    const store = join(home, "empty")
+    assert.strictEqual(await output(["--dir", store, "ingest", "e"]), "0 updates durable, nothing sealed")
+    const { code, err } = await run(["--dir", store, "snapshot", "e"])
+    assert.strictEqual(code, 1)
+    assert.match(err, /^tidemark: no time of "e" is sealed yet.*\n$/)
+  })
+
+  it.each([
+    [["nonsense"], 2, /Unknown subcommand/],
+    [["snapshot"], 2, /Missing required argument/],
+    [["snapshot", "x", "--as-of", "-1"], 2, /integer from 0/],
+    [["snapshot", "x", "--format", "xml"], 2, /format/],
+    [["list", "--unknown"], 2, /unknown/],
+    [["snapshot", "nobody"], 1, /^tidemark: there is no collection "nobody"/],
+    [["seal", "x", "1"], 1, /^tidemark: request .*sealed up to 4/],
+    [["seal", "nobody", "1"], 1, /there is no collection/],
+    [["ingest", "x", "/no/such/file"], 1, /^tidemark: there is no file/],
+    [["demo", "--repo", "/no/such/directory"], 2, /repo/]
+  ])("%j ends with %i", async (args, code, message) => {
+    const ran = await failing(...args)
+    assert.strictEqual(ran.code, code)
+    assert.match(ran.err, message)
+    assert.notMatch(ran.err, /^ +at /m)
+    assert.strictEqual(ran.out, "")
+  })
+
+  it("a directory that is no store is left alone", async () => {
+    const place = join(home, "other")
+    fs.mkdirSync(place)
+    fs.writeFileSync(join(place, "mine"), "")
+    for (const args of [["list"], ["seal", "x", "1"], ["ingest", "x"], ["gc"], ["inspect"]]) {
+      const { code, err } = await run(["--dir", place, ...args])
+      assert.strictEqual(code, 1, args.join(" "))
+      assert.match(err, /is not a Tidemark store/)
+    }
+    assert.deepStrictEqual(fs.readdirSync(place), ["mine"])
+    assert.strictEqual((await run(["--dir", join(home, "nothing"), "seal", "x", "1"])).code, 1)
+    assert.isFalse(fs.existsSync(join(home, "nothing")))
+  })
+})
+
+describe("help", () => {
+  it("shows examples, completions and the version", async () => {
+    const [help, completions, version, none] = await Promise.all([
+      run(["ingest", "--help"]),
+      run(["--completions", "bash"]),
+      run(["--version"]),
+      run([])
+    ])
+    assert.match(help.out, /EXAMPLES[^]*tidemark ingest orders updates.ndjson --resume/)
+    assert.match(completions.out, /snapshot/)
+    assert.match(version.out, /\d+\.\d+\.\d+/)
+    assert.deepStrictEqual([help.code, completions.code, version.code, none.code], [0, 0, 0, 2])
+  })
+
+  it("the store is named by TIDEMARK_DIR, unless --dir says otherwise", async () => {
+    const env = { TIDEMARK_DIR: dir }
+    assert.match(await output(["list"], { env }), /^x /m)
+    assert.strictEqual((await run(["list", "--dir", join(home, "nothing")], { env })).code, 1)
+  })
+})
+
+describe("administration", () => {
+  const store = join(home, "administered")
+  const there = (...args: ReadonlyArray<string>) => output(["--dir", store, ...args])
+
+  it("compact --dry-run foretells what compact does; times before since cannot be read then", async () => {
+    const versions = Array.from({ length: 300 }, (_, time) =>
+      `{"key":"k","value":${time},"time":${time}}\n{"key":"k","value":${time},"time":${time + 1},"diff":-1}\n{"seal":${time + 1}}\n`)
+    await output(["--dir", store, "ingest", "v"], { input: versions.join("") })
+    const foretold = JSON.parse(await there("compact", "v", "--since", "299", "--dry-run", "--json")) as Sizes
+    assert.strictEqual(lines(await there("snapshot", "v", "--as-of", "5")).length, 1)
+    const done = JSON.parse(await there("compact", "v", "--since", "299", "--json")) as Sizes
+    assert.deepStrictEqual([foretold.before, foretold.after], [done.before, done.after])
+    assert.deepStrictEqual([done.before.rows, done.after.rows], [600, 2])
+    assert.strictEqual(await there("snapshot", "v"), `{"key":"k","value":299,"diff":1}`)
+    const { code, err } = await run(["--dir", store, "snapshot", "v", "--as-of", "5"])
+    assert.strictEqual(code, 1)
+    assert.match(err, /history before 299 was given up/)
+  })
+
+  it("seal; destroy, and --recreate", async () => {
+    await there("seal", "v", "500")
+    assert.strictEqual(lines(await there("snapshot", "v", "--as-of", "499")).length, 0)
+    assert.strictEqual(await there("destroy", "v"), `"v" is destroyed`)
+    const input = `{"key":1,"value":1,"time":1}`
+    for (const args of [["snapshot", "v"], ["ingest", "v"]]) {
+      const { code, err } = await run(["--dir", store, ...args], { input })
+      assert.strictEqual(code, 1)
+      assert.match(err, /was destroyed/)
+    }
+    assert.strictEqual(
+      await output(["--dir", store, "ingest", "v", "--recreate"], { input }),
+      "1 update durable, nothing sealed"
+    )
+  })
+
+  it("gc --dry-run lists what gc deletes: files that nothing refers to", async () => {
+    const orphan = join(store, "blobs/batch/00000000000000-00000001")
+    fs.mkdirSync(join(store, "blobs/batch"), { recursive: true })
+    fs.writeFileSync(orphan, "left by a crash")
+    assert.match(await there("gc", "--dry-run"), /^blobs\/batch\/00000000000000-00000001 +15 B\n1 orphan, 15 B$/)
+    assert.isTrue(fs.existsSync(orphan))
+    assert.match(await there("gc"), /1 orphan, 15 B deleted$/)
+    assert.isFalse(fs.existsSync(orphan))
+    assert.match(await there("verify"), /are as they were written$/)
+  })
+})
+
+interface Sizes {
+  readonly before: { readonly rows: number }
+  readonly after: { readonly rows: number }
+}

@@ -1,0 +1,172 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, Fiber, Metric, Scope, Stream } from "effect"
+import type * as PersistClient from "../../src/client/PersistClient.ts"
+import type { ListenEvent } from "../../src/client/Listen.ts"
+import * as Metrics from "../../src/runtime/Metrics.ts"
+import * as Update from "../../src/Update.ts"
+import * as Model from "../utils/Model.ts"
+import * as Store from "../utils/Store.ts"
+
+const fresh = (options?: PersistClient.Options) =>
+  Effect.gen(function*() {
+    const client = yield* Effect.flatMap(Store.memory, (storage) => Store.client(storage, options))
+    return { client, ...yield* client.createOrLoad("s", Store.text) }
+  })
+
+const a = (time: number) => Update.insert("a", "", time)
+
+const records = (events: ReadonlyArray<ListenEvent<string, string>>) =>
+  events.flatMap((event) => event._tag === "Records" ? event.updates : [])
+
+describe("listeners", () => {
+  it.effect("regression_8606_snapshot_listener_atomicity", () =>
+    Effect.gen(function*() {
+      const { client, read, write } = yield* fresh()
+      for (let round = 0; round < 30; round++) {
+        const writing = yield* Effect.forkChild(Effect.gen(function*() {
+          for (let wait = 0; wait < round % 7; wait++) yield* Effect.yieldNow
+          yield* write.write([Update.make("k", `${round}`, round, 1), Update.make("k", `${round}`, round + 1_000, -1)])
+          yield* write.seal(round + 1)
+        }))
+        const told = yield* Effect.scoped(Effect.gen(function*() {
+          const { events, snapshot } = yield* read.listen()
+          const start = yield* Stream.runCollect(snapshot.updates)
+          if (snapshot.upper > round) return start
+          const heard = yield* Stream.runCollect(
+            Stream.takeUntil(events, (event) => event._tag === "Sealed" && event.upper > round)
+          )
+          return [...start, ...records(heard)]
+        }))
+        yield* Fiber.join(writing)
+        assert.strictEqual(told.length, 2 * (round + 1), "every update once")
+        assert.strictEqual(told.reduce((sum, { diff }) => sum + diff, 0), 0)
+      }
+      yield* client.stop
+    }))
+
+  it.effect("are answered before they are told, and hear nothing that is not durable", () =>
+    Effect.gen(function*() {
+      const { read, write } = yield* fresh()
+      const order: Array<string> = []
+      const { events } = yield* read.listen()
+      yield* Effect.forkScoped(Stream.runForEach(events, () => Effect.sync(() => order.push("heard"))))
+      yield* Effect.yieldNow
+      const writing = yield* Effect.forkChild(
+        Effect.tap(write.write([a(1)]), () => Effect.sync(() => order.push("answered")))
+      )
+      yield* Fiber.join(writing)
+      yield* Store.until(() => order.length === 2)
+      assert.deepStrictEqual(order, ["answered", "heard"])
+    }))
+
+  it.effect("are told what was written before the collection was destroyed, and then that it was", () =>
+    Effect.gen(function*() {
+      const { client, read, write } = yield* fresh()
+      const { events } = yield* read.listen()
+      yield* write.write([a(1)])
+      yield* write.seal(2)
+      yield* client.destroy("s")
+      yield* Effect.yieldNow
+      const heard: Array<ListenEvent<string, string>> = []
+      const error = yield* Effect.flip(
+        Stream.runForEach(events, (event) => Effect.sync(() => void heard.push(event)))
+      )
+      assert.propertyVal(error, "_tag", "StreamDestroyed")
+      assert.deepStrictEqual(heard.map(({ _tag }) => _tag), ["Records", "Sealed"])
+    }))
+
+  it.effect("end when the store stops, after the last event", () =>
+    Effect.gen(function*() {
+      const { client, read, write } = yield* fresh()
+      const { events } = yield* read.listen()
+      const listening = yield* Effect.forkChild(Stream.runCollect(events))
+      yield* write.offer([a(1)])
+      yield* client.stop
+      assert.deepStrictEqual(records(yield* Fiber.join(listening)), [a(1)])
+    }))
+
+  it.effect("unsubscribe with their scope", () =>
+    Effect.gen(function*() {
+      const { read } = yield* fresh()
+      const before = yield* Metric.value(Metrics.listeners)
+      const scope = yield* Scope.make()
+      for (let i = 0; i < 3; i++) yield* Scope.provide(read.listen(), scope)
+      assert.strictEqual((yield* Metric.value(Metrics.listeners)).value - before.value, 3)
+      yield* Scope.close(scope, Exit.void)
+      assert.strictEqual((yield* Metric.value(Metrics.listeners)).value, before.value)
+    }))
+
+  it.effect("that are slow read the log again, across its truncation, and miss nothing", () =>
+    Effect.gen(function*() {
+      const { client, read, write } = yield* fresh(Store.tiny)
+      const rereads = yield* Metric.value(Metrics.listenerRereads)
+      const { events, snapshot } = yield* read.listen()
+      assert.deepStrictEqual(yield* Store.rows(snapshot), [])
+      const written: Array<Model.Row> = []
+      for (let i = 0; i < 200; i++) {
+        const update = Update.insert(`k${i}`, "v".repeat(50), i)
+        written.push(update)
+        yield* write.write([update])
+        if (i % 20 === 0) yield* client.maintain
+      }
+      yield* write.seal(200)
+      const heard = yield* Stream.runCollect(Stream.takeUntil(events, ({ _tag }) => _tag === "Sealed"))
+      assert.deepStrictEqual(records(heard), written)
+      assert.isAbove((yield* Metric.value(Metrics.listenerRereads)).count - rereads.count, 0)
+    }))
+
+  it.effect("that are too slow are told so", () =>
+    Effect.gen(function*() {
+      const { client, read, write } = yield* fresh({ ...Store.tiny, heldLogBytes: 5_000 })
+      const { events } = yield* read.listen()
+      for (let i = 0; i < 200; i++) {
+        yield* write.write([Update.insert(`k${i}`, "v".repeat(50), i)])
+        if (i % 20 === 0) yield* client.maintain
+      }
+      assert.propertyVal(yield* Effect.flip(Stream.runDrain(events)), "_tag", "HoldExpired")
+    }))
+})
+
+describe("subscriptions", () => {
+  it.effect("tell a time only when it is sealed, and resume where they ended", () =>
+    Effect.gen(function*() {
+      const { read, write } = yield* fresh()
+      const first = yield* Effect.forkChild(Stream.runCollect(Stream.take(read.subscribe({}), 2)))
+      yield* write.write([a(0), a(5)])
+      yield* Effect.yieldNow
+      assert.isUndefined(first.pollUnsafe())
+      yield* write.seal(3)
+      assert.deepStrictEqual(yield* Fiber.join(first), [
+        { _tag: "Updates", updates: [a(0)] },
+        { _tag: "Progress", frontier: 3 }
+      ])
+      yield* write.write([a(3)])
+      yield* write.seal(6)
+      assert.deepStrictEqual(yield* Stream.runCollect(Stream.take(read.subscribe({ from: 3 }), 2)), [
+        { _tag: "Updates", updates: [a(3), a(5)] },
+        { _tag: "Progress", frontier: 6 }
+      ])
+    }))
+
+  it.effect("whose place has been compacted away are told so, at their start and on the way", () =>
+    Effect.gen(function*() {
+      const { read, write } = yield* fresh()
+      yield* write.seal(10)
+      yield* write.allowCompaction(5)
+      assert.propertyVal(yield* Effect.flip(Stream.runDrain(read.subscribe({ asOf: 4 }))), "_tag", "AsOfBeforeSince")
+      assert.propertyVal(yield* Effect.flip(Stream.runDrain(read.subscribe({ from: 4 }))), "_tag", "AsOfBeforeSince")
+      const onTheWay = yield* Effect.forkChild(Effect.flip(Stream.runDrain(read.subscribe({ from: 10 }))))
+      yield* Effect.yieldNow
+      yield* write.allowCompaction(20)
+      assert.propertyVal(yield* Fiber.join(onTheWay), "_tag", "AsOfBeforeSince")
+    }))
+
+  it.effect("end with the store, and with the last time", () =>
+    Effect.gen(function*() {
+      const { client, read, write } = yield* fresh()
+      const waiting = yield* Effect.forkChild(Stream.runCollect(read.subscribe({})))
+      yield* write.seal(1)
+      yield* client.stop
+      assert.deepStrictEqual(yield* Fiber.join(waiting), [{ _tag: "Progress", frontier: 1 }])
+    }))
+})

@@ -1,0 +1,189 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, Stream } from "effect"
+import * as Codec from "../../src/Codec.ts"
+import * as Frontier from "../../src/Frontier.ts"
+import * as Update from "../../src/Update.ts"
+import * as Prng from "../utils/Prng.ts"
+import * as Store from "../utils/Store.ts"
+
+const fresh = Effect.gen(function*() {
+  const client = yield* Effect.flatMap(Store.memory, (storage) => Store.client(storage))
+  return { client, ...yield* client.createOrLoad("s", Store.text) }
+})
+
+const a = (time: number) => Update.insert("a", "", time)
+
+describe("get_description", () => {
+  it.effect("seal_get_description_roundtrip", () =>
+    Effect.gen(function*() {
+      const { client, write } = yield* fresh
+      assert.deepInclude(yield* client.description("s"), { upper: 0 })
+      yield* write.offerSeal(100)
+      assert.deepInclude(yield* client.description("s"), { upper: 100 })
+    }))
+
+  it.effect("allow_compaction_get_description_roundtrip", () =>
+    Effect.gen(function*() {
+      const { client, write } = yield* fresh
+      assert.deepInclude(yield* client.description("s"), { since: 0 })
+      yield* write.seal(100)
+      yield* write.allowCompaction(42)
+      assert.deepInclude(yield* client.description("s"), { upper: 100, since: 42 })
+    }))
+
+  it.effect("get_description_lower", () =>
+    Effect.gen(function*() {
+      const { client, write } = yield* fresh
+      yield* write.seal(100)
+      yield* write.allowCompaction(100)
+      assert.deepInclude(yield* client.description("s"), { lower: 0 })
+      assert.propertyVal(yield* Effect.flip(client.description("none")), "_tag", "UnknownStream")
+    }))
+
+  it.effect("lists all live collections in the order of their ids, which are never used again", () =>
+    Effect.gen(function*() {
+      const { client } = yield* fresh
+      yield* client.createOrLoad("b", Store.text)
+      yield* client.createOrLoad("a", { key: Codec.bytes, value: Codec.unit })
+      yield* client.destroy("s")
+      yield* client.createOrLoad("s", { ...Store.text, recreate: true })
+      const found = (yield* client.descriptions).map(({ id, key, name, value }) => [id, name, key.name, value.name])
+      assert.deepStrictEqual(found, [
+        [1, "b", Codec.string.name, Codec.string.name],
+        [2, "a", Codec.bytes.name, Codec.unit.name],
+        [3, "s", Codec.string.name, Codec.string.name]
+      ])
+    }))
+})
+
+describe("codec_mismatch", () => {
+  it.effect("the key is checked before the value, by createOrLoad and by load", () =>
+    Effect.gen(function*() {
+      const { client } = yield* fresh
+      yield* client.load("s", Store.text)
+      for (const open of [client.createOrLoad, client.load]) {
+        const key = yield* Effect.flip(open("s", { key: Codec.bytes, value: Codec.bytes }))
+        assert.deepInclude(key, { _tag: "CodecMismatch", part: "key" } as object)
+        const value = yield* Effect.flip(open("s", { key: Codec.string, value: Codec.bytes }))
+        assert.deepInclude(value, { _tag: "CodecMismatch", part: "value" } as object)
+      }
+      assert.propertyVal(yield* Effect.flip(client.load("none", Store.text)), "_tag", "UnknownStream")
+    }))
+})
+
+describe("snapshots", () => {
+  it.effect("as of a time that is not sealed wait for it, or fail at once", () =>
+    Effect.gen(function*() {
+      const { read, write } = yield* fresh
+      yield* write.write([a(3)])
+      assert.deepInclude(yield* Effect.flip(read.snapshot({ asOf: 3, wait: false })), {
+        _tag: "AsOfNotSealed",
+        asOf: 3,
+        upper: 0
+      } as object)
+      const waiting = yield* Effect.forkChild(Effect.flatMap(read.snapshot({ asOf: 3 }), Store.rows))
+      yield* write.seal(3)
+      yield* Effect.yieldNow
+      assert.isUndefined(waiting.pollUnsafe())
+      yield* write.seal(4)
+      assert.deepStrictEqual(yield* Fiber.join(waiting), [["a", "", 1]])
+    }))
+
+  it.effect("that wait are told when the store stops, or the collection is destroyed, or the time is given up", () =>
+    Effect.gen(function*() {
+      const { client, read, write } = yield* fresh
+      const waiting = yield* Effect.forkChild(Effect.flip(read.snapshot({ asOf: 3 })))
+      yield* write.allowCompaction(4)
+      assert.propertyVal(yield* Fiber.join(waiting), "_tag", "AsOfBeforeSince")
+      const destroyed = yield* Effect.forkChild(Effect.flip(read.snapshot({ asOf: 5 })))
+      yield* Effect.yieldNow
+      yield* client.destroy("s")
+      assert.propertyVal(yield* Fiber.join(destroyed), "_tag", "StreamDestroyed")
+      const other = yield* client.createOrLoad("other", Store.text)
+      const stopped = yield* Effect.forkChild(Effect.flip(other.read.snapshot({ asOf: 5 })))
+      yield* Effect.yieldNow
+      yield* client.stop
+      assert.propertyVal(yield* Fiber.join(stopped), "_tag", "RuntimeShutdown")
+    }))
+
+  it.effect("are refused below the since, and for what is no time", () =>
+    Effect.gen(function*() {
+      const { read, write } = yield* fresh
+      yield* write.seal(10)
+      yield* write.allowCompaction(5)
+      assert.deepInclude(yield* Effect.flip(read.snapshot({ asOf: 4 })), {
+        _tag: "AsOfBeforeSince",
+        asOf: 4,
+        since: 5
+      } as object)
+      for (const asOf of [-1, 0.5, Infinity, 2 ** 53]) {
+        assert.propertyVal(yield* Effect.flip(read.snapshot({ asOf })), "_tag", "ValueOutOfRange")
+        assert.propertyVal(yield* Effect.flip(read.get("a", { asOf })), "_tag", "ValueOutOfRange")
+        assert.propertyVal(yield* Effect.flip(Stream.runDrain(read.subscribe({ asOf }))), "_tag", "ValueOutOfRange")
+      }
+      assert.propertyVal(yield* Effect.flip(Stream.runDrain(read.changes({ from: 4, to: 6 }))), "_tag", "AsOfBeforeSince")
+    }))
+
+  it.effect("regression_8303_snapshot_advance_since", () =>
+    Effect.gen(function*() {
+      const { read, write } = yield* fresh
+      yield* write.write([a(1), a(2), a(7)])
+      yield* write.seal(5)
+      yield* write.allowCompaction(4)
+      const updates = yield* Store.updates(read)
+      assert.deepStrictEqual(updates.map(({ time }) => time).sort(), [4, 4, 7])
+    }))
+
+  it.effect("come in parts that together are the whole, of about the same size", () =>
+    Effect.gen(function*() {
+      const client = yield* Effect.flatMap(Store.memory, (storage) => Store.client(storage, Store.tiny))
+      const { read, write } = yield* client.createOrLoad("s", Store.text)
+      const random = Prng.make(1)
+      const value = () => Buffer.from(random.bytes(20)).toString("hex")
+      for (let i = 0; i < 200; i++) yield* write.write([Update.insert(`k${i}`, value(), i)])
+      yield* client.maintain
+      const snapshot = yield* read.snapshot()
+      for (const n of [1, 2, 3, 7, 1_000]) {
+        const parts = yield* Effect.forEach(snapshot.parts(n), (part) => Stream.runCollect(part))
+        assert.strictEqual(parts.length, n)
+        const keys = parts.flat().map(({ key }) => key)
+        assert.sameMembers(keys, Array.from({ length: 200 }, (_, i) => `k${i}`))
+        if (n < 4) assert.isBelow(Math.max(...parts.map((part) => part.length)), 200 / n * 1.5)
+      }
+    }))
+
+  it.effect("of a finished collection whose history is given up are empty, and a subscription to it ends", () =>
+    Effect.gen(function*() {
+      const { read, write } = yield* fresh
+      yield* write.write([a(1)])
+      yield* write.seal(Frontier.empty)
+      const told = yield* Stream.runCollect(read.subscribe({}))
+      assert.deepStrictEqual(told.map((event) => event._tag), ["Updates", "Progress"])
+      yield* write.allowCompaction(Frontier.empty)
+      assert.deepStrictEqual(yield* Store.contents(read), [])
+      assert.deepStrictEqual(yield* Stream.runCollect(read.subscribe({})), [])
+    }))
+})
+
+describe("sums that cannot be stored", () => {
+  const huge = Update.make("a", "", 1, Number.MAX_SAFE_INTEGER)
+
+  it.effect("fail the read, whatever reads", () =>
+    Effect.gen(function*() {
+      const { client, read, write } = yield* fresh
+      yield* write.write([huge])
+      yield* write.write([huge])
+      yield* write.seal(2)
+      const reads: Record<string, Effect.Effect<unknown, { readonly _tag: string }>> = {
+        snapshot: Effect.scoped(Effect.flatMap(read.snapshot(), ({ contents }) => Stream.runDrain(contents))),
+        get: read.get("a"),
+        history: read.history("a"),
+        range: Stream.runDrain(read.range({})),
+        subscribe: Stream.runDrain(Stream.take(read.subscribe({}), 1)),
+        compact: client.compact("s")
+      }
+      for (const [name, run] of Object.entries(reads)) {
+        assert.propertyVal(yield* Effect.flip(run), "_tag", "ValueOutOfRange", name)
+      }
+    }))
+})
