@@ -7,12 +7,14 @@ import { Context, Effect, Stream } from "effect"
 import type { Readable, Writable } from "node:stream"
 import { Failure, OutputClosed } from "./Failure.ts"
 
+type Terminal = Writable & { readonly isTTY?: boolean | undefined }
+
 /** Where input comes from and output goes to: the process's own, unless a test says otherwise. */
-export const Channels: Context.Reference<{
+export const Channels = Context.Reference<{
   readonly input: Readable
-  readonly output: Writable & { readonly isTTY?: boolean }
-  readonly error: Writable & { readonly isTTY?: boolean }
-}> = Context.Reference("tidemark/cli/Channels", {
+  readonly output: Terminal
+  readonly error: Terminal
+}>("tidemark/cli/Channels", {
   defaultValue: () => ({ input: process.stdin, output: process.stdout, error: process.stderr })
 })
 

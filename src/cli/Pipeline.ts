@@ -3,7 +3,7 @@
  *
  * @internal
  */
-import { Deferred, Effect, type Schema } from "effect"
+import { Deferred, Effect, Exit, type Schema } from "effect"
 import * as Rows from "../client/Rows.ts"
 import type { Ack, StreamWriteHandle } from "../client/StreamWriteHandle.ts"
 import type { Codec } from "../Codec.ts"
@@ -44,15 +44,21 @@ export const make = ({ codecs, upper, write }: Options) => {
   /** What has been acknowledged. */
   const durable = { updates: 0, upper }
 
-  const settle = (sent: InFlight) =>
-    Effect.map(Deferred.await(sent.ack), () => {
+  /** Waits for the oldest of those in flight. */
+  const settle = Effect.gen(function*() {
+    const sent = inFlight[0]!
+    const reply = yield* Effect.exit(Deferred.await(sent.ack))
+    inFlight.shift()
+    if (Exit.isSuccess(reply)) {
       durable.updates += sent.rows
       durable.upper = sent.upper ?? durable.upper
-    })
+    }
+    yield* reply
+  })
 
   const track = Effect.fnUntraced(function*(sent: InFlight) {
     inFlight.push(sent)
-    if (inFlight.length > maxInFlight) yield* settle(inFlight.shift()!)
+    if (inFlight.length > maxInFlight) yield* settle
   })
 
   const send = (rows: ReadonlyArray<Row>) =>
@@ -95,11 +101,11 @@ export const make = ({ codecs, upper, write }: Options) => {
     flush,
     /** Waits until everything sent is durable. */
     drain: Effect.gen(function*() {
-      for (let sent = inFlight.shift(); sent !== undefined; sent = inFlight.shift()) yield* settle(sent)
+      while (inFlight.length > 0) yield* settle
     }),
-    /** As `drain`, for an input that has failed: what fails with it is no news. */
+    /** As `drain`, for an input that has ended early: what fails then is no news. */
     abandon: Effect.gen(function*() {
-      for (let sent = inFlight.shift(); sent !== undefined; sent = inFlight.shift()) yield* Effect.ignore(settle(sent))
+      while (inFlight.length > 0) yield* Effect.ignore(settle)
     }),
     durable: () => durable
   }

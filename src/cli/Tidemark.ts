@@ -58,19 +58,13 @@ const presenter = CliOutput.layerPresenter({
 
 const config = CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] })
 
-const isUsage = (error: unknown): boolean => error instanceof Usage || CliError.isCliError(error)
-
 /** The exit code. */
 export const codeOf = (exit: Exit.Exit<unknown, unknown>): number => {
   if (Exit.isSuccess(exit)) return 0
   if (Cause.hasInterruptsOnly(exit.cause)) return 130
   const error = Cause.squash(exit.cause)
   if (error instanceof OutputClosed) return 0
-  if (CliError.isCliError(error) && error._tag === "ShowHelp" && error.errors.length === 0) {
-    // Help that nobody asked for: a command is missing.
-    return 2
-  }
-  return isUsage(error) ? 2 : 1
+  return error instanceof Usage || CliError.isCliError(error) ? 2 : 1
 }
 
 /** One line, whatever went wrong. The cli module has told of wrong usage itself. */

@@ -38,8 +38,6 @@ export interface Options {
 }
 
 const smallestSegment = 256 * 1024
-/** Frames of this size and more gain nothing from blocks that were written before: it would be writing them twice. */
-const largeFrame = 32 * 1024
 /** A frame buffer that a rare large append has made larger than this is not kept. */
 const keptBuffer = 4 * 1024 * 1024
 const appending = "appending to the log"
@@ -58,8 +56,6 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   let planned = Math.min(segmentBytes, smallestSegment)
   let spare: Fiber.Fiber<SegmentFile.Prepared, File.FileError> | undefined
   let offset = Segment.headerBytes
-  /** Frames in the active segment. */
-  let frames = 0
   let active = yield* SegmentFile.prepare(directory, planned, true).pipe(
     Effect.flatMap((prepared) => SegmentFile.publish(directory, prepared, upper, epoch))
   )
@@ -98,7 +94,6 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   const acknowledge = (): void => {
     if (!Lock.isHeld(lock)) return resume(Effect.ensuring(fenced, Effect.sync(idle)))
     offset += frame.length
-    frames++
     upper = pending
     idle()
     options.onAppend()
@@ -150,13 +145,11 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   /** Everything in the segment is forgotten, and it is worth giving back. */
   const isDue = (): boolean => forgotten === upper && upper > active.base && offset > active.capacity / 2
 
-  const hasLargeFrames = (): boolean => offset - Segment.headerBytes >= largeFrame * frames && frames > 0
-
   const wantsSpare = (): boolean => spare === undefined && offset > active.capacity / 4
 
   const makeRoom = Effect.fnUntraced(function*(size: number) {
     if (!hasRoom(size)) yield* rotate(Segment.headerBytes + size)
-    if (wantsSpare()) spare = yield* Effect.forkIn(SegmentFile.prepare(directory, planned, !hasLargeFrames()), scope)
+    if (wantsSpare()) spare = yield* Effect.forkIn(SegmentFile.prepare(directory, planned, true), scope)
   })
 
   const rotate = Effect.fnUntraced(function*(needed: number) {
@@ -166,12 +159,11 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     yield* File.close(active.fd)
     active = next
     offset = Segment.headerBytes
-    frames = 0
     yield* Effect.ignore(forget)
   })
 
   const takeSpare = Effect.suspend(() => {
-    const preparing = spare === undefined ? SegmentFile.prepare(directory, planned, !hasLargeFrames()) : Fiber.join(spare)
+    const preparing = spare === undefined ? SegmentFile.prepare(directory, planned, true) : Fiber.join(spare)
     spare = undefined
     planned = Math.min(segmentBytes, planned * 2)
     return preparing

@@ -84,6 +84,9 @@ export const make = Effect.fnUntraced(function*(
 
   const journal: Journal = {
     append: (position, commit) => {
+      if (unresolved !== undefined) {
+        return Effect.fail(new Unavailable({ operation: "appending", detail: "the outcome of the append before is unknown" }))
+      }
       buffer.clear()
       Commit.encode(commit, buffer)
       const bytes = buffer.view8()

@@ -99,6 +99,8 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   const isDue = Latch.makeUnsafe(false)
   /** Blobs that are being written: neither referenced yet nor garbage. */
   const inFlight = new Set<string>()
+  /** Those of them that an append of unknown outcome may have named. */
+  const uncertain: Array<string> = []
   let blobs = 0
   const log = [...options.logSizes]
   /** Bytes appended since the last rollup. */
@@ -115,6 +117,14 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     garbage.add(keys, clock.currentTimeMillisUnsafe())
   }
 
+  /** Submits what names the blobs. Once it is in the order, its outcome must be known before anything else is planned. */
+  const naming = <A, E extends { readonly _tag: string }>(keys: ReadonlyArray<string>, submit: Effect.Effect<A, E>) =>
+    Effect.tapError(Effect.uninterruptible(submit), (error) =>
+      Effect.sync(() => {
+        if (error._tag === "Indeterminate") uncertain.push(...keys)
+        else abandon(keys)
+      }))
+
   const rewrite = Effect.fnUntraced(function*(planned: Plan.Rewrite) {
     const keys: Array<string> = []
     const rewriter = Rewriter.make({
@@ -129,11 +139,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       }
     })
     const { bytes, swap } = yield* Effect.onError(rewriter.run(planned), () => Effect.sync(() => abandon(keys)))
-    // Once it is in the order, its outcome must be known before anything else is planned.
-    const isApplied = yield* Effect.uninterruptible(mailbox.submit(new Command.Swap({ change: swap }))).pipe(
-      // Only an append of unknown outcome may have named the blobs: the sweep finds out.
-      Effect.tapError((error) => Effect.sync(() => error._tag === "Indeterminate" ? undefined : abandon(keys)))
-    )
+    const isApplied = yield* naming(keys, mailbox.submit(new Command.Swap({ change: swap })))
     Metrics.compactionBytes.updateUnsafe(bytes, context)
     if (isApplied) {
       for (const key of keys) inFlight.delete(key)
@@ -154,7 +160,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     const bytes = Rollup.encode(state, logFrom)
     const key = newKey("rollup")
     yield* Effect.onError(blob.put(key, bytes), () => Effect.sync(() => abandon([key])))
-    yield* Effect.uninterruptible(mailbox.submit(new Command.Rollup({ key, position, logFrom })))
+    yield* naming([key], mailbox.submit(new Command.Rollup({ key, position, logFrom })))
     inFlight.delete(key)
     sinceRollup = 0
     const freed = log.splice(0, log.findLastIndex((entry) => entry.position < logFrom) + 1)
@@ -177,6 +183,9 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   /** Blobs that a runtime before this one, or a job that failed, left behind. */
   const sweep = Effect.gen(function*() {
     isSweepDue = false
+    // The owner answers no command before it knows the outcome of every append.
+    yield* mailbox.submit(new Command.Describe())
+    for (const key of uncertain.splice(0)) inFlight.delete(key)
     const referenced = State.blobKeys(state)
     const stored = yield* Stream.runCollect(Stream.concat(blob.list("batch/"), blob.list("rollup/")))
     // Nobody newer had the log when the blobs were listed: whatever is not referenced here is not referenced at all.

@@ -63,14 +63,26 @@ export const run = Effect.fnUntraced(function*(options: Options) {
   /** What makes any further command pointless. */
   let fatal: StorageError | undefined
 
+  const note = (failure: StorageError) =>
+    Effect.sync(() => {
+      if (failure._tag === "Fenced" || failure._tag === "Corrupt") fatal = failure
+    })
+
+  /** Finds out about a commit of unknown outcome. Until that is known, nothing can be said of any command. */
+  const settle: Effect.Effect<void, StorageError> = journal.settle.pipe(
+    Effect.map((left) => {
+      if (Option.isSome(left)) fold(left.value, 0)()
+    }),
+    Effect.tapError(note),
+    Effect.mapError((failure) =>
+      fatal ?? new Unavailable({ operation: "appending", detail: `an append before it is of unknown outcome: ${failure.message}` })
+    )
+  )
+
   /** Makes a commit durable and visible. Returns how to tell those who follow. */
   const commit = Effect.fnUntraced(function*(stagedCommit: Commit.Commit) {
     const startedAt = clock.currentTimeNanosUnsafe()
-    const { bytes } = yield* Effect.onError(journal.append(state.position, stagedCommit), (cause) =>
-      Effect.sync(() => {
-        const failure = cause.reasons.find((reason) => reason._tag === "Fail")?.error
-        if (failure?._tag === "Fenced" || failure?._tag === "Corrupt") fatal = failure
-      }))
+    const { bytes } = yield* Effect.tapError(journal.append(state.position, stagedCommit), note)
     Metrics.flushTime.updateUnsafe(Number(clock.currentTimeNanosUnsafe() - startedAt) / 1e9, context)
     return fold(stagedCommit, bytes)
   })
@@ -219,12 +231,8 @@ export const run = Effect.fnUntraced(function*(options: Options) {
     const now = clock.currentTimeMillisUnsafe()
     Metrics.queueWait.updateUnsafe((now - messages[0]!.acceptedAt) / 1000, context)
     Metrics.commandsRun.updateUnsafe(messages.length, context)
-    const left = yield* Effect.exit(journal.settle)
-    if (Exit.isSuccess(left) && Option.isSome(left.value)) fold(left.value.value, 0)()
-    if (Exit.isFailure(left)) {
-      const failure = Exit.fail(new Unavailable({ operation: "append", detail: "an earlier one is still unresolved" }))
-      return messages.forEach((message) => message.answer(failure))
-    }
+    const settled = yield* Effect.exit(fatal === undefined ? settle : Effect.fail(fatal))
+    if (Exit.isFailure(settled)) return messages.forEach((message) => message.answer(settled))
     let group: Group = { stage: new Stage(state), staged: [] }
     for (const message of messages) {
       if (fatal !== undefined) {

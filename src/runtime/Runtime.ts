@@ -7,7 +7,7 @@
  *
  * @internal
  */
-import { type Duration, Effect, Exit, Fiber, Random, type Schedule, Scope, Stream } from "effect"
+import { Deferred, type Duration, Effect, Exit, Fiber, Random, type Schedule, Scope, Stream } from "effect"
 import * as Capture from "../engine/Capture.ts"
 import type { Limits } from "../engine/Plan.ts"
 import { HoldExpired, type StorageError } from "../PersistError.ts"
@@ -107,7 +107,11 @@ const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeabl
     batches,
     offer: mailbox.offer,
     submit: mailbox.submit,
-    capture: (target) => mailbox.submit(new Command.Capturing({ target })),
+    capture: (target) =>
+      Effect.flatMap(mailbox.offer(new Command.Capturing({ target })), (reply) =>
+        // Whoever is interrupted will not take the reply, so that it must give the blobs up by itself.
+        Effect.onInterrupt(Deferred.await(reply), () =>
+          Effect.forkDetach(Effect.ignore(Effect.map(Deferred.await(reply), ({ release }) => release()))))),
     describe: Effect.suspend(() => mailbox.submit(new Command.Describe())),
     captureNow,
     holdLog: holds.hold,

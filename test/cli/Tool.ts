@@ -1,10 +1,13 @@
-// Runs the tool as a user does: in a process of its own.
+// Runs the tool: in this process, or as a user does, in one of its own.
 import { Effect } from "effect"
 import { spawn, type SpawnOptions } from "node:child_process"
 import { once } from "node:events"
 import fs from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { Readable, Writable } from "node:stream"
+import * as Output from "../../src/cli/Output.ts"
+import * as Tidemark from "../../src/cli/Tidemark.ts"
 
 const bin = join(import.meta.dirname, "../../src/cli/bin.ts")
 
@@ -15,13 +18,46 @@ export interface Ran {
   readonly err: string
 }
 
-export interface Options extends Pick<SpawnOptions, "cwd"> {
+export interface Options {
   /** Standard input. Default: none. */
   readonly input?: string | undefined
-  readonly env?: Readonly<Record<string, string>> | undefined
 }
 
-export const start = (args: ReadonlyArray<string>, options: Options = {}) => {
+const collecting = () => {
+  const chunks: Array<Buffer> = []
+  const stream = new Writable({
+    write: (chunk: Buffer, _, done) => {
+      chunks.push(chunk)
+      done()
+    }
+  })
+  return { stream, bytes: () => Buffer.concat(chunks) }
+}
+
+/** Runs a command line in this process. */
+export const runBytes = async (args: ReadonlyArray<string>, { input = "" }: Options = {}) => {
+  const out = collecting()
+  const err = collecting()
+  const exit = await Effect.runPromiseExit(
+    Effect.provideService(Tidemark.run(args), Output.Channels, {
+      input: Readable.from([Buffer.from(input)]),
+      output: out.stream,
+      error: err.stream
+    })
+  )
+  return { code: Tidemark.codeOf(exit), out: out.bytes(), err: err.bytes().toString() }
+}
+
+export const run = async (args: ReadonlyArray<string>, options: Options = {}): Promise<Ran> => {
+  const ran = await runBytes(args, options)
+  return { ...ran, out: ran.out.toString() }
+}
+
+/** Starts the tool in a process of its own. */
+export const start = (
+  args: ReadonlyArray<string>,
+  options: Pick<SpawnOptions, "cwd"> & { readonly env?: Readonly<Record<string, string>> } = {}
+) => {
   const child = spawn(process.execPath, [bin, ...args], {
     cwd: options.cwd,
     env: { ...process.env, ...options.env },
@@ -36,9 +72,10 @@ export const start = (args: ReadonlyArray<string>, options: Options = {}) => {
   return { child, chunks, ended }
 }
 
-export const run = async (args: ReadonlyArray<string>, options: Options = {}): Promise<Ran> => {
+/** Runs a command line in a process of its own, without input. */
+export const runAlone = (args: ReadonlyArray<string>, options: Parameters<typeof start>[1] = {}): Promise<Ran> => {
   const { child, ended } = start(args, options)
-  child.stdin.end(options.input ?? "")
+  child.stdin.end()
   return ended
 }
 
@@ -58,9 +95,6 @@ export const values = (text: string): ReadonlyArray<unknown> => lines(text).map(
 export const temporary = (): string => fs.mkdtempSync(join(tmpdir(), "tidemark-cli-"))
 
 export const remove = (directory: string): void => fs.rmSync(directory, { recursive: true, force: true })
-
-/** A directory that is removed with the scope. */
-export const directory = Effect.acquireRelease(Effect.sync(temporary), (path) => Effect.sync(() => remove(path)))
 
 /** Every file below a directory. */
 export const filesOf = (root: string): ReadonlyArray<string> =>

@@ -1,7 +1,7 @@
 /**
  * Stores in memory, and clients on them, with limits so tiny that everything that can happen happens soon.
  */
-import { Context, Effect, Exit, Layer, Schedule, Scope, Stream } from "effect"
+import { Context, Effect, Exit, Fiber, Layer, Metric, Schedule, Scope, Stream } from "effect"
 import * as PersistClient from "../../src/client/PersistClient.ts"
 import type { Row as SnapshotRow, Snapshot } from "../../src/client/Snapshot.ts"
 import type { StreamReadHandle } from "../../src/client/StreamReadHandle.ts"
@@ -86,3 +86,15 @@ export const until = (holds: () => boolean): Effect.Effect<void> =>
     }
     return yield* Effect.die(new Error("it never came about"))
   })
+
+/** Runs the effect, and says how many fibers that it started are still running. */
+export const leftRunning = Effect.fnUntraced(function*<A, E, R>(effect: Effect.Effect<A, E, R>) {
+  let running = 0
+  const counting: Metric.FiberRuntimeMetricsService = {
+    recordFiberStart: () => void running++,
+    recordFiberEnd: () => void running--
+  }
+  const fiber = yield* Effect.forkChild(Effect.provideService(effect, Metric.FiberRuntimeMetrics, counting))
+  yield* Fiber.join(fiber)
+  return running
+})

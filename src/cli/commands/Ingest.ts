@@ -118,7 +118,12 @@ const run = Effect.fnUntraced(function*(name: string, source: Input, { recreate,
       yield* pipeline.abandon
       return yield* new Failure({ message: `${error.message}; ${Pipeline.report(pipeline.durable())}` })
     })),
-    Effect.onInterrupt(() => Output.note(`interrupted; ${Pipeline.report(pipeline.durable())}`))
+    Effect.onInterrupt(() =>
+      Effect.andThen(
+        pipeline.abandon,
+        Effect.suspend(() => Output.note(`interrupted; ${Pipeline.report(pipeline.durable())}`))
+      )
+    )
   )
   return { skipped, durable: pipeline.durable() } satisfies Outcome
 })

@@ -1,0 +1,80 @@
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import fs from "node:fs"
+import { join } from "node:path"
+import { filesOf, output, remove, run, temporary } from "./Tool.ts"
+
+const home = temporary()
+const dir = join(home, "store")
+
+const rows = (count: number, time: number): string =>
+  Array.from({ length: count }, (_, key) => `{"key":"key ${key}","value":"${(key * 7919) % 1000}","time":${time}}\n`).join("")
+
+interface Report {
+  readonly ok: boolean
+  readonly problems: ReadonlyArray<{ readonly file: string; readonly offset: number; readonly detail: string }>
+}
+
+const verify = async (): Promise<Report> => JSON.parse((await run(["--dir", dir, "verify", "--json"])).out) as Report
+
+beforeAll(async () => {
+  await output(["--dir", dir, "ingest", "x"], { input: `${rows(3_000, 1)}{"seal":2}\n${rows(50, 5)}` })
+  await output(["--dir", dir, "compact", "x", "--since", "1"])
+  await output(["--dir", dir, "ingest", "y"], { input: `${rows(20, 1)}{"seal":2}\n` })
+})
+afterAll(() => remove(home))
+
+describe("verify", () => {
+  it("finds nothing in a sound store, and there is something of every kind in it", async () => {
+    assert.deepStrictEqual((await verify()).problems, [])
+    const kinds = new Set(filesOf(dir).map((file) => file.split("/").slice(0, -1).join("/")))
+    assert.sameMembers([...kinds], ["", "blobs/batch", "blobs/rollup", "lock", "log"])
+  })
+
+  it("a flipped bit anywhere is reported with its file, and an offset at or before it", async () => {
+    const seeds = Number(process.env.TIDEMARK_SEEDS ?? "1")
+    for (const file of filesOf(dir)) {
+      const path = join(dir, file)
+      const sound = fs.readFileSync(path)
+      const step = Math.max(1, Math.floor(sound.length / (24 * seeds)))
+      for (let offset = 0; offset < sound.length; offset += step) {
+        const damaged = Buffer.from(sound)
+        damaged[offset]! ^= 1 << (offset % 8)
+        fs.writeFileSync(path, damaged)
+        const { problems } = await verify()
+        const found = problems.find((problem) => problem.file === file)
+        assert.isDefined(found, `${file} at ${offset}: ${JSON.stringify(problems)}`)
+      }
+      fs.writeFileSync(path, sound)
+    }
+    assert.isTrue((await verify()).ok)
+  }, 120_000)
+
+  it("a missing or exchanged blob is reported by name", async () => {
+    const blobs = filesOf(dir).filter((file) => file.startsWith("blobs/batch/"))
+    assert.isAtLeast(blobs.length, 2)
+    const [first, second] = blobs.map((file) => join(dir, file))
+    const sound = fs.readFileSync(first!)
+    fs.rmSync(first!)
+    assert.deepInclude((await verify()).problems, {
+      file: blobs[0]!,
+      offset: 0,
+      detail: `it is missing, but "x" has rows in it`
+    })
+    fs.copyFileSync(second!, first!)
+    const { problems } = await verify()
+    assert.isTrue(problems.some(({ detail, file }) => file === blobs[0] && detail.includes("checksum")))
+    fs.writeFileSync(first!, sound)
+    assert.isTrue((await verify()).ok)
+  })
+
+  it("prints a line a problem, and ends with 1", async () => {
+    const marker = join(dir, "TIDEMARK")
+    const sound = fs.readFileSync(marker)
+    fs.writeFileSync(marker, Buffer.from(sound).fill(0, 4, 5))
+    const { code, err, out } = await run(["--dir", dir, "verify"])
+    assert.strictEqual(code, 1)
+    assert.match(out, /^TIDEMARK: offset 0: .*\n$/)
+    assert.strictEqual(err, "tidemark: 1 problem found\n")
+    fs.writeFileSync(marker, sound)
+  })
+})

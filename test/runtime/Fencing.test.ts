@@ -1,0 +1,111 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
+import * as MemoryStorage from "../../src/storage/MemoryStorage.ts"
+import * as Update from "../../src/Update.ts"
+import * as Faulty from "../utils/Faulty.ts"
+import * as Store from "../utils/Store.ts"
+import type * as PersistClient from "../../src/client/PersistClient.ts"
+
+const put = (key: string, time = 0) => Update.insert(key, "", time)
+
+const two = (options?: PersistClient.Options) =>
+  Effect.gen(function*() {
+    const store = yield* MemoryStorage.make
+    const { control, storage } = Faulty.make(yield* Store.open(store))
+    const zombie = yield* Store.client(storage, options)
+    const old = yield* zombie.createOrLoad("s", Store.text)
+    const takeOver = Effect.gen(function*() {
+      const next = Faulty.make(yield* Store.open(store))
+      const client = yield* Store.client(next.storage, options)
+      return { ...next, client, ...yield* client.createOrLoad("s", Store.text) }
+    })
+    return { control, storage, zombie, old, takeOver }
+  })
+
+describe("fencing", () => {
+  it.effect("a writer that was taken over can commit nothing, for ever", () =>
+    Effect.gen(function*() {
+      const { old, takeOver, zombie } = yield* two()
+      yield* old.write.write([put("a")])
+      const next = yield* takeOver
+      assert.propertyVal(yield* Effect.flip(old.write.write([put("late")])), "_tag", "Fenced")
+      yield* next.write.write([put("b")])
+      assert.propertyVal(yield* Effect.flip(old.write.seal(5)), "_tag", "Fenced")
+      assert.propertyVal(yield* Effect.flip(zombie.compact("s")), "_tag", "Fenced")
+      assert.propertyVal(yield* Effect.flip(zombie.createOrLoad("t", Store.text)), "_tag", "Fenced")
+      assert.deepStrictEqual((yield* Store.contents(next.read)).map(([key]) => key), ["a", "b"])
+    }))
+
+  it.effect("nor does it delete what the writer after it has stored", () =>
+    Effect.gen(function*() {
+      const { takeOver, zombie } = yield* two({ ...Store.tiny, memoryBytes: 100 })
+      const next = yield* takeOver
+      for (let i = 0; i < 50; i++) yield* next.write.write([put(`${i}`.padStart(2, "0"), i)])
+      yield* next.write.seal(50)
+      yield* next.client.maintain
+      yield* Effect.exit(zombie.maintain)
+      yield* Effect.exit(zombie.compact("s"))
+      yield* TestClock.adjust("1 hour")
+      yield* Effect.exit(zombie.maintain)
+      yield* zombie.stop
+      assert.deepStrictEqual(yield* Store.storedKeys(next.storage), yield* Store.referencedKeys(next.storage))
+      assert.lengthOf(yield* Store.contents(next.read), 50)
+    }))
+
+  it.effect("an append of unknown outcome is told as fenced once somebody else has the log", () =>
+    Effect.gen(function*() {
+      for (const truth of ["applied", "lost"] as const) {
+        const { control, old, takeOver } = yield* two()
+        control.nextAppend = truth
+        control.broken.add("acquire")
+        const writing = yield* Effect.forkChild(Effect.flip(old.write.write([put("a")])))
+        yield* Effect.yieldNow
+        const next = yield* takeOver
+        yield* next.write.write([put("b")])
+        control.broken.clear()
+        while (writing.pollUnsafe() === undefined) yield* TestClock.adjust("1 second")
+        assert.propertyVal(yield* Fiber.join(writing), "_tag", "Fenced")
+        const acquired = Faulty.count(control, "acquire")
+        for (let i = 0; i < 3; i++) assert.propertyVal(yield* Effect.flip(old.write.write([put("c")])), "_tag", "Fenced")
+        assert.strictEqual(Faulty.count(control, "acquire"), acquired, "it leaves the log alone from then on")
+      }
+    }))
+
+  it.effect("so it is if the writer learns of it only with its next command", () =>
+    Effect.gen(function*() {
+      const { control, old, takeOver } = yield* two()
+      control.nextAppend = "lost"
+      control.broken.add("acquire")
+      const writing = yield* Effect.forkChild(Effect.flip(old.write.write([put("a")])))
+      while (writing.pollUnsafe() === undefined) yield* TestClock.adjust("1 second")
+      assert.propertyVal(yield* Fiber.join(writing), "_tag", "Indeterminate")
+      yield* (yield* takeOver).write.write([put("b")])
+      control.broken.clear()
+      assert.propertyVal(yield* Effect.flip(old.write.write([put("c")])), "_tag", "Fenced")
+      const acquired = Faulty.count(control, "acquire")
+      assert.propertyVal(yield* Effect.flip(old.write.write([put("d")])), "_tag", "Fenced")
+      assert.strictEqual(Faulty.count(control, "acquire"), acquired)
+    }))
+})
+
+describe("unknown outcomes", () => {
+  it.effect("stop the writes after them, also those of the same group, until they are known", () =>
+    Effect.gen(function*() {
+      // That an append was lost shows in the length of the log; what it is takes reading it.
+      for (const [truth, broken] of [["applied", "read"], ["lost", "acquire"]] as const) {
+        const { control, old } = yield* two({ ...Store.quiet, groupBytes: 1 })
+        control.nextAppend = truth
+        control.broken.add(broken)
+        const first = yield* old.write.offer([put("a")])
+        const second = yield* old.write.offer([put("b")])
+        while (!Deferred.isDoneUnsafe(second)) yield* TestClock.adjust("1 second")
+        assert.propertyVal(yield* Effect.flip(Deferred.await(first)), "_tag", "Indeterminate")
+        assert.propertyVal(yield* Effect.flip(Deferred.await(second)), "_tag", "Unavailable")
+        control.broken.clear()
+        yield* old.write.write([put("c")])
+        const keys = (yield* Store.contents(old.read)).map(([key]) => key)
+        assert.deepStrictEqual(keys, truth === "applied" ? ["a", "c"] : ["c"])
+      }
+    }))
+})
