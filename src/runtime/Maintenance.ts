@@ -226,17 +226,23 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     )
 
   const runDue: Effect.Effect<void, Failure> = Effect.gen(function*() {
+    /** Collections whose rows cannot be rewritten, which must not hold up the others. */
+    const stuck = new Map<number, Failure>()
     for (let round = 0; round < maxRounds; round++) {
       const isRollupDue = Plan.isRollupDue(state, limits, logBytes(Plan.horizon(state, limits)))
       if (isRollupDue) yield* job(rollUp(limits.logBytes * followersShare))
-      const due = Plan.rewrites(state, limits, logBytes())
+      const due = Plan.rewrites(state, limits, logBytes()).filter(({ collection }) => !stuck.has(collection))
       observe(due.length)
       if (due.length === 0) break
-      for (const planned of due) yield* job(rewrite(planned))
+      for (const planned of due) {
+        yield* Effect.catchTag(job(rewrite(planned)), ["ValueOutOfRange", "Corrupt"], (failure) =>
+          Effect.sync(() => stuck.set(planned.collection, failure)))
+      }
     }
     if (isSweepDue) yield* sweep
     yield* collect(clock.currentTimeMillisUnsafe() - Duration.toMillis(options.grace))
-    observe(0)
+    observe(stuck.size)
+    for (const failure of stuck.values()) return yield* Effect.fail(failure)
   })
 
   const compact = Effect.fnUntraced(function*(name: string) {

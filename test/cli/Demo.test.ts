@@ -151,11 +151,10 @@ describe("demo", () => {
   it("reports a difference", async () => {
     const store = join(home, "wrong")
     await output(["demo", "--dir", store, "--repo", repo])
-    await output(["--dir", store, "destroy", "files"])
-    const input = `{"key":"folder/plain","value":"100644:0","time":8}\n{"seal":9}\n`
-    await output(["--dir", store, "ingest", "files", "--recreate"], { input })
+    await output(["--dir", store, "ingest", "files"], { input: `{"key":"intruder","value":"100644:0","time":9}\n` })
+    commit("the ninth again")
     const { code, err } = await run(["demo", "--dir", store, "--repo", repo])
     assert.strictEqual(code, 1)
-    assert.match(err, /^tidemark: /)
+    assert.match(err, /^tidemark: 1 commit differs from git/)
   })
 })

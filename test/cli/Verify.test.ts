@@ -30,12 +30,12 @@ describe("verify", () => {
     assert.sameMembers([...kinds], ["", "blobs/batch", "blobs/rollup", "lock", "log"])
   })
 
-  it("a flipped bit anywhere is reported with its file, and an offset at or before it", async () => {
+  it("a flipped bit anywhere is reported with its file", async () => {
     const seeds = Number(process.env.TIDEMARK_SEEDS ?? "1")
     for (const file of filesOf(dir)) {
       const path = join(dir, file)
       const sound = fs.readFileSync(path)
-      const step = Math.max(1, Math.floor(sound.length / (24 * seeds)))
+      const step = Math.max(1, Math.floor(sound.length / (12 * seeds)))
       for (let offset = 0; offset < sound.length; offset += step) {
         const damaged = Buffer.from(sound)
         damaged[offset]! ^= 1 << (offset % 8)

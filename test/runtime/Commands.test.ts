@@ -331,8 +331,8 @@ describe("log / blob (unreliable)", () => {
         write.compareAndAppend([], { expected: 1, upper: 3 }),
         write.seal(3),
         client.createOrLoad("t", Store.text),
-        client.destroy("s"),
-        client.compact("s")
+        client.compact("s"),
+        client.destroy("s")
       ]
       for (const operation of failing) assert.propertyVal(yield* Effect.flip(operation), "_tag", "Unavailable")
       assert.deepStrictEqual(keys(yield* Store.contents(read)), ["a"])

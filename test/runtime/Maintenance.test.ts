@@ -1,0 +1,200 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Effect, Fiber, Schedule, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import type * as PersistClient from "../../src/client/PersistClient.ts"
+import { Log } from "../../src/storage/Log.ts"
+import * as Update from "../../src/Update.ts"
+import * as Faulty from "../utils/Faulty.ts"
+import * as Prng from "../utils/Prng.ts"
+import * as Store from "../utils/Store.ts"
+
+const everySecond: PersistClient.Options = { ...Store.tiny, maintenance: Schedule.spaced("1 second") }
+
+const fresh = (options: PersistClient.Options) =>
+  Effect.gen(function*() {
+    const { control, storage } = yield* Store.faulty
+    const client = yield* Store.client(storage, options)
+    return { control, storage, client, ...yield* client.createOrLoad("s", Store.text) }
+  })
+
+const row = (i: number, time = i) => Update.insert(`k${i}`, "v".repeat(40), time)
+
+const logBytes = (storage: Faulty.Storage) =>
+  Effect.gen(function*() {
+    const log = Context.get(storage, Log)
+    const entries = yield* Stream.runCollect(log.read((yield* log.bounds).lower))
+    return entries.reduce((sum, { bytes }) => sum + bytes.length, 0)
+  })
+
+describe("maintenance", () => {
+  it.effect("an idle hour writes nothing", () =>
+    Effect.gen(function*() {
+      const { control, write } = yield* fresh(everySecond)
+      for (let i = 0; i < 100; i++) yield* write.write([row(i)])
+      yield* write.seal(100)
+      yield* write.allowCompaction(90)
+      yield* TestClock.adjust("1 minute")
+      const before = Faulty.writes(control)
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual(Faulty.writes(control), before)
+    }))
+
+  it.effect("a collection that is never sealed does not pin the log, nor memory", () =>
+    Effect.gen(function*() {
+      const { client, read, storage, write } = yield* fresh(Store.tiny)
+      const other = yield* client.createOrLoad("other", Store.text)
+      for (let i = 0; i < 300; i++) {
+        yield* other.write.write([row(i)])
+        yield* write.write([row(i)])
+        yield* write.seal(i)
+        if (i % 10 === 9) yield* client.maintain
+      }
+      assert.isBelow(yield* logBytes(storage), 4 * Store.tiny.logBytes!)
+      const state = yield* Store.recovered(storage)
+      const memory = [...state.collections.values()].reduce((sum, { memoryBytes }) => sum + memoryBytes, 0)
+      assert.isAtMost(memory, Store.tiny.memoryBytes! + 2_000)
+      assert.lengthOf(yield* Store.contents(other.read), 300)
+      assert.lengthOf(yield* Store.contents(read), 300)
+    }))
+
+  it.effect("a failure never fails acknowledged writes, and is made good without traffic", () =>
+    Effect.gen(function*() {
+      const { client, control, read, storage, write } = yield* fresh(everySecond)
+      control.broken.add("put")
+      for (let i = 0; i < 60; i++) yield* write.write([row(i)])
+      yield* write.seal(60)
+      yield* TestClock.adjust("10 seconds")
+      assert.lengthOf(yield* Store.contents(read), 60)
+      assert.deepStrictEqual(yield* Store.storedKeys(storage), [])
+      control.broken.clear()
+      yield* TestClock.adjust("10 seconds")
+      assert.isNotEmpty(yield* Store.storedKeys(storage))
+      assert.isBelow(yield* logBytes(storage), Store.tiny.logBytes! * 1.5)
+      assert.lengthOf(yield* Store.contents(read), 60)
+      yield* client.maintain
+      assert.deepStrictEqual(yield* Store.storedKeys(storage), yield* Store.referencedKeys(storage))
+    }))
+
+  it.effect("trace_compaction: an outdated result is dropped, and its blobs with it", () =>
+    Effect.gen(function*() {
+      const { client, control, read, storage, write } = yield* fresh(Store.tiny)
+      for (let i = 0; i < 60; i++) yield* write.write([row(i)])
+      yield* write.seal(60)
+      yield* client.maintain
+      const destroyed = { done: false }
+      control.before = (operation, detail) =>
+        operation !== "put" || !detail.startsWith("batch/") || destroyed.done
+          ? Effect.void
+          : Effect.suspend(() => {
+            destroyed.done = true
+            return Effect.ignore(client.destroy("s"))
+          })
+      yield* write.write([row(60)])
+      yield* client.compact("s")
+      assert.isTrue(destroyed.done, "it was destroyed while it was compacted")
+      yield* client.maintain
+      assert.deepStrictEqual(yield* Store.storedKeys(storage), yield* Store.referencedKeys(storage))
+      assert.propertyVal(yield* Effect.flip(Effect.scoped(read.snapshot())), "_tag", "StreamDestroyed")
+    }))
+
+  it.effect("blobs are deleted after the commit that unnames them, never before", () =>
+    Effect.gen(function*() {
+      const { client, control, storage, write } = yield* fresh(Store.tiny)
+      control.before = (operation, detail) =>
+        operation !== "delete"
+          ? Effect.void
+          : Effect.orDie(Effect.map(Store.referencedKeys(storage), (keys) => assert.notInclude(keys, detail)))
+      for (let i = 0; i < 200; i++) {
+        yield* write.write([row(i % 20, i)])
+        if (i % 10 === 0) {
+          yield* write.seal(i)
+          yield* write.allowCompaction(i)
+          yield* client.maintain
+        }
+      }
+      assert.isAbove(Faulty.count(control, "delete"), 5)
+    }))
+
+  it.effect("what a writer before this one left behind is swept, once the grace time has passed", () =>
+    Effect.gen(function*() {
+      const { storage, control } = yield* Store.faulty
+      yield* Store.inScope(Effect.gen(function*() {
+        const client = yield* Store.client(storage, { ...Store.tiny, memoryBytes: 100 })
+        const { write } = yield* client.createOrLoad("s", Store.text)
+        control.broken.add("delete")
+        for (let i = 0; i < 50; i++) yield* write.write([row(i)])
+        yield* client.maintain
+        control.broken.add("append")
+        yield* Effect.ignore(client.compact("s"))
+      }))
+      control.broken.clear()
+      assert.notDeepEqual(yield* Store.storedKeys(storage), yield* Store.referencedKeys(storage))
+      const client = yield* Store.client(storage, { ...everySecond, grace: "10 seconds" })
+      yield* TestClock.adjust("5 seconds")
+      assert.notDeepEqual(yield* Store.storedKeys(storage), yield* Store.referencedKeys(storage))
+      yield* TestClock.adjust("10 seconds")
+      yield* client.sync
+      assert.deepStrictEqual(yield* Store.storedKeys(storage), yield* Store.referencedKeys(storage))
+    }))
+
+  it.effect("so is what an append of unknown outcome has named, or not", () =>
+    Effect.gen(function*() {
+      for (const [truth, broken] of [["applied", "read"], ["lost", "acquire"]] as const) {
+        const { client, control, read, storage, write } = yield* fresh(Store.tiny)
+        for (let i = 0; i < 20; i++) yield* write.write([row(i)])
+        yield* write.seal(20)
+        control.nextAppend = truth
+        control.broken.add(broken)
+        const compacting = yield* Effect.forkChild(Effect.flip(client.compact("s")))
+        while (compacting.pollUnsafe() === undefined) yield* TestClock.adjust("1 second")
+        assert.propertyVal(yield* Fiber.join(compacting), "_tag", "Indeterminate")
+        control.broken.clear()
+        yield* client.maintain
+        yield* client.maintain
+        assert.deepStrictEqual(yield* Store.storedKeys(storage), yield* Store.referencedKeys(storage), truth)
+        assert.lengthOf(yield* Store.contents(read), 20)
+      }
+    }))
+
+  it.effect("a collection whose rows cannot be merged does not hold up the others", () =>
+    Effect.gen(function*() {
+      const { client, storage, write } = yield* fresh(Store.tiny)
+      const other = yield* client.createOrLoad("other", Store.text)
+      const huge = Update.make("k", "", 0, Number.MAX_SAFE_INTEGER)
+      yield* write.write([huge, huge, ...Array.from({ length: 40 }, (_, i) => row(i))])
+      for (let i = 0; i < 60; i++) yield* other.write.write([row(i)])
+      assert.propertyVal(yield* Effect.flip(client.maintain), "_tag", "ValueOutOfRange")
+      const state = yield* Store.recovered(storage)
+      assert.isBelow(state.collections.get(1)!.memoryBytes, Store.tiny.memoryBytes!)
+      assert.lengthOf(yield* Store.contents(other.read), 60)
+    }))
+
+  it.effect("space follows the live rows, not the history", () =>
+    Effect.gen(function*() {
+      const { client, read, storage, write } = yield* fresh(Store.tiny)
+      const random = Prng.make(5)
+      const live = new Map<string, string>()
+      for (let time = 0; time < 400; time++) {
+        const key = `k${random.int(10)}`
+        const before = live.get(key)
+        const value = `v${random.int(1_000_000)}`
+        live.set(key, value)
+        yield* write.write([
+          ...(before === undefined ? [] : [Update.retract(key, before, time)]),
+          Update.insert(key, value, time)
+        ])
+        yield* write.seal(time + 1)
+        yield* write.allowCompaction(time)
+        if (time % 20 === 19) yield* client.maintain
+      }
+      yield* client.compact("s")
+      const { collections } = yield* Store.recovered(storage)
+      const rows = collections.get(0)!.trace.flatMap(({ parts }) => parts).reduce((sum, part) => sum + part.rows, 0)
+      assert.strictEqual(rows, live.size)
+      assert.isBelow((yield* Store.storedKeys(storage)).length, 5)
+      assert.deepStrictEqual(
+        (yield* Store.contents(read)).map(([key, value]) => [key, value]),
+        [...live].sort(([a], [b]) => a < b ? -1 : 1)
+      )
+    }))
+})

@@ -1,0 +1,154 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Effect, Exit, Fiber, Latch, Result, Scope, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import { join } from "node:path"
+import * as Update from "../../src/Update.ts"
+import * as FileStorage from "../../src/node/FileStorage.ts"
+import * as PersistClient from "../../src/client/PersistClient.ts"
+import { directory } from "../node/Temporary.ts"
+import * as Faulty from "../utils/Faulty.ts"
+import * as Store from "../utils/Store.ts"
+
+const put = (key: string, time = 0) => Update.insert(key, "", time)
+
+/** A client in a scope of its own, and the scope. */
+const opened = (storage: Faulty.Storage, options?: PersistClient.Options) =>
+  Effect.gen(function*() {
+    const scope = yield* Scope.make()
+    const client = yield* Scope.provide(Store.client(storage, options), scope)
+    return { client, scope, ...yield* client.createOrLoad("s", Store.text) }
+  })
+
+describe("stop", () => {
+  it.effect("answers everybody: what was accepted is executed, what comes after is refused, in every way to stop", () =>
+    Effect.gen(function*() {
+      for (const way of ["stop", "scope", "interruption"] as const) {
+        const { control, storage } = yield* Store.faulty
+        const gate = Latch.makeUnsafe(true)
+        control.before = (operation) => operation === "append" ? gate.await : Effect.void
+        const scope = yield* Scope.make()
+        const ready = yield* Deferred.make<PersistClient.PersistClient["Service"]>()
+        const holding = Effect.gen(function*() {
+          const client = yield* Store.client(storage, { ...Store.quiet, queueCapacity: 5 })
+          yield* Deferred.succeed(ready, client)
+          return yield* Effect.never
+        })
+        const holder = yield* Effect.forkChild(
+          Effect.ensuring(Scope.provide(holding, scope), Effect.suspend(() => Scope.close(scope, Exit.void)))
+        )
+        const client = yield* Deferred.await(ready)
+        const { read, write } = yield* client.createOrLoad("s", Store.text)
+        gate.closeUnsafe()
+        const writers = yield* Effect.forEach(
+          Array.from({ length: 30 }, (_, i) => `${i}`),
+          (key) => Effect.forkChild(Effect.result(write.write([put(key)])), { startImmediately: true })
+        )
+        const readers = [
+          yield* Effect.forkChild(Effect.result(Effect.scoped(read.snapshot({ asOf: 7 }))), { startImmediately: true }),
+          yield* Effect.forkChild(Effect.result(Stream.runDrain(read.subscribe({}))), { startImmediately: true })
+        ]
+        const stopping = yield* Effect.forkChild(
+          way === "stop" ? client.stop : way === "scope" ? Scope.close(scope, Exit.void) : Fiber.interrupt(holder)
+        )
+        yield* Effect.yieldNow
+        gate.openUnsafe()
+        yield* Fiber.join(stopping)
+        const results = yield* Effect.forEach(writers, (writer) => Fiber.join(writer))
+        yield* Effect.forEach(readers, (reader) => Fiber.await(reader))
+        const succeeded = results.filter(Result.isSuccess).length
+        assert.isAtLeast(succeeded, 5, way)
+        for (const result of results) {
+          if (Result.isFailure(result)) assert.propertyVal(result.failure, "_tag", "RuntimeShutdown")
+        }
+        const late: ReadonlyArray<Effect.Effect<unknown, { readonly _tag: string }>> = [
+          write.write([put("late")]),
+          write.seal(9),
+          client.sync,
+          client.destroy("s")
+        ]
+        for (const each of late) {
+          assert.propertyVal(yield* Effect.flip(each), "_tag", "RuntimeShutdown")
+        }
+        yield* client.stop
+        const again = yield* opened(storage)
+        assert.lengthOf(yield* Store.contents(again.read), succeeded, "what was answered is what is there")
+        yield* again.client.stop
+      }
+    }))
+
+  it.effect("leaves no fiber running", () =>
+    Effect.gen(function*() {
+      for (const way of ["stop", "scope"] as const) {
+        const storage = yield* Store.memory
+        const running = yield* Store.leftRunning(Effect.gen(function*() {
+          const { client, read, scope, write } = yield* opened(storage, { retry: Store.quiet.retry })
+          const { events } = yield* Scope.provide(read.listen(), scope)
+          const listening = yield* Effect.forkChild(Stream.runDrain(events))
+          for (let i = 0; i < 20; i++) yield* write.write([put(`${i}`, i)])
+          yield* write.seal(20)
+          yield* client.compact("s")
+          yield* TestClock.adjust("1 minute")
+          const follower = yield* Scope.make()
+          yield* Scope.provide(Store.follower(storage), follower)
+          yield* Scope.close(follower, Exit.void)
+          if (way === "stop") yield* client.stop
+          else yield* Scope.close(scope, Exit.void)
+          yield* Fiber.join(listening)
+        }))
+        assert.strictEqual(running, 0, way)
+      }
+    }))
+
+  it.effect("deletes what nobody needs, and gives up when storage is down", () =>
+    Effect.gen(function*() {
+      const { control, storage } = yield* Store.faulty
+      const { client, read, write } = yield* opened(storage, { ...Store.tiny, memoryBytes: 100, grace: "1 hour" })
+      for (let i = 0; i < 50; i++) yield* write.write([put("k", i)])
+      yield* write.seal(50)
+      yield* write.allowCompaction(49)
+      yield* client.compact("s")
+      assert.notDeepEqual(yield* Store.storedKeys(storage), yield* Store.referencedKeys(storage), "kept for the grace time")
+      assert.deepStrictEqual(yield* Store.contents(read), [["k", "", 50]])
+      yield* client.stop
+      assert.deepStrictEqual(yield* Store.storedKeys(storage), yield* Store.referencedKeys(storage))
+
+      const again = yield* opened(storage)
+      yield* again.write.write([put("l", 50)])
+      control.isDown = true
+      yield* again.client.stop
+    }))
+
+  it.effect("many times over, each time with the whole content, on files with the lock free again", () =>
+    Effect.gen(function*() {
+      const path = join(yield* directory, "store")
+      for (let round = 0; round < 12; round++) {
+        yield* Effect.gen(function*() {
+          const client = yield* PersistClient.PersistClient
+          const { read, write } = yield* client.createOrLoad("s", Store.text)
+          assert.lengthOf(yield* Store.contents(read), round)
+          yield* write.offer([put(`${round}`)])
+          if (round % 2 === 0) yield* client.stop
+        }).pipe(
+          Effect.provide(PersistClient.layer(Store.quiet)),
+          Effect.provide(FileStorage.layer({ directory: path }))
+        )
+      }
+      const { storage } = yield* Store.faulty
+      for (let round = 0; round < 100; round++) {
+        const { read, scope, write } = yield* opened(storage)
+        assert.lengthOf(yield* Store.contents(read), round)
+        yield* write.offer([put(`${round}`)])
+        yield* Scope.close(scope, Exit.void)
+      }
+    }))
+
+  it.effect("an opening that fails gives the log up again", () =>
+    Effect.gen(function*() {
+      const { control, storage } = yield* Store.faulty
+      yield* Store.inScope(Effect.flatMap(opened(storage), ({ client }) => client.stop))
+      control.broken.add("read")
+      assert.propertyVal(yield* Effect.flip(Store.inScope(Store.client(storage))), "_tag", "Unavailable")
+      control.broken.clear()
+      yield* Store.inScope(Effect.flatMap(Store.client(storage), (client) => client.load("s", Store.text)))
+    }))
+})
