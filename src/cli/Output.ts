@@ -20,14 +20,16 @@ export const Channels = Context.Reference<{
 
 /** Waits until the stream has taken the text, so that a slow reader slows the tool down instead of filling its memory. */
 export const write = (text: string | Uint8Array): Effect.Effect<void, OutputClosed | Failure> =>
-  text.length === 0 ? Effect.void : Effect.flatMap(Channels, ({ output }) =>
-    Effect.callback<void, OutputClosed | Failure>((resume) => {
-      output.write(text, (error) => {
-        if (!error) resume(Effect.void)
-        else if ("code" in error && error.code === "EPIPE") resume(Effect.fail(new OutputClosed()))
-        else resume(Effect.fail(new Failure({ message: `cannot write the output: ${error.message}` })))
-      })
-    }))
+  text.length === 0 ?
+    Effect.void :
+    Effect.flatMap(Channels, ({ output }) =>
+      Effect.callback<void, OutputClosed | Failure>((resume) => {
+        output.write(text, (error) => {
+          if (!error) resume(Effect.void)
+          else if ("code" in error && error.code === "EPIPE") resume(Effect.fail(new OutputClosed()))
+          else resume(Effect.fail(new Failure({ message: `cannot write the output: ${error.message}` })))
+        })
+      }))
 
 export const line = (text: string) => write(`${text}\n`)
 

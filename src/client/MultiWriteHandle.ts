@@ -98,7 +98,9 @@ export const make = <E = never>(
 
     const memberOf = (handle: AnyHandle, operation: string): Effect.Effect<Target, InvalidHandle> => {
       const stranger = new InvalidHandle({ detail: `cannot ${operation} "${handle.streamName}": it is not of this handle` })
-      return target(registeredOf(handle)).pipe(
+      const registered = registeredOf(handle)
+      if (registered.store.id !== store.id) return Effect.fail(stranger)
+      return target(registered).pipe(
         Effect.mapError(() => stranger),
         Effect.filterOrFail(({ id }) => members.some((member) => member.id === id), () => stranger)
       )

@@ -7,7 +7,7 @@ import { Effect, Stream } from "effect"
 import * as Commit from "../engine/Commit.ts"
 import * as Rollup from "../engine/Rollup.ts"
 import * as State from "../engine/State.ts"
-import { Corrupt, type StorageError } from "../PersistError.ts"
+import { Corrupt, type StorageError, Unavailable } from "../PersistError.ts"
 import type { Blob } from "../storage/Blob.ts"
 import type { Entry, Log } from "../storage/Log.ts"
 import { decode } from "./Pure.ts"
@@ -60,6 +60,10 @@ const base = Effect.fnUntraced(function*(
   }
   const bytes = yield* blob.get(newest.key)
   if (bytes._tag === "None") {
+    const { upper } = yield* log.bounds
+    if (upper > lower + entries.length) {
+      return yield* new Unavailable({ operation: "reading the newest rollup", detail: "the log has moved on from it" })
+    }
     return yield* new Corrupt({ location: newest.key, offset: 0, detail: "the rollup that the log names is missing" })
   }
   return yield* decode(() => Rollup.decode(bytes.value, newest.key))

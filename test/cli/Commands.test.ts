@@ -104,7 +104,9 @@ describe("reading", () => {
     assert.match(await tool("list"), /^NAME +KEYS +VALUES +SINCE +UPPER\nx +json +json +0 +4$/)
     assert.deepInclude(JSON.parse(await tool("describe", "x", "--json")), { name: "x", rows: 5, upper: 4 })
     assert.match(await tool("describe", "x"), /upper +4/)
-    const inspected = JSON.parse(await tool("inspect", "x", "--json")) as { readonly collections: ReadonlyArray<object> }
+    const inspected = JSON.parse(await tool("inspect", "x", "--json")) as {
+      readonly collections: ReadonlyArray<object>
+    }
     assert.deepInclude(inspected.collections[0], { name: "x", spills: [], trace: [] } as object)
     assert.match(await tool("inspect"), /x: json -> json, since 0, upper 4/)
   })
@@ -206,8 +208,13 @@ describe("administration", () => {
   const there = (...args: ReadonlyArray<string>) => output(["--dir", store, ...args])
 
   it("compact --dry-run foretells what compact does; times before since cannot be read then", async () => {
-    const versions = Array.from({ length: 300 }, (_, time) =>
-      `{"key":"k","value":${time},"time":${time}}\n{"key":"k","value":${time},"time":${time + 1},"diff":-1}\n{"seal":${time + 1}}\n`)
+    const versions = Array.from(
+      { length: 300 },
+      (_, time) =>
+        `{"key":"k","value":${time},"time":${time}}\n{"key":"k","value":${time},"time":${
+          time + 1
+        },"diff":-1}\n{"seal":${time + 1}}\n`
+    )
     await output(["--dir", store, "ingest", "v"], { input: versions.join("") })
     const foretold = JSON.parse(await there("compact", "v", "--since", "299", "--dry-run", "--json")) as Sizes
     assert.strictEqual(lines(await there("snapshot", "v", "--as-of", "5")).length, 1)

@@ -47,7 +47,8 @@ interface Report {
 const demo = async (...args: ReadonlyArray<string>): Promise<Report> =>
   JSON.parse(await output(["demo", "--json", "--dir", dir, ...args])) as Report
 
-const isRight = ({ checks }: Report): boolean => checks.length > 0 && checks.every(({ differences }) => differences === 0)
+const isRight = ({ checks }: Report): boolean =>
+  checks.length > 0 && checks.every(({ differences }) => differences === 0)
 
 beforeAll(() => {
   fs.mkdirSync(repo)
@@ -87,7 +88,9 @@ beforeAll(() => {
   git(["add", "moved.d"])
   git(["commit", "-q", "-m", "", "--allow-empty-message"])
   // What a repository may be configured to show must not matter.
-  for (const setting of ["log.showRoot=false", "diff.renames=copies", "diff.ignoreSubmodules=all", "diff.relative=true"]) {
+  for (
+    const setting of ["log.showRoot=false", "diff.renames=copies", "diff.ignoreSubmodules=all", "diff.relative=true"]
+  ) {
     git(["config", ...setting.split("=")])
   }
 })
@@ -103,11 +106,20 @@ describe("demo", () => {
     const names = await output(["--dir", dir, "snapshot", "files", "--as-of", "1"])
     const keys = lines(names).map((line) => (JSON.parse(line) as { readonly key: string }).key)
     assert.sameMembers(keys, [
-      "folder/plain", "new\nline and \"quotes\"", `"\\"quoted\\""`, "tab\tand space ", `"caf\\351"`, "\u00e9t\u00e9",
-      ":100644 100644", "link"
+      "folder/plain",
+      "new\nline and \"quotes\"",
+      `"\\"quoted\\""`,
+      "tab\tand space ",
+      `"caf\\351"`,
+      "\u00e9t\u00e9",
+      ":100644 100644",
+      "link"
     ])
     assert.match(await output(["--dir", dir, "get", "commits", "6"]), /"[0-9a-f]{40} merge ü"/)
-    assert.match(await output(["--dir", dir, "history", "files", "module"]), /160000:1{40}.*\n.*160000:1{40}.*\n.*160000:2{40}/)
+    assert.match(
+      await output(["--dir", dir, "history", "files", "module"]),
+      /160000:1{40}.*\n.*160000:1{40}.*\n.*160000:2{40}/
+    )
   })
 
   it("says what was there already, and goes on with what is new", async () => {

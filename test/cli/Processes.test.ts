@@ -1,7 +1,7 @@
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import fs from "node:fs"
-import { setTimeout as sleep } from "node:timers/promises"
 import { join } from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
 import { lines, output, remove, run, runAlone, start, temporary, values } from "./Tool.ts"
 
 const home = temporary()
@@ -83,7 +83,9 @@ const history = (seed: number): ReadonlyArray<string> => {
   for (let i = 0; i < 6_000; i++) {
     const ahead = [0, 0, 0, 1, 7][Math.floor(next() * 5)]!
     const diff = [1, 1, 2, -1][Math.floor(next() * 4)]!
-    input.push(JSON.stringify({ key: Math.floor(next() * 40), value: Math.floor(next() * 2), time: time + ahead, diff }))
+    input.push(
+      JSON.stringify({ key: Math.floor(next() * 40), value: Math.floor(next() * 2), time: time + ahead, diff })
+    )
     if (next() < 0.01 && i < 5_000) input.push(JSON.stringify({ seal: time += 1 + Math.floor(next() * 3) }))
   }
   return input
@@ -149,6 +151,9 @@ describe("ingest --resume", () => {
     const again = await output([...dir, "ingest", "x", "--resume"], { input: `${mine}${row(6, 9)}{"seal":10}\n` })
     assert.strictEqual(again, "1 update durable, sealed to 10; 4 updates had been there already")
     const contents = values(await output([...dir, "snapshot", "x"])) as ReadonlyArray<{ key: number; diff: number }>
-    assert.deepStrictEqual(contents.map(({ diff, key }) => [key, diff]), [[1, 1], [2, 1], [3, 1], [4, 2], [5, 1], [6, 1]])
+    assert.deepStrictEqual(contents.map(({ diff, key }) => [key, diff]), [[1, 1], [2, 1], [3, 1], [4, 2], [5, 1], [
+      6,
+      1
+    ]])
   })
 })

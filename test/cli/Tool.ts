@@ -98,4 +98,5 @@ export const remove = (directory: string): void => fs.rmSync(directory, { recurs
 
 /** Every file below a directory. */
 export const filesOf = (root: string): ReadonlyArray<string> =>
-  fs.readdirSync(root, { recursive: true, encoding: "utf8" }).filter((name) => fs.statSync(join(root, name)).isFile()).toSorted()
+  fs.readdirSync(root, { recursive: true, encoding: "utf8" }).filter((name) => fs.statSync(join(root, name)).isFile())
+    .toSorted()

@@ -7,7 +7,8 @@ const home = temporary()
 const dir = join(home, "store")
 
 const rows = (count: number, time: number): string =>
-  Array.from({ length: count }, (_, key) => `{"key":"key ${key}","value":"${(key * 7919) % 1000}","time":${time}}\n`).join("")
+  Array.from({ length: count }, (_, key) => `{"key":"key ${key}","value":"${(key * 7919) % 1000}","time":${time}}\n`)
+    .join("")
 
 interface Report {
   readonly ok: boolean

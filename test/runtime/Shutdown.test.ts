@@ -43,10 +43,8 @@ describe("stop", () => {
           Array.from({ length: 30 }, (_, i) => `${i}`),
           (key) => Effect.forkChild(Effect.result(write.write([put(key)])), { startImmediately: true })
         )
-        const readers = [
-          yield* Effect.forkChild(Effect.result(Effect.scoped(read.snapshot({ asOf: 7 }))), { startImmediately: true }),
-          yield* Effect.forkChild(Effect.result(Stream.runDrain(read.subscribe({}))), { startImmediately: true })
-        ]
+        const waiting = yield* Effect.forkChild(Effect.exit(Effect.scoped(read.snapshot({ asOf: 7 }))))
+        const subscribed = yield* Effect.forkChild(Effect.exit(Stream.runDrain(read.subscribe({}))))
         const stopping = yield* Effect.forkChild(
           way === "stop" ? client.stop : way === "scope" ? Scope.close(scope, Exit.void) : Fiber.interrupt(holder)
         )
@@ -54,7 +52,8 @@ describe("stop", () => {
         gate.openUnsafe()
         yield* Fiber.join(stopping)
         const results = yield* Effect.forEach(writers, (writer) => Fiber.join(writer))
-        yield* Effect.forEach(readers, (reader) => Fiber.await(reader))
+        yield* Fiber.join(waiting)
+        yield* Fiber.join(subscribed)
         const succeeded = results.filter(Result.isSuccess).length
         assert.isAtLeast(succeeded, 5, way)
         for (const result of results) {

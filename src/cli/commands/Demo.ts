@@ -136,6 +136,45 @@ const checkRow = ({ commit, differences, files, time }: Check): ReadonlyArray<st
   differences === 0 ? "equal" : `${Output.counted(differences, "difference")}!`
 ]
 
+interface Report {
+  readonly history: History
+  readonly loaded: GitCollections.Loaded
+  readonly checks: ReadonlyArray<Check>
+  readonly sizes: Sizes
+}
+
+const reportText = ({ checks, history, loaded, sizes }: Report, next: string): string =>
+  `${history.name}: ${loadedText(loaded)}
+
+The files as of ${Output.counted(checks.length, "commit")}, compared with git ls-tree:
+
+${Output.table([["TIME", "COMMIT", "FILES", ""], ...checks.map(checkRow)])}
+
+${sizesText(sizes)}
+
+Try next:
+
+${next}`
+
+const run = Effect.fnUntraced(function*(repo: string, dir: string, json: boolean) {
+  const history = yield* historyOf(repo)
+  const last = history.ids.length
+  yield* Effect.gen(function*() {
+    const { loaded, read } = yield* GitCollections.load(history)
+    const checks = yield* Effect.forEach(samples(history), (time) => check(history, read, time))
+    const sizes = yield* compacted
+    yield* json
+      ? Output.json({ history: history.name, last, ...loaded, checks, sizes })
+      : Output.line(
+        reportText({ history, loaded, checks, sizes }, nextCommands(dir, last, yield* examplePath(read, last)))
+      )
+    const wrong = checks.filter(({ differences }) => differences > 0).length
+    if (wrong === 0) return
+    const differ = wrong === 1 ? "1 commit differs" : `${wrong} commits differ`
+    return yield* new Failure({ message: `${differ} from git: run tidemark verify, or begin in another --dir` })
+  }).pipe(Effect.scoped, Effect.provide(Store.writing(dir)))
+})
+
 export const demo = Command.make(
   "demo",
   {
@@ -146,27 +185,7 @@ export const demo = Command.make(
   },
   Effect.fn(function*({ repo }) {
     const { dir, json } = yield* root
-    const history = yield* historyOf(repo)
-    yield* Effect.gen(function*() {
-      const { loaded, read } = yield* GitCollections.load(history)
-      const checks = yield* Effect.forEach(samples(history), (time) => check(history, read, time))
-      const sizes = yield* compacted
-      const wrong = checks.filter(({ differences }) => differences > 0)
-      const last = history.ids.length
-      if (json) yield* Output.json({ history: history.name, last, ...loaded, checks, sizes })
-      else {
-        const path = yield* examplePath(read, last)
-        yield* Output.line(`${history.name}: ${loadedText(loaded)}\n`)
-        yield* Output.line(`The files as of ${Output.counted(checks.length, "commit")}, compared with git ls-tree:\n`)
-        yield* Output.line(Output.table([["TIME", "COMMIT", "FILES", ""], ...checks.map(checkRow)]))
-        yield* Output.line(`\n${sizesText(sizes)}\n\nTry next:\n\n${nextCommands(dir, last, path)}`)
-      }
-      if (wrong.length > 0) {
-        return yield* new Failure({
-          message: `${Output.counted(wrong.length, "commit")} differ from git: run tidemark verify`
-        })
-      }
-    }).pipe(Effect.scoped, Effect.provide(Store.writing(dir)))
+    yield* run(repo, dir, json)
   })
 ).pipe(
   Command.withDescription(

@@ -39,7 +39,7 @@ export const snapshot = Command.make(
   Effect.fn(function*({ asOf, format, name, updates, wait }) {
     const { dir } = yield* root
     const { output } = yield* Output.Channels
-  if (format === "parquet" && output.isTTY) {
+    if (format === "parquet" && output.isTTY) {
       return yield* new Usage({ message: "Parquet is no text for a terminal: send it to a file, as in > out.parquet" })
     }
     yield* Effect.gen(function*() {
