@@ -64,6 +64,7 @@ const importPattern = /(?:\bfrom|\bimport|\bimport\(|\bnew URL\()\s*"(\.[^"]+)"/
 const wrongImports = (file: string, text: string): ReadonlyArray<string> =>
   [...text.matchAll(importPattern)]
     .map((match) => path.posix.join(path.posix.dirname(file), match[1]!))
+    .filter((target) => target.startsWith("src/") || !target.startsWith("docs/"))
     .filter((target) => {
       const room = roomOf(file)
       return roomOf(target) !== room && !allowed[room]?.includes(roomOf(target))

@@ -1,5 +1,5 @@
 /**
- * The bytes of a log segment: names, headers, frames. `docs/format-log.md` is the specification. Nothing here does I/O.
+ * The bytes of a log segment: names, headers, frames. `docs/format.md` is the specification. Nothing here does I/O.
  *
  * A frame is what one append wrote. Its checksum goes on from its segment's, which covers a salt, so that a frame can
  * never be taken for one of another segment, also not where a payload holds a copy of a log.

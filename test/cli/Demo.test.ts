@@ -1,12 +1,22 @@
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { Effect, Stream } from "effect"
 import { execFileSync } from "node:child_process"
 import fs from "node:fs"
 import { join } from "node:path"
+import * as Git from "../../src/cli/Git.ts"
+import * as Store from "../../src/cli/Store.ts"
+import * as MultiWriteHandle from "../../src/client/MultiWriteHandle.ts"
+import * as PersistClient from "../../src/client/PersistClient.ts"
+import * as Codec from "../../src/Codec.ts"
+import * as Update from "../../src/Update.ts"
 import { lines, output, remove, run, temporary } from "./Tool.ts"
 
 const home = temporary()
 const repo = join(home, "repo")
 const dir = join(home, "store")
+
+const texts = { key: Codec.string, value: Codec.string }
 
 const identity = {
   GIT_AUTHOR_NAME: "a",
@@ -128,6 +138,30 @@ describe("demo", () => {
     commit("one more")
     const report = await demo("--repo", join(repo, "moved.d"))
     assert.deepInclude(report, { last: 10, already: 9, commits: 1 } as object)
+    assert.isTrue(isRight(report))
+  })
+
+  it("a commit that a crash has left unsealed is there, and is not written again", async () => {
+    const store = join(home, "crashed")
+    await Effect.runPromise(
+      Effect.gen(function*() {
+        const found = yield* Git.open(repo)
+        assert(found._tag === "Some")
+        const client = yield* PersistClient.PersistClient
+        const files = yield* client.createOrLoad("files", texts)
+        const commits = yield* client.createOrLoad("commits", texts)
+        const both = yield* MultiWriteHandle.make([files.write, commits.write])
+        const first = yield* Stream.runCollect(Stream.take(found.history.after(0), 2))
+        yield* both.writeAtomic((add) => {
+          for (const [index, { changes, id }] of first.entries()) {
+            add(files.write, changes.map(({ after, path }) => Update.insert(path, after!, index + 1)))
+            add(commits.write, [Update.insert(String(index + 1), `${id} subject`, index + 1)])
+          }
+        })
+      }).pipe(Effect.scoped, Effect.provide([NodeServices.layer, Store.writing(store)]))
+    )
+    const report = JSON.parse(await output(["demo", "--json", "--dir", store, "--repo", repo])) as Report
+    assert.deepInclude(report, { already: 2, commits: 8 } as object)
     assert.isTrue(isRight(report))
   })
 

@@ -97,20 +97,20 @@ const historyOf = Effect.fnUntraced(function*(repo: string) {
   return yield* Sample.open
 })
 
+const quoted = (text: string): string => /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
+
 /** How the tool was started, so that the next commands can be copied. */
 const invocation = (dir: string): string => {
-  const tool = process.env.npm_lifecycle_event === undefined ? "tidemark" : "npm run -s tidemark --"
-  return dir === defaultDirectory
-    ? tool
-    : `${tool} --dir ${/^[\w./-]+$/.test(dir) ? dir : `'${dir.replaceAll("'", `'\\''`)}'`}`
+  const script = process.env.npm_lifecycle_event
+  const tool = script === undefined ? "tidemark" : script === "npx" ? "npx tidemark" : "npm run -s tidemark --"
+  return dir === defaultDirectory ? tool : `${tool} --dir ${quoted(dir)}`
 }
 
 const nextCommands = (dir: string, last: number, path: string): string => {
   const middle = Math.max(1, Math.floor(last / 2))
-  const quoted = /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`
   return Output.table([
     [`snapshot files --as-of ${middle}`, `every file as of commit ${middle}`],
-    [`history files ${quoted}`, "the versions of one file"],
+    [`history files ${quoted(path)}`, "the versions of one file"],
     [`diff files ${middle} ${last}`, "what changed between two commits"],
     [`get commits ${middle}`, "which commit that is"],
     [`compact files --since ${last}`, "keep the last commit only"],
