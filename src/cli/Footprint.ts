@@ -16,6 +16,7 @@ import { Merger } from "../runtime/Merger.ts"
 import * as Rewriter from "../runtime/Rewriter.ts"
 import { Blob } from "../storage/Blob.ts"
 import * as Output from "./Output.ts"
+import * as Store from "./Store.ts"
 
 export interface Footprint {
   readonly rows: number
@@ -27,6 +28,12 @@ export const collectionOf = (state: State, name: string): Effect.Effect<Collecti
   const collection = state.collections.get(state.names.get(name) ?? -1)
   return collection === undefined ? Effect.fail(new UnknownStream({ collection: name })) : Effect.succeed(collection)
 }
+
+/** A collection, and the state of its store, as they are on disk now. */
+export const read = Effect.fnUntraced(function*(name: string) {
+  const { state } = yield* Store.recover
+  return { state, collection: yield* collectionOf(state, name) }
+})
 
 export const of = (collection: Collection.Collection): Footprint =>
   Collection.batches(collection).reduce(

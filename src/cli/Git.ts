@@ -5,6 +5,7 @@
  */
 import { Effect, Fiber, Stream } from "effect"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
+import path from "node:path"
 import { Failure } from "./Failure.ts"
 import * as History from "./History.ts"
 import { split } from "./Split.ts"
@@ -94,7 +95,7 @@ export const open = Effect.fnUntraced(function*(repo: string) {
   }
   const ids = listed.success.flat()
   const history: History.History = {
-    name: repo,
+    name: path.resolve(repo),
     ids,
     after: (count) =>
       count >= ids.length ? Stream.empty : History.parseLog(git([

@@ -7,7 +7,7 @@
  *
  * @internal
  */
-import { Effect, Exit, Fiber, Scope, Semaphore, Stream } from "effect"
+import { Effect, Exit, Fiber, Schedule, Scope, Semaphore, Stream } from "effect"
 import * as Capture from "../engine/Capture.ts"
 import * as State from "../engine/State.ts"
 import { ReadOnly, StreamDestroyed, type StorageError } from "../PersistError.ts"
@@ -25,6 +25,9 @@ import * as Runtime from "./Runtime.ts"
 import type { Store } from "./Store.ts"
 
 export type Options = Pick<Runtime.Options, "cacheBytes" | "feedBytes" | "retry">
+
+/** A hint that was met by a failure may have been the last one. */
+const patience = Schedule.min([Schedule.exponential("10 millis"), Schedule.spaced("1 second")])
 
 export const make = Effect.fnUntraced(function*(options: Options) {
   const outer = yield* Effect.scope
@@ -68,7 +71,8 @@ const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeabl
   }))
 
   const following = yield* Effect.forkScoped(
-    Stream.runForEach(log.changes, () => Effect.ignore(catchUp))
+    Stream.runForEach(log.changes, () =>
+      Effect.ignore(Effect.retry(catchUp, { schedule: patience, while: ({ _tag }) => _tag === "Unavailable" })))
   )
   yield* Effect.addFinalizer(() =>
     Effect.andThen(Fiber.interrupt(following), Effect.sync(() => feed.close()))

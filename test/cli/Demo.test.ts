@@ -5,6 +5,7 @@ import { execFileSync } from "node:child_process"
 import fs from "node:fs"
 import { join } from "node:path"
 import * as Git from "../../src/cli/Git.ts"
+import * as Sample from "../../src/cli/Sample.ts"
 import * as Store from "../../src/cli/Store.ts"
 import * as MultiWriteHandle from "../../src/client/MultiWriteHandle.ts"
 import * as PersistClient from "../../src/client/PersistClient.ts"
@@ -189,9 +190,11 @@ describe("demo", () => {
     const report = JSON.parse(out) as Report
     assert.strictEqual(code, 0)
     assert.match(err, /it is no git repository.*comes with Tidemark/)
-    assert.deepInclude(report, { last: 488, commits: 488 } as object)
+    const sample = await Effect.runPromise(Sample.open)
+    assert.isAbove(sample.ids.length, 10)
+    assert.deepInclude(report, { last: sample.ids.length, commits: sample.ids.length } as object)
     assert.isTrue(isRight(report))
-    assert.strictEqual(report.checks.length, 10)
+    assert.isAbove(report.checks.length, 3)
   })
 
   it("reports a difference", async () => {

@@ -14,12 +14,6 @@ import { root } from "../Root.ts"
 import * as Store from "../Store.ts"
 import * as Times from "../Times.ts"
 
-const inspected = Effect.fnUntraced(function*(name: string) {
-  const { state } = yield* Store.recover
-  const collection = yield* Footprint.collectionOf(state, name)
-  return { state, collection }
-})
-
 /** Only says what would become of it. */
 const rehearse = Effect.fnUntraced(function*(name: string, since: Option.Option<number>) {
   const { description } = yield* Store.open(name)
@@ -31,17 +25,17 @@ const rehearse = Effect.fnUntraced(function*(name: string, since: Option.Option<
       } is given up already, so since cannot be ${to}`
     })
   }
-  const { collection, state } = yield* inspected(name)
+  const { collection, state } = yield* Footprint.read(name)
   return { before: Footprint.of(collection), after: yield* Footprint.preview(state, collection, to) }
 })
 
 const perform = Effect.fnUntraced(function*(name: string, since: Option.Option<number>) {
   const client = yield* PersistClient
   const { write } = yield* Store.open(name)
-  const before = yield* inspected(name)
+  const before = yield* Footprint.read(name)
   if (Option.isSome(since)) yield* write.allowCompaction(since.value)
   yield* client.compact(name)
-  const after = yield* inspected(name)
+  const after = yield* Footprint.read(name)
   return { before: Footprint.of(before.collection), after: Footprint.of(after.collection) }
 })
 

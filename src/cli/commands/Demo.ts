@@ -54,18 +54,16 @@ const check = Effect.fnUntraced(function*(history: History, read: StreamReadHand
   return { time, commit, files, differences: Math.max(differences, expected.size) } satisfies Check
 }, Effect.scoped)
 
-const footprint = Effect.gen(function*() {
-  const { state } = yield* Store.recover
-  const collection = yield* Footprint.collectionOf(state, "files")
-  return { stored: Footprint.of(collection), latest: Footprint.preview(state, collection, collection.upper - 1) }
-})
-
 /** Compacts without giving up any history, and says what giving up all but the last commit would save. */
 const compacted = Effect.gen(function*() {
-  const before = yield* footprint
+  const before = yield* Footprint.read("files")
   yield* PersistClient.use((client) => client.compact("files"))
-  const after = yield* footprint
-  return { before: before.stored, after: after.stored, latest: yield* after.latest }
+  const { collection, state } = yield* Footprint.read("files")
+  return {
+    before: Footprint.of(before.collection),
+    after: Footprint.of(collection),
+    latest: yield* Footprint.preview(state, collection, collection.upper - 1)
+  }
 })
 
 type Sizes = Effect.Success<typeof compacted>

@@ -1,0 +1,187 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, Metric, Schedule, Stream, Tracer } from "effect"
+import { TestClock } from "effect/testing"
+import * as Metrics from "../../src/runtime/Metrics.ts"
+import * as MultiWriteHandle from "../../src/client/MultiWriteHandle.ts"
+import * as PersistError from "../../src/PersistError.ts"
+import { Blob } from "../../src/storage/Blob.ts"
+import { Context } from "effect"
+import * as Update from "../../src/Update.ts"
+import * as Faulty from "../utils/Faulty.ts"
+import * as Store from "../utils/Store.ts"
+
+const put = (key: string, time = 0) => Update.insert(key, "v".repeat(40), time)
+
+/** Every metric at present, by name. */
+const values = Effect.map(Metric.snapshot, (all) => {
+  const found = new Map<string, Metric.Metric.Snapshot["state"]>()
+  for (const { id, state } of all) found.set(id, state)
+  return found
+})
+
+/** Waits for a moment, so that there is a time to measure. */
+const slowly = (control: Faulty.Control) => {
+  control.before = (operation) => operation === "append" || operation === "put" ? Effect.sleep("1 millis") : Effect.void
+}
+
+/** Does everything that any metric counts. */
+const everything = Effect.gen(function*() {
+  const { control, storage } = yield* Store.faulty
+  const client = yield* Store.client(storage, { ...Store.tiny, retry: Schedule.recurs(1) })
+  const { read, write } = yield* client.createOrLoad("s", Store.text)
+  const { events } = yield* read.listen()
+  slowly(control)
+  const writing = yield* Effect.forkChild(Effect.gen(function*() {
+    for (let i = 0; i < 120; i++) {
+      yield* write.write([put(`k${i % 30}`, i)])
+      if (i % 20 === 19) {
+        yield* write.seal(i)
+        yield* client.maintain
+      }
+    }
+    yield* write.allowCompaction(100)
+    yield* client.compact("s")
+  }))
+  while (writing.pollUnsafe() === undefined) yield* TestClock.adjust("10 millis")
+  yield* Fiber.join(writing)
+  control.before = () => Effect.void
+  yield* Stream.runDrain(Stream.take(events, 10))
+  for (let i = 0; i < 2; i++) yield* read.get("k1", { asOf: 110 })
+  control.nextAppend = "applied"
+  yield* write.write([put("a", 200)])
+  control.isDown = true
+  for (let i = 0; i < 3; i++) yield* Effect.flip(write.write([put("b", 200)]))
+})
+
+describe("metrics", () => {
+  it.effect("every one of them moves", () =>
+    Effect.gen(function*() {
+      const seen = new Map<string, Set<string>>()
+      const look = Effect.map(values, (now) => {
+        for (const [name, state] of now) {
+          seen.set(name, (seen.get(name) ?? new Set()).add(JSON.stringify(state, (_, v) => typeof v === "bigint" ? `${v}` : v)))
+        }
+      })
+      yield* look
+      const looking = yield* Effect.forkChild(Effect.forever(Effect.andThen(look, Effect.yieldNow)))
+      yield* Effect.scoped(everything)
+      yield* outOfSpaceAndStale
+      yield* look
+      yield* Fiber.interrupt(looking)
+
+      const names = Object.values(Metrics).flatMap((each) => Metric.isMetric(each) ? [each.id] : [])
+      assert.isAbove(names.length, 35)
+      const still = names.filter((name) => (seen.get(name)?.size ?? 0) < 2)
+      assert.deepStrictEqual(still, [])
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())))
+
+  it.effect("rows and bytes are counted when they are durable, and as the user counts them", () =>
+    Effect.gen(function*() {
+      const { control, storage } = yield* Store.faulty
+      const client = yield* Store.client(storage)
+      const { write } = yield* client.createOrLoad("s", Store.text)
+      yield* write.write([Update.insert("abc", "de", 1), Update.insert("f", "", 1)])
+      control.isDown = true
+      yield* Effect.flip(write.write([put("a", 1)]))
+      assert.strictEqual(Number((yield* Metric.value(Metrics.writtenRows)).count), 2)
+      assert.strictEqual(Number((yield* Metric.value(Metrics.writtenBytes)).count), 6 + 2 * 16)
+      assert.strictEqual(Number((yield* Metric.value(Metrics.commandsFailed)).count), 1)
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())))
+})
+
+/** A full disk, and a compaction that comes too late. */
+const outOfSpaceAndStale = Effect.scoped(Effect.gen(function*() {
+  const { control, storage } = yield* Store.faulty
+  const blob = Context.get(storage, Blob)
+  let isFull = true
+  const full = Context.add(storage, Blob, {
+    ...blob,
+    put: (key, bytes) =>
+      isFull ? Effect.fail(new PersistError.OutOfSpace({ location: "test", detail: "full" })) : blob.put(key, bytes)
+  })
+  const client = yield* Store.client(full, Store.tiny)
+  const { write } = yield* client.createOrLoad("s", Store.text)
+  yield* write.write([put("a")])
+  const error = yield* Effect.flip(client.compact("s"))
+  assert.propertyVal(error, "_tag", "OutOfSpace")
+  isFull = false
+  control.before = (operation, detail) =>
+    operation === "put" && detail.startsWith("batch/") ? Effect.ignore(client.destroy("s")) : Effect.void
+  yield* client.compact("s")
+}))
+
+describe("spans", () => {
+  const recording = () => {
+    const names: Array<string> = []
+    const tracer = Tracer.make({
+      span: (options) => {
+        names.push(options.name)
+        return new Tracer.NativeSpan(options)
+      }
+    })
+    return { names, tracer }
+  }
+
+  const operations = Effect.gen(function*() {
+    const client = yield* Effect.flatMap(Store.memory, (storage) => Store.client(storage))
+    const { read, write } = yield* client.createOrLoad("s", Store.text)
+    yield* client.load("s", Store.text)
+    yield* write.write([put("a")])
+    yield* write.offer([put("a")])
+    yield* write.seal(1)
+    yield* write.offerSeal(2)
+    yield* write.compareAndAppend([], { expected: 2, upper: 3 })
+    yield* write.allowCompaction(1)
+    yield* Effect.scoped(read.snapshot())
+    yield* Effect.scoped(read.listen())
+    yield* read.get("a")
+    yield* read.history("a")
+    yield* client.description("s")
+    const multi = yield* MultiWriteHandle.make([write])
+    yield* multi.writeAtomic(() => {})
+    yield* multi.seal(4)
+    yield* multi.allowCompaction(2)
+    yield* client.compact("s")
+    yield* client.destroy("s")
+  })
+
+  it.effect("are made of every public operation where somebody traces", () =>
+    Effect.gen(function*() {
+      const { names, tracer } = recording()
+      yield* Effect.scoped(operations).pipe(Effect.provideService(Tracer.Tracer, tracer))
+      assert.deepStrictEqual(names, [
+        "PersistClient.createOrLoad",
+        "PersistClient.load",
+        "StreamWriteHandle.write",
+        "StreamWriteHandle.offer",
+        "StreamWriteHandle.seal",
+        "StreamWriteHandle.offerSeal",
+        "StreamWriteHandle.compareAndAppend",
+        "StreamWriteHandle.allowCompaction",
+        "StreamReadHandle.snapshot",
+        "StreamReadHandle.listen",
+        "StreamReadHandle.get",
+        "StreamReadHandle.history",
+        "PersistClient.description",
+        "MultiWriteHandle.writeAtomic",
+        "MultiWriteHandle.seal",
+        "MultiWriteHandle.allowCompaction",
+        "PersistClient.compact",
+        "PersistClient.destroy"
+      ])
+    }))
+
+  it.effect("and name the collection, never what is in it", () =>
+    Effect.gen(function*() {
+      const spans: Array<Tracer.Span> = []
+      const tracer = Tracer.make({
+        span: (options) => {
+          const span = new Tracer.NativeSpan(options)
+          spans.push(span)
+          return span
+        }
+      })
+      yield* Effect.scoped(operations).pipe(Effect.provideService(Tracer.Tracer, tracer))
+      for (const { attributes } of spans) assert.deepStrictEqual([...attributes], [["tidemark.collection", "s"]])
+    }))
+})
