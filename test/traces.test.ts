@@ -2,9 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer, Result, type Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { join } from "node:path"
+import type { ListenEvent } from "../src/client/Listen.ts"
 import * as MultiWriteHandle from "../src/client/MultiWriteHandle.ts"
 import type * as PersistClient from "../src/client/PersistClient.ts"
-import type { ListenEvent } from "../src/client/Listen.ts"
 import type { StreamReadHandle } from "../src/client/StreamReadHandle.ts"
 import type { Ack, StreamWriteHandle } from "../src/client/StreamWriteHandle.ts"
 import * as Codec from "../src/Codec.ts"
@@ -115,20 +115,23 @@ for (const [medium, open] of media) {
         assert.deepStrictEqual([yield* Store.contents(t.read), yield* Store.contents(u.read)], [[], []])
       }))
 
-    trace("T4: what storage refuses is not there, and its sequence number is given again", (t) =>
-      Effect.gen(function*() {
-        const heard = yield* hearing(t.read)
-        t.control.isDown = true
-        const ack = yield* t.write.offer([a(0)])
-        const snapshot = yield* Effect.flip(t.read.snapshot())
-        assert.strictEqual(yield* outcome(ack), "Unavailable")
-        assert.strictEqual(snapshot._tag, "Unavailable")
-        t.control.isDown = false
-        assert.deepStrictEqual(yield* Store.contents(t.read), [])
-        assert.deepStrictEqual(heard, [])
-        assert.strictEqual(yield* t.write.write([a(0)]), 1)
-        assert.deepStrictEqual(yield* Store.contents(t.read), [["a", "", 1]])
-      }))
+    trace(
+      "T4: what storage refuses is not there, and its sequence number is given again",
+      (t) =>
+        Effect.gen(function*() {
+          const heard = yield* hearing(t.read)
+          t.control.isDown = true
+          const ack = yield* t.write.offer([a(0)])
+          const snapshot = yield* Effect.flip(t.read.snapshot())
+          assert.strictEqual(yield* outcome(ack), "Unavailable")
+          assert.strictEqual(snapshot._tag, "Unavailable")
+          t.control.isDown = false
+          assert.deepStrictEqual(yield* Store.contents(t.read), [])
+          assert.deepStrictEqual(heard, [])
+          assert.strictEqual(yield* t.write.write([a(0)]), 1)
+          assert.deepStrictEqual(yield* Store.contents(t.read), [["a", "", 1]])
+        })
+    )
 
     trace("T5: what was invalid stays invalid when storage refuses the rest", (t) =>
       Effect.gen(function*() {
@@ -169,17 +172,20 @@ for (const [medium, open] of media) {
         assert.deepInclude(yield* Effect.flip(bad.read.snapshot()), expected)
       }))
 
-    trace("T8: a destroyed collection is gone for its handles, and its name stays taken", (t) =>
-      Effect.gen(function*() {
-        assert.isTrue(yield* t.client.destroy("s"))
-        assert.deepInclude(yield* Effect.flip(t.write.write([a(0)])), {
-          _tag: "InvalidRequest",
-          reason: "StreamDestroyed"
-        } as object)
-        assert.propertyVal(yield* Effect.flip(t.client.createOrLoad("s", Store.text)), "_tag", "StreamDestroyed")
-        assert.isFalse(yield* t.client.destroy("s"))
-        assert.propertyVal(yield* Effect.flip(t.client.destroy("none")), "_tag", "UnknownStream")
-      }))
+    trace(
+      "T8: a destroyed collection is gone for its handles, and its name stays taken",
+      (t) =>
+        Effect.gen(function*() {
+          assert.isTrue(yield* t.client.destroy("s"))
+          assert.deepInclude(yield* Effect.flip(t.write.write([a(0)])), {
+            _tag: "InvalidRequest",
+            reason: "StreamDestroyed"
+          } as object)
+          assert.propertyVal(yield* Effect.flip(t.client.createOrLoad("s", Store.text)), "_tag", "StreamDestroyed")
+          assert.isFalse(yield* t.client.destroy("s"))
+          assert.propertyVal(yield* Effect.flip(t.client.destroy("none")), "_tag", "UnknownStream")
+        })
+    )
 
     trace("T9: writes of one commit are heard as one, in order", (t) =>
       Effect.gen(function*() {
@@ -240,25 +246,28 @@ for (const [medium, open] of media) {
         yield* t.write.write([b(5)])
       }))
 
-    trace("T14: a snapshot returns its rows though everything under it was compacted away", (t) =>
-      Effect.gen(function*() {
-        for (let time = 0; time < 4; time++) {
-          yield* t.write.write([Update.insert("k", `v${time}`, time), Update.retract("k", `v${time - 1}`, time)])
-          yield* t.write.seal(time + 1)
+    trace(
+      "T14: a snapshot returns its rows though everything under it was compacted away",
+      (t) =>
+        Effect.gen(function*() {
+          for (let time = 0; time < 4; time++) {
+            yield* t.write.write([Update.insert("k", `v${time}`, time), Update.retract("k", `v${time - 1}`, time)])
+            yield* t.write.seal(time + 1)
+            yield* t.client.compact("s")
+          }
+          const snapshot = yield* t.read.snapshot({ asOf: 2 })
+          const everything = yield* t.read.snapshot()
+          const before = yield* Store.storedKeys(t.storage)
+          yield* t.write.seal(10)
+          yield* t.write.allowCompaction(9)
           yield* t.client.compact("s")
-        }
-        const snapshot = yield* t.read.snapshot({ asOf: 2 })
-        const everything = yield* t.read.snapshot()
-        const before = yield* Store.storedKeys(t.storage)
-        yield* t.write.seal(10)
-        yield* t.write.allowCompaction(9)
-        yield* t.client.compact("s")
-        yield* t.client.destroy("s")
-        yield* t.client.maintain
-        assert.includeMembers(yield* Store.storedKeys(t.storage), before.filter((key) => key.startsWith("batch")))
-        assert.deepStrictEqual(yield* Store.rows(snapshot), [["k", "v-1", -1], ["k", "v2", 1]])
-        assert.deepStrictEqual(yield* Store.rows(everything), [["k", "v-1", -1], ["k", "v3", 1]])
-      }))
+          yield* t.client.destroy("s")
+          yield* t.client.maintain
+          assert.includeMembers(yield* Store.storedKeys(t.storage), before.filter((key) => key.startsWith("batch")))
+          assert.deepStrictEqual(yield* Store.rows(snapshot), [["k", "v-1", -1], ["k", "v2", 1]])
+          assert.deepStrictEqual(yield* Store.rows(everything), [["k", "v-1", -1], ["k", "v3", 1]])
+        })
+    )
 
     trace("T15: an append of unknown outcome is found out: applied", (t) =>
       Effect.gen(function*() {
@@ -282,23 +291,26 @@ for (const [medium, open] of media) {
       }))
 
     for (const truth of ["applied", "lost"] as const) {
-      trace(`T15: while storage stays down the outcome is called unknown, and later known: ${truth}`, (t) =>
-        Effect.gen(function*() {
-          t.control.nextAppend = truth
-          for (const operation of ["acquire", "read", "bounds"] as const) t.control.broken.add(operation)
-          const writing = yield* Effect.forkChild(Effect.flip(t.write.write([a(0)])))
-          yield* waiting(writing)
-          assert.propertyVal(yield* Fiber.join(writing), "_tag", "Indeterminate")
+      trace(
+        `T15: while storage stays down the outcome is called unknown, and later known: ${truth}`,
+        (t) =>
+          Effect.gen(function*() {
+            t.control.nextAppend = truth
+            for (const operation of ["acquire", "read", "bounds"] as const) t.control.broken.add(operation)
+            const writing = yield* Effect.forkChild(Effect.flip(t.write.write([a(0)])))
+            yield* waiting(writing)
+            assert.propertyVal(yield* Fiber.join(writing), "_tag", "Indeterminate")
 
-          const meanwhile = yield* Effect.forkChild(Effect.flip(t.write.write([b(0)])))
-          yield* waiting(meanwhile)
-          assert.propertyVal(yield* Fiber.join(meanwhile), "_tag", "Unavailable")
+            const meanwhile = yield* Effect.forkChild(Effect.flip(t.write.write([b(0)])))
+            yield* waiting(meanwhile)
+            assert.propertyVal(yield* Fiber.join(meanwhile), "_tag", "Unavailable")
 
-          t.control.broken.clear()
-          assert.strictEqual(yield* t.write.write([b(0)]), truth === "applied" ? 2 : 1)
-          const keys = (yield* Store.contents(t.read)).map(([key]) => key)
-          assert.deepStrictEqual(keys, truth === "applied" ? ["a", "b"] : ["b"])
-        }))
+            t.control.broken.clear()
+            assert.strictEqual(yield* t.write.write([b(0)]), truth === "applied" ? 2 : 1)
+            const keys = (yield* Store.contents(t.read)).map(([key]) => key)
+            assert.deepStrictEqual(keys, truth === "applied" ? ["a", "b"] : ["b"])
+          })
+      )
     }
   })
 }

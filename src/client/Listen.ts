@@ -96,7 +96,10 @@ const following = <K, V>({ cursor, name, store }: Options<K, V>) =>
     const next: Pull.Pull<ReadonlyArray<Entry>, ListenError> = Effect.gen(function*() {
       while (true) {
         if (hold.isExpired()) {
-          return yield* new HoldExpired({ collection: name, detail: "it fell too many bytes behind the end of the log" })
+          return yield* new HoldExpired({
+            collection: name,
+            detail: "it fell too many bytes behind the end of the log"
+          })
         }
         const kept = store.feed.from(position)
         if (kept === undefined) {

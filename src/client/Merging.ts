@@ -4,9 +4,9 @@
  * @internal
  */
 import { Cause, Effect, type Pull } from "effect"
-import { Merge } from "../batch/Merge.ts"
 import * as Columns from "../batch/Columns.ts"
 import * as Compare from "../batch/Compare.ts"
+import { Merge } from "../batch/Merge.ts"
 import type { Capture } from "../engine/Capture.ts"
 import type { StorageError, ValueOutOfRange } from "../PersistError.ts"
 import type { BatchStore, Scan } from "../runtime/BatchStore.ts"
@@ -72,7 +72,12 @@ export const pull = (
 const inputsOf = (batches: BatchStore, runs: Runs.Runs, capture: Capture, query: Query): Array<Input> => {
   const { fromKey, fromTime, toKey, toTime } = query
   const unsealedFrom = Math.max(fromTime, capture.traceUpper)
-  const wanted = { minKey: fromKey, maxKey: toKey, minTime: fromTime, maxTime: toTime === Infinity ? undefined : toTime - 1 }
+  const wanted = {
+    minKey: fromKey,
+    maxKey: toKey,
+    minTime: fromTime,
+    maxTime: toTime === Infinity ? undefined : toTime - 1
+  }
   return [
     ...memory(runs, capture, unsealedFrom, toTime).map((columns) => ({
       scan: once(columns),

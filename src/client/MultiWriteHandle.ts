@@ -97,7 +97,9 @@ export const make = <E = never>(
     const members = yield* Effect.forEach(handles, (handle) => target(registeredOf(handle)))
 
     const memberOf = (handle: AnyHandle, operation: string): Effect.Effect<Target, InvalidHandle> => {
-      const stranger = new InvalidHandle({ detail: `cannot ${operation} "${handle.streamName}": it is not of this handle` })
+      const stranger = new InvalidHandle({
+        detail: `cannot ${operation} "${handle.streamName}": it is not of this handle`
+      })
       const registered = registeredOf(handle)
       if (registered.store.id !== store.id) return Effect.fail(stranger)
       return target(registered).pipe(
@@ -115,7 +117,8 @@ export const make = <E = never>(
           "MultiWriteHandle.writeAtomic",
           names,
           Effect.suspend(() => {
-            const added: Array<Effect.Effect<Target & { readonly columns: Columns }, InvalidHandle | ValueOutOfRange>> = []
+            const added: Array<Effect.Effect<Target & { readonly columns: Columns }, InvalidHandle | ValueOutOfRange>> =
+              []
             build((handle, updates) => {
               const columns = Rows.encode(registeredOf(handle).codecs, updates)
               added.push(
@@ -123,7 +126,8 @@ export const make = <E = never>(
                   Effect.map(columns, (encoded) => ({ ...member, columns: encoded })))
               )
             })
-            return Effect.flatMap(Effect.all(added), (targets) => store.submit(new Command.Write({ targets })))
+            return Effect.flatMap(Effect.all(added), (targets) =>
+              store.submit(new Command.Write({ targets })))
           })
         ),
       seal: (upper, only) =>

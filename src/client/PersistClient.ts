@@ -5,9 +5,14 @@
  */
 import { Context, Duration, Effect, Layer, Schedule, type Scope } from "effect"
 import type { Codec } from "../Codec.ts"
-import { type CodecRef, codecMismatch, type Registration } from "../engine/Commit.ts"
+import { codecMismatch, type CodecRef, type Registration } from "../engine/Commit.ts"
 import {
-  type CodecMismatch, type Locked, type StorageError, StreamDestroyed, UnknownStream, type ValueOutOfRange
+  type CodecMismatch,
+  type Locked,
+  type StorageError,
+  StreamDestroyed,
+  UnknownStream,
+  type ValueOutOfRange
 } from "../PersistError.ts"
 import * as Command from "../runtime/Command.ts"
 import * as Follower from "../runtime/Follower.ts"

@@ -78,8 +78,10 @@ const encodeUnsafe = <K, V>(codecs: Codecs<K, V>, updates: Iterable<Update<K, V>
 
 /** The bytes of one key. */
 export const encodeKey = <K, V>(codecs: Codecs<K, V>, key: K): Effect.Effect<Uint8Array, ValueOutOfRange> =>
-  Effect.map(encode({ key: codecs.key, value: nothing }, [{ key, value: undefined, time: 0, diff: 1 }]), (columns) =>
-    Columns.keyAt(columns, 0))
+  Effect.map(
+    encode({ key: codecs.key, value: nothing }, [{ key, value: undefined, time: 0, diff: 1 }]),
+    (columns) => Columns.keyAt(columns, 0)
+  )
 
 const nothing: Codec<undefined> = {
   name: "",

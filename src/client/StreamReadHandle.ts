@@ -7,7 +7,13 @@ import { Effect, type Scope, Stream } from "effect"
 import type * as Columns from "../batch/Columns.ts"
 import * as Consolidate from "../batch/Consolidate.ts"
 import * as Frontier from "../Frontier.ts"
-import { AsOfBeforeSince, AsOfNotSealed, RuntimeShutdown, StreamDestroyed, type ValueOutOfRange } from "../PersistError.ts"
+import {
+  AsOfBeforeSince,
+  AsOfNotSealed,
+  RuntimeShutdown,
+  StreamDestroyed,
+  type ValueOutOfRange
+} from "../PersistError.ts"
 import type { Captured, Failure } from "../runtime/Command.ts"
 import { compute } from "../runtime/Pure.ts"
 import * as Update from "../Update.ts"
@@ -122,7 +128,11 @@ export const make = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs): Strea
     )
 
   /** The rows of one key before `toTime`, consolidated at `since`. */
-  const ofKey = (key: K, options: AsOf, window: (captured: Captured) => { readonly toTime: number; readonly since: number }) =>
+  const ofKey = (
+    key: K,
+    options: AsOf,
+    window: (captured: Captured) => { readonly toTime: number; readonly since: number }
+  ) =>
     Effect.scoped(Effect.gen(function*() {
       const captured = yield* held(options)
       const { since, toTime } = window(captured)
@@ -149,7 +159,15 @@ export const make = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs): Strea
         Effect.gen(function*() {
           const captured = yield* held()
           const { collection, upper } = captured.capture
-          const events = yield* Listen.events({ store, collection, name, codecs, policy, cursor: captured.cursor, upper })
+          const events = yield* Listen.events({
+            store,
+            collection,
+            name,
+            codecs,
+            policy,
+            cursor: captured.cursor,
+            upper
+          })
           return { snapshot: Snapshot.make(sourceOf(captured), undefined), events }
         })
       ),

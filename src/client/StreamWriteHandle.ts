@@ -86,11 +86,16 @@ export const make = <K, V, E>(self: Registered<K, V, E>): StreamWriteHandle<K, V
   const located = target(self)
 
   const write = (updates: Iterable<Update<K, V>>) =>
-    Effect.flatMap(located, (at) =>
-      Effect.map(Rows.encode(codecs, updates), (columns) => new Command.Write({ targets: [{ ...at, columns }] })))
+    Effect.flatMap(
+      located,
+      (at) =>
+        Effect.map(Rows.encode(codecs, updates), (columns) => new Command.Write({ targets: [{ ...at, columns }] }))
+    )
   const seal = (upper: Frontier.Frontier) =>
-    Effect.flatMap(checked("the upper of a seal", upper), () =>
-      Effect.map(located, (at) => new Command.Seal({ targets: [at], upper })))
+    Effect.flatMap(
+      checked("the upper of a seal", upper),
+      () => Effect.map(located, (at) => new Command.Seal({ targets: [at], upper }))
+    )
 
   const handle: WithRegistered<K, V, E> = {
     [Internal]: self,
@@ -105,7 +110,8 @@ export const make = <K, V, E>(self: Registered<K, V, E>): StreamWriteHandle<K, V
         "StreamWriteHandle.allowCompaction",
         name,
         Effect.flatMap(checked("the since of a compaction", since), () =>
-          Effect.flatMap(located, (at) => store.submit(new Command.AllowCompaction({ targets: [{ ...at, since }] }))))
+          Effect.flatMap(located, (at) =>
+            store.submit(new Command.AllowCompaction({ targets: [{ ...at, since }] }))))
       ),
     compareAndAppend: (updates, { expected, upper }) =>
       traced(
@@ -120,7 +126,9 @@ export const make = <K, V, E>(self: Registered<K, V, E>): StreamWriteHandle<K, V
           if (outside) {
             return yield* new ValueOutOfRange({
               what: "the time of an update",
-              detail: `compareAndAppend takes times from ${Frontier.format(expected)} to before ${Frontier.format(upper)}`
+              detail: `compareAndAppend takes times from ${Frontier.format(expected)} to before ${
+                Frontier.format(upper)
+              }`
             })
           }
           return yield* store.submit(new Command.CompareAndAppend({ target: { ...at, columns }, expected, upper }))

@@ -74,33 +74,35 @@ export const make = <K, V>(options: Options<K, V>): Stream.Stream<SubscribeEvent
     let told: number | undefined = start.from === undefined || start.from === 0 ? undefined : start.from - 1
 
     /** The events of the next stretch of complete times, once there is one. */
-    const stretch: Pull.Pull<Stream.Stream<SubscribeEvent<K, V>, SubscribeError>, SubscribeError> = Effect.gen(function*() {
-      while (told !== Infinity) {
-        const position = store.feed.upper()
-        const captured = store.captureNow(options.collection)
-        if (captured === undefined) return yield* new StreamDestroyed({ collection: options.name })
-        const { since, upper } = captured.capture
-        const base: number = told ?? start.asOf ?? since
-        if (base < since) {
+    const stretch: Pull.Pull<Stream.Stream<SubscribeEvent<K, V>, SubscribeError>, SubscribeError> = Effect.gen(
+      function*() {
+        while (told !== Infinity) {
+          const position = store.feed.upper()
+          const captured = store.captureNow(options.collection)
+          if (captured === undefined) return yield* new StreamDestroyed({ collection: options.name })
+          const { since, upper } = captured.capture
+          const base: number = told ?? start.asOf ?? since
+          if (base < since) {
+            captured.release()
+            return yield* new AsOfBeforeSince({ collection: options.name, asOf: base, since })
+          }
+          if (base === Infinity && upper === Infinity) {
+            captured.release()
+            break
+          }
+          if (upper > (told === undefined ? base : told + 1)) {
+            const query = told === undefined
+              ? { fromTime: 0, toTime: upper, since: base }
+              : { fromTime: told + 1, toTime: upper, since: 0 }
+            told = upper - 1
+            return Stream.ensuring(between(options, captured, query), Effect.sync(captured.release))
+          }
           captured.release()
-          return yield* new AsOfBeforeSince({ collection: options.name, asOf: base, since })
+          if (!(yield* store.feed.await(position))) break
         }
-        if (base === Infinity && upper === Infinity) {
-          captured.release()
-          break
-        }
-        if (upper > (told === undefined ? base : told + 1)) {
-          const query = told === undefined
-            ? { fromTime: 0, toTime: upper, since: base }
-            : { fromTime: told + 1, toTime: upper, since: 0 }
-          told = upper - 1
-          return Stream.ensuring(between(options, captured, query), Effect.sync(captured.release))
-        }
-        captured.release()
-        if (!(yield* store.feed.await(position))) break
+        return yield* Cause.done()
       }
-      return yield* Cause.done()
-    })
+    )
     const stretches = Stream.fromPull(Effect.succeed(Effect.map(stretch, (events) => [events] as const)))
     return Stream.flatMap(stretches, (events) => events)
   })

@@ -47,7 +47,8 @@ export const bytes = (self: Batch): number => self.parts.reduce((sum, part) => s
 export const checksum = (self: Batch): bigint =>
   self.parts.reduce((sum, part) => BigInt.asUintN(64, sum + part.checksum), 0n)
 
-export const minTime = (self: Batch): number => self.parts.reduce((least, part) => Math.min(least, part.minTime), Infinity)
+export const minTime = (self: Batch): number =>
+  self.parts.reduce((least, part) => Math.min(least, part.minTime), Infinity)
 
 export const maxTime = (self: Batch): number => self.parts.reduce((most, part) => Math.max(most, part.maxTime), 0)
 

@@ -121,12 +121,16 @@ const replacedTrace = (self: Collection, change: Swap): ReadonlyArray<Batch.Batc
 export const swapViolation = (self: Collection, change: Swap): string | undefined => {
   if (change.traceUpper < self.traceUpper) return "the trace upper would move back"
   if (change.traceUpper > self.upper) return "the trace upper would pass the seal"
-  if (change.blocksBefore > 0 && change.blocksFrom !== self.blocksFrom) return "rows in memory have been replaced already"
+  if (change.blocksBefore > 0 && change.blocksFrom !== self.blocksFrom) {
+    return "rows in memory have been replaced already"
+  }
   const spills = new Set(self.spills.map(Batch.id))
   if (change.spills.some((id) => !spills.has(id))) return "a spill to replace is not there"
   const indexes = change.trace.map((id) => self.trace.findIndex((batch) => Batch.id(batch) === id))
   if (indexes.includes(-1)) return "a trace batch to replace is not there"
-  if (indexes.some((index, i) => i > 0 && index !== indexes[i - 1]! + 1)) return "the trace batches to replace do not adjoin"
+  if (indexes.some((index, i) => i > 0 && index !== indexes[i - 1]! + 1)) {
+    return "the trace batches to replace do not adjoin"
+  }
   const sinces = indexes.map((index) => self.trace[index]!.since)
   if (change.newTrace !== undefined && sinces.some((since) => since > change.newTrace!.since)) {
     return "the new trace batch has a since behind one that it replaces"

@@ -219,7 +219,17 @@ const decodeSwap = (reader: ByteReader): Swap => {
   const newSpills = Batch.decodeAll(reader)
   const newTrace = Batch.decodeAll(reader)
   if (newTrace.length > 1) reader.fail("a swap brings more than one trace batch")
-  return { _tag: "Swap", collection, blocksFrom, blocksBefore, spills, trace, newSpills, newTrace: newTrace[0], traceUpper }
+  return {
+    _tag: "Swap",
+    collection,
+    blocksFrom,
+    blocksBefore,
+    spills,
+    trace,
+    newSpills,
+    newTrace: newTrace[0],
+    traceUpper
+  }
 }
 
 const decodeTexts = (reader: ByteReader): Array<string> => {

@@ -59,7 +59,9 @@ export const rewrites = (state: State, limits: Limits, logBytes: number): Readon
   const flushed = collectionsToFlush(state, mustShrink ? limits.inlineBytes : limits.memoryBytes)
   const due: Array<Rewrite> = []
   for (const [id, collection] of state.collections) {
-    const rewrite = flushed.has(id) ? gather(collection, "flush", state.position) : idle(collection, limits, state.position)
+    const rewrite = flushed.has(id)
+      ? gather(collection, "flush", state.position)
+      : idle(collection, limits, state.position)
     if (rewrite !== undefined) due.push(rewrite)
   }
   return due

@@ -105,9 +105,11 @@ export class Describe extends Request.TaggedClass("Describe")<{}, ReadonlyArray<
 export class Swap extends Request.TaggedClass("Swap")<{ readonly change: SwapChange }, boolean, Failure> {}
 
 /** Names a rollup that has been stored. */
-export class Rollup
-  extends Request.TaggedClass("Rollup")<{ readonly key: string; readonly position: number; readonly logFrom: number }, void, Failure>
-{}
+export class Rollup extends Request.TaggedClass("Rollup")<
+  { readonly key: string; readonly position: number; readonly logFrom: number },
+  void,
+  Failure
+> {}
 
 export type Command =
   | Register

@@ -10,7 +10,7 @@
 import { Effect, Exit, Fiber, Schedule, Scope, Semaphore, Stream } from "effect"
 import * as Capture from "../engine/Capture.ts"
 import * as State from "../engine/State.ts"
-import { ReadOnly, StreamDestroyed, type StorageError } from "../PersistError.ts"
+import { ReadOnly, type StorageError, StreamDestroyed } from "../PersistError.ts"
 import { Blob } from "../storage/Blob.ts"
 import { Log } from "../storage/Log.ts"
 import * as BatchStore from "./BatchStore.ts"
@@ -71,12 +71,12 @@ const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeabl
   }))
 
   const following = yield* Effect.forkScoped(
-    Stream.runForEach(log.changes, () =>
-      Effect.ignore(Effect.retry(catchUp, { schedule: patience, while: ({ _tag }) => _tag === "Unavailable" })))
+    Stream.runForEach(
+      log.changes,
+      () => Effect.ignore(Effect.retry(catchUp, { schedule: patience, while: ({ _tag }) => _tag === "Unavailable" }))
+    )
   )
-  yield* Effect.addFinalizer(() =>
-    Effect.andThen(Fiber.interrupt(following), Effect.sync(() => feed.close()))
-  )
+  yield* Effect.addFinalizer(() => Effect.andThen(Fiber.interrupt(following), Effect.sync(() => feed.close())))
 
   const captureNow = (id: number): Command.Captured | undefined => {
     const collection = state.collections.get(id)

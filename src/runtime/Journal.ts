@@ -85,7 +85,9 @@ export const make = Effect.fnUntraced(function*(
   const journal: Journal = {
     append: (position, commit) => {
       if (unresolved !== undefined) {
-        return Effect.fail(new Unavailable({ operation: "appending", detail: "the outcome of the append before is unknown" }))
+        return Effect.fail(
+          new Unavailable({ operation: "appending", detail: "the outcome of the append before is unknown" })
+        )
       }
       buffer.clear()
       Commit.encode(commit, buffer)
@@ -108,5 +110,7 @@ const acquireAgain = (log: Log["Service"], scope: Scope.Scope): Effect.Effect<Wr
   log.acquire.pipe(
     Scope.provide(scope),
     Effect.catchTag("Locked", ({ host, pid }: Locked) =>
-      Effect.fail(new Unavailable({ operation: "acquiring the log again", detail: `process ${pid} on ${host} has it` })))
+      Effect.fail(
+        new Unavailable({ operation: "acquiring the log again", detail: `process ${pid} on ${host} has it` })
+      ))
   )

@@ -6,7 +6,7 @@
  *
  * @internal
  */
-import { type Cause, type Context, Clock, Deferred, Effect, Exit, Latch, Queue, type Request, Semaphore } from "effect"
+import { type Cause, Clock, type Context, Deferred, Effect, Exit, Latch, Queue, type Request, Semaphore } from "effect"
 import * as Columns from "../batch/Columns.ts"
 import { RuntimeShutdown } from "../PersistError.ts"
 import type { Command } from "./Command.ts"
@@ -114,8 +114,7 @@ export const make = Effect.fnUntraced(function*(options: Options, context: Conte
   return mailbox
 })
 
-const bringsRows = (request: Command): boolean =>
-  request._tag === "Write" || request._tag === "CompareAndAppend"
+const bringsRows = (request: Command): boolean => request._tag === "Write" || request._tag === "CompareAndAppend"
 
 const unitsOf = (request: Command): number => {
   switch (request._tag) {

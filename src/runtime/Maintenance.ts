@@ -20,8 +20,8 @@ import * as Command from "./Command.ts"
 import type { Garbage } from "./Garbage.ts"
 import type { Journal } from "./Journal.ts"
 import type { LogHolds } from "./LogHolds.ts"
-import type { Merger } from "./Merger.ts"
 import type { Mailbox } from "./Mailbox.ts"
+import type { Merger } from "./Merger.ts"
 import * as Metrics from "./Metrics.ts"
 import * as Rewriter from "./Rewriter.ts"
 
@@ -108,7 +108,9 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   let isSweepDue = true
 
   const newKey = (folder: string): string => {
-    const key = `${folder}/${options.writerId.toString(16).padStart(14, "0")}-${(++blobs).toString(16).padStart(8, "0")}`
+    const key = `${folder}/${options.writerId.toString(16).padStart(14, "0")}-${
+      (++blobs).toString(16).padStart(8, "0")
+    }`
     inFlight.add(key)
     return key
   }
@@ -235,8 +237,11 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       observe(due.length)
       if (due.length === 0) break
       for (const planned of due) {
-        yield* Effect.catchTag(job(rewrite(planned)), ["ValueOutOfRange", "Corrupt"], (failure) =>
-          Effect.sync(() => stuck.set(planned.collection, failure)))
+        yield* Effect.catchTag(
+          job(rewrite(planned)),
+          ["ValueOutOfRange", "Corrupt"],
+          (failure) => Effect.sync(() => stuck.set(planned.collection, failure))
+        )
       }
     }
     if (isSweepDue) yield* sweep
@@ -271,10 +276,13 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     finish: one.withPermit(Effect.andThen(Effect.ignore(runDue), collect(Infinity))),
     run: Effect.raceFirst(
       Effect.andThen(Effect.repeat(quietly, options.schedule), Effect.never),
-      Effect.forever(Effect.andThen(isDue.await, Effect.suspend(() => {
-        isDue.closeUnsafe()
-        return quietly
-      })))
+      Effect.forever(Effect.andThen(
+        isDue.await,
+        Effect.suspend(() => {
+          isDue.closeUnsafe()
+          return quietly
+        })
+      ))
     )
   }
   return maintenance

@@ -44,7 +44,10 @@ export const commits = counter("commits_total", "Entries appended to the log")
 export const commitBytes = counter("commit_bytes_total", "Bytes appended to the log")
 export const writes = counter("writes_total", "Write commands executed")
 export const writtenRows = counter("written_rows_total", "Rows made durable")
-export const writtenBytes = counter("written_bytes_total", "Bytes of rows made durable: keys, values, 16 for time and diff")
+export const writtenBytes = counter(
+  "written_bytes_total",
+  "Bytes of rows made durable: keys, values, 16 for time and diff"
+)
 export const indeterminate = counter("indeterminate_total", "Appends whose outcome had to be found out")
 
 // Maintenance.

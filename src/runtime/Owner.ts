@@ -15,8 +15,8 @@
  */
 import { Clock, type Context, Effect, Exit, Option } from "effect"
 import * as Capture from "../engine/Capture.ts"
-import * as Commit from "../engine/Commit.ts"
 import * as Collection from "../engine/Collection.ts"
+import * as Commit from "../engine/Commit.ts"
 import { type Place, Stage } from "../engine/Stage.ts"
 import * as State from "../engine/State.ts"
 import { type CodecMismatch, type StorageError, StreamDestroyed, Unavailable, UnknownStream } from "../PersistError.ts"
@@ -75,7 +75,11 @@ export const run = Effect.fnUntraced(function*(options: Options) {
     }),
     Effect.tapError(note),
     Effect.mapError((failure) =>
-      fatal ?? new Unavailable({ operation: "appending", detail: `an append before it is of unknown outcome: ${failure.message}` })
+      fatal ??
+        new Unavailable({
+          operation: "appending",
+          detail: `an append before it is of unknown outcome: ${failure.message}`
+        })
     )
   )
 
@@ -139,7 +143,11 @@ export const run = Effect.fnUntraced(function*(options: Options) {
       since: place.since,
       blocks: collection.blocks.length - staged + place.writes
     })
-    return { capture: taken, cursor: { position, writes: place.writes }, release: garbage.hold(Capture.blobKeys(taken)) }
+    return {
+      capture: taken,
+      cursor: { position, writes: place.writes },
+      release: garbage.hold(Capture.blobKeys(taken))
+    }
   }
 
   /** Stages a command with others of its group, or says that it needs a commit of its own. */
@@ -296,5 +304,13 @@ const findRegistration = (
 /** The live collections in the order of their ids. */
 export const describe = (state: State.State): ReadonlyArray<Description> =>
   [...state.collections.values()]
-    .map(({ registration: { id, key, name, value }, since, upper }) => ({ id, name, key, value, lower: 0, upper, since }))
+    .map(({ registration: { id, key, name, value }, since, upper }) => ({
+      id,
+      name,
+      key,
+      value,
+      lower: 0,
+      upper,
+      since
+    }))
     .toSorted((a, b) => a.id - b.id)

@@ -85,8 +85,7 @@ export const blob = (self: Blob["Service"], circuit: Circuit, context: Context.C
         if (found._tag === "Some") Metrics.blobReadBytes.updateUnsafe(found.value.length, context)
         return found
       }),
-    delete: (key) =>
-      Effect.map(circuit.run(self.delete(key)), () => Metrics.blobDeletes.updateUnsafe(1, context)),
+    delete: (key) => Effect.map(circuit.run(self.delete(key)), () => Metrics.blobDeletes.updateUnsafe(1, context)),
     list: (prefix) =>
       Stream.unwrap(Effect.map(circuit.run(Stream.runCollect(self.list(prefix))), (infos) => Stream.fromArray(infos)))
   })

@@ -120,7 +120,11 @@ const merge = Effect.fnUntraced(function*(
 ) {
   const parts: Array<Batch.Part> = []
   if (inputs.length === 0) return parts
-  const task = { inputs: inputs.map(({ lower, upper }) => ({ lower, upper })), description, partBytes: options.partBytes }
+  const task = {
+    inputs: inputs.map(({ lower, upper }) => ({ lower, upper })),
+    description,
+    partBytes: options.partBytes
+  }
   yield* options.merger.run<StorageError>(task, {
     feed: (input) => inputs[input]!.next,
     store: (bytes, meta) => {

@@ -67,14 +67,31 @@ const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeabl
   const journal = yield* Journal.make(log, writer, circuit, context)
   const mailbox = yield* Mailbox.make(options.mailbox, context)
   const maintenance = yield* Maintenance.make({
-    state, writerId, blob, batches, merger, cache, garbage, holds, journal, mailbox, logSizes, context,
+    state,
+    writerId,
+    blob,
+    batches,
+    merger,
+    cache,
+    garbage,
+    holds,
+    journal,
+    mailbox,
+    logSizes,
+    context,
     limits: options.limits,
     partBytes: options.partBytes,
     schedule: options.maintenance,
     grace: options.grace
   })
   const owner = yield* Effect.forkScoped(Owner.run({
-    state, writerId, mailbox, journal, feed, garbage, context,
+    state,
+    writerId,
+    mailbox,
+    journal,
+    feed,
+    garbage,
+    context,
     location: log.location,
     maxGroupBytes: options.maxGroupBytes,
     committed: (_, bytes) => maintenance.committed(bytes)
@@ -110,8 +127,10 @@ const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeabl
     capture: (target) =>
       Effect.flatMap(mailbox.offer(new Command.Capturing({ target })), (reply) =>
         // Whoever is interrupted will not take the reply, so that it must give the blobs up by itself.
-        Effect.onInterrupt(Deferred.await(reply), () =>
-          Effect.forkDetach(Effect.ignore(Effect.map(Deferred.await(reply), ({ release }) => release()))))),
+        Effect.onInterrupt(
+          Deferred.await(reply),
+          () => Effect.forkDetach(Effect.ignore(Effect.map(Deferred.await(reply), ({ release }) => release())))
+        )),
     describe: Effect.suspend(() => mailbox.submit(new Command.Describe())),
     captureNow,
     holdLog: holds.hold,
@@ -145,7 +164,10 @@ export const reread = (
     return yield* log.read(position).pipe(
       Stream.takeUntil((entry) => (bytes += entry.bytes.length) >= rereadBytes),
       Stream.mapEffect((entry) =>
-        Effect.map(Recovery.decodeEntry(log, entry), ({ changes }): Feed.Entry => ({ position: entry.position, changes }))
+        Effect.map(
+          Recovery.decodeEntry(log, entry),
+          ({ changes }): Feed.Entry => ({ position: entry.position, changes })
+        )
       ),
       Stream.runCollect
     )

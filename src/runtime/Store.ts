@@ -7,7 +7,13 @@ import type { Effect, Request } from "effect"
 import type { Target } from "../engine/Stage.ts"
 import type { State } from "../engine/State.ts"
 import type {
-  HoldExpired, ReadOnly, RuntimeShutdown, StorageError, StreamDestroyed, UnknownStream, ValueOutOfRange
+  HoldExpired,
+  ReadOnly,
+  RuntimeShutdown,
+  StorageError,
+  StreamDestroyed,
+  UnknownStream,
+  ValueOutOfRange
 } from "../PersistError.ts"
 import type { BatchStore } from "./BatchStore.ts"
 import type { Captured, Command, Description, Failure } from "./Command.ts"
@@ -37,7 +43,10 @@ export interface Store {
   /** Keeps the log from a position on, for one who follows it. */
   readonly holdLog: (position: number) => LogHold
   /** The commits from a position on, from the log, up to about a mebibyte of them. */
-  readonly reread: (position: number, collection: string) => Effect.Effect<ReadonlyArray<Entry>, StorageError | HoldExpired>
+  readonly reread: (
+    position: number,
+    collection: string
+  ) => Effect.Effect<ReadonlyArray<Entry>, StorageError | HoldExpired>
   /** After it, everything that was durable before the call is visible here. */
   readonly sync: Effect.Effect<void, Failure>
   /** Rewrites a collection into as few bytes as its frontiers allow, now. */

@@ -1,12 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Exit, Fiber, Layer, Scope, Stream } from "effect"
+import { TestClock } from "effect/testing"
 import { spawn } from "node:child_process"
 import { join } from "node:path"
-import { TestClock } from "effect/testing"
 import type { ListenEvent } from "../../src/client/Listen.ts"
 import type { SubscribeEvent } from "../../src/client/Subscription.ts"
-import * as MemoryStorage from "../../src/storage/MemoryStorage.ts"
 import { Blob } from "../../src/storage/Blob.ts"
+import * as MemoryStorage from "../../src/storage/MemoryStorage.ts"
 import * as Update from "../../src/Update.ts"
 import { directory, layerOf } from "../node/Temporary.ts"
 import * as Faulty from "../utils/Faulty.ts"
@@ -163,7 +163,9 @@ describe("read-only clients", () => {
       const script = join(import.meta.dirname, "../utils/Writer.ts")
       const child = yield* Effect.acquireRelease(
         Effect.sync(() =>
-          spawn(process.execPath, ["--conditions=tidemark-source", script, path], { stdio: ["ignore", "pipe", "inherit"] })
+          spawn(process.execPath, ["--conditions=tidemark-source", script, path], {
+            stdio: ["ignore", "pipe", "inherit"]
+          })
         ),
         (child) => Effect.sync(() => child.kill("SIGKILL"))
       )

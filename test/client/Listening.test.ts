@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Metric, Scope, Stream } from "effect"
-import type * as PersistClient from "../../src/client/PersistClient.ts"
 import type { ListenEvent } from "../../src/client/Listen.ts"
+import type * as PersistClient from "../../src/client/PersistClient.ts"
 import * as Metrics from "../../src/runtime/Metrics.ts"
 import * as Update from "../../src/Update.ts"
-import * as Model from "../utils/Model.ts"
+import type * as Model from "../utils/Model.ts"
 import * as Store from "../utils/Store.ts"
 
 const fresh = (options?: PersistClient.Options) =>

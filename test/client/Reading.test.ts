@@ -121,7 +121,11 @@ describe("snapshots", () => {
         assert.propertyVal(yield* Effect.flip(read.get("a", { asOf })), "_tag", "ValueOutOfRange")
         assert.propertyVal(yield* Effect.flip(Stream.runDrain(read.subscribe({ asOf }))), "_tag", "ValueOutOfRange")
       }
-      assert.propertyVal(yield* Effect.flip(Stream.runDrain(read.changes({ from: 4, to: 6 }))), "_tag", "AsOfBeforeSince")
+      assert.propertyVal(
+        yield* Effect.flip(Stream.runDrain(read.changes({ from: 4, to: 6 }))),
+        "_tag",
+        "AsOfBeforeSince"
+      )
     }))
 
   it.effect("regression_8303_snapshot_advance_since", () =>
@@ -131,7 +135,7 @@ describe("snapshots", () => {
       yield* write.seal(5)
       yield* write.allowCompaction(4)
       const updates = yield* Store.updates(read)
-      assert.deepStrictEqual(updates.map(({ time }) => time).sort(), [4, 4, 7])
+      assert.deepStrictEqual(updates.map(({ time }) => time).toSorted(), [4, 4, 7])
     }))
 
   it.effect("come in parts that together are the whole, of about the same size", () =>

@@ -1,11 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Latch, Metric, Result } from "effect"
 import { TestClock } from "effect/testing"
+import type * as PersistClient from "../../src/client/PersistClient.ts"
 import * as Metrics from "../../src/runtime/Metrics.ts"
 import * as Update from "../../src/Update.ts"
 import * as Faulty from "../utils/Faulty.ts"
 import * as Store from "../utils/Store.ts"
-import type * as PersistClient from "../../src/client/PersistClient.ts"
 
 const fresh = (options?: PersistClient.Options) =>
   Effect.gen(function*() {
@@ -152,7 +152,9 @@ describe("order", () => {
   it.effect("concurrent: handles and clients share one order, and one that is done with leaves the others", () =>
     Effect.gen(function*() {
       const { client, read, write } = yield* fresh()
-      yield* Effect.scoped(Effect.flatMap(client.createOrLoad("s", Store.text), (other) => other.write.write([put("a")])))
+      yield* Effect.scoped(
+        Effect.flatMap(client.createOrLoad("s", Store.text), (other) => other.write.write([put("a")]))
+      )
       const other = yield* client.createOrLoad("s", Store.text)
       yield* Effect.all([write.write([put("b")]), other.write.write([put("c")])], { concurrency: "unbounded" })
       assert.deepStrictEqual(keys(yield* Store.contents(read)), ["a", "b", "c"])
@@ -204,7 +206,11 @@ describe("order", () => {
             if (Result.isSuccess(result)) wins++
             else if (result.failure._tag === "UpperMismatch") assert.strictEqual(result.failure.expected, expected)
             else return yield* Effect.fail(result.failure)
-            expected = Result.isSuccess(result) ? upper : result.failure._tag === "UpperMismatch" ? result.failure.actual : 0
+            expected = Result.isSuccess(result)
+              ? upper
+              : result.failure._tag === "UpperMismatch"
+              ? result.failure.actual
+              : 0
             yield* Effect.yieldNow
           }
         })

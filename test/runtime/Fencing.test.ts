@@ -1,11 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
+import type * as PersistClient from "../../src/client/PersistClient.ts"
 import * as MemoryStorage from "../../src/storage/MemoryStorage.ts"
 import * as Update from "../../src/Update.ts"
 import * as Faulty from "../utils/Faulty.ts"
 import * as Store from "../utils/Store.ts"
-import type * as PersistClient from "../../src/client/PersistClient.ts"
 
 const put = (key: string, time = 0) => Update.insert(key, "", time)
 
@@ -67,7 +67,9 @@ describe("fencing", () => {
         while (writing.pollUnsafe() === undefined) yield* TestClock.adjust("1 second")
         assert.propertyVal(yield* Fiber.join(writing), "_tag", "Fenced")
         const acquired = Faulty.count(control, "acquire")
-        for (let i = 0; i < 3; i++) assert.propertyVal(yield* Effect.flip(old.write.write([put("c")])), "_tag", "Fenced")
+        for (let i = 0; i < 3; i++) {
+          assert.propertyVal(yield* Effect.flip(old.write.write([put("c")])), "_tag", "Fenced")
+        }
         assert.strictEqual(Faulty.count(control, "acquire"), acquired, "it leaves the log alone from then on")
       }
     }))

@@ -194,7 +194,7 @@ describe("maintenance", () => {
       assert.isBelow((yield* Store.storedKeys(storage)).length, 5)
       assert.deepStrictEqual(
         (yield* Store.contents(read)).map(([key, value]) => [key, value]),
-        [...live].sort(([a], [b]) => a < b ? -1 : 1)
+        [...live].toSorted(([a], [b]) => a < b ? -1 : 1)
       )
     }))
 })

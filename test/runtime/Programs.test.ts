@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Deferred, Effect, Exit, Fiber, Result, Scope, Stream } from "effect"
-import type * as PersistClient from "../../src/client/PersistClient.ts"
 import type { ListenEvent } from "../../src/client/Listen.ts"
+import type * as PersistClient from "../../src/client/PersistClient.ts"
 import type { Ack } from "../../src/client/StreamWriteHandle.ts"
 import type { SubscribeEvent } from "../../src/client/Subscription.ts"
 import * as MemoryStorage from "../../src/storage/MemoryStorage.ts"
@@ -207,8 +207,8 @@ const check = Effect.fnUntraced(function*(world: World, name: Name) {
   )
   const one = key(random)
   assert.deepStrictEqual(
-    (yield* read.history(one)).map((row) => ({ ...row })).sort(byValue),
-    Model.history(model, one).sort(byValue),
+    (yield* read.history(one)).map((row) => ({ ...row })).toSorted(byValue),
+    Model.history(model, one).toSorted(byValue),
     "the history of a key"
   )
   for (const asOf of readable(model)) {

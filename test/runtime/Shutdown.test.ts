@@ -2,11 +2,11 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Latch, Result, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { join } from "node:path"
-import * as Update from "../../src/Update.ts"
-import * as FileStorage from "../../src/node/FileStorage.ts"
 import * as PersistClient from "../../src/client/PersistClient.ts"
+import * as FileStorage from "../../src/node/FileStorage.ts"
+import * as Update from "../../src/Update.ts"
 import { directory } from "../node/Temporary.ts"
-import * as Faulty from "../utils/Faulty.ts"
+import type * as Faulty from "../utils/Faulty.ts"
 import * as Store from "../utils/Store.ts"
 
 const put = (key: string, time = 0) => Update.insert(key, "", time)
@@ -106,7 +106,11 @@ describe("stop", () => {
       yield* write.seal(50)
       yield* write.allowCompaction(49)
       yield* client.compact("s")
-      assert.notDeepEqual(yield* Store.storedKeys(storage), yield* Store.referencedKeys(storage), "kept for the grace time")
+      assert.notDeepEqual(
+        yield* Store.storedKeys(storage),
+        yield* Store.referencedKeys(storage),
+        "kept for the grace time"
+      )
       assert.deepStrictEqual(yield* Store.contents(read), [["k", "", 50]])
       yield* client.stop
       assert.deepStrictEqual(yield* Store.storedKeys(storage), yield* Store.referencedKeys(storage))

@@ -24,7 +24,7 @@ export const count = (rows: Iterable<Row>): Array<Counted> => {
     if (known === undefined) sums.set(id, [key, value, diff])
     else known[2] += diff
   }
-  return [...sums.values()].filter(([, , sum]) => sum !== 0).sort(byKeyAndValue)
+  return [...sums.values()].filter(([, , sum]) => sum !== 0).toSorted(byKeyAndValue)
 }
 
 const byKeyAndValue = (a: Counted, b: Counted): number => compare(a[0], b[0]) || compare(a[1], b[1])
@@ -38,7 +38,7 @@ export const consolidate = (rows: Iterable<Row>, since = 0): Array<Row> => {
     const time = Math.max(row.time, since)
     byTime.set(time, [...byTime.get(time) ?? [], row])
   }
-  return [...byTime].sort(([a], [b]) => a - b).flatMap(([time, atTime]) =>
+  return [...byTime].toSorted(([a], [b]) => a - b).flatMap(([time, atTime]) =>
     count(atTime).map(([key, value, diff]) => ({ key, value, time, diff }))
   )
 }

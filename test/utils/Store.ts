@@ -72,10 +72,10 @@ export const recovered = (storage: Faulty.Storage): Effect.Effect<State.State, u
   Effect.map(Recovery.load(Context.get(storage, Log), Context.get(storage, Blob)), ({ state }) => state)
 
 export const storedKeys = (storage: Faulty.Storage): Effect.Effect<Array<string>, unknown> =>
-  Effect.map(Stream.runCollect(Context.get(storage, Blob).list("")), (infos) => infos.map(({ key }) => key).sort())
+  Effect.map(Stream.runCollect(Context.get(storage, Blob).list("")), (infos) => infos.map(({ key }) => key).toSorted())
 
 export const referencedKeys = (storage: Faulty.Storage): Effect.Effect<Array<string>, unknown> =>
-  Effect.map(recovered(storage), (state) => [...State.blobKeys(state)].sort())
+  Effect.map(recovered(storage), (state) => [...State.blobKeys(state)].toSorted())
 
 /** Lets other fibers run until it holds. */
 export const until = (holds: () => boolean): Effect.Effect<void> =>
