@@ -1,9 +1,9 @@
 /**
  * What an interrupted ingest has left at times that are not sealed.
  *
- * What becomes durable of an ingest is a beginning of its input. So a row below the seal is there and is skipped; a row
- * at or after it is there as often as its multiplicity among the leftovers says. Each time such a row comes by again, its
- * leftover is used up instead of writing it twice. Rows of others are never touched.
+ * Everything below the seal is there: a time is sealed only when all its rows are. A row at or after the seal is there as
+ * often as its multiplicity among the leftovers says; each time such a row comes by again, its leftover is used up instead
+ * of writing it twice. Rows of others are never touched.
  *
  * @internal
  */

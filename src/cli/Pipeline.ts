@@ -1,89 +1,77 @@
 /**
  * Writing a long input: rows in batches, several batches in flight, in order, with an account of what is durable.
  *
+ * A seal is never sent before everything that it covers is durable: a batch with seals waits for those before it, and is
+ * then appended in one step with the last of its seals. So, whatever fails, no time is sealed with rows missing.
+ *
  * @internal
  */
 import { Deferred, Effect, Exit, type Schema } from "effect"
-import * as Rows from "../client/Rows.ts"
 import type { Ack, StreamWriteHandle } from "../client/StreamWriteHandle.ts"
-import type { Codec } from "../Codec.ts"
 import * as Frontier from "../Frontier.ts"
-import type { ValueOutOfRange } from "../PersistError.ts"
 import type { Update } from "../Update.ts"
-import { Failure } from "./Failure.ts"
 import * as Output from "./Output.ts"
 
 type Json = Schema.Json
-
-/** A row and the line that it came from. */
-export interface Row {
-  readonly line: number
-  readonly update: Update<Json, Json>
-}
+type Row = Update<Json, Json>
 
 const maxBatchRows = 1000
 const maxBatchBytes = 1024 * 1024
 const maxInFlight = 32
 
-export interface Options {
-  readonly write: StreamWriteHandle<Json, Json>
-  readonly codecs: { readonly key: Codec<Json>; readonly value: Codec<Json> }
-  readonly upper: Frontier.Frontier
-}
-
 interface InFlight {
   readonly ack: Ack
   readonly rows: number
-  readonly upper: Frontier.Frontier | undefined
 }
 
-export const make = ({ codecs, upper, write }: Options) => {
+/** What has been acknowledged. */
+export interface Durable {
+  readonly updates: number
+  readonly upper: Frontier.Frontier
+}
+
+export const make = (write: StreamWriteHandle<Json, Json>, upper: Frontier.Frontier) => {
   const inFlight: Array<InFlight> = []
   let batch: Array<Row> = []
   let batchBytes = 0
-  /** What has been acknowledged. */
-  const durable = { updates: 0, upper }
+  let seal: Frontier.Frontier | undefined
+  let durable: Durable = { updates: 0, upper }
 
   /** Waits for the oldest of those in flight. */
   const settle = Effect.gen(function*() {
-    const sent = inFlight[0]!
-    const reply = yield* Effect.exit(Deferred.await(sent.ack))
+    const { ack, rows } = inFlight[0]!
+    const reply = yield* Effect.exit(Deferred.await(ack))
     inFlight.shift()
-    if (Exit.isSuccess(reply)) {
-      durable.updates += sent.rows
-      durable.upper = sent.upper ?? durable.upper
-    }
+    if (Exit.isSuccess(reply)) durable = { ...durable, updates: durable.updates + rows }
     yield* reply
   })
 
-  const track = Effect.fnUntraced(function*(sent: InFlight) {
-    inFlight.push(sent)
+  /** Waits until everything sent is durable. */
+  const drain = Effect.gen(function*() {
+    while (inFlight.length > 0) yield* settle
+  })
+
+  const send = Effect.fnUntraced(function*(rows: ReadonlyArray<Row>) {
+    if (rows.length === 0) return
+    inFlight.push({ ack: yield* write.offer(rows), rows: rows.length })
     if (inFlight.length > maxInFlight) yield* settle
   })
 
-  const send = (rows: ReadonlyArray<Row>) =>
-    Effect.flatMap(
-      write.offer(rows.map(({ update }) => update)),
-      (ack) => track({ ack, rows: rows.length, upper: undefined })
-    )
-
-  const flush = Effect.gen(function*() {
-    if (batch.length === 0) return
-    const rows = batch
-    batch = []
-    batchBytes = 0
-    yield* send(rows).pipe(Effect.catchTag("ValueOutOfRange", (error) => refuse(rows, error)))
+  const sendSealed = Effect.fnUntraced(function*(rows: ReadonlyArray<Row>, to: Frontier.Frontier) {
+    yield* drain
+    const covered = rows.filter(({ time }) => time < to)
+    yield* write.compareAndAppend(covered, { expected: durable.upper, upper: to })
+    durable = { updates: durable.updates + covered.length, upper: to }
+    yield* send(rows.filter(({ time }) => time >= to))
   })
 
-  /** Sends the rows before the first that cannot be stored, and fails with the line of that one. */
-  const refuse = Effect.fnUntraced(function*(rows: ReadonlyArray<Row>, error: ValueOutOfRange) {
-    for (const [index, { line, update }] of rows.entries()) {
-      const encoded = yield* Effect.result(Rows.encode(codecs, [update]))
-      if (encoded._tag === "Success") continue
-      yield* send(rows.slice(0, index))
-      return yield* new Failure({ message: `line ${line}: ${encoded.failure.message}` })
-    }
-    return yield* error
+  const flush = Effect.suspend(() => {
+    const rows = batch
+    const to = seal
+    batch = []
+    batchBytes = 0
+    seal = undefined
+    return to === undefined ? send(rows) : sendSealed(rows, to)
   })
 
   return {
@@ -93,16 +81,11 @@ export const make = ({ codecs, upper, write }: Options) => {
       batchBytes += bytes
       return batch.length >= maxBatchRows || batchBytes >= maxBatchBytes ? flush : Effect.void
     },
-    seal: (to: Frontier.Frontier) =>
-      Effect.gen(function*() {
-        yield* flush
-        yield* track({ ack: yield* write.offerSeal(to), rows: 0, upper: to })
-      }),
+    /** Seals behind the rows so far. Of several seals of a batch, the last one counts. */
+    seal: (to: Frontier.Frontier): void => void (seal = to),
+    /** Sends what has been added, without waiting for it to be durable. */
     flush,
-    /** Waits until everything sent is durable. */
-    drain: Effect.gen(function*() {
-      while (inFlight.length > 0) yield* settle
-    }),
+    drain,
     /** As `drain`, for an input that has ended early: what fails then is no news. */
     abandon: Effect.gen(function*() {
       while (inFlight.length > 0) yield* Effect.ignore(settle)
@@ -112,7 +95,7 @@ export const make = ({ codecs, upper, write }: Options) => {
 }
 
 /** What has been acknowledged, in words. */
-export const report = ({ updates, upper }: { readonly updates: number; readonly upper: Frontier.Frontier }): string =>
+export const report = ({ updates, upper }: Durable): string =>
   `${Output.counted(updates, "update")} durable, ${
     upper === 0 ? "nothing sealed" : `sealed to ${Frontier.format(upper)}`
   }`

@@ -8,9 +8,12 @@
  */
 import { Effect, type Schema } from "effect"
 import { Buffer } from "node:buffer"
+import { maxRowBytes } from "../batch/Columns.ts"
+import { ByteWriter } from "../ByteWriter.ts"
 import type { StoredCodec } from "../client/PersistClient.ts"
 import * as Codec from "../Codec.ts"
 import { DecodeError, ValueOutOfRange } from "../PersistError.ts"
+import type { Update } from "../Update.ts"
 import { Failure, Usage } from "./Failure.ts"
 
 type Json = Schema.Json
@@ -55,6 +58,27 @@ const fromBytesJson = (codec: string, value: Json): Uint8Array => {
   if (codec === "unit" || typeof value !== "object" || value === null || !("$bytes" in value)) return refuse()
   const { $bytes } = value
   return typeof $bytes === "string" && base64.test($bytes) ? Buffer.from($bytes, "base64") : refuse()
+}
+
+/** Tells why an update cannot be stored, if so, before it is on its way with others. */
+export const makeCheck = (stored: { readonly key: StoredCodec; readonly value: StoredCodec }) => {
+  const key = codec(stored.key)
+  const value = codec(stored.value)
+  const scratch = new ByteWriter(256)
+  return (update: Update<Json, Json>): ValueOutOfRange | undefined => {
+    scratch.clear()
+    try {
+      key.encode(update.key, scratch)
+      value.encode(update.value, scratch)
+    } catch (error) {
+      if (error instanceof ValueOutOfRange) return error
+      throw error
+    }
+    return scratch.length <= maxRowBytes ? undefined : new ValueOutOfRange({
+      what: "a row",
+      detail: `its key and value have ${scratch.length} bytes, and a row may have ${maxRowBytes}`
+    })
+  }
 }
 
 /** A key as given on the command line: verbatim where keys are strings, JSON otherwise. */

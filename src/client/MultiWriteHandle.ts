@@ -12,10 +12,10 @@ import type { Target } from "../engine/Stage.ts"
 import type * as Frontier from "../Frontier.ts"
 import { InvalidHandle, type ValueOutOfRange } from "../PersistError.ts"
 import * as Command from "../runtime/Command.ts"
+import { traced } from "../runtime/Spans.ts"
 import type { Update } from "../Update.ts"
 import { target } from "./Registration.ts"
 import * as Rows from "./Rows.ts"
-import { traced } from "./Spans.ts"
 import { checked, registeredOf, type StreamWriteHandle, type WriteError } from "./StreamWriteHandle.ts"
 
 /**

@@ -16,6 +16,7 @@ import {
 } from "../PersistError.ts"
 import type { Captured, Failure } from "../runtime/Command.ts"
 import { compute } from "../runtime/Pure.ts"
+import { traced } from "../runtime/Spans.ts"
 import * as Update from "../Update.ts"
 import * as Listen from "./Listen.ts"
 import * as PointRead from "./PointRead.ts"
@@ -23,7 +24,6 @@ import { type Registered, target } from "./Registration.ts"
 import * as Rows from "./Rows.ts"
 import type * as Runs from "./Runs.ts"
 import * as Snapshot from "./Snapshot.ts"
-import { traced } from "./Spans.ts"
 import * as Subscription from "./Subscription.ts"
 
 /**

@@ -7,10 +7,10 @@ import { type Deferred, Effect } from "effect"
 import * as Frontier from "../Frontier.ts"
 import { type InvalidRequest, type UpperMismatch, ValueOutOfRange } from "../PersistError.ts"
 import * as Command from "../runtime/Command.ts"
+import { traced } from "../runtime/Spans.ts"
 import type { Update } from "../Update.ts"
 import { type Registered, target } from "./Registration.ts"
 import * as Rows from "./Rows.ts"
-import { traced } from "./Spans.ts"
 
 /**
  * What a write, seal or compaction may fail with.

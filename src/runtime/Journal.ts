@@ -15,6 +15,7 @@ import type { Log, Writer } from "../storage/Log.ts"
 import * as Metrics from "./Metrics.ts"
 import * as Recovery from "./Recovery.ts"
 import type * as Resilience from "./Resilience.ts"
+import { tracedCall } from "./Spans.ts"
 
 export interface Journal {
   /** Appends the commit at `position`. After success it is durable; after a failure other than `Indeterminate` it is not there. */
@@ -92,16 +93,18 @@ export const make = Effect.fnUntraced(function*(
       buffer.clear()
       Commit.encode(commit, buffer)
       const bytes = buffer.view8()
-      return Effect.suspend(() => circuit.run(writer.append(position, [bytes]))).pipe(
-        Effect.catchTag("Indeterminate", (failure) => {
-          unresolved = { position, commit }
-          return find(failure)
-        }),
-        Effect.as({ bytes: bytes.length })
-      )
+      return Effect.suspend(() => tracedCall("Log.append", log.location, circuit.run(writer.append(position, [bytes]))))
+        .pipe(
+          Effect.catchTag("Indeterminate", (failure) => {
+            unresolved = { position, commit }
+            return find(failure)
+          }),
+          Effect.as({ bytes: bytes.length })
+        )
     },
     settle,
-    truncate: (before) => Effect.suspend(() => circuit.run(writer.truncate(before)))
+    truncate: (before) =>
+      Effect.suspend(() => tracedCall("Log.truncate", log.location, circuit.run(writer.truncate(before))))
   }
   return journal
 })

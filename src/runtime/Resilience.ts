@@ -11,6 +11,7 @@ import { type Context, Effect, Schedule, Stream } from "effect"
 import type { StorageError } from "../PersistError.ts"
 import { Blob } from "../storage/Blob.ts"
 import * as Metrics from "./Metrics.ts"
+import { tracedCall } from "./Spans.ts"
 
 export interface Circuit {
   /** Tries an operation again while that is safe and has a chance. */
@@ -70,7 +71,7 @@ export const blob = (self: Blob["Service"], circuit: Circuit, context: Context.C
   Blob.of({
     location: self.location,
     put: (key, bytes) =>
-      circuit.run(self.put(key, bytes)).pipe(
+      tracedCall("Blob.put", key, circuit.run(self.put(key, bytes))).pipe(
         Effect.trackDuration(Metrics.inSeconds(Metrics.blobWriteTime)),
         Effect.tap(() =>
           Effect.sync(() => {
@@ -80,12 +81,19 @@ export const blob = (self: Blob["Service"], circuit: Circuit, context: Context.C
         )
       ),
     get: (key, range) =>
-      Effect.map(circuit.run(self.get(key, range)), (found) => {
+      Effect.map(tracedCall("Blob.get", key, circuit.run(self.get(key, range))), (found) => {
         Metrics.blobReads.updateUnsafe(1, context)
         if (found._tag === "Some") Metrics.blobReadBytes.updateUnsafe(found.value.length, context)
         return found
       }),
-    delete: (key) => Effect.map(circuit.run(self.delete(key)), () => Metrics.blobDeletes.updateUnsafe(1, context)),
+    delete: (key) =>
+      Effect.map(
+        tracedCall("Blob.delete", key, circuit.run(self.delete(key))),
+        () => Metrics.blobDeletes.updateUnsafe(1, context)
+      ),
     list: (prefix) =>
-      Stream.unwrap(Effect.map(circuit.run(Stream.runCollect(self.list(prefix))), (infos) => Stream.fromArray(infos)))
+      Stream.unwrap(
+        Effect.map(tracedCall("Blob.list", prefix, circuit.run(Stream.runCollect(self.list(prefix)))), (infos) =>
+          Stream.fromArray(infos))
+      )
   })

@@ -146,12 +146,12 @@ describe("ingest --resume", () => {
     const dir = ["--dir", join(home, "shared")]
     await output([...dir, "ingest", "x"], { input: row(1, 5) + row(2, 8) })
     await output([...dir, "compact", "x", "--since", "7"])
-    const mine = row(3, 1) + `{"seal":4}\n` + row(4, 5) + row(4, 5) + row(5, 9)
+    const mine = row(4, 1) + row(3, 1) + `{"seal":4}\n` + row(4, 5) + row(4, 5) + row(5, 9)
     await output([...dir, "ingest", "x", "--resume"], { input: mine })
     const again = await output([...dir, "ingest", "x", "--resume"], { input: `${mine}${row(6, 9)}{"seal":10}\n` })
-    assert.strictEqual(again, "1 update durable, sealed to 10; 4 updates had been there already")
+    assert.strictEqual(again, "1 update durable, sealed to 10; 5 updates had been there already")
     const contents = values(await output([...dir, "snapshot", "x"])) as ReadonlyArray<{ key: number; diff: number }>
-    assert.deepStrictEqual(contents.map(({ diff, key }) => [key, diff]), [[1, 1], [2, 1], [3, 1], [4, 2], [5, 1], [
+    assert.deepStrictEqual(contents.map(({ diff, key }) => [key, diff]), [[1, 1], [2, 1], [3, 1], [4, 3], [5, 1], [
       6,
       1
     ]])

@@ -7,6 +7,7 @@ import { Effect, Option, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import fs from "node:fs"
 import * as Frontier from "../../Frontier.ts"
+import type { Update } from "../../Update.ts"
 import { Failure } from "../Failure.ts"
 import * as Leftovers from "../Leftovers.ts"
 import * as Ndjson from "../Ndjson.ts"
@@ -45,11 +46,6 @@ const streamOf = (name: string, open: () => AsyncIterable<Uint8Array>): Stream.S
 
 const newline = 0x0a
 
-interface Outcome {
-  readonly skipped: number
-  readonly durable: { readonly updates: number; readonly upper: Frontier.Frontier }
-}
-
 interface Options {
   readonly resume: boolean
   readonly recreate: boolean
@@ -58,61 +54,64 @@ interface Options {
 /** Brings all lines into the collection. What fails says what was acknowledged before. */
 const run = Effect.fnUntraced(function*(name: string, source: Input, { recreate, resume }: Options) {
   const { description, write } = yield* Store.openOrCreate(name, recreate)
+  const sealed = description.upper
   yield* Values.checkWritable(name, [description.key, description.value])
-  const codecs = { key: Values.codec(description.key), value: Values.codec(description.value) }
+  const check = Values.makeCheck(description)
   const leftovers = resume ? yield* Leftovers.load(write) : undefined
-  const pipeline = Pipeline.make({ write, codecs, upper: description.upper })
+  const pipeline = Pipeline.make(write, sealed)
   const progress = yield* Progress.make({
     label: `ingesting ${name}`,
     total: source.size,
     ...(source.size !== undefined && { format: Output.bytes })
   })
   /** The seal in force at this place of the input: a resumed input repeats those of its beginning. */
-  let upper = resume ? Frontier.initial : description.upper
+  let upper = resume ? Frontier.initial : sealed
   let line = 0
   let skipped = 0
 
+  const row = (update: Update<Store.Json, Store.Json>, bytes: number) => {
+    if (update.time < upper) return refuse(`time ${update.time} lies below the seal ${Frontier.format(upper)}`)
+    const refusal = check(update)
+    if (refusal !== undefined) return refuse(refusal.message)
+    if (update.diff === 0) return Effect.void
+    const diff = resume && update.time < sealed ? 0 : leftovers?.remaining(update) ?? update.diff
+    if (diff === 0) {
+      skipped++
+      return Effect.void
+    }
+    return pipeline.push({ ...update, diff }, bytes)
+  }
+  const seal = (to: Frontier.Frontier) => {
+    if (to < upper) return refuse(`the seal goes back from ${Frontier.format(upper)} to ${Frontier.format(to)}`)
+    upper = to
+    if (to > sealed) pipeline.seal(to)
+    return Effect.void
+  }
   const take = (read: Ndjson.Line, bytes: number) => {
     switch (read._tag) {
-      case "Blank":
-        return Effect.void
+      case "Row":
+        return row(read.update, bytes)
+      case "Seal":
+        return seal(read.upper)
       case "Bad":
         return refuse(read.detail)
-      case "Seal": {
-        if (read.upper < upper) {
-          return refuse(`the seal goes back from ${Frontier.format(upper)} to ${Frontier.format(read.upper)}`)
-        }
-        upper = read.upper
-        return resume && upper <= description.upper ? Effect.void : pipeline.seal(upper)
-      }
-      case "Row": {
-        const { update } = read
-        if (update.time < upper) return refuse(`time ${update.time} lies below the seal ${Frontier.format(upper)}`)
-        const isSealed = resume && update.time < description.upper
-        const diff = isSealed ? 0 : leftovers?.remaining(update) ?? update.diff
-        if (diff === 0 && update.diff !== 0) {
-          skipped++
-          return Effect.void
-        }
-        return pipeline.push({ line, update: { ...update, diff } }, bytes)
-      }
+      case "Blank":
+        return Effect.void
     }
   }
   const refuse = (detail: string) =>
     Effect.andThen(pipeline.flush, Effect.fail(new Failure({ message: `line ${line}: ${detail}` })))
 
-  yield* Stream.runForEach(
-    split(source.bytes, newline),
-    Effect.fnUntraced(function*(lines) {
-      for (const bytes of lines) {
-        line++
-        yield* take(Ndjson.parse(bytes), bytes.length)
-        progress.add(source.size === undefined ? 1 : bytes.length + 1)
-      }
-      // A slow producer's rows are not kept waiting for others.
-      yield* pipeline.flush
-    })
-  ).pipe(
+  const page = Effect.fnUntraced(function*(lines: ReadonlyArray<Uint8Array>) {
+    for (const bytes of lines) {
+      line++
+      yield* take(Ndjson.parse(bytes), bytes.length)
+      progress.add(source.size === undefined ? 1 : bytes.length + 1)
+    }
+    // A slow producer's rows are not kept waiting for others.
+    yield* pipeline.flush
+  })
+  yield* Stream.runForEach(split(source.bytes, newline), page).pipe(
     Effect.andThen(pipeline.drain),
     Effect.catch(Effect.fnUntraced(function*(error) {
       yield* pipeline.abandon
@@ -125,7 +124,7 @@ const run = Effect.fnUntraced(function*(name: string, source: Input, { recreate,
       )
     )
   )
-  return { skipped, durable: pipeline.durable() } satisfies Outcome
+  return { skipped, durable: pipeline.durable() }
 })
 
 export const ingest = Command.make(

@@ -1,0 +1,230 @@
+import { assert, describe, it } from "@effect/vitest"
+import { ByteWriter } from "../../src/ByteWriter.ts"
+import type * as Batch from "../../src/engine/Batch.ts"
+import * as Collection from "../../src/engine/Collection.ts"
+import * as Commit from "../../src/engine/Commit.ts"
+import * as Rollup from "../../src/engine/Rollup.ts"
+import type * as State from "../../src/engine/State.ts"
+import { Corrupt, UnsupportedFormat } from "../../src/PersistError.ts"
+import * as Platform from "../../src/Platform.ts"
+import { showColumns } from "../batch/Rows.ts"
+import * as Prng from "../utils/Prng.ts"
+import { allowCompaction, apply, batch, columns, commit, part, registration, seal, stateOf, swap, write } from "./Fixtures.ts"
+
+const encode = (value: Commit.Commit): Uint8Array => {
+  const writer = new ByteWriter()
+  Commit.encode(value, writer)
+  return writer.finish()
+}
+
+/** Undefined, or the error, which must be one of damage. */
+const refusal = (run: () => unknown): Corrupt | UnsupportedFormat | undefined => {
+  try {
+    run()
+    return undefined
+  } catch (error) {
+    if (error instanceof Corrupt || error instanceof UnsupportedFormat) return error
+    throw error
+  }
+}
+
+const everyChange: ReadonlyArray<Commit.Change> = [
+  { _tag: "Register", registration: registration(0, "größe") },
+  { _tag: "Write", collection: 0, columns: columns(1, 2, Number.MAX_SAFE_INTEGER) },
+  { _tag: "Write", collection: 0, columns: columns() },
+  seal(0, 3),
+  seal(0, Infinity),
+  allowCompaction(0, 2),
+  allowCompaction(0, Infinity),
+  swap(0),
+  swap(3, {
+    blocksFrom: 4,
+    blocksBefore: 9,
+    spills: ["a", "b"],
+    trace: ["c"],
+    newSpills: [batch("d", 3, Infinity), { ...batch("e", 3, Infinity), parts: [part("e"), part("f")] }],
+    newTrace: batch("g", 0, 3, { since: 2, level: 3 }),
+    traceUpper: 3
+  }),
+  { _tag: "Rollup", key: "rollup/1", position: 12, logFrom: 7 },
+  { _tag: "Destroy", collection: 0 }
+]
+
+const shown = ({ changes, ...rest }: Commit.Commit) => ({
+  ...rest,
+  changes: changes.map((change) =>
+    change._tag === "Write" ? { ...change, columns: showColumns(change.columns) } : comparable(change)
+  )
+})
+
+/** Keys are Buffers here, plain bytes there. */
+const comparable = (value: unknown): unknown =>
+  JSON.parse(JSON.stringify(value, (_, each) => {
+    if (typeof each === "bigint") return `${each}n`
+    if (each === Infinity) return "Infinity"
+    return ArrayBuffer.isView(each) || each?.type === "Buffer" ? Buffer.from(each.data ?? each).toString("hex") : each
+  }))
+
+describe("commits", () => {
+  it("give back what was put in, whatever it is", () => {
+    for (const changes of [[], everyChange, ...everyChange.map((change) => [change])]) {
+      const value = { ...commit(...changes), writer: Number.MAX_SAFE_INTEGER - 1 }
+      assert.deepStrictEqual(shown(Commit.decode(encode(value), "test")), shown(value))
+    }
+  })
+
+  it("log_entry_validate, decode_errors: every proper prefix is refused", () => {
+    const bytes = encode(commit(...everyChange))
+    for (let length = 0; length < bytes.length; length++) {
+      assert.isDefined(refusal(() => Commit.decode(bytes.subarray(0, length), "test")), `${length} bytes`)
+    }
+    assert.isDefined(refusal(() => Commit.decode(Buffer.concat([bytes, Buffer.alloc(1)]), "test")))
+  })
+
+  it("nothing but Corrupt and UnsupportedFormat comes out of damaged bytes", () => {
+    const bytes = encode(commit(...everyChange))
+    const random = Prng.make(1)
+    for (let round = 0; round < 3_000; round++) {
+      const damaged = bytes.slice()
+      for (let i = random.int(3); i >= 0; i--) damaged[random.int(bytes.length)] = random.int(256)
+      refusal(() => Commit.decode(damaged, "test"))
+    }
+  })
+
+  it("a newer version is named, with ours", () => {
+    const bytes = encode(commit())
+    bytes[0] = 9
+    const error = refusal(() => Commit.decode(bytes, "there"))
+    assert.deepInclude(error, { _tag: "UnsupportedFormat", location: "there", found: 9, supported: Commit.version })
+  })
+
+  it("of a rollup are told from others by their first bytes", () => {
+    for (const change of everyChange) {
+      assert.strictEqual(Commit.isRollup(encode(commit(change))), change._tag === "Rollup")
+    }
+    assert.isFalse(Commit.isRollup(encode(commit())))
+    assert.isFalse(Commit.isRollup(new Uint8Array(0).subarray()))
+  })
+})
+
+/** A state with something of everything. */
+const full = (): State.State => {
+  const state = stateOf("s", "gone", "t")
+  apply(state, write(0, 3, 12), write(2, 1), seal(0, 10), allowCompaction(0, 5))
+  apply(state, swap(0, { newTrace: batch("a", 0, 4, { since: 2 }), newSpills: [batch("b", 4, Infinity)], traceUpper: 4 }))
+  apply(state, { _tag: "Destroy", collection: 1 }, write(2, 2, 3), seal(2, 1))
+  apply(state, write(0, 40))
+  return state
+}
+
+const summary = (state: State.State) => ({
+  ...state,
+  rollup: undefined,
+  collections: [...state.collections.values()].map((collection) => ({
+    ...comparable(collection) as object,
+    blocks: collection.blocks.flatMap((block) => showColumns(block.columns))
+  }))
+})
+
+describe("rollups", () => {
+  it("give back the state", () => {
+    const state = full()
+    const decoded = Rollup.decode(Rollup.encode(state, state.position), "test")
+    assert.deepStrictEqual(summary(decoded), summary({ ...state, logFrom: state.position }))
+    const empty = stateOf()
+    assert.deepStrictEqual(summary(Rollup.decode(Rollup.encode(empty, 0), "test")), summary(empty))
+  })
+
+  it("leave the rows from a position on to the log", () => {
+    const state = full()
+    const decoded = Rollup.decode(Rollup.encode(state, 5), "test")
+    assert.strictEqual(decoded.logFrom, 5)
+    assert.deepStrictEqual(
+      [...decoded.collections.values()].map(({ memoryRows }) => memoryRows),
+      [2, 1]
+    )
+  })
+
+  it("checksum, decode_errors: every flipped bit, every proper prefix and every byte too many is refused", () => {
+    const bytes = Rollup.encode(full(), 7)
+    for (let bit = 0; bit < bytes.length * 8; bit++) {
+      const damaged = bytes.slice()
+      damaged[bit >> 3]! ^= 1 << (bit & 7)
+      assert.isDefined(refusal(() => Rollup.decode(damaged, "test")), `bit ${bit}`)
+    }
+    for (let length = 0; length < bytes.length; length++) {
+      assert.isDefined(refusal(() => Rollup.decode(bytes.subarray(0, length), "test")), `${length} bytes`)
+    }
+    assert.isDefined(refusal(() => Rollup.decode(Buffer.concat([bytes, Buffer.alloc(8)]), "test")))
+  })
+
+  it("build_version, check_meta_version: a newer version is named, with ours", () => {
+    const bytes = Rollup.encode(full(), 7)
+    bytes[8] = 2
+    const error = refusal(() => Rollup.decode(bytes, "there"))
+    assert.deepInclude(error, { _tag: "UnsupportedFormat", location: "there", found: 2, supported: Rollup.version })
+  })
+
+  it("nothing but Corrupt comes out of damaged bytes whose checksum was put right", () => {
+    const bytes = Rollup.encode(full(), 7)
+    const random = Prng.make(2)
+    for (let round = 0; round < 3_000; round++) {
+      const damaged = bytes.slice()
+      damaged[16 + random.int(bytes.length - 16)] = random.int(256)
+      new DataView(damaged.buffer).setUint32(
+        12,
+        Platform.crc32(damaged.subarray(16), Platform.crc32(damaged.subarray(0, 12))),
+        true
+      )
+      refusal(() => Rollup.decode(damaged, "test"))
+    }
+  })
+})
+
+describe("blob_meta_validate, trace_meta_validate, unsealed_meta_validate: a rollup that no engine has made", () => {
+  const s = (state: State.State): Collection.Collection => state.collections.get(0)!
+  const trace = (...batches: ReadonlyArray<Batch.Batch>) => (state: State.State) => void (s(state).trace = batches)
+
+  const cases: ReadonlyArray<readonly [message: string, change: (state: State.State) => void]> = [
+    ["the rollup lets the wrong part of the log go", (state) => void (state.logFrom = state.position + 1)],
+    ["\"s\": the trace upper passes the seal", (state) => void (s(state).traceUpper = 11)],
+    ["\"s\": a trace batch covers no time", trace(batch("x", 3, 3))],
+    ["\"s\": trace batches overlap in time", trace(batch("x", 0, 3), batch("y", 2, 4))],
+    ["\"s\": levels increase from an older", trace(batch("x", 0, 2), batch("y", 2, 4, { level: 1 }))],
+    ["\"s\": a trace batch ends beyond the trace upper", trace(batch("x", 0, 5))],
+    ["\"s\": a batch has been advanced beyond", trace(batch("x", 0, 4, { since: 6 }))],
+    ["\"s\": a blob is referenced twice", trace(batch("b", 0, 4))],
+    ["\"t\" refers to a blob of another collection", (state) => {
+      state.collections.get(2)!.spills = [batch("b", 0, Infinity)]
+    }],
+    ["\"t\" has an id that was never given", (state) => void (state.nextCollection = 2)],
+    ["destroyed collection \"gone\" has an id that was never given", (state) => void state.destroyed.set("gone", 3)],
+    ["\"t\" is both live and destroyed", (state) => void state.destroyed.set("t", 1)],
+    ["\"s\" has rows beyond the last sequence number", (state) => void (state.seqNo = 4)]
+  ]
+
+  for (const [message, change] of cases) {
+    it(message, () => {
+      const state = full()
+      change(state)
+      const error = refusal(() => Rollup.decode(Rollup.encode(state, Math.max(7, state.logFrom)), "test"))
+      assert.include(error?.message ?? "", message)
+    })
+  }
+
+  it("has a message of its own each time, and a good one has none", () => {
+    assert.strictEqual(new Set(cases.map(([message]) => message)).size, cases.length)
+    assert.isUndefined(Rollup.stateViolation(full()))
+  })
+
+  it("names and ids stand once", () => {
+    const twice = (...names: ReadonlyArray<readonly [number, string]>) => {
+      const state = stateOf()
+      names.forEach(([id, name], i) => state.collections.set(i, Collection.make(registration(id, name))))
+      state.nextCollection = 9
+      return refusal(() => Rollup.decode(Rollup.encode(state, 0), "test"))?.message ?? ""
+    }
+    assert.include(twice([0, "a"], [0, "b"]), "a collection id stands twice")
+    assert.include(twice([0, "a"], [1, "a"]), "a collection name stands twice")
+  })
+})
