@@ -4,11 +4,10 @@
  * @internal
  */
 import type * as Update from "../Update.ts"
-import type * as Store from "./Store.ts"
 import * as Values from "./Values.ts"
 
 /** A row of contents has no time. */
-export interface Row extends Omit<Update.Update<Store.Json, Store.Json>, "time"> {
+export interface Row extends Omit<Update.Update<Values.Json, Values.Json>, "time"> {
   readonly time?: number
 }
 

@@ -3,7 +3,7 @@
  *
  * @internal
  */
-import { Effect, Layer, Schedule, type Schema } from "effect"
+import { Effect, Layer, Schedule } from "effect"
 import * as PersistClient from "../client/PersistClient.ts"
 import * as Codec from "../Codec.ts"
 import { FileStorage } from "../node/index.ts"
@@ -28,8 +28,6 @@ export const changing = (directory: string) => PersistClient.layer().pipe(Layer.
 
 /** To write, in a store that is made where there is none. */
 export const writing = (directory: string) => PersistClient.layer().pipe(Layer.provideMerge(files(directory)))
-
-export type Json = Schema.Json
 
 /** A collection as JSON, through the codecs that it was registered with. */
 export const open = Effect.fnUntraced(function*(name: string) {

@@ -16,7 +16,7 @@ import { DecodeError, ValueOutOfRange } from "../PersistError.ts"
 import type { Update } from "../Update.ts"
 import { Failure, Usage } from "./Failure.ts"
 
-type Json = Schema.Json
+export type Json = Schema.Json
 
 /** A codec under a stored name whose values are JSON. It decodes whatever is stored. */
 export const codec = ({ document, name }: StoredCodec): Codec.Codec<Json> => {

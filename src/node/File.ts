@@ -146,4 +146,20 @@ const syncParents = (path: string, last: string): Effect.Effect<void, FileError>
 
 /** Writes a file and flushes it. What was there is replaced. */
 export const create = (path: string, bytes: Uint8Array): Effect.Effect<void, FileError> =>
-  using(path, flags.replace, (fd) => Effect.andThen(writeAll(fd, bytes, 0), sync(fd)))
+  using(path, flags.replace, (fd) => Effect.andThen(writeInPieces(fd, bytes, 0), sync(fd)))
+
+/**
+ * Writes bytes and sends them to the disk piece by piece. A large file that is flushed only at its end makes every other
+ * flush of the file system, also that of a commit, wait for all of it.
+ */
+const writeInPieces = (fd: number, bytes: Uint8Array, offset: number): Effect.Effect<void, FileError> => {
+  const piece = bytes.subarray(offset, offset + pieceBytes)
+  const end = offset + piece.length
+  if (end === bytes.length) return writeAll(fd, piece, offset)
+  return writeAll(fd, piece, offset).pipe(
+    Effect.andThen(syncData(fd)),
+    Effect.andThen(Effect.suspend(() => writeInPieces(fd, bytes, end)))
+  )
+}
+
+const pieceBytes = 1024 * 1024

@@ -138,6 +138,32 @@ describe("snapshots", () => {
       assert.deepStrictEqual(updates.map(({ time }) => time).toSorted(), [4, 4, 7])
     }))
 
+  it.effect("unsealed_snapshot: every window of time has its rows, in memory and in batches", () =>
+    Effect.gen(function*() {
+      const { client, read, write } = yield* fresh
+      const times = [2, 3, 3, 5, 8, 13]
+      yield* write.write(times.map((time, i) => Update.insert(`${i}`, "", time)))
+      yield* write.seal(16)
+      for (const place of ["memory", "trace"]) {
+        for (let from = 0; from < 16; from++) {
+          for (let to = from; to < 16; to++) {
+            const expected = times.flatMap((time, i) => time > from && time <= to ? [[`${i}`, "", 1]] : [])
+            assert.deepStrictEqual(
+              (yield* Stream.runCollect(read.changes({ from, to }))).map((row) => [...row]),
+              expected,
+              `${place}: ${from} to ${to}`
+            )
+            assert.deepStrictEqual(
+              (yield* Stream.runCollect(read.changes({ from: to, to: from }))).map((row) => [...row]),
+              expected.map(([key, value]) => [key, value, -1]),
+              `${place}: ${to} back to ${from}`
+            )
+          }
+        }
+        yield* client.compact("s")
+      }
+    }))
+
   it.effect("come in parts that together are the whole, of about the same size", () =>
     Effect.gen(function*() {
       const client = yield* Effect.flatMap(Store.memory, (storage) => Store.client(storage, Store.tiny))

@@ -1,7 +1,7 @@
 /**
  * Log and blobs that fail on demand, and count what is asked of them.
  */
-import { Context, Effect, Layer, Stream } from "effect"
+import { Context, Effect, Stream } from "effect"
 import { Indeterminate, type StorageError, Unavailable } from "../../src/PersistError.ts"
 import { Blob } from "../../src/storage/Blob.ts"
 import { Log, type Writer } from "../../src/storage/Log.ts"
@@ -98,11 +98,3 @@ export const make = (inner: Storage): { readonly storage: Storage; readonly cont
   )
   return { storage, control }
 }
-
-/** The decorated storage as a layer over the raw one. */
-export const layer = (control: (control: Control) => void): Layer.Layer<Log | Blob, never, Log | Blob> =>
-  Layer.effectContext(Effect.contextWith((inner: Storage) => {
-    const faulty = make(inner)
-    control(faulty.control)
-    return Effect.succeed(faulty.storage)
-  }))

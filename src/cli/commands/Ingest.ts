@@ -69,7 +69,7 @@ const run = Effect.fnUntraced(function*(name: string, source: Input, { recreate,
   let line = 0
   let skipped = 0
 
-  const row = (update: Update<Store.Json, Store.Json>, bytes: number) => {
+  const row = (update: Update<Values.Json, Values.Json>, bytes: number) => {
     if (update.time < upper) return refuse(`time ${update.time} lies below the seal ${Frontier.format(upper)}`)
     const refusal = check(update)
     if (refusal !== undefined) return refuse(refusal.message)

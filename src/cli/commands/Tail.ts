@@ -11,8 +11,9 @@ import * as Output from "../Output.ts"
 import { root } from "../Root.ts"
 import * as Store from "../Store.ts"
 import * as Times from "../Times.ts"
+import type * as Values from "../Values.ts"
 
-const updateLine = ({ diff, key, time, value }: Update<Store.Json, Store.Json>): string =>
+const updateLine = ({ diff, key, time, value }: Update<Values.Json, Values.Json>): string =>
   `${JSON.stringify({ key, value, time, diff })}\n`
 
 const sealLine = (upper: number): string => `${JSON.stringify({ seal: Times.toJson(upper) })}\n`
@@ -33,9 +34,9 @@ export const tail = Command.make(
   },
   Effect.fn(function*({ follow, from, name }) {
     const { dir } = yield* root
-    const wanted = (updates: ReadonlyArray<Update<Store.Json, Store.Json>>): string =>
+    const wanted = (updates: ReadonlyArray<Update<Values.Json, Values.Json>>): string =>
       updates.filter(({ time }) => time >= from).map(updateLine).join("")
-    const told = (event: ListenEvent<Store.Json, Store.Json>): string =>
+    const told = (event: ListenEvent<Values.Json, Values.Json>): string =>
       event._tag === "Sealed" ? sealLine(event.upper) : wanted(event.updates)
     yield* Effect.gen(function*() {
       const { read } = yield* Store.open(name)

@@ -1,0 +1,211 @@
+import { assert, describe, it } from "@effect/vitest"
+import type * as Batch from "../../src/engine/Batch.ts"
+import * as Collection from "../../src/engine/Collection.ts"
+import * as Plan from "../../src/engine/Plan.ts"
+import type * as State from "../../src/engine/State.ts"
+import { allowCompaction, apply, batch, columns, seal, stateOf, swap, write } from "./Fixtures.ts"
+
+const limits: Plan.Limits = { memoryBytes: 1_000, logBytes: 10_000, inlineBytes: 100, reclaimBytes: 200 }
+
+const s = (state: State.State): Collection.Collection => state.collections.get(0)!
+
+const due = (state: State.State, logBytes = 0) =>
+  Plan.rewrites(state, limits, logBytes).map(({ collection, reason }) => `${reason} ${collection}`)
+
+/** Rows of 24 bytes each, at one time. */
+const rows = (collection: number, count: number, time = 0) =>
+  write(collection, ...Array.from({ length: count }, () => time))
+
+/** Puts batches into the trace as maintenance would have. */
+const traced = (state: State.State, ...batches: ReadonlyArray<Batch.Batch>) => {
+  for (const newTrace of batches) {
+    apply(state, seal(0, Math.max(s(state).upper, newTrace.upper)))
+    apply(state, swap(0, { newTrace, traceUpper: newTrace.upper }))
+  }
+  return state
+}
+
+describe("flush", () => {
+  it("is due when memory is over its limit, for the largest collections, until half of the limit is left", () => {
+    const state = stateOf("s", "t", "u")
+    apply(state, rows(0, 10), rows(1, 20), rows(2, 5))
+    assert.deepStrictEqual(due(state), [])
+    apply(state, rows(1, 10))
+    assert.deepStrictEqual(due(state), ["flush 1"])
+    apply(state, rows(0, 12))
+    assert.deepStrictEqual(due(state), ["flush 0", "flush 1"])
+  })
+
+  it("is due when the log must shrink, for all but what may be inline", () => {
+    const state = stateOf("s", "t")
+    apply(state, rows(0, 3), rows(1, 2))
+    assert.deepStrictEqual(due(state, limits.logBytes - 1), [])
+    assert.deepStrictEqual(due(state, limits.logBytes), ["flush 0"])
+  })
+
+  it("takes all rows in memory, and splits them at the seal", () => {
+    const state = stateOf("s")
+    apply(state, rows(0, 50, 3), rows(0, 10, 9), seal(0, 5), allowCompaction(0, 2))
+    const [rewrite] = Plan.rewrites(state, limits, 0)
+    assert.deepInclude(rewrite, {
+      reason: "flush",
+      blocksFrom: 0,
+      blocksBefore: state.position,
+      sealedTo: 5,
+      traceUpper: 0,
+      since: 2,
+      lower: 0,
+      upper: 5,
+      spills: [],
+      trace: [],
+      maxLevel: 0
+    })
+    assert.lengthOf(rewrite!.blocks, 2)
+  })
+
+  it("is not due where there is nothing in memory", () => {
+    const state = stateOf("s")
+    assert.deepStrictEqual(due(state, limits.logBytes), [])
+  })
+
+  it("leaves a spill alone of which little is sealed, and takes all when there are too many", () => {
+    const state = stateOf("s")
+    const spill = (key: string) => batch(key, 0, Infinity, { minTime: 0, maxTime: 99 })
+    apply(state, swap(0, { newSpills: [spill("a")] }), seal(0, 10), rows(0, 50, 10))
+    const [little] = Plan.rewrites(state, limits, 0)
+    assert.deepInclude(little, { reason: "flush", spills: [], sealedTo: 0 })
+    apply(state, swap(0, { newSpills: ["b", "c", "d"].map(spill) }))
+    const [crowded] = Plan.rewrites(state, limits, 0)
+    assert.lengthOf(crowded!.spills, 4)
+    assert.strictEqual(crowded!.sealedTo, 0)
+  })
+})
+
+describe("unsealed_batch_trim: a drain", () => {
+  const spilled = (upper: number) => {
+    const state = stateOf("s")
+    apply(state, swap(0, { newSpills: [batch("a", 0, Infinity, { minTime: 0, maxTime: 9 })] }), seal(0, upper))
+    return state
+  }
+
+  it("is due once half of the rows of the spills are sealed", () => {
+    assert.deepStrictEqual(due(spilled(4)), [])
+    assert.deepStrictEqual(due(spilled(5)), ["drain 0"])
+    const [rewrite] = Plan.rewrites(spilled(5), limits, 0)
+    assert.deepInclude(rewrite, { sealedTo: 5, traceUpper: 0, lower: 0, upper: 5 })
+    assert.deepStrictEqual(rewrite!.spills.map((spill) => spill.parts[0]!.key), ["a"])
+  })
+
+  it("is due when there are many spills, whatever is sealed", () => {
+    const state = spilled(0)
+    apply(state, swap(0, { newSpills: ["b", "c", "d"].map((key) => batch(key, 0, Infinity)) }))
+    const [rewrite] = Plan.rewrites(state, limits, 0)
+    assert.strictEqual(rewrite!.reason, "drain")
+    assert.lengthOf(rewrite!.spills, 4)
+  })
+})
+
+describe("trace_compact: a merge", () => {
+  const small = (i: number, changes = {}) => batch(`b${i}`, i, i + 1, changes)
+
+  it("is due for a run of batches of one level, the oldest first, and never above the one before", () => {
+    const state = traced(stateOf("s"), ...[0, 1, 2].map((i) => small(i)))
+    assert.deepStrictEqual(due(state), [])
+    traced(state, small(3))
+    const [rewrite] = Plan.rewrites(state, limits, 0)
+    assert.deepInclude(rewrite, { reason: "merge", lower: 0, upper: 4, maxLevel: Infinity, blocks: [], spills: [] })
+    assert.deepStrictEqual(rewrite!.trace.map(({ parts }) => parts[0]!.key), ["b0", "b1", "b2", "b3"])
+  })
+
+  it("leaves batches of other levels alone", () => {
+    const state = traced(stateOf("s"), small(0, { level: 2 }), small(1, { level: 1 }), ...[2, 3, 4].map((i) => small(i)))
+    assert.deepStrictEqual(due(state), [])
+    traced(state, small(5))
+    const [rewrite] = Plan.rewrites(state, limits, 0)
+    assert.deepInclude(rewrite, { lower: 2, upper: 6, maxLevel: 1 })
+    assert.deepStrictEqual(due(traced(stateOf("s"), small(0, { level: 1 }), small(1), small(2))), [])
+  })
+})
+
+describe("test_allow_compaction: a compaction", () => {
+  const old = () => traced(stateOf("s"), batch("a", 0, 100, { rows: 100 }))
+
+  it("is due once a quarter of the rows lie below since, and not again when they have been advanced", () => {
+    const state = old()
+    apply(state, allowCompaction(0, 24))
+    assert.deepStrictEqual(due(state), [])
+    apply(state, allowCompaction(0, 25))
+    assert.deepStrictEqual(due(state), ["compaction 0"])
+    const [rewrite] = Plan.rewrites(state, limits, 0)
+    assert.deepInclude(rewrite, { since: 25, lower: 0, upper: 100, sealedTo: 100, maxLevel: Infinity })
+    apply(state, swap(0, { trace: ["a"], newTrace: batch("b", 0, 100, { since: 25, minTime: 25 }), traceUpper: 100 }))
+    assert.deepStrictEqual(due(state), [])
+  })
+
+  it("is never due again for rows that all stand at one time", () => {
+    const state = old()
+    apply(state, allowCompaction(0, 99))
+    apply(state, swap(0, {
+      trace: ["a"],
+      newTrace: batch("b", 0, 100, { since: 99, minTime: 99, maxTime: 99 }),
+      traceUpper: 100
+    }))
+    apply(state, seal(0, 1_000), allowCompaction(0, 900))
+    assert.deepStrictEqual(due(state), [])
+  })
+
+  it("counts rows in memory from a number of bytes on", () => {
+    const state = stateOf("s")
+    apply(state, rows(0, 5), seal(0, 1), allowCompaction(0, 1))
+    assert.deepStrictEqual(due(state), [])
+    apply(state, rows(0, 5, 1))
+    apply(state, seal(0, 2), allowCompaction(0, 2))
+    assert.deepStrictEqual(due(state), ["compaction 0"])
+  })
+
+  it("compaction_beyond_upper: advances to since what is sealed and what is not", () => {
+    const state = old()
+    apply(state, write(0, 150), allowCompaction(0, 300))
+    const [rewrite] = Plan.rewrites(state, limits, 0)
+    assert.deepInclude(rewrite, { reason: "compaction", since: 300, sealedTo: 100, upper: 100 })
+    assert.lengthOf(rewrite!.blocks, 1)
+  })
+
+  it("of everything gains nothing where there is one piece that has been advanced", () => {
+    const state = old()
+    assert.isTrue(Plan.isCompact(s(state)))
+    apply(state, allowCompaction(0, 1))
+    assert.isFalse(Plan.isCompact(s(state)))
+    apply(state, swap(0, { trace: ["a"], newTrace: batch("b", 0, 100, { since: 1, minTime: 1 }), traceUpper: 100 }))
+    assert.isTrue(Plan.isCompact(s(state)))
+    apply(state, write(0, 200))
+    assert.isFalse(Plan.isCompact(s(state)))
+  })
+})
+
+describe("rollups", () => {
+  it("keep the oldest rows inline, and let the log go up to the first that are too many", () => {
+    const state = stateOf("s")
+    assert.strictEqual(Plan.horizon(state, limits), 1)
+    for (let i = 0; i < 10; i++) apply(state, rows(0, 1))
+    assert.strictEqual(s(state).blocks[0]!.bytes, 24)
+    assert.strictEqual(Plan.horizon(state, limits), 5)
+    assert.strictEqual(Plan.horizon(state, { ...limits, inlineBytes: 1_000 }), state.position)
+    state.logFrom = 7
+    assert.strictEqual(Plan.horizon(state, limits), 7)
+  })
+
+  it("are due when they free enough of the log", () => {
+    const state = stateOf("s")
+    assert.isTrue(Plan.isRollupDue(state, limits, limits.logBytes))
+    assert.isTrue(Plan.isRollupDue(state, limits, limits.reclaimBytes))
+    assert.isFalse(Plan.isRollupDue(state, limits, limits.reclaimBytes - 1))
+    apply(state, rows(0, 10))
+    assert.isFalse(Plan.isRollupDue(state, limits, limits.reclaimBytes))
+    assert.isTrue(Plan.isRollupDue(state, limits, 960))
+  })
+})
+
+it("blocks know their bytes and times", () => {
+  assert.deepInclude(Collection.block(3, 4, columns(5, 2, 8)), { bytes: 72, minTime: 2, maxTime: 8, position: 3, seqNo: 4 })
+})
