@@ -9,7 +9,19 @@ import { Corrupt, UnsupportedFormat } from "../../src/PersistError.ts"
 import * as Platform from "../../src/Platform.ts"
 import { showColumns } from "../batch/Rows.ts"
 import * as Prng from "../utils/Prng.ts"
-import { allowCompaction, apply, batch, columns, commit, part, registration, seal, stateOf, swap, write } from "./Fixtures.ts"
+import {
+  allowCompaction,
+  apply,
+  batch,
+  columns,
+  commit,
+  part,
+  registration,
+  seal,
+  stateOf,
+  swap,
+  write
+} from "./Fixtures.ts"
 
 const encode = (value: Commit.Commit): Uint8Array => {
   const writer = new ByteWriter()
@@ -111,7 +123,10 @@ describe("commits", () => {
 const full = (): State.State => {
   const state = stateOf("s", "gone", "t")
   apply(state, write(0, 3, 12), write(2, 1), seal(0, 10), allowCompaction(0, 5))
-  apply(state, swap(0, { newTrace: batch("a", 0, 4, { since: 2 }), newSpills: [batch("b", 4, Infinity)], traceUpper: 4 }))
+  apply(
+    state,
+    swap(0, { newTrace: batch("a", 0, 4, { since: 2 }), newSpills: [batch("b", 4, Infinity)], traceUpper: 4 })
+  )
   apply(state, { _tag: "Destroy", collection: 1 }, write(2, 2, 3), seal(2, 1))
   apply(state, write(0, 40))
   return state

@@ -1,7 +1,7 @@
 /**
  * States of the engine, made by hand.
  */
-import * as Columns from "../../src/batch/Columns.ts"
+import type * as Columns from "../../src/batch/Columns.ts"
 import type * as Batch from "../../src/engine/Batch.ts"
 import type * as Commit from "../../src/engine/Commit.ts"
 import * as State from "../../src/engine/State.ts"
@@ -24,16 +24,12 @@ export const batch = (
   key: string,
   lower: number,
   upper: number,
-  changes: Partial<Omit<Batch.Batch, "parts"> & Batch.Part> = {}
-): Batch.Batch => ({
-  lower,
-  upper,
-  since: changes.since ?? 0,
-  level: changes.level ?? 0,
-  parts: [part(key, { minTime: lower, maxTime: upper === Infinity ? lower + 9 : upper - 1, ...ofPart(changes) })]
-})
-
-const ofPart = ({ level: _, lower: __, since: ___, upper: ____, ...changes }: Partial<Batch.Batch & Batch.Part>) => changes
+  changes: Partial<Pick<Batch.Batch, "since" | "level"> & Omit<Batch.Part, "key">> = {}
+): Batch.Batch => {
+  const { level = 0, since = 0, ...rest } = changes
+  const maxTime = upper === Infinity ? lower + 9 : upper - 1
+  return { lower, upper, since, level, parts: [part(key, { minTime: lower, maxTime, ...rest })] }
+}
 
 export const registration = (id: number, name: string): Commit.Registration => ({
   id,

@@ -118,7 +118,12 @@ describe("trace_compact: a merge", () => {
   })
 
   it("leaves batches of other levels alone", () => {
-    const state = traced(stateOf("s"), small(0, { level: 2 }), small(1, { level: 1 }), ...[2, 3, 4].map((i) => small(i)))
+    const state = traced(
+      stateOf("s"),
+      small(0, { level: 2 }),
+      small(1, { level: 1 }),
+      ...[2, 3, 4].map((i) => small(i))
+    )
     assert.deepStrictEqual(due(state), [])
     traced(state, small(5))
     const [rewrite] = Plan.rewrites(state, limits, 0)
@@ -145,11 +150,14 @@ describe("test_allow_compaction: a compaction", () => {
   it("is never due again for rows that all stand at one time", () => {
     const state = old()
     apply(state, allowCompaction(0, 99))
-    apply(state, swap(0, {
-      trace: ["a"],
-      newTrace: batch("b", 0, 100, { since: 99, minTime: 99, maxTime: 99 }),
-      traceUpper: 100
-    }))
+    apply(
+      state,
+      swap(0, {
+        trace: ["a"],
+        newTrace: batch("b", 0, 100, { since: 99, minTime: 99, maxTime: 99 }),
+        traceUpper: 100
+      })
+    )
     apply(state, seal(0, 1_000), allowCompaction(0, 900))
     assert.deepStrictEqual(due(state), [])
   })
@@ -207,5 +215,11 @@ describe("rollups", () => {
 })
 
 it("blocks know their bytes and times", () => {
-  assert.deepInclude(Collection.block(3, 4, columns(5, 2, 8)), { bytes: 72, minTime: 2, maxTime: 8, position: 3, seqNo: 4 })
+  assert.deepInclude(Collection.block(3, 4, columns(5, 2, 8)), {
+    bytes: 72,
+    minTime: 2,
+    maxTime: 8,
+    position: 3,
+    seqNo: 4
+  })
 })

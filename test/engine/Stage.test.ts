@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Columns from "../../src/batch/Columns.ts"
 import { Stage } from "../../src/engine/Stage.ts"
 import * as State from "../../src/engine/State.ts"
-import { InvalidRequest, UpperMismatch } from "../../src/PersistError.ts"
+import { InvalidRequest, type UpperMismatch } from "../../src/PersistError.ts"
 import { row, showColumns, toColumns } from "../batch/Rows.ts"
 import { columns, stateOf } from "./Fixtures.ts"
 
@@ -38,7 +38,18 @@ describe("a stage", () => {
         stage.seal([target(9)], 1)
       ].map(shown),
       [
-        6, 7, "TimeSealed 8", "TimeSealed 9", 10, 11, "SealRegressed 12", 13, 14, "SinceRegressed 15", "5 is not 4", 16,
+        6,
+        7,
+        "TimeSealed 8",
+        "TimeSealed 9",
+        10,
+        11,
+        "SealRegressed 12",
+        13,
+        14,
+        "SinceRegressed 15",
+        "5 is not 4",
+        16,
         "StreamDestroyed 17"
       ]
     )
@@ -112,7 +123,9 @@ describe("a stage", () => {
     assert.deepStrictEqual(written.map(({ length }) => length), [2, 1, 2])
     assert.strictEqual(written[1], large.columns)
     assert.deepStrictEqual(
-      written.flatMap((each) => Array.from({ length: each.length }, (_, i) => Buffer.from(Columns.keyAt(each, i)).toString())),
+      written.flatMap((each) =>
+        Array.from({ length: each.length }, (_, i) => Buffer.from(Columns.keyAt(each, i)).toString())
+      ),
       ["a", "b", "large", "c", "d"]
     )
     assert.strictEqual(stage.rows, 5)

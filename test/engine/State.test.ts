@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import type * as Commit from "../../src/engine/Commit.ts"
 import * as Collection from "../../src/engine/Collection.ts"
+import type * as Commit from "../../src/engine/Commit.ts"
 import * as State from "../../src/engine/State.ts"
 import { Corrupt } from "../../src/PersistError.ts"
 import { allowCompaction, apply, batch, registration, seal, stateOf, swap, write } from "./Fixtures.ts"
@@ -65,9 +65,12 @@ describe("arrangement_meta_validate: a swap that does not fit", () => {
 describe("compact_trace / compact_trace_errors", () => {
   it("adjoining batches give way to one in their place, and their blobs are garbage", () => {
     const state = full()
-    const garbage = apply(state, swap(0, { trace: ["a", "b"], newTrace: batch("n", 0, 8, { since: 5 }), traceUpper: 8 }))
+    const garbage = apply(
+      state,
+      swap(0, { trace: ["a", "b"], newTrace: batch("n", 0, 8, { since: 5 }), traceUpper: 8 })
+    )
     assert.deepStrictEqual(garbage, ["a", "b"])
-    assert.deepStrictEqual([...State.blobKeys(state)].sort(), ["c", "n"])
+    assert.deepStrictEqual([...State.blobKeys(state)].toSorted(), ["c", "n"])
   })
 
   it("a batch in the middle keeps its place, and one that nothing is left of leaves none", () => {
@@ -94,7 +97,10 @@ describe("a commit that contradicts the state", () => {
 
   for (const [message, change] of cases) {
     it(message, () => {
-      assert.match(detailOf(() => apply(full(), change)), new RegExp(`^the ${change._tag} at log position 5 .*${message}`))
+      assert.match(
+        detailOf(() => apply(full(), change)),
+        new RegExp(`^the ${change._tag} at log position 5 .*${message}`)
+      )
     })
   }
 

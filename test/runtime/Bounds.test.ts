@@ -9,10 +9,13 @@ const makeCache = (maxBytes: number) => {
   const cache = BlockCache.make(maxBytes, Context.empty())
   let fetches = 0
   const get = (key: string, bytes = 10) =>
-    cache.get(key, Effect.sync(() => {
-      fetches++
-      return { value: `value of ${key}`, bytes }
-    }))
+    cache.get(
+      key,
+      Effect.sync(() => {
+        fetches++
+        return { value: `value of ${key}`, bytes }
+      })
+    )
   return { cache, get, fetches: () => fetches }
 }
 
@@ -47,10 +50,13 @@ describe("the block cache", () => {
       const cache = BlockCache.make(1_000, Context.empty())
       const gate = yield* Deferred.make<void>()
       let fetches = 0
-      const get = cache.get("a", Effect.as(Effect.andThen(Effect.sync(() => fetches++), Deferred.await(gate)), {
-        value: 1,
-        bytes: 1
-      }))
+      const get = cache.get(
+        "a",
+        Effect.as(Effect.andThen(Effect.sync(() => fetches++), Deferred.await(gate)), {
+          value: 1,
+          bytes: 1
+        })
+      )
       const asking = yield* Effect.forEach([1, 2, 3], () => Effect.forkChild(get, { startImmediately: true }))
       const interrupting = yield* Effect.forkChild(Fiber.interrupt(asking[0]!))
       yield* Deferred.succeed(gate, undefined)

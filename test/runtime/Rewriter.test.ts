@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Stream } from "effect"
+import * as BatchFile from "../../src/batch/BatchFile.ts"
 import * as Batch from "../../src/engine/Batch.ts"
 import * as Plan from "../../src/engine/Plan.ts"
 import type * as State from "../../src/engine/State.ts"
-import * as BatchFile from "../../src/batch/BatchFile.ts"
 import * as BatchStore from "../../src/runtime/BatchStore.ts"
 import * as BlockCache from "../../src/runtime/BlockCache.ts"
 import { Merger } from "../../src/runtime/Merger.ts"
@@ -54,13 +54,16 @@ const makeCollection = Effect.gen(function*() {
       Effect.gen(function*() {
         const scan = batches.scan(batch, {})
         const found: Array<string> = []
-        for (let block = yield* scan.next; block !== undefined; block = yield* scan.next) found.push(...showColumns(block))
+        for (let block = yield* scan.next; block !== undefined; block = yield* scan.next) {
+          found.push(...showColumns(block))
+        }
         return found.map((each) => each.replace(/\[([0-9a-f]*)\] \[\]/, (_, hex) => Buffer.from(hex, "hex").toString()))
       })
   }
 })
 
-const isDone = (state: State.State) => assert.deepStrictEqual(Plan.rewrites(state, { ...limits, memoryBytes: 1e9 }, 0), [])
+const isDone = (state: State.State) =>
+  assert.deepStrictEqual(Plan.rewrites(state, { ...limits, memoryBytes: 1e9 }, 0), [])
 
 describe("rewrites", () => {
   it.effect("single_stream: rows go from memory to the trace as they are sealed", () =>

@@ -1,0 +1,72 @@
+import { assert, it } from "@effect/vitest"
+import { Context, Effect, Layer, Stream } from "effect"
+import fs from "node:fs"
+import { join } from "node:path"
+import * as BatchFile from "../src/batch/BatchFile.ts"
+import * as Codec from "../src/Codec.ts"
+import { version } from "../src/engine/Rollup.ts"
+import { Log } from "../src/storage/Log.ts"
+import * as Update from "../src/Update.ts"
+import { directory, layerOf } from "./node/Temporary.ts"
+import * as Model from "./utils/Model.ts"
+import * as Store from "./utils/Store.ts"
+
+// Stores that were written when a format was new, by test/golden/make.ts. They must open for ever, and hold what was
+// written. Where the present format has no store here yet, or reads none of the old ones, this fails.
+
+const golden = join(import.meta.dirname, "golden")
+const formats = fs.readdirSync(golden).filter((name) => name.startsWith("format-"))
+
+/** What make.ts has written to "s". */
+const model = (): Model.Model => {
+  const updates: Array<Model.Row> = []
+  for (let time = 0; time < 60; time++) {
+    updates.push(
+      Update.insert(`k${time % 7}`, `v${time}`, time),
+      Update.make("sum", "", time, time - 30),
+      Update.insert("future", `${time}`, 1_000 + time)
+    )
+  }
+  updates.push(Update.insert("late", "in a batch of its own", 70), Update.insert("only", "in the log", 100))
+  return { updates, upper: 100, since: 30 }
+}
+
+it("golden_test: there is a store of the present format", () => {
+  assert.include(formats, `format-${version}`)
+})
+
+for (const format of formats) {
+  it.effect(`golden_test: a store of ${format} opens, with what was written to it, and goes on`, () =>
+    Effect.gen(function*() {
+      const path = join(yield* directory, "store")
+      fs.cpSync(join(golden, format), path, { recursive: true })
+      const storage = yield* Layer.build(layerOf(path))
+      assert.deepStrictEqual(yield* Stream.runCollect(Context.get(storage, Log).verify), [])
+      for (const name of fs.readdirSync(join(path, "blobs/batch"))) {
+        assert.deepStrictEqual(BatchFile.verify(fs.readFileSync(join(path, "blobs/batch", name)), name), [])
+      }
+
+      const client = yield* Store.client(storage)
+      const expected = model()
+      const { read, write } = yield* client.load("s", Store.text)
+      assert.deepStrictEqual(yield* Store.contents(read), Model.contents(expected))
+      for (let asOf = 30; asOf < 100; asOf++) {
+        assert.deepStrictEqual(yield* Store.contents(read, asOf), Model.contents(expected, asOf), `as of ${asOf}`)
+      }
+      assert.deepStrictEqual(
+        (yield* client.descriptions).map(({ id, name, since, upper }) => [id, name, since, upper]),
+        [[0, "s", 30, 100], [1, "every codec", 0, 0], [3, "finished", Infinity, Infinity]]
+      )
+      const every = yield* client.load("every codec", { key: Codec.json, value: Codec.bytes })
+      assert.deepStrictEqual(yield* Store.updates(every.read), [
+        Update.make({ a: [1, "ä", null] }, new Uint8Array([0, 255]), Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER)
+      ])
+      assert.isFalse(yield* client.destroy("gone"))
+
+      yield* write.write([Update.insert("new", "", 100)])
+      yield* write.seal(2_000)
+      yield* client.compact("s")
+      expected.updates.push(Update.insert("new", "", 100))
+      assert.deepStrictEqual(yield* Store.contents(read, 1_999), Model.contents(expected))
+    }))
+}

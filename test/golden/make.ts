@@ -1,0 +1,52 @@
+// Makes the golden store of the present format: `node --conditions=tidemark-source test/golden/make.ts`. To be run once
+// for each format version, before its release; a store that is here already stays as it is.
+import { Effect, Random } from "effect"
+import fs from "node:fs"
+import { join } from "node:path"
+import * as PersistClient from "../../src/client/PersistClient.ts"
+import * as Codec from "../../src/Codec.ts"
+import { version } from "../../src/engine/Rollup.ts"
+import * as FileStorage from "../../src/node/FileStorage.ts"
+import * as Update from "../../src/Update.ts"
+import * as Store from "../utils/Store.ts"
+
+const directory = join(import.meta.dirname, `format-${version}`)
+
+const program = Effect.gen(function*() {
+  const client = yield* PersistClient.PersistClient
+  const s = yield* client.createOrLoad("s", Store.text)
+  for (let time = 0; time < 60; time++) {
+    yield* s.write.write([
+      Update.insert(`k${time % 7}`, `v${time}`, time),
+      Update.make("sum", "", time, time - 30),
+      Update.insert("future", `${time}`, 1_000 + time)
+    ])
+    if (time % 6 === 5) yield* s.write.seal(time)
+    if (time % 20 === 19) yield* client.maintain
+  }
+  yield* s.write.allowCompaction(30)
+  yield* client.compact("s")
+  yield* s.write.write([Update.insert("late", "in a batch of its own", 70)])
+  yield* s.write.seal(100)
+  yield* client.maintain
+
+  const every = yield* client.createOrLoad("every codec", { key: Codec.json, value: Codec.bytes })
+  yield* every.write.write([
+    Update.make({ a: [1, "ä", null] }, new Uint8Array([0, 255]), Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER)
+  ])
+  yield* client.createOrLoad("gone", { key: Codec.unit, value: Codec.unit })
+  yield* client.destroy("gone")
+  const finished = yield* client.createOrLoad("finished", Store.text)
+  yield* finished.write.seal(Infinity)
+  yield* finished.write.allowCompaction(Infinity)
+  yield* s.write.write([Update.insert("only", "in the log", 100)])
+})
+
+if (fs.existsSync(directory)) throw new Error(`${directory} is there already`)
+
+program.pipe(
+  Effect.provide(PersistClient.layer({ ...Store.tiny, inlineBytes: 100 })),
+  Effect.provide(FileStorage.layer({ directory })),
+  Random.withSeed("golden"),
+  Effect.runFork
+)
