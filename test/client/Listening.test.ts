@@ -44,6 +44,27 @@ describe("listeners", () => {
       yield* client.stop
     }))
 
+  it.effect("stand between the commands of one commit: each write is in the snapshot or in the events", () =>
+    Effect.gen(function*() {
+      const { client, read, write } = yield* fresh()
+      const listening: Array<Fiber.Fiber<readonly [start: ReadonlyArray<string>, heard: ReadonlyArray<string>], unknown>> = []
+      const keys = ["0", "1", "2", "3", "4", "5"]
+      for (const key of keys) {
+        yield* write.offer([Update.insert(key, "", 1)])
+        const listener = Effect.gen(function*() {
+          const { events, snapshot } = yield* read.listen()
+          const start = (yield* Store.rows(snapshot)).map(([each]) => each)
+          return [start, records(yield* Stream.runCollect(events)).map((row) => row.key)] as const
+        })
+        listening.push(yield* Effect.forkChild(Effect.scoped(listener), { startImmediately: true }))
+      }
+      yield* client.sync
+      yield* client.stop
+      for (const [i, fiber] of listening.entries()) {
+        assert.deepStrictEqual(yield* Fiber.join(fiber), [keys.slice(0, i + 1), keys.slice(i + 1)])
+      }
+    }))
+
   it.effect("are answered before they are told, and hear nothing that is not durable", () =>
     Effect.gen(function*() {
       const { read, write } = yield* fresh()
