@@ -63,7 +63,7 @@ export const events = <K, V>(
     let failure: ListenError | undefined
     const pull: Pull.Pull<NonEmpty<ListenEvent<K, V>>, ListenError> = Effect.gen(function*() {
       while (true) {
-        if (failure !== undefined) return yield* Effect.fail(failure)
+        if (failure !== undefined) return yield* failure
         const events: Array<ListenEvent<K, V>> = []
         for (const entry of yield* entries) {
           const heard = yield* Effect.result(hear(entry))

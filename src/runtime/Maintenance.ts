@@ -247,7 +247,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     if (isSweepDue) yield* sweep
     yield* collect(clock.currentTimeMillisUnsafe() - Duration.toMillis(options.grace))
     observe(stuck.size)
-    for (const failure of stuck.values()) return yield* Effect.fail(failure)
+    for (const failure of stuck.values()) return yield* failure
   })
 
   const compact = Effect.fnUntraced(function*(name: string) {

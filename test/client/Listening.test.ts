@@ -47,7 +47,9 @@ describe("listeners", () => {
   it.effect("stand between the commands of one commit: each write is in the snapshot or in the events", () =>
     Effect.gen(function*() {
       const { client, read, write } = yield* fresh()
-      const listening: Array<Fiber.Fiber<readonly [start: ReadonlyArray<string>, heard: ReadonlyArray<string>], unknown>> = []
+      const listening: Array<
+        Fiber.Fiber<readonly [start: ReadonlyArray<string>, heard: ReadonlyArray<string>], unknown>
+      > = []
       const keys = ["0", "1", "2", "3", "4", "5"]
       for (const key of keys) {
         yield* write.offer([Update.insert(key, "", 1)])

@@ -1,6 +1,6 @@
 // Makes the golden store of the present format: `node --conditions=tidemark-source test/golden/make.ts`. To be run once
 // for each format version, before its release; a store that is here already stays as it is.
-import { Effect, Random } from "effect"
+import { Effect, Layer, Random } from "effect"
 import fs from "node:fs"
 import { join } from "node:path"
 import * as PersistClient from "../../src/client/PersistClient.ts"
@@ -45,8 +45,9 @@ const program = Effect.gen(function*() {
 if (fs.existsSync(directory)) throw new Error(`${directory} is there already`)
 
 program.pipe(
-  Effect.provide(PersistClient.layer({ ...Store.tiny, inlineBytes: 100 })),
-  Effect.provide(FileStorage.layer({ directory })),
+  Effect.provide(
+    PersistClient.layer({ ...Store.tiny, inlineBytes: 100 }).pipe(Layer.provide(FileStorage.layer({ directory })))
+  ),
   Random.withSeed("golden"),
   Effect.runFork
 )

@@ -205,7 +205,7 @@ describe("order", () => {
             const result = yield* Effect.result(write.compareAndAppend([put(name, expected)], { expected, upper }))
             if (Result.isSuccess(result)) wins++
             else if (result.failure._tag === "UpperMismatch") assert.strictEqual(result.failure.expected, expected)
-            else return yield* Effect.fail(result.failure)
+            else return yield* result.failure
             expected = Result.isSuccess(result)
               ? upper
               : result.failure._tag === "UpperMismatch"

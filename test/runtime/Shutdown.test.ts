@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, Latch, Result, Scope, Stream } from "effect"
+import { Deferred, Effect, Exit, Fiber, Latch, Layer, Result, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { join } from "node:path"
 import * as PersistClient from "../../src/client/PersistClient.ts"
@@ -132,8 +132,7 @@ describe("stop", () => {
           yield* write.offer([put(`${round}`)])
           if (round % 2 === 0) yield* client.stop
         }).pipe(
-          Effect.provide(PersistClient.layer(Store.quiet)),
-          Effect.provide(FileStorage.layer({ directory: path }))
+          Effect.provide(PersistClient.layer(Store.quiet).pipe(Layer.provide(FileStorage.layer({ directory: path }))))
         )
       }
       const { storage } = yield* Store.faulty

@@ -1,6 +1,6 @@
 // A writer in a process of its own: `node Writer.ts DIRECTORY`. Says `ready`, then writes and seals 400 times one after
 // the other, rolling its log up and compacting on the way.
-import { Effect } from "effect"
+import { Effect, Layer } from "effect"
 import * as PersistClient from "../../src/client/PersistClient.ts"
 import * as FileStorage from "../../src/node/FileStorage.ts"
 import * as Update from "../../src/Update.ts"
@@ -19,7 +19,10 @@ const program = Effect.gen(function*() {
 })
 
 program.pipe(
-  Effect.provide(PersistClient.layer({ ...Store.tiny, grace: "10 seconds" })),
-  Effect.provide(FileStorage.layer({ directory: process.argv[2]!, segmentBytes: 16 * 1024 })),
+  Effect.provide(
+    PersistClient.layer({ ...Store.tiny, grace: "10 seconds" }).pipe(
+      Layer.provide(FileStorage.layer({ directory: process.argv[2]!, segmentBytes: 16 * 1024 }))
+    )
+  ),
   Effect.runFork
 )
