@@ -333,7 +333,7 @@ const idle = Effect.gen(function*() {
       holds: bytes === 0 && written() - before.io === 0
     }]
     return rows
-  }).pipe(Effect.provide(client(directory)), Effect.provide(TestClock.layer()))
+  }).pipe(Effect.provide(client(directory).pipe(Layer.provideMerge(TestClock.layer()))))
 })
 
 const sections = { ingest, small, snapshot, large, idle, filling }

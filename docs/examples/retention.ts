@@ -29,7 +29,6 @@ const program = Effect.gen(function*() {
 })
 
 await program.pipe(
-  Effect.provide(PersistClient.layer().pipe(Layer.provide(MemoryStorage.layer))),
-  Effect.provide(TestClock.layer()),
+  Effect.provide(PersistClient.layer().pipe(Layer.provide(MemoryStorage.layer), Layer.provideMerge(TestClock.layer()))),
   Effect.runPromise
 )

@@ -147,7 +147,7 @@ export const make = <E = never>(
             yield* checked("the since of a compaction", since)
             const targets = yield* chosen(only, "compact")
             return yield* store.submit(
-              new Command.AllowCompaction({ targets: targets.map((member) => ({ ...member, since })) })
+              new Command.AllowCompaction({ targets: targets.map(({ id, name }) => ({ id, name, since })) })
             )
           })
         )
