@@ -6,22 +6,15 @@
  *
  * @internal
  */
+import type { Meta } from "../batch/BatchFile.ts"
 import type { ByteReader } from "../ByteReader.ts"
 import type { ByteWriter } from "../ByteWriter.ts"
 import type { Frontier } from "../Frontier.ts"
 
 /** One blob of a batch. */
-export interface Part {
+export interface Part extends Meta {
   /** The blob's key. */
   readonly key: string
-  /** Its size in bytes. */
-  readonly bytes: number
-  readonly rows: number
-  readonly checksum: bigint
-  readonly minKey: Uint8Array
-  readonly maxKey: Uint8Array
-  readonly minTime: number
-  readonly maxTime: number
 }
 
 /** A sorted run. */

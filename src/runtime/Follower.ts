@@ -29,12 +29,7 @@ export type Options = Pick<Runtime.Options, "cacheBytes" | "feedBytes" | "retry"
 /** A hint that was met by a failure may have been the last one. */
 const patience = Schedule.min([Schedule.exponential("10 millis"), Schedule.spaced("1 second")])
 
-export const make = Effect.fnUntraced(function*(options: Options) {
-  const outer = yield* Effect.scope
-  const scope = yield* Scope.make()
-  yield* Scope.addFinalizer(outer, Scope.close(scope, Exit.void))
-  return yield* Scope.provide(open(options, scope), scope)
-})
+export const make = (options: Options) => Runtime.inOwnScope((scope) => open(options, scope))
 
 const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeable) {
   const context = yield* Effect.context<never>()

@@ -41,12 +41,16 @@ export interface Options {
   readonly retry: Schedule.Schedule<unknown>
 }
 
-export const make = Effect.fnUntraced(function*(options: Options) {
+export const make = (options: Options) => inOwnScope((scope) => open(options, scope))
+
+/** Opens in a scope that can be closed before the surrounding one, and is closed with it, also if opening fails. */
+export const inOwnScope = Effect.fnUntraced(function*<A, E, R>(
+  opening: (scope: Scope.Closeable) => Effect.Effect<A, E, R>
+) {
   const outer = yield* Effect.scope
   const scope = yield* Scope.make()
-  // Whatever happens while opening, the lock is given up with the surrounding scope.
   yield* Scope.addFinalizer(outer, Scope.close(scope, Exit.void))
-  return yield* Scope.provide(open(options, scope), scope)
+  return yield* Scope.provide(opening(scope), scope)
 })
 
 const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeable) {
