@@ -70,6 +70,10 @@ export const list = (directory: string): Effect.Effect<Listing, File.FileError> 
     }
   })
 
+/** Whether a segment is still in the directory: what was read of one that is not may be of another segment. */
+export const has = (directory: string, link: Link): Effect.Effect<boolean, File.FileError> =>
+  Effect.map(list(directory), ({ links }) => links.some(({ path }) => path === link.path))
+
 export const readHeader = (fd: number, link: Link) =>
   Effect.flatMap(
     File.read(fd, 0, Segment.headerBytes),

@@ -58,7 +58,7 @@ export const check = (directory: Directory): Effect.Effect<void, OpenError> =>
   File.using(directory.marker, File.flags.read, (fd) => File.read(fd, 0, markerBytes + 1)).pipe(
     Effect.flatMap((bytes) => Chain.checked(() => checkMarker(bytes, directory.marker))),
     Effect.catchIf(
-      isMissing,
+      File.isMissing,
       () => Effect.fail(new NotAStore({ location: directory.root, detail: "it has no file TIDEMARK" }))
     ),
     File.orRefuse("opening the store", directory.root)
@@ -76,9 +76,6 @@ export const ensure = (directory: Directory): Effect.Effect<void, OpenError> =>
       ).pipe(File.orRefuse("creating the store's directories", directory.root))
     )
   )
-
-const isMissing = (error: OpenError | File.FileError): error is File.FileError =>
-  error._tag === "FileError" && File.hasCode("ENOENT", "ENOTDIR")(error)
 
 const found = Effect.fnUntraced(
   function*(directory: Directory) {

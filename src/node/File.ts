@@ -28,6 +28,8 @@ export const flags = {
   read: O_RDONLY,
   append: O_RDWR | O_DSYNC,
   replace: O_RDWR | O_CREAT | O_TRUNC,
+  /** As `replace`, and every write is flushed: what fills a large file thus never stands before others in one big flush. */
+  replaceDurably: O_RDWR | O_CREAT | O_TRUNC | O_DSYNC,
   create: O_RDWR | O_CREAT | O_EXCL
 }
 
@@ -46,6 +48,10 @@ const run = (start: (done: (error: Errno | null) => void) => void): Effect.Effec
 export const hasCode = (...codes: ReadonlyArray<string>) => (error: FileError): boolean => codes.includes(error.code)
 
 export const isFull = hasCode("ENOSPC", "EDQUOT")
+
+/** There is no such file, or no such directory on the way to it. */
+export const isMissing = <E extends { readonly _tag: string }>(error: E | FileError): error is FileError =>
+  error instanceof FileError && (error.code === "ENOENT" || error.code === "ENOTDIR")
 
 /** The storage error of a call that changed nothing that anybody relies on. */
 export const refusal = (operation: string, location: string, error: FileError): Unavailable | OutOfSpace =>

@@ -33,7 +33,7 @@ export const make = (directory: Directory.Directory): Blob["Service"] => {
       Effect.suspend(() =>
         File.using(locate(key), File.flags.read, (fd) => readPart(fd, range)).pipe(
           Effect.asSome,
-          Effect.catchIf(isMissing, () => Effect.succeedNone),
+          Effect.catchIf(File.isMissing, () => Effect.succeedNone),
           refusing("get", key)
         )
       ),
@@ -47,8 +47,6 @@ export const make = (directory: Directory.Directory): Blob["Service"] => {
 }
 
 const refusing = (operation: string, key: string) => File.orRefuse(`${operation} of blob "${key}"`, key)
-
-const isMissing = File.hasCode("ENOENT", "ENOTDIR")
 
 const write = Effect.fnUntraced(function*(directory: Directory.Directory, path: string, bytes: Uint8Array) {
   const prepared = Directory.temporaryPath(directory)
@@ -87,7 +85,7 @@ const list = (root: string, prefix: string): Stream.Stream<Info, StorageError> =
 }
 
 const listOne = Effect.fnUntraced(function*({ key, path }: Pending, prefix: string) {
-  const names = yield* Effect.catchIf(File.list(path), isMissing, () => Effect.succeed([]))
+  const names = yield* Effect.catchIf(File.list(path), File.isMissing, () => Effect.succeed([]))
   const directories: Array<Pending> = []
   const infos: Array<Info> = []
   for (const entry of names) {

@@ -8,7 +8,8 @@
  * @internal
  */
 import { Effect, Option, Schedule, Stream } from "effect"
-import { type StorageError, Unavailable } from "../PersistError.ts"
+import { Buffer } from "node:buffer"
+import { type Corrupt, type StorageError, Unavailable } from "../PersistError.ts"
 import type { Bounds, Entry } from "../storage/Log.ts"
 import * as Chain from "./Chain.ts"
 import * as Directory from "./Directory.ts"
@@ -28,6 +29,11 @@ interface Cursor {
   readonly isResumed: boolean
 }
 
+interface Known extends Cursor {
+  /** What was at the point instead of a frame: while it is still there, nothing has been written. */
+  readonly found: Uint8Array
+}
+
 type Page = readonly [ReadonlyArray<Entry>, Option.Option<Cursor>]
 
 const reading = "reading the log"
@@ -38,7 +44,7 @@ const resumedBytes = 64 * 1024
 export const make = (directory: Directory.Directory, localUpper: () => number | undefined): LogReader => {
   const refuse = File.orRefuse(reading, directory.root)
   /** How far the last segment of another's writer has been read: a follower goes on there, not at its first frame. */
-  let known: Cursor | undefined
+  let known: Known | undefined
 
   const links = Effect.map(Chain.list(directory.log), (listing) => listing.links)
 
@@ -61,9 +67,17 @@ export const make = (directory: Directory.Directory, localUpper: () => number | 
     limit !== undefined && cursor.point.position >= limit
       ? Effect.succeed([[], Option.none()])
       : File.using(cursor.link.path, File.flags.read, (fd) => pageOf(fd, cursor, from, limit)).pipe(
-        Effect.catchIf(isGone, () => relocate(cursor)),
+        Effect.catchIf(File.isMissing, () => relocate(cursor)),
+        Effect.catchTag("Corrupt", (problem) => unlessGone(cursor, problem)),
         refuse
       )
+
+  /** A segment that is gone may have become another one while it was read: then nothing was damaged. */
+  const unlessGone = (cursor: Cursor, problem: Corrupt): Effect.Effect<Page, StorageError | File.FileError> =>
+    Effect.flatMap(
+      Chain.has(directory.log, cursor.link),
+      (isThere): Effect.Effect<Page, StorageError | File.FileError> => isThere ? Effect.fail(problem) : relocate(cursor)
+    )
 
   /** The segment is gone: truncated away, or superseded, as it was empty. */
   const relocate = Effect.fnUntraced(function*({ link, point }: Cursor) {
@@ -117,15 +131,18 @@ export const make = (directory: Directory.Directory, localUpper: () => number | 
       if (chain.at(-1)?.path === link.path) return yield* Chain.missingNext(link, point)
       return yield* locate(chain, point.position)
     }
-    if (end === "open" && (yield* hasMore(fd, seed, cursor))) return Option.some(cursor)
-    if (known === undefined || known.point.position <= point.position) known = cursor
+    const found = yield* File.read(fd, point.offset, Segment.frameHeaderBytes)
+    if (end === "open" && !wasFound(cursor, found) && (yield* hasMore(fd, seed, cursor))) return Option.some(cursor)
+    if (known === undefined || known.point.position <= point.position) known = { ...cursor, found }
     return Option.none<Cursor>()
   })
 
+  const wasFound = ({ link, point }: Cursor, found: Uint8Array): boolean =>
+    known?.link.path === link.path && known.point.position === point.position &&
+    Buffer.compare(known.found, found) === 0
+
   /** Whether a frame has appeared since. Fails if there is none although there is one behind it. */
-  const hasMore = Effect.fnUntraced(function*(fd: number, seed: number, { isResumed, link, point }: Cursor) {
-    const head = Segment.page(yield* File.read(fd, point.offset, Segment.frameHeaderBytes), point.offset)
-    if (isResumed && Segment.isZero(head, 0, head.bytes.length)) return false
+  const hasMore = Effect.fnUntraced(function*(fd: number, seed: number, { link, point }: Cursor) {
     const rest = yield* Chain.rest(fd, point.offset)
     if (Segment.frameBeyond(rest, seed, point.position) === undefined) return false
     const again = yield* Chain.readRun(fd, seed, point)
@@ -173,9 +190,6 @@ const entriesOf = (run: Chain.Run, link: Chain.Link, from: number, limit: number
   }
   return entries
 }
-
-const isGone = (error: StorageError | File.FileError): boolean =>
-  error._tag === "FileError" && File.hasCode("ENOENT")(error)
 
 const truncated = (position: number, lower: number): Unavailable =>
   new Unavailable({

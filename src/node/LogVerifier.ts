@@ -50,8 +50,13 @@ const verifySegment = (
       )
     })
   ).pipe(
-    // It was truncated away since it was listed.
-    Effect.catchIf((error) => error._tag === "FileError" && error.code === "ENOENT", () => Effect.succeed([])),
+    Effect.catchIf(isProblem, (problem) => Effect.succeed([problem])),
+    // It may have been truncated away since it was listed, and its file be another segment's by now.
+    Effect.filterOrElse(
+      (problems) => problems.length === 0,
+      (problems) => Effect.map(Chain.has(directory.log, link), (isThere) => isThere ? problems : [])
+    ),
+    Effect.catchIf(File.isMissing, () => Effect.succeed([])),
     refuse
   )
 
@@ -75,31 +80,38 @@ const verifyFrames = Effect.fnUntraced(function*(fd: number, seed: number, link:
   }
 })
 
-/** Behind the last frame may be nothing but zeros, and in an open segment one torn frame. */
+/**
+ * A segment is cut right behind the frame that ends it. Until then it has room for more than such a frame, and what is
+ * there, such as the parts of an append that a crash has cut short, is not of the log.
+ */
 const verifyEnd = Effect.fnUntraced(function*(
   fd: number,
   link: Chain.Link,
   { end, next }: Chain.Run,
   isLast: Effect.Effect<boolean, File.FileError>
 ) {
-  const tail = yield* Chain.rest(fd, next.offset)
   if (link.next !== undefined) yield* Chain.checkJoint(link, next, link.next)
   else if (end === "continued" && (yield* isLast)) return yield* Chain.missingNext(link, next)
-  else if (end === "open" && tail.bytes.length < Segment.frameHeaderBytes) {
-    return yield* corrupt(link, next.offset, "the file was cut off here")
+  const rest = (yield* File.size(fd)) - next.offset
+  if (rest >= Segment.openBytes && !(yield* wantsMore(fd, next, rest))) return
+  if (end === "open") {
+    return yield* corrupt(link, next.offset, "the segment was cut off here, or the frame that ended it is damaged")
   }
-  const begin = end === "open" ? tornSize(link, next, tail) : Segment.frameHeaderBytes
-  const at = tail.bytes.subarray(begin).findIndex((byte) => byte !== 0)
-  if (at >= 0) return yield* corrupt(link, next.offset + begin + at, "there is something behind the end of the log")
+  if (rest > Segment.frameHeaderBytes) {
+    return yield* corrupt(
+      link,
+      next.offset + Segment.frameHeaderBytes,
+      "there is something behind the end of the segment"
+    )
+  }
 })
 
-/** What an append that a crash has cut short, or that is under way, may have left. Only the last segment has any. */
-const tornSize = (link: Chain.Link, end: Chain.Point, tail: Segment.Page): number => {
-  const claim = Segment.claimAt(tail, 0)
-  const isTorn = link.next === undefined && claim?.kind === "data" && claim.position === end.position &&
-    claim.size <= tail.bytes.length
-  return isTorn ? claim.size : 0
-}
+/** Whether the append that was under way had more room than the file has now. */
+const wantsMore = (fd: number, next: Chain.Point, rest: number): Effect.Effect<boolean, File.FileError> =>
+  Effect.map(File.read(fd, next.offset, Segment.frameHeaderBytes), (head) => {
+    const claim = Segment.claimAt(Segment.page(head, next.offset), 0)
+    return claim?.position === next.position && claim.size > rest
+  })
 
 const corrupt = (link: Chain.Link, offset: number, detail: string): Corrupt =>
   new Corrupt({ location: link.path, offset, detail })

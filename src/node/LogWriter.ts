@@ -2,7 +2,8 @@
  * The writer of one epoch: it owns the last segment of the chain.
  *
  * One append is one frame, one positional write, one flush. Segments double in size up to the limit, and the next one is
- * prepared while the current one fills, so that a short-lived writer writes few zeros and a busy one rarely waits.
+ * prepared while the current one fills, so that a short-lived writer writes few zeros and a busy one rarely waits. Once
+ * the log is truncated from time to time, its old segments become the new ones, and no zeros are written any more.
  *
  * @internal
  */
@@ -38,6 +39,8 @@ export interface Options {
 }
 
 const smallestSegment = 256 * 1024
+/** Segments that were let go and are kept for later ones. What comes between two truncations needs about as many. */
+const keptSegments = 3
 /** A frame buffer that a rare large append has made larger than this is not kept. */
 const keptBuffer = 4 * 1024 * 1024
 const appending = "appending to the log"
@@ -55,6 +58,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
 
   let planned = Math.min(segmentBytes, smallestSegment)
   let spare: Fiber.Fiber<SegmentFile.Prepared, File.FileError> | undefined
+  const recycled: Array<SegmentFile.Prepared> = []
   let offset = Segment.headerBytes
   let active = yield* SegmentFile.prepare(directory, planned, true).pipe(
     Effect.flatMap((prepared) => SegmentFile.publish(directory, prepared, upper, epoch))
@@ -133,7 +137,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   const cut = Effect.suspend(() => {
     active = { ...active, capacity: offset }
     return File.truncate(active.fd, offset).pipe(
-      Effect.andThen(File.truncate(active.fd, offset + Segment.frameHeaderBytes)),
+      Effect.andThen(File.truncate(active.fd, offset + Segment.openBytes)),
       Effect.andThen(File.sync(active.fd))
     )
   })
@@ -145,7 +149,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   /** Everything in the segment is forgotten, and it is worth giving back. */
   const isDue = (): boolean => forgotten === upper && upper > active.base && offset > active.capacity / 2
 
-  const wantsSpare = (): boolean => spare === undefined && offset > active.capacity / 4
+  const wantsSpare = (): boolean => recycled.length === 0 && spare === undefined && offset > active.capacity / 4
 
   const makeRoom = Effect.fnUntraced(function*(size: number) {
     if (!hasRoom(size)) yield* rotate(Segment.headerBytes + size)
@@ -153,7 +157,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   })
 
   const rotate = Effect.fnUntraced(function*(needed: number) {
-    const prepared = yield* (needed > planned ? SegmentFile.prepare(directory, needed, false) : takeSpare)
+    const prepared = yield* takePrepared(needed)
     const next = yield* SegmentFile.publish(directory, prepared, upper, epoch)
     if (upper > active.base) yield* endSegment(active.fd, offset, active.seed)
     yield* File.close(active.fd)
@@ -162,6 +166,12 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     yield* Effect.ignore(forget)
   })
 
+  const takePrepared = (needed: number): Effect.Effect<SegmentFile.Prepared, File.FileError> => {
+    const fitting = recycled.findIndex(({ capacity }) => capacity >= needed)
+    if (fitting >= 0) return Effect.succeed(recycled.splice(fitting, 1)[0]!)
+    return needed > planned ? SegmentFile.prepare(directory, needed, false) : takeSpare
+  }
+
   const takeSpare = Effect.suspend(() => {
     const preparing = spare === undefined ? SegmentFile.prepare(directory, planned, true) : Fiber.join(spare)
     spare = undefined
@@ -169,25 +179,33 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     return preparing
   })
 
-  const dropSpare = Effect.suspend(() =>
-    spare === undefined
-      ? Effect.void
-      : Effect.flatMap(
-        Effect.andThen(Fiber.interrupt(spare), Fiber.await(spare)),
-        (exit) => Exit.isSuccess(exit) ? SegmentFile.discard(exit.value.path) : Effect.void
-      )
-  )
+  const dropSpares = Effect.suspend(() => {
+    const drop = Effect.forEach(recycled, ({ path }) => SegmentFile.discard(path), { discard: true })
+    if (spare === undefined) return drop
+    return Effect.flatMap(
+      Effect.andThen(Fiber.interrupt(spare), Fiber.await(spare)),
+      (exit) => Exit.isSuccess(exit) ? Effect.andThen(drop, SegmentFile.discard(exit.value.path)) : drop
+    )
+  })
 
   /** What it writes lets `verify` miss a segment that is lost, and nothing else needs it: it may fail. */
   const endSegment = (fd: number, at: number, seed: number): Effect.Effect<void> =>
     Effect.ignore(SegmentFile.end(fd, at, Segment.encodeEnd("continued", seed, upper)))
 
-  const forget = Effect.flatMap(Chain.list(directory.log), ({ links }) =>
-    Effect.forEach(
-      links.filter(({ next }) => next !== undefined && next <= forgotten),
-      ({ path }) => File.remove(path),
-      { discard: true }
-    ))
+  const forget = Effect.gen(function*() {
+    const { links } = yield* Chain.list(directory.log)
+    const kept: Array<SegmentFile.Prepared> = []
+    for (const { epoch: of, next, path } of links) {
+      if (next === undefined || next > forgotten) break
+      // An older epoch's writer may wake up and write to its segments: what they are then must not matter.
+      const mayKeep = of === epoch && recycled.length + kept.length < keptSegments
+      const prepared = yield* mayKeep ? SegmentFile.recycle(directory, path, planned / 2) : File.remove(path)
+      if (prepared !== undefined) kept.push(prepared)
+    }
+    if (kept.length === 0) return
+    yield* File.syncDirectory(directory.log)
+    recycled.push(...kept)
+  })
 
   const { tail } = recovered
   if (tail !== undefined) {
@@ -247,7 +265,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   )
 
   const close = Effect.uninterruptible(
-    Effect.andThen(untilIdle, dropSpare).pipe(
+    Effect.andThen(untilIdle, dropSpares).pipe(
       Effect.andThen(closeCleanly),
       Effect.andThen(Effect.suspend(() => {
         refusal ??= new Unavailable({ operation: appending, detail: "the writer is closed" })

@@ -14,6 +14,8 @@ import * as Platform from "../Platform.ts"
 export const formatVersion = 1
 export const headerBytes = 32
 export const frameHeaderBytes = 24
+/** What a segment without an end has behind its frames at least: more than an end frame, so that the two can be told apart. */
+export const openBytes = frameHeaderBytes + 8
 
 const segmentMagic = 0x474d_4454 // "TDMG"
 
@@ -187,10 +189,4 @@ export const entriesOf = (frame: Frame, path: string): Array<Uint8Array> => {
   for (let i = 0; i < frame.count; i++) entries.push(reader.blob())
   reader.end()
   return entries
-}
-
-/** Whether the page has only zeros from `at` up to `end`. */
-export const isZero = ({ bytes }: Page, at: number, end: number): boolean => {
-  for (let i = at; i < end; i++) if (bytes[i] !== 0) return false
-  return true
 }

@@ -1,8 +1,9 @@
 /**
  * The making of segment files.
  *
- * Blocks that have been written before are what makes a later append a single flush without metadata, so that a segment
- * is filled with zeros before it joins the chain. It joins by `rename`, whole and flushed, or not at all.
+ * Blocks that have been written before are what makes a later append a single flush without metadata. So a segment is
+ * filled with zeros before it joins the chain, or is one that the log has let go: what is left in it of its former life
+ * is no frame any more, as its salt is another one. It joins by `rename`, whole and flushed, or not at all.
  *
  * @internal
  */
@@ -37,8 +38,8 @@ const zeros = new Uint8Array(256 * 1024)
 export const prepare = (directory: Directory.Directory, capacity: number, isFilled: boolean) =>
   Effect.suspend(() => {
     const path = Directory.temporaryPath(directory)
-    const size = capacity + Segment.frameHeaderBytes
-    return File.using(path, File.flags.replace, (fd) =>
+    const size = capacity + Segment.openBytes
+    return File.using(path, isFilled ? File.flags.replaceDurably : File.flags.replace, (fd) =>
       Effect.andThen(isFilled ? fill(fd, 0, size) : File.truncate(fd, size), File.sync(fd))).pipe(
         Effect.as<Prepared>({ path, capacity }),
         Effect.onError(() =>
@@ -54,6 +55,20 @@ const fill = (fd: number, offset: number, size: number): Effect.Effect<void, Fil
       File.writeAll(fd, zeros.subarray(0, Math.min(zeros.length, size - offset)), offset),
       () => fill(fd, offset + zeros.length, size)
     )
+
+/**
+ * Makes a segment that the log has let go the stuff of a later one, unless it is smaller than `least`. Nobody may write to
+ * it any more: that is known of segments of one's own epoch only. The log's directory must be flushed before the file
+ * becomes a segment again, or a power failure could bring back its old name.
+ */
+export const recycle = (directory: Directory.Directory, path: string, least: number) =>
+  Effect.gen(function*() {
+    const capacity = Number((yield* File.stat(path)).size) - Segment.openBytes
+    if (capacity < least) return yield* Effect.as(File.remove(path), undefined)
+    const prepared: Prepared = { path: Directory.temporaryPath(directory), capacity }
+    yield* File.rename(path, prepared.path)
+    return prepared
+  })
 
 export const discard = (path: string): Effect.Effect<void> => Effect.ignore(File.remove(path))
 

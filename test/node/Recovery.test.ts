@@ -173,7 +173,7 @@ describe("damage", () => {
       const { path: open } = yield* makeCrashed(3)
       assert.deepStrictEqual(yield* problems(open), [])
       flip(segments(open)[0]!, 5_000, 0)
-      assert.deepInclude((yield* problems(open))[0], { _tag: "Corrupt", offset: 5_000 })
+      assert.deepStrictEqual(yield* problems(open), [], "the room for what comes next is not of the log")
 
       const closed = yield* makeClosed(3, 1 << 20)
       const file = segments(closed)[0]!

@@ -1,0 +1,128 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Random, Stream } from "effect"
+import fs from "node:fs"
+import { join } from "node:path"
+import { append, crashed, directory, entry, inScope, openLog, readTexts, segments, texts } from "./Temporary.ts"
+
+const segmentBytes = 2048
+/** More entries than two full segments hold. */
+const many = 120
+
+/** Keeps the segments' files open, so that the file system gives their numbers to no other. */
+const held = (path: string) =>
+  Effect.acquireRelease(
+    Effect.sync(() => segments(path).map((file) => fs.openSync(file, "r+"))),
+    (files) => Effect.sync(() => files.forEach((fd) => fs.closeSync(fd)))
+  )
+
+const numbers = (files: ReadonlyArray<string | number>): ReadonlyArray<number> =>
+  files.map((file) => (typeof file === "string" ? fs.statSync(file) : fs.fstatSync(file)).ino)
+
+const problems = (path: string) => Effect.flatMap(openLog(path), (log) => Stream.runCollect(log.verify))
+
+describe("segments that the log has let go", () => {
+  it.effect("become segments again, and what is left in them of their former life is nothing", () =>
+    Effect.gen(function*() {
+      const root = yield* directory
+      const live = join(root, "live")
+      yield* inScope(Effect.gen(function*() {
+        const log = yield* openLog(live, segmentBytes)
+        const writer = yield* log.acquire
+        yield* append(writer, 0, many)
+        const before = numbers(yield* held(live))
+        yield* writer.truncate(many)
+        for (let upper = many; upper < 3 * many; upper++) {
+          yield* append(writer, upper, upper + 1)
+          const copy = crashed(live, join(root, "copy"))
+          const { lower } = yield* log.bounds
+          assert.deepStrictEqual(yield* problems(copy), [])
+          yield* inScope(Effect.gen(function*() {
+            const recovered = yield* openLog(copy, segmentBytes)
+            assert.deepStrictEqual((yield* recovered.acquire).bounds, { lower, upper: upper + 1 })
+            assert.deepStrictEqual(yield* readTexts(recovered, lower), texts(lower, upper + 1))
+          }))
+        }
+        assert.isAbove(numbers(segments(live)).filter((ino) => before.includes(ino)).length, 0, "some files came back")
+      }))
+      assert.deepStrictEqual(yield* problems(live), [])
+      assert.deepStrictEqual(fs.readdirSync(join(live, "tmp")), [])
+    }))
+
+  it.effect("are removed if they are of an older epoch, whose writer may still wake up", () =>
+    Effect.gen(function*() {
+      const path = join(yield* directory, "store")
+      const log = yield* openLog(path, segmentBytes)
+      yield* append(yield* log.acquire, 0, many)
+      const before = yield* held(path)
+      const writer = yield* log.acquire
+      yield* append(writer, many, 2 * many)
+      yield* writer.truncate(2 * many)
+      yield* append(writer, 2 * many, 4 * many)
+      assert.deepStrictEqual(numbers(segments(path)).filter((ino) => numbers(before).includes(ino)), [])
+      for (const fd of before) fs.writeSync(fd, new Uint8Array(segmentBytes).fill(7), 0, segmentBytes, 0)
+      const { lower } = yield* log.bounds
+      assert.deepStrictEqual(yield* readTexts(log, lower), texts(lower, 4 * many))
+    }))
+
+  it.effect("do not look damaged to who reads them while they become others", () =>
+    Effect.gen(function*() {
+      const path = join(yield* directory, "store")
+      const writer = yield* (yield* openLog(path, segmentBytes)).acquire
+      const reader = yield* openLog(path, segmentBytes)
+      yield* append(writer, 0, many)
+      const [first] = segments(path)
+      const becomesAnother = (bytes: Uint8Array): void => {
+        fs.renameSync(first!, join(path, "tmp", "recycled"))
+        fs.writeFileSync(join(path, "tmp", "recycled"), bytes, { flag: "r+" })
+      }
+      const whole = fs.readFileSync(first!)
+      const { read } = fs
+      // From its header on, or from some frame on.
+      for (const changed of [0, 200]) {
+        let reads = 0
+        fs.read = ((...args: Parameters<typeof read>) => {
+          // The first read is the store's marker, the second the segment's header.
+          if (++reads === (changed === 0 ? 2 : 3)) becomesAnother(whole.map((byte, i) => i < changed ? byte : ~byte))
+          return read(...args)
+        }) as typeof read
+        const error = yield* Stream.runDrain(reader.read(0)).pipe(
+          Effect.flip,
+          Effect.ensuring(Effect.sync(() => fs.read = read))
+        )
+        assert.include(error, { _tag: "Unavailable" })
+        fs.writeFileSync(first!, whole)
+        assert.lengthOf(yield* readTexts(reader, 0), many)
+      }
+    }))
+
+  it.effect("never bring an entry back, whatever is appended, truncated and cut short", () =>
+    Effect.gen(function*() {
+      for (let round = 0; round < 20; round++) {
+        const root = yield* directory
+        let path = join(root, "0")
+        let upper = 0
+        let lower = 0
+        for (let crash = 1; crash <= 4; crash++) {
+          yield* inScope(Effect.gen(function*() {
+            const log = yield* openLog(path, segmentBytes)
+            const writer = yield* log.acquire
+            assert.strictEqual(writer.bounds.upper, upper)
+            const steps = yield* Random.nextIntBetween(20, 120)
+            for (let step = 0; step < steps; step++) {
+              const count = yield* Random.nextIntBetween(1, 12)
+              yield* writer.append(upper, Array.from({ length: count }, (_, i) => entry(upper + i)))
+              upper += count
+              if ((yield* Random.nextIntBetween(0, 15)) > 0) continue
+              lower = yield* Random.nextIntBetween(lower, upper)
+              yield* writer.truncate(lower)
+            }
+            const { lower: kept } = yield* log.bounds
+            assert.isAtMost(kept, lower)
+            assert.deepStrictEqual(yield* readTexts(log, kept), texts(kept, upper))
+            path = crashed(path, join(root, String(crash)))
+          }))
+          assert.deepStrictEqual(yield* problems(path), [])
+        }
+      }
+    }).pipe(Random.withSeed("recycling")))
+})
