@@ -162,6 +162,11 @@ export interface Options {
   readonly maintenance?: Schedule.Schedule<unknown> | undefined
   /** How operations of a store that is unavailable are tried again. Default five times within half a second. */
   readonly retry?: Schedule.Schedule<unknown> | undefined
+  /**
+   * How long one operation of the storage may take before it counts as failed: `Indeterminate` for what appends to the
+   * log, `Unavailable`, and tried again, for everything else. Default 30 seconds.
+   */
+  readonly timeout?: Duration.Input | undefined
 }
 
 const mebibyte = 1024 * 1024
@@ -181,7 +186,10 @@ const resolve = (options: Options): Runtime.Options => ({
   heldLogBytes: options.heldLogBytes ?? 256 * mebibyte,
   grace: Duration.fromInputUnsafe(options.grace ?? "10 seconds"),
   maintenance: options.maintenance ?? Schedule.spaced("1 second"),
-  retry: options.retry ?? Resilience.defaultSchedule
+  resilience: {
+    retry: options.retry ?? Resilience.defaultSchedule,
+    timeout: Duration.fromInputUnsafe(options.timeout ?? "30 seconds")
+  }
 })
 
 /**
@@ -211,7 +219,7 @@ export const layer = (options?: Options): Layer.Layer<PersistClient, StorageErro
  * @since 0.1.0
  */
 export const makeReadOnly = (
-  options: Pick<Options, "cacheBytes" | "feedBytes" | "retry"> = {}
+  options: Pick<Options, "cacheBytes" | "feedBytes" | "retry" | "timeout"> = {}
 ): Effect.Effect<PersistClient["Service"], StorageError, Log | Blob | Scope.Scope> =>
   Effect.map(Follower.make(resolve(options)), reading)
 
@@ -222,7 +230,7 @@ export const makeReadOnly = (
  * @since 0.1.0
  */
 export const layerReadOnly = (
-  options?: Pick<Options, "cacheBytes" | "feedBytes" | "retry">
+  options?: Pick<Options, "cacheBytes" | "feedBytes" | "retry" | "timeout">
 ): Layer.Layer<PersistClient, StorageError, Log | Blob> => Layer.effect(PersistClient, makeReadOnly(options))
 
 const writing = (store: Store): PersistClient["Service"] => {

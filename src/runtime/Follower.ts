@@ -24,7 +24,7 @@ import * as Resilience from "./Resilience.ts"
 import * as Runtime from "./Runtime.ts"
 import type { Store } from "./Store.ts"
 
-export type Options = Pick<Runtime.Options, "cacheBytes" | "feedBytes" | "retry">
+export type Options = Pick<Runtime.Options, "cacheBytes" | "feedBytes" | "resilience">
 
 /** A hint that was met by a failure may have been the last one. */
 const patience = Schedule.min([Schedule.exponential("10 millis"), Schedule.spaced("1 second")])
@@ -34,10 +34,10 @@ export const make = (options: Options) => Runtime.inOwnScope((scope) => open(opt
 const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeable) {
   const context = yield* Effect.context<never>()
   const log = yield* Log
-  const circuit = Resilience.make(context, options.retry)
+  const circuit = Resilience.make(context, options.resilience)
   const blob = Resilience.blob(yield* Blob, circuit, context)
   // The writer may truncate the log, and delete a rollup, while they are being read: then there is a newer one.
-  const recover = circuit.run(Recovery.load(log, blob))
+  const recover = circuit.retry(Recovery.load(log, blob))
   let { state } = yield* recover
   const batches = BatchStore.make(blob, BlockCache.make(options.cacheBytes, context))
   const feed = Feed.make(state.position, options.feedBytes)
@@ -50,7 +50,7 @@ const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeabl
 
   /** Folds what the log has gained. */
   const catchUp: Effect.Effect<void, StorageError> = one.withPermit(Effect.gen(function*() {
-    const { lower, upper } = yield* circuit.run(log.bounds)
+    const { lower, upper } = yield* circuit.run("looking how far the log goes", log.bounds)
     if (state.position < lower) return yield* restart
     if (state.position >= upper) return
     yield* log.read(state.position).pipe(

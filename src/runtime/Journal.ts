@@ -7,10 +7,10 @@
  *
  * @internal
  */
-import { type Context, Effect, Option, Schedule, Scope, Stream } from "effect"
+import { type Context, Effect, Fiber, Option, Schedule, Scope, Stream } from "effect"
 import { ByteWriter } from "../ByteWriter.ts"
 import * as Commit from "../engine/Commit.ts"
-import { Fenced, type Indeterminate, type Locked, type StorageError, Unavailable } from "../PersistError.ts"
+import { Fenced, Indeterminate, type Locked, type StorageError, Unavailable } from "../PersistError.ts"
 import type { Log, Writer } from "../storage/Log.ts"
 import * as Metrics from "./Metrics.ts"
 import * as Recovery from "./Recovery.ts"
@@ -41,6 +41,8 @@ export const make = Effect.fnUntraced(function*(
   const buffer = new ByteWriter(64 * 1024)
   let writer = acquired
   let unresolved: { readonly position: number; readonly commit: Commit.Commit } | undefined
+  /** Finding out about it, which goes on when nobody has the patience to wait. */
+  let search: Fiber.Fiber<boolean, StorageError> | undefined
 
   /** Whether the unresolved commit is in the log, which is acquired anew for it. */
   const resolve = Effect.fnUntraced(function*(position: number, commit: Commit.Commit) {
@@ -60,16 +62,23 @@ export const make = Effect.fnUntraced(function*(
   const settle: Journal["settle"] = Effect.suspend(() => {
     if (unresolved === undefined) return Effect.succeedNone
     const { commit, position } = unresolved
-    return resolve(position, commit).pipe(
-      Effect.retry({
-        schedule: resolving,
-        while: (error) => error._tag === "Unavailable" || error._tag === "Indeterminate"
-      }),
+    return circuit.inTime("finding out about an append", found(position, commit)).pipe(
       Effect.map((isThere) => {
         unresolved = undefined
         return isThere ? Option.some(commit) : Option.none()
       })
     )
+  })
+
+  /** What the search says, which is the one that is under way, if there is one. */
+  const found = Effect.fnUntraced(function*(position: number, commit: Commit.Commit) {
+    search ??= yield* Effect.forkDetach(Effect.retry(resolve(position, commit), {
+      schedule: resolving,
+      while: (error) => error._tag === "Unavailable" || error._tag === "Indeterminate"
+    }))
+    const exit = yield* Fiber.await(search)
+    search = undefined
+    return yield* exit
   })
 
   /** The answer of an append whose outcome the log does not know. */
@@ -93,7 +102,9 @@ export const make = Effect.fnUntraced(function*(
       buffer.clear()
       Commit.encode(commit, buffer)
       const bytes = buffer.view8()
-      return Effect.suspend(() => tracedCall("Log.append", log.location, circuit.run(writer.append(position, [bytes]))))
+      return Effect.suspend(() =>
+        tracedCall("Log.append", log.location, circuit.run("appending", writer.append(position, [bytes]), late))
+      )
         .pipe(
           Effect.catchTag("Indeterminate", (failure) => {
             unresolved = { position, commit }
@@ -104,10 +115,14 @@ export const make = Effect.fnUntraced(function*(
     },
     settle,
     truncate: (before) =>
-      Effect.suspend(() => tracedCall("Log.truncate", log.location, circuit.run(writer.truncate(before))))
+      Effect.suspend(() =>
+        tracedCall("Log.truncate", log.location, circuit.run("truncating the log", writer.truncate(before)))
+      )
   }
   return journal
 })
+
+const late = (detail: string): Indeterminate => new Indeterminate({ operation: "appending", detail })
 
 const acquireAgain = (log: Log["Service"], scope: Scope.Scope): Effect.Effect<Writer, StorageError> =>
   log.acquire.pipe(

@@ -1,21 +1,39 @@
 /**
- * Retries over storage, so that one hiccup of a disk or a network reaches nobody.
+ * Retries and time-outs over storage, so that one hiccup of a disk or a network reaches nobody, and nobody waits for
+ * ever.
  *
  * Only what definitely did not happen (`Unavailable`) is tried again, a bounded number of times with growing, jittered
  * pauses. While storage keeps failing the circuit is open: each operation is tried once, so that callers learn at once,
  * and the first success closes it. `tidemark_circuit_open` shows which.
  *
+ * Every operation but an append can be done twice, so that one that takes too long counts as one that did not happen.
+ * It is left behind, not awaited: a system call that hangs cannot be interrupted.
+ *
  * @internal
  */
-import { type Context, Effect, Schedule, Stream } from "effect"
-import type { StorageError } from "../PersistError.ts"
+import { type Context, Duration, Effect, Fiber, Schedule, Stream } from "effect"
+import { type StorageError, Unavailable } from "../PersistError.ts"
 import { Blob } from "../storage/Blob.ts"
 import * as Metrics from "./Metrics.ts"
 import { tracedCall } from "./Spans.ts"
 
+export interface Options {
+  readonly retry: Schedule.Schedule<unknown>
+  /** How long one try may take. */
+  readonly timeout: Duration.Duration
+}
+
 export interface Circuit {
-  /** Tries an operation again while that is safe and has a chance. */
-  readonly run: <A, R>(operation: Effect.Effect<A, StorageError, R>) => Effect.Effect<A, StorageError, R>
+  /** Tries again while that is safe and has a chance. */
+  readonly retry: <A, R>(operation: Effect.Effect<A, StorageError, R>) => Effect.Effect<A, StorageError, R>
+  /** Fails once it takes too long: with `Unavailable`, or with `late` of what happened. */
+  readonly inTime: <A, R>(
+    name: string,
+    operation: Effect.Effect<A, StorageError, R>,
+    late?: (detail: string) => StorageError
+  ) => Effect.Effect<A, StorageError, R>
+  /** Tries again what failed or took too long. */
+  readonly run: Circuit["inTime"]
 }
 
 /** Pauses of 5 ms to 160 ms, six tries in all. */
@@ -27,10 +45,7 @@ export const defaultSchedule: Schedule.Schedule<unknown> = Schedule.exponential(
 /** Operations that have failed in a row, after all their tries, when the circuit opens. */
 const threshold = 3
 
-export const make = (
-  context: Context.Context<never>,
-  schedule: Schedule.Schedule<unknown> = defaultSchedule
-): Circuit => {
+export const make = (context: Context.Context<never>, options: Options): Circuit => {
   let failures = 0
   const settled = (failed: boolean) => {
     failures = failed ? failures + 1 : 0
@@ -49,21 +64,35 @@ export const make = (
     })
   /** The tries after the first. A schedule costs more than most operations, so that the first does without. */
   const again = <A, R>(operation: Effect.Effect<A, StorageError, R>) =>
-    Effect.retry(operation, { schedule, while: mayRetry }).pipe(
+    Effect.retry(operation, { schedule: options.retry, while: mayRetry }).pipe(
       Effect.tapError(failed),
       Effect.tap(() => Effect.sync(() => settled(false)))
     )
 
-  return {
-    run: (operation) =>
-      Effect.matchEffect(operation, {
-        onSuccess: (result) => {
-          if (failures > 0) settled(false)
-          return Effect.succeed(result)
-        },
-        onFailure: (error) => mayRetry(error) ? again(operation) : Effect.andThen(failed(error), Effect.fail(error))
-      })
-  }
+  const retry: Circuit["retry"] = (operation) =>
+    Effect.matchEffect(operation, {
+      onSuccess: (result) => {
+        if (failures > 0) settled(false)
+        return Effect.succeed(result)
+      },
+      onFailure: (error) => mayRetry(error) ? again(operation) : Effect.andThen(failed(error), Effect.fail(error))
+    })
+
+  const detail = `it took longer than ${Duration.format(options.timeout)}`
+  const inTime: Circuit["inTime"] = (name, operation, late) =>
+    Effect.flatMap(
+      Effect.forkDetach(operation, { startImmediately: true }),
+      (fiber) =>
+        fiber.pollUnsafe() ?? Effect.interruptible(Fiber.join(fiber)).pipe(
+          Effect.onInterrupt(() => Effect.sync(() => fiber.interruptUnsafe())),
+          Effect.timeoutOrElse({
+            duration: options.timeout,
+            orElse: () => Effect.fail(late?.(detail) ?? new Unavailable({ operation: name, detail }))
+          })
+        )
+    )
+
+  return { retry, inTime, run: (name, operation, late) => retry(inTime(name, operation, late)) }
 }
 
 /** A blob store whose operations are tried again and counted. */
@@ -71,7 +100,7 @@ export const blob = (self: Blob["Service"], circuit: Circuit, context: Context.C
   Blob.of({
     location: self.location,
     put: (key, bytes) =>
-      tracedCall("Blob.put", key, circuit.run(self.put(key, bytes))).pipe(
+      tracedCall("Blob.put", key, circuit.run("storing a blob", self.put(key, bytes))).pipe(
         Effect.trackDuration(Metrics.inSeconds(Metrics.blobWriteTime)),
         Effect.tap(() =>
           Effect.sync(() => {
@@ -81,19 +110,21 @@ export const blob = (self: Blob["Service"], circuit: Circuit, context: Context.C
         )
       ),
     get: (key, range) =>
-      Effect.map(tracedCall("Blob.get", key, circuit.run(self.get(key, range))), (found) => {
+      Effect.map(tracedCall("Blob.get", key, circuit.run("reading a blob", self.get(key, range))), (found) => {
         Metrics.blobReads.updateUnsafe(1, context)
         if (found._tag === "Some") Metrics.blobReadBytes.updateUnsafe(found.value.length, context)
         return found
       }),
     delete: (key) =>
       Effect.map(
-        tracedCall("Blob.delete", key, circuit.run(self.delete(key))),
+        tracedCall("Blob.delete", key, circuit.run("deleting a blob", self.delete(key))),
         () => Metrics.blobDeletes.updateUnsafe(1, context)
       ),
     list: (prefix) =>
       Stream.unwrap(
-        Effect.map(tracedCall("Blob.list", prefix, circuit.run(Stream.runCollect(self.list(prefix)))), (infos) =>
-          Stream.fromArray(infos))
+        Effect.map(
+          tracedCall("Blob.list", prefix, circuit.run("listing blobs", Stream.runCollect(self.list(prefix)))),
+          (infos) => Stream.fromArray(infos)
+        )
       )
   })

@@ -38,7 +38,7 @@ export interface Options {
   readonly heldLogBytes: number
   readonly grace: Duration.Duration
   readonly maintenance: Schedule.Schedule<unknown>
-  readonly retry: Schedule.Schedule<unknown>
+  readonly resilience: Resilience.Options
 }
 
 export const make = (options: Options) => inOwnScope((scope) => open(options, scope))
@@ -56,7 +56,7 @@ export const inOwnScope = Effect.fnUntraced(function*<A, E, R>(
 const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeable) {
   const context = yield* Effect.context<never>()
   const log = yield* Log
-  const circuit = Resilience.make(context, options.retry)
+  const circuit = Resilience.make(context, options.resilience)
   const blob = Resilience.blob(yield* Blob, circuit, context)
   const writer = yield* log.acquire
   const { logSizes, state } = yield* Recovery.load(log, blob)

@@ -30,6 +30,9 @@ const everything = Effect.gen(function*() {
   const { read, write } = yield* client.createOrLoad("s", Store.text)
   const { events } = yield* read.listen()
   slowly(control)
+  const crowd = yield* Effect.forkChild(
+    Effect.forEach(Array.from({ length: 400 }), (_, i) => write.write([put(`crowd${i % 10}`, 300)]), { concurrency: 8 })
+  )
   const writing = yield* Effect.forkChild(Effect.gen(function*() {
     for (let i = 0; i < 120; i++) {
       yield* write.write([put(`k${i % 30}`, i)])
@@ -43,6 +46,7 @@ const everything = Effect.gen(function*() {
   }))
   while (writing.pollUnsafe() === undefined) yield* TestClock.adjust("10 millis")
   yield* Fiber.join(writing)
+  yield* Fiber.join(crowd)
   control.before = () => Effect.void
   yield* Stream.runDrain(Stream.take(events, 10))
   for (let i = 0; i < 2; i++) yield* read.get("k1", { asOf: 110 })
