@@ -96,6 +96,14 @@ export class ByteWriter {
     this.length += this.writeUtf8(text, this.length)
   }
 
+  /** The text, if it is all ASCII; otherwise nothing. */
+  ascii(text: string): boolean {
+    this.reserve(text.length)
+    const isAscii = Platform.writeAscii(text, this.bytes.subarray(this.length, this.length + text.length))
+    if (isAscii) this.length += text.length
+    return isAscii
+  }
+
   /** A u32 length, then the bytes. */
   blob(bytes: Uint8Array): void {
     this.u32(bytes.length)
@@ -131,5 +139,10 @@ export class ByteWriter {
   /** A copy of what was written, of exactly its size. */
   finish(): Uint8Array {
     return this.bytes.slice(0, this.length)
+  }
+
+  /** What was written, without a copy where little memory is left over. The writer must not be used any more. */
+  take(): Uint8Array {
+    return 2 * this.length >= this.bytes.length ? this.view8() : this.finish()
   }
 }

@@ -40,6 +40,14 @@ export const utf8Writer = (bytes: Uint8Array): (text: string, offset: number) =>
   return (text, offset) => buffer.write(text, offset, "utf8")
 }
 
+const encoder = new TextEncoder()
+
+/** Whether the text is all ASCII: then it is in the bytes, which have just as much room, and otherwise part of it. */
+export const writeAscii = (text: string, bytes: Uint8Array): boolean => {
+  const { read, written } = encoder.encodeInto(text, bytes)
+  return read === text.length && written === text.length
+}
+
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
 /** The text of UTF-8 bytes, or `undefined` where they are not valid UTF-8. */

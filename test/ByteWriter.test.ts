@@ -172,4 +172,18 @@ describe("hostile bytes", () => {
     assert.deepInclude(error, { location: "a file", offset: 104 })
     assert.include(error.detail, "4 bytes were expected, but only 1")
   })
+
+  it("takes ASCII text at once, and nothing of any other", () => {
+    for (const text of ["", "a", "plain ~", "x".repeat(5000)]) {
+      const writer = new ByteWriter(1)
+      assert.isTrue(writer.ascii(text))
+      assert.strictEqual(new TextDecoder().decode(writer.take()), text)
+    }
+    for (const text of ["é", "abé", "éab", "a€bc", "😀", "ab😀", "\ud800", "x".repeat(5000) + "\u0080"]) {
+      const writer = new ByteWriter(1)
+      writer.u8(7)
+      assert.isFalse(writer.ascii(text), text.slice(-3))
+      assert.deepStrictEqual(writer.finish(), Uint8Array.of(7))
+    }
+  })
 })

@@ -5,7 +5,8 @@
  */
 import { Effect } from "effect"
 import * as Columns from "../batch/Columns.ts"
-import type { Codec } from "../Codec.ts"
+import { ByteWriter } from "../ByteWriter.ts"
+import type { Codec, Encode } from "../Codec.ts"
 import * as Frontier from "../Frontier.ts"
 import { DecodeError, ValueOutOfRange } from "../PersistError.ts"
 import type { Update } from "../Update.ts"
@@ -49,32 +50,110 @@ export const encode = <K, V>(
   })
 
 const encodeUnsafe = <K, V>(codecs: Codecs<K, V>, updates: Iterable<Update<K, V>>): Columns.Columns => {
-  const rows = Array.isArray(updates) ? updates.length : 16
-  const builder = new Columns.Builder(rows, rows * 24, rows * 96)
-  for (const { diff, key, time, value } of updates) {
+  const rows: ReadonlyArray<Update<K, V>> = Array.isArray(updates) ? updates : [...updates]
+  const times = new Float64Array(rows.length)
+  const diffs = new Float64Array(rows.length)
+  rows.forEach(({ diff, time }, row) => {
     const badTime = Frontier.checkTime("the time of an update", time)
     if (badTime !== undefined) throw badTime
     if (!Number.isSafeInteger(diff)) {
       throw new ValueOutOfRange({ what: "the diff of an update", detail: `${diff} is not an integer within 2^53 - 1` })
     }
-    codecs.key.encode(key, builder.keys)
-    codecs.value.encode(value, builder.values)
-    if (builder.pendingBytes > Columns.maxRowBytes) {
+    times[row] = time
+    diffs[row] = diff
+  })
+  const keys = encodeColumn(codecs.key.encode, rows.length, (row) => rows[row]!.key)
+  const values = encodeColumn(codecs.value.encode, rows.length, (row) => rows[row]!.value)
+  const columns: Columns.Columns = {
+    length: rows.length,
+    keyData: keys.data,
+    keyOffsets: keys.offsets,
+    valueData: values.data,
+    valueOffsets: values.offsets,
+    times,
+    diffs
+  }
+  checkSizes(columns)
+  return columns
+}
+
+interface Column {
+  readonly data: Uint8Array
+  readonly offsets: Uint32Array
+}
+
+/** Texts are converted together until they have about as many characters. */
+const chunkLength = 256 * 1024
+
+const encodeColumn = <A>(encode: Encode<A>, length: number, at: (row: number) => A): Column => {
+  const { text } = encode
+  const data = new ByteWriter(text === undefined ? 64 * length : 0)
+  const offsets = new Uint32Array(length + 1)
+  for (let row = 0; row < length;) {
+    if (data.length > maxWriteBytes) throw tooLarge
+    row = text === undefined
+      ? encodeRows(encode, data, offsets, at, row, Math.min(length, row + 1024))
+      : encodeTexts(encode, text, data, offsets, at, row)
+  }
+  return { data: data.take(), offsets }
+}
+
+/** Encodes rows one by one. Returns the next row. */
+const encodeRows = <A>(
+  encode: Encode<A>,
+  data: ByteWriter,
+  offsets: Uint32Array,
+  at: (row: number) => A,
+  start: number,
+  end: number
+): number => {
+  for (let row = start; row < end; row++) {
+    encode(at(row), data)
+    offsets[row + 1] = data.length
+  }
+  return end
+}
+
+/** Encodes a chunk of rows in one go if all their text is ASCII, as then their lengths are those of the texts. */
+const encodeTexts = <A>(
+  encode: Encode<A>,
+  text: (value: A) => string,
+  data: ByteWriter,
+  offsets: Uint32Array,
+  at: (row: number) => A,
+  start: number
+): number => {
+  const texts: Array<string> = []
+  const limit = data.length + chunkLength
+  let end = data.length
+  let row = start
+  while (row < offsets.length - 1 && end < limit) {
+    const each = text(at(row++))
+    texts.push(each)
+    end += each.length
+    offsets[row] = end
+  }
+  return data.ascii(texts.join("")) ? row : encodeRows(encode, data, offsets, at, start, row)
+}
+
+const checkSizes = (columns: Columns.Columns): void => {
+  const { keyOffsets, length, valueOffsets } = columns
+  if (keyOffsets[length]! + valueOffsets[length]! > maxWriteBytes) throw tooLarge
+  for (let row = 0; row < length; row++) {
+    const bytes = keyOffsets[row + 1]! - keyOffsets[row]! + valueOffsets[row + 1]! - valueOffsets[row]!
+    if (bytes > Columns.maxRowBytes) {
       throw new ValueOutOfRange({
         what: "a row",
-        detail: `its key and value have ${builder.pendingBytes} bytes, and a row may have ${Columns.maxRowBytes}`
-      })
-    }
-    builder.commit(time, diff)
-    if (builder.dataBytes > maxWriteBytes) {
-      throw new ValueOutOfRange({
-        what: "a write",
-        detail: `its rows have more than ${maxWriteBytes} bytes; split it into several`
+        detail: `its key and value have ${bytes} bytes, and a row may have ${Columns.maxRowBytes}`
       })
     }
   }
-  return builder.take()
 }
+
+const tooLarge = new ValueOutOfRange({
+  what: "a write",
+  detail: `its rows have more than ${maxWriteBytes} bytes; split it into several`
+})
 
 /** The bytes of one key. */
 export const encodeKey = <K, V>(codecs: Codecs<K, V>, key: K): Effect.Effect<Uint8Array, ValueOutOfRange> =>
