@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fs from "node:fs"
 import * as path from "node:path"
+import * as PersistError from "../src/PersistError.ts"
+import * as Metrics from "../src/runtime/Metrics.ts"
 
 const root = path.resolve(import.meta.dirname, "..")
 
@@ -161,5 +163,14 @@ describe("documentation", () => {
       !/(?:^|\/)(?:index|bin)$/.test(name) && !new RegExp(`\`(?:src/)?${name}(?:\\.ts)?\``).test(text)
     )
     assert.deepStrictEqual(missing, [])
+  })
+
+  it("the guide has every error and every metric", () => {
+    const guide = read("docs/guide.md")
+    const errors = Object.values(PersistError).filter((each) => typeof each === "function").map(({ name }) => name)
+    const metrics = Object.values(Metrics).flatMap((each) => typeof each === "function" ? [] : [each.id])
+    assert.isAbove(errors.length, 15)
+    assert.isAbove(metrics.length, 35)
+    assert.deepStrictEqual([...errors, ...metrics].filter((name) => !guide.includes(`\`${name}\``)), [])
   })
 })
