@@ -2,7 +2,7 @@ import { assert, it } from "@effect/vitest"
 import { Context, Effect, Layer, Stream } from "effect"
 import fs from "node:fs"
 import { join } from "node:path"
-import * as BatchFile from "../src/batch/BatchFile.ts"
+import * as BatchVerifier from "../src/batch/BatchVerifier.ts"
 import * as Codec from "../src/Codec.ts"
 import { version } from "../src/engine/Rollup.ts"
 import { Log } from "../src/storage/Log.ts"
@@ -43,7 +43,7 @@ for (const format of formats) {
       const storage = yield* Layer.build(layerOf(path))
       assert.deepStrictEqual(yield* Stream.runCollect(Context.get(storage, Log).verify), [])
       for (const name of fs.readdirSync(join(path, "blobs/batch"))) {
-        assert.deepStrictEqual(BatchFile.verify(fs.readFileSync(join(path, "blobs/batch", name)), name), [])
+        assert.deepStrictEqual(BatchVerifier.verify(fs.readFileSync(join(path, "blobs/batch", name)), name), [])
       }
 
       const client = yield* Store.client(storage)

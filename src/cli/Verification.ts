@@ -5,6 +5,7 @@
  */
 import { Effect, Option, Stream } from "effect"
 import * as BatchFile from "../batch/BatchFile.ts"
+import * as BatchVerifier from "../batch/BatchVerifier.ts"
 import { compareBytes } from "../batch/Compare.ts"
 import type { Batch, Part } from "../engine/Batch.ts"
 import * as Collection from "../engine/Collection.ts"
@@ -115,7 +116,7 @@ const partsOf = function*(state: State.State) {
 const verifyBlob = (key: string, bytes: Uint8Array) => {
   const file = fileOf(key)
   if (!key.startsWith("rollup/")) {
-    const problems = BatchFile.verify(bytes, file)
+    const problems = BatchVerifier.verify(bytes, file)
     return { problems, footer: problems.length > 0 ? undefined : footerOf(bytes, file) }
   }
   try {

@@ -43,6 +43,10 @@ export const make = (
   })
 })
 
+/** The collection as it is now. */
+export const whole = (collection: Collection, seqNo: number): Capture =>
+  make(collection, { seqNo, upper: collection.upper, since: collection.since, blocks: collection.blocks.length })
+
 const nothing = { blocks: [], spills: [], trace: [] }
 
 /** The keys of the blobs that it refers to. */

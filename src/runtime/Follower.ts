@@ -76,8 +76,7 @@ const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeabl
   const captureNow = (id: number): Command.Captured | undefined => {
     const collection = state.collections.get(id)
     if (collection === undefined) return undefined
-    const { since, upper } = collection
-    const capture = Capture.make(collection, { seqNo: state.seqNo, since, upper, blocks: collection.blocks.length })
+    const capture = Capture.whole(collection, state.seqNo)
     return { capture, cursor: { position: state.position, writes: 0 }, release: () => {} }
   }
   const store: Store = {

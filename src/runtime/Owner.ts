@@ -39,7 +39,7 @@ export interface Options {
   /** Rows staged beyond this go into the next commit. */
   readonly maxGroupBytes: number
   /** Called after each commit, with its size in the log. */
-  readonly committed: (commit: Commit.Commit, bytes: number) => void
+  readonly committed: (bytes: number) => void
   readonly context: Context.Context<never>
 }
 
@@ -96,7 +96,7 @@ export const run = Effect.fnUntraced(function*(options: Options) {
     garbage.add(State.apply(state, folded, location), clock.currentTimeMillisUnsafe())
     Metrics.commits.updateUnsafe(1, context)
     Metrics.commitBytes.updateUnsafe(bytes, context)
-    options.committed(folded, bytes)
+    options.committed(bytes)
     return () => feed.publish({ position, changes: folded.changes })
   }
 

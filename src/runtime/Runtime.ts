@@ -98,7 +98,7 @@ const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeabl
     context,
     location: log.location,
     maxGroupBytes: options.maxGroupBytes,
-    committed: (_, bytes) => maintenance.committed(bytes)
+    committed: maintenance.committed
   }))
   const maintainer = yield* Effect.forkScoped(maintenance.run)
 
@@ -115,10 +115,12 @@ const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeabl
   const captureNow = (id: number): Command.Captured | undefined => {
     const collection = state.collections.get(id)
     if (collection === undefined) return undefined
-    const { since, upper } = collection
-    const capture = Capture.make(collection, { seqNo: state.seqNo, since, upper, blocks: collection.blocks.length })
-    const cursor = { position: state.position, writes: 0 }
-    return { capture, cursor, release: garbage.hold(Capture.blobKeys(capture)) }
+    const capture = Capture.whole(collection, state.seqNo)
+    return {
+      capture,
+      cursor: { position: state.position, writes: 0 },
+      release: garbage.hold(Capture.blobKeys(capture))
+    }
   }
 
   const store: Store = {

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as BatchFile from "../../src/batch/BatchFile.ts"
+import * as BatchVerifier from "../../src/batch/BatchVerifier.ts"
 import * as Block from "../../src/batch/Block.ts"
 import * as Checksum from "../../src/batch/Checksum.ts"
 import { ByteWriter } from "../../src/ByteWriter.ts"
@@ -60,7 +61,7 @@ describe("batch files", () => {
       const rows = blocks.flat()
       const { bytes, meta } = write(blocks)
       assert.deepStrictEqual(Rows.show(readAll(bytes)), Rows.show(rows))
-      assert.deepStrictEqual(BatchFile.verify(bytes, "file"), [])
+      assert.deepStrictEqual(BatchVerifier.verify(bytes, "file"), [])
       assert.deepStrictEqual(meta, {
         bytes: bytes.length,
         rows: rows.length,
@@ -90,7 +91,7 @@ describe("batch files", () => {
     assert.strictEqual(open(random.bytes).blocks[0]!.encoding, "raw")
     const plain = write([[Rows.row("a".repeat(2000), "b".repeat(2000), 1, 1)]])
     assert.strictEqual(open(plain.bytes).blocks[0]!.encoding, "zstd")
-    for (const { bytes } of [random, plain]) assert.deepStrictEqual(BatchFile.verify(bytes, "file"), [])
+    for (const { bytes } of [random, plain]) assert.deepStrictEqual(BatchVerifier.verify(bytes, "file"), [])
   })
 
   it("name the blocks that may hold the wanted rows, and no other", () => {
@@ -156,7 +157,7 @@ describe("checksum, decode_errors", () => {
     for (let bit = 0; bit < 8 * small.length; bit++) {
       const bytes = small.slice()
       bytes[bit >> 3]! ^= 1 << (bit & 7)
-      const problems = BatchFile.verify(bytes, "file")
+      const problems = BatchVerifier.verify(bytes, "file")
       assert.isAbove(problems.length, 0, `bit ${bit}`)
       assert.isTrue(problems.every((problem) => problem instanceof Corrupt), `bit ${bit}`)
       const block = blocks.find(({ length, offset }) => bit >> 3 >= offset && bit >> 3 < offset + length)
@@ -171,7 +172,7 @@ describe("checksum, decode_errors", () => {
     for (let at = offset; at < offset + length; at += 13) {
       const copy = bytes.slice()
       copy[at]! ^= 1 << prng.int(8)
-      assert.deepStrictEqual(BatchFile.verify(copy, "file").map((problem) => offsetOf(problem)), [offset])
+      assert.deepStrictEqual(BatchVerifier.verify(copy, "file").map((problem) => offsetOf(problem)), [offset])
     }
   })
 
@@ -185,14 +186,14 @@ describe("checksum, decode_errors", () => {
 
   it("every truncated prefix is found", () => {
     for (let length = 0; length < small.length; length++) {
-      const problems = BatchFile.verify(small.subarray(0, length), "file")
+      const problems = BatchVerifier.verify(small.subarray(0, length), "file")
       assert.isTrue(problems.length > 0 && problems.every((problem) => problem instanceof Corrupt), `${length} bytes`)
     }
   })
 
   it("bytes in front of the file or behind it are found", () => {
     for (const bytes of [Buffer.concat([small, new Uint8Array(8)]), Buffer.concat([new Uint8Array(8), small])]) {
-      assert.isAbove(BatchFile.verify(bytes, "file").length, 0)
+      assert.isAbove(BatchVerifier.verify(bytes, "file").length, 0)
     }
   })
 
@@ -204,7 +205,7 @@ describe("checksum, decode_errors", () => {
         bytes[footer + prng.int(bytes.length - footer - 12)] = prng.pick([0, 1, 255, prng.int(256)])
       }
       // Throws whatever else there is.
-      BatchFile.verify(reseal(bytes), "file")
+      BatchVerifier.verify(reseal(bytes), "file")
     }
   })
 
@@ -234,7 +235,7 @@ describe("trace_batch_validate", () => {
     blocks: ReadonlyArray<ReadonlyArray<Rows.Row>>,
     described: BatchFile.Description = description
   ): ReadonlyArray<string> =>
-    BatchFile.verify(write(blocks, described).bytes, "file").map((each) =>
+    BatchVerifier.verify(write(blocks, described).bytes, "file").map((each) =>
       each instanceof Corrupt ? each.detail : "version"
     )
 
@@ -242,9 +243,9 @@ describe("trace_batch_validate", () => {
     const { bytes } = write([[Rows.row("a", "b", 1, 1)]])
     const trailerVersion = bytes.length - BatchFile.trailerBytes + 16
     for (const at of [8, trailerVersion]) {
-      const [problem] = BatchFile.verify(setVersion(bytes, at, 2), "file")
+      const [problem] = BatchVerifier.verify(setVersion(bytes, at, 2), "file")
       assert.deepStrictEqual(problem, new UnsupportedFormat({ location: "file", found: 2, supported: 1 }))
-      assert.instanceOf(BatchFile.verify(setVersion(bytes, at, 0), "file")[0], Corrupt)
+      assert.instanceOf(BatchVerifier.verify(setVersion(bytes, at, 0), "file")[0], Corrupt)
     }
     assert.throws(() => open(setVersion(bytes, trailerVersion, 7)), UnsupportedFormat)
   })
@@ -278,7 +279,7 @@ describe("trace_batch_validate", () => {
     const details = (edit: (entry: DataView) => void): ReadonlyArray<string> => {
       const copy = bytes.slice()
       edit(new DataView(copy.buffer, footer))
-      return BatchFile.verify(reseal(copy), "file").map((each) => each instanceof Corrupt ? each.detail : "version")
+      return BatchVerifier.verify(reseal(copy), "file").map((each) => each instanceof Corrupt ? each.detail : "version")
     }
     const changed = (at: number) => details((entry) => entry.setUint8(at, entry.getUint8(at) ^ 1))
     const set = (at: number, value: number) => details((entry) => entry.setUint32(at, value, true))

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as BatchFile from "../../src/batch/BatchFile.ts"
+import * as BatchVerifier from "../../src/batch/BatchVerifier.ts"
 import type * as Columns from "../../src/batch/Columns.ts"
 import { MergeJob, type Piece, type Task } from "../../src/batch/MergeJob.ts"
 import * as Prng from "../utils/Prng.ts"
@@ -26,7 +27,7 @@ const unsorted = (
 ): ReadonlyArray<Piece> => [{ _tag: "Rows", columns: Rows.toColumns(rows) }]
 
 const openFile = (bytes: Uint8Array): BatchFile.Footer => {
-  assert.deepStrictEqual(BatchFile.verify(bytes, "file"), [])
+  assert.deepStrictEqual(BatchVerifier.verify(bytes, "file"), [])
   const trailer = BatchFile.readTrailer(bytes, bytes.length, "file")
   return BatchFile.readFooter(bytes.subarray(trailer.footerOffset, -BatchFile.trailerBytes), trailer, "file")
 }

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Stream } from "effect"
-import * as BatchFile from "../../src/batch/BatchFile.ts"
+import * as BatchVerifier from "../../src/batch/BatchVerifier.ts"
 import * as Batch from "../../src/engine/Batch.ts"
 import * as Plan from "../../src/engine/Plan.ts"
 import type * as State from "../../src/engine/State.ts"
@@ -97,7 +97,7 @@ describe("rewrites", () => {
       assert.deepStrictEqual(yield* rows(s.trace[0]!), ["a @1 4", "a @2 1", "b @1 1"])
       const stored = yield* blob.get(Batch.id(s.trace[0]!))
       assert.strictEqual(stored._tag, "Some")
-      if (stored._tag === "Some") assert.deepStrictEqual(BatchFile.verify(stored.value, "test"), [])
+      if (stored._tag === "Some") assert.deepStrictEqual(BatchVerifier.verify(stored.value, "test"), [])
     }))
 
   it.effect("unsealed_batch_trim: what is sealed leaves the spill, and the rest knows its times", () =>
