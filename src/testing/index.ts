@@ -1,3 +1,7 @@
 export * as BlobContract from "./BlobContract.ts"
 export * as Contract from "./Contract.ts"
+export * as Faults from "./Faults.ts"
+export * as FaultyBlob from "./FaultyBlob.ts"
+export * as FaultyLog from "./FaultyLog.ts"
 export * as LogContract from "./LogContract.ts"
+export * as Simulation from "./Simulation.ts"

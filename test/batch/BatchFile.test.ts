@@ -6,7 +6,7 @@ import * as Checksum from "../../src/batch/Checksum.ts"
 import { ByteWriter } from "../../src/ByteWriter.ts"
 import { Corrupt, UnsupportedFormat } from "../../src/PersistError.ts"
 import * as Platform from "../../src/Platform.ts"
-import * as Prng from "../utils/Prng.ts"
+import * as Prng from "../../src/testing/Prng.ts"
 import * as Rows from "./Rows.ts"
 
 const description = { lower: 0, upper: Infinity, since: 0 }

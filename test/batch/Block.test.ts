@@ -4,7 +4,7 @@ import type { Columns } from "../../src/batch/Columns.ts"
 import { ByteReader } from "../../src/ByteReader.ts"
 import { ByteWriter } from "../../src/ByteWriter.ts"
 import { Corrupt } from "../../src/PersistError.ts"
-import * as Prng from "../utils/Prng.ts"
+import * as Prng from "../../src/testing/Prng.ts"
 import * as Rows from "./Rows.ts"
 
 const encode = (columns: Columns): Uint8Array => {

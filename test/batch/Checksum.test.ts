@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Checksum from "../../src/batch/Checksum.ts"
 import * as Consolidate from "../../src/batch/Consolidate.ts"
-import * as Prng from "../utils/Prng.ts"
+import * as Prng from "../../src/testing/Prng.ts"
 import * as Rows from "./Rows.ts"
 
 const max = Number.MAX_SAFE_INTEGER

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Columns from "../../src/batch/Columns.ts"
-import * as Prng from "../utils/Prng.ts"
+import * as Prng from "../../src/testing/Prng.ts"
 import * as Rows from "./Rows.ts"
 
 describe("columnar_records", () => {

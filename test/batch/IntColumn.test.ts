@@ -3,7 +3,7 @@ import * as IntColumn from "../../src/batch/IntColumn.ts"
 import { ByteReader } from "../../src/ByteReader.ts"
 import { ByteWriter } from "../../src/ByteWriter.ts"
 import { Corrupt } from "../../src/PersistError.ts"
-import * as Prng from "../utils/Prng.ts"
+import * as Prng from "../../src/testing/Prng.ts"
 
 const max = Number.MAX_SAFE_INTEGER
 

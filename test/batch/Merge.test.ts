@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Columns from "../../src/batch/Columns.ts"
 import { Merge, type Window } from "../../src/batch/Merge.ts"
 import { ValueOutOfRange } from "../../src/PersistError.ts"
-import * as Prng from "../utils/Prng.ts"
+import * as Prng from "../../src/testing/Prng.ts"
 import * as Rows from "./Rows.ts"
 
 interface Input extends Window {

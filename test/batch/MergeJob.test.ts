@@ -3,7 +3,7 @@ import * as BatchFile from "../../src/batch/BatchFile.ts"
 import * as BatchVerifier from "../../src/batch/BatchVerifier.ts"
 import type * as Columns from "../../src/batch/Columns.ts"
 import { MergeJob, type Piece, type Task } from "../../src/batch/MergeJob.ts"
-import * as Prng from "../utils/Prng.ts"
+import * as Prng from "../../src/testing/Prng.ts"
 import * as Rows from "./Rows.ts"
 
 const all = { lower: 0, upper: Infinity }

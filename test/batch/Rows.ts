@@ -2,7 +2,7 @@
  * Rows as plain objects, and the naive way to do with them what `src/batch` does with columns.
  */
 import * as Columns from "../../src/batch/Columns.ts"
-import type { Prng } from "../utils/Prng.ts"
+import type { Prng } from "../../src/testing/Prng.ts"
 
 export interface Row {
   readonly key: Uint8Array

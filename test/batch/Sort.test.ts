@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Columns from "../../src/batch/Columns.ts"
 import * as Compare from "../../src/batch/Compare.ts"
 import * as Sort from "../../src/batch/Sort.ts"
-import * as Prng from "../utils/Prng.ts"
+import * as Prng from "../../src/testing/Prng.ts"
 import * as Rows from "./Rows.ts"
 
 /** The stable order by the naive way. */

@@ -7,11 +7,11 @@ import type { ListenEvent } from "../../src/client/Listen.ts"
 import type { SubscribeEvent } from "../../src/client/Subscription.ts"
 import { Blob } from "../../src/storage/Blob.ts"
 import * as MemoryStorage from "../../src/storage/MemoryStorage.ts"
+import * as Prng from "../../src/testing/Prng.ts"
 import * as Update from "../../src/Update.ts"
 import { directory, layerOf } from "../node/Temporary.ts"
 import * as Faulty from "../utils/Faulty.ts"
 import * as Model from "../utils/Model.ts"
-import * as Prng from "../utils/Prng.ts"
 import * as Store from "../utils/Store.ts"
 
 const put = (key: string, time = 0) => Update.insert(key, "", time)

@@ -2,8 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Stream } from "effect"
 import * as Codec from "../../src/Codec.ts"
 import * as Frontier from "../../src/Frontier.ts"
+import * as Prng from "../../src/testing/Prng.ts"
 import * as Update from "../../src/Update.ts"
-import * as Prng from "../utils/Prng.ts"
 import * as Store from "../utils/Store.ts"
 
 const fresh = Effect.gen(function*() {

@@ -7,8 +7,8 @@ import * as Rollup from "../../src/engine/Rollup.ts"
 import type * as State from "../../src/engine/State.ts"
 import { Corrupt, UnsupportedFormat } from "../../src/PersistError.ts"
 import * as Platform from "../../src/Platform.ts"
+import * as Prng from "../../src/testing/Prng.ts"
 import { showColumns } from "../batch/Rows.ts"
-import * as Prng from "../utils/Prng.ts"
 import {
   allowCompaction,
   apply,

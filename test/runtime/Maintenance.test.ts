@@ -3,9 +3,9 @@ import { Context, Effect, Fiber, Schedule, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import type * as PersistClient from "../../src/client/PersistClient.ts"
 import { Log } from "../../src/storage/Log.ts"
+import * as Prng from "../../src/testing/Prng.ts"
 import * as Update from "../../src/Update.ts"
 import * as Faulty from "../utils/Faulty.ts"
-import * as Prng from "../utils/Prng.ts"
 import * as Store from "../utils/Store.ts"
 
 const everySecond: PersistClient.Options = { ...Store.tiny, maintenance: Schedule.spaced("1 second") }

@@ -5,9 +5,9 @@ import type * as PersistClient from "../../src/client/PersistClient.ts"
 import type { Ack } from "../../src/client/StreamWriteHandle.ts"
 import type { SubscribeEvent } from "../../src/client/Subscription.ts"
 import * as MemoryStorage from "../../src/storage/MemoryStorage.ts"
+import * as Prng from "../../src/testing/Prng.ts"
 import * as Update from "../../src/Update.ts"
 import * as Model from "../utils/Model.ts"
-import * as Prng from "../utils/Prng.ts"
 import * as Store from "../utils/Store.ts"
 
 // Random programs on a store with tiny limits, and a naive model as their judge. More seeds with TIDEMARK_SEEDS=200.

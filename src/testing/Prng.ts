@@ -1,5 +1,7 @@
 /**
  * Seeded pseudo-random numbers (mulberry32), so that a test that fails fails again.
+ *
+ * @internal
  */
 export interface Prng {
   /** An integer in [0, 2^32). */
@@ -11,6 +13,10 @@ export interface Prng {
   readonly pick: <A>(items: ReadonlyArray<A>) => A
   readonly bytes: (length: number) => Uint8Array
 }
+
+/** The seed of a stream of its own: what is drawn from one stream does not move another. */
+export const split = (seed: number, stream: number): number =>
+  make(Math.imul(seed ^ 0x9e3779b9, 0x85ebca6b) ^ Math.imul(stream + 1, 0xc2b2ae35)).u32()
 
 export const make = (seed: number): Prng => {
   let state = seed | 0

@@ -1,0 +1,279 @@
+/**
+ * What goes wrong in a simulated storage, and how often.
+ *
+ * A `Profile` has a probability for each kind of fault, and a script, which says what happens to the n-th call of an
+ * operation. The n-th call of an operation has the same fate in every run of a seed, whatever the other calls are.
+ *
+ * @example
+ * ```ts
+ * import { Faults } from "tidemark/testing"
+ *
+ * const slowNetwork: Faults.Profile = { ...Faults.none, slow: 0.5, slowMillis: 2_000 }
+ * // The third append is applied, but its caller is told that nobody knows.
+ * const scripted: Faults.Profile = { ...Faults.none, script: { append: { 3: "applied" } } }
+ * ```
+ *
+ * @since 0.1.0
+ */
+import { Context, Effect, Layer, Random } from "effect"
+import { Indeterminate, OutOfSpace, Unavailable } from "../PersistError.ts"
+import * as Kept from "./Kept.ts"
+import * as Prng from "./Prng.ts"
+import * as Trace from "./Trace.ts"
+
+/**
+ * The operations of `Log` and `Blob`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Operation = "acquire" | "append" | "truncate" | "bounds" | "read" | "put" | "get" | "delete" | "list"
+
+/**
+ * What can happen to a call.
+ *
+ * - `unavailable`: it fails with `Unavailable`, and does nothing.
+ * - `slow`: it takes up to `slowMillis` longer.
+ * - `applied`: a write is done, but fails with `Indeterminate`.
+ * - `late`: a write fails with `Indeterminate`, and is done up to `slowMillis` later, also if its caller has died. An
+ *   append that somebody newer has fenced by then is not done.
+ * - `lost`: a write fails with `Indeterminate`, and is never done.
+ * - `full`: a write fails with `OutOfSpace`, and does nothing.
+ * - `stale`: a list shows what there was at the list before.
+ * - `rot`: one bit of what is read is wrong: for a log entry or blob always the same bit.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Kind = "unavailable" | "slow" | "applied" | "late" | "lost" | "full" | "stale" | "rot"
+
+/**
+ * The probability of each kind, from 0 to 1, for a call that it can happen to; for `rot`, for a log entry or a blob.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Profile extends Readonly<Record<Kind, number>> {
+  /** The longest delay of `slow` and `late`, in milliseconds of virtual time. */
+  readonly slowMillis: number
+  /** What happens to the n-th call of an operation, counted from 1. It goes before the probabilities. */
+  readonly script?: { readonly [O in Operation]?: { readonly [call: number]: Kind } } | undefined
+}
+
+/**
+ * Nothing goes wrong.
+ *
+ * @category profiles
+ * @since 0.1.0
+ */
+export const none: Profile = {
+  unavailable: 0,
+  slow: 0,
+  applied: 0,
+  late: 0,
+  lost: 0,
+  full: 0,
+  stale: 0,
+  rot: 0,
+  slowMillis: 50
+}
+
+/**
+ * A bad day: now and then a call is slow, fails, or leaves its caller without an answer.
+ *
+ * @category profiles
+ * @since 0.1.0
+ */
+export const mild: Profile = {
+  ...none,
+  unavailable: 0.02,
+  slow: 0.05,
+  applied: 0.005,
+  late: 0.005,
+  lost: 0.005,
+  full: 0.002,
+  stale: 0.05
+}
+
+/**
+ * Everything that a correct store survives without a loss, all the time. There is no `rot` in it: what has rotted can
+ * only be noticed.
+ *
+ * @category profiles
+ * @since 0.1.0
+ */
+export const harsh: Profile = {
+  ...none,
+  unavailable: 0.1,
+  slow: 0.2,
+  applied: 0.03,
+  late: 0.03,
+  lost: 0.03,
+  full: 0.02,
+  stale: 0.2,
+  slowMillis: 500
+}
+
+/** The kinds that a call can meet, in the order in which the dice are cast. */
+const meets: Readonly<Record<Operation, ReadonlyArray<Exclude<Kind, "rot">>>> = {
+  acquire: ["unavailable", "slow"],
+  append: ["unavailable", "slow", "applied", "late", "lost", "full"],
+  truncate: ["unavailable", "slow", "applied", "late", "lost"],
+  bounds: ["unavailable", "slow"],
+  read: ["unavailable", "slow"],
+  put: ["unavailable", "slow", "applied", "late", "lost", "full"],
+  get: ["unavailable", "slow"],
+  delete: ["unavailable", "slow", "applied", "late", "lost"],
+  list: ["unavailable", "slow", "stale"]
+}
+
+const operations = Object.keys(meets) as ReadonlyArray<Operation>
+
+/** What a call is to meet. */
+export interface Fate {
+  readonly kind: Exclude<Kind, "rot"> | undefined
+  /** In milliseconds, for `slow` and `late`. */
+  readonly delay: number
+}
+
+/**
+ * Decides what each call meets. One of them is shared by the decorators of a storage.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Injector extends Context.Service<Injector, {
+  /** @internal */
+  readonly next: (operation: Operation) => Fate
+  /** The bytes of a log entry or blob as they are read: the same, or a copy with one wrong bit. @internal */
+  readonly rotten: (name: string, offset: number, bytes: Uint8Array) => Uint8Array
+  /** Does a write when the delay is over, whatever becomes of its caller. @internal */
+  readonly later: (write: Effect.Effect<unknown, unknown>, delay: number) => Effect.Effect<void>
+  /** Faults so far. */
+  readonly count: () => number
+  /** No more faults from here on, or faults again. */
+  readonly pause: (isPaused: boolean) => void
+}>()("tidemark/testing/Injector") {}
+
+export interface Options {
+  readonly profile: Profile
+  readonly seed: number
+  readonly faults: Kept.Counter
+  readonly trace: Trace.Trace
+  /** Where late writes go on: these fibers outlive the callers. */
+  readonly surroundings: Context.Context<never>
+}
+
+const fine: Fate = { kind: undefined, delay: 0 }
+/** Blobs rot within their first bytes: where a reader is sure to look. */
+const rottenBytes = 256
+
+export const make = ({ faults, profile, seed, surroundings, trace }: Options): Injector["Service"] => {
+  const calls = new Map<Operation, number>()
+  let count = 0
+  let isPaused = false
+
+  const cast = (operation: Operation, random: Prng.Prng): Fate["kind"] => {
+    let dice = random.u32() / 4_294_967_296
+    for (const kind of meets[operation]) {
+      if (dice < profile[kind]) return kind
+      dice -= profile[kind]
+    }
+    return undefined
+  }
+
+  /** Rot is no call's: it is there whenever somebody looks. */
+  const rotten = (name: string, offset: number, bytes: Uint8Array): Uint8Array => {
+    if (profile.rot === 0) return bytes
+    const hash = Trace.make()
+    hash.text(name)
+    const random = Prng.make(Prng.split(seed, Number.parseInt(hash.hash().slice(0, 8), 16)))
+    if (!random.chance(profile.rot)) return bytes
+    const at = random.int(rottenBytes) - offset
+    if (at < 0 || at >= bytes.length) return bytes
+    const copy = bytes.slice()
+    copy[at]! ^= 1 << random.int(8)
+    count++
+    return copy
+  }
+
+  return {
+    next: (operation) => {
+      const call = (calls.get(operation) ?? 0) + 1
+      calls.set(operation, call)
+      trace.text(operation)
+      if (isPaused) return fine
+      const random = Prng.make(Prng.split(seed, operations.indexOf(operation) * 0x0100_0000 + call))
+      const kind = profile.script?.[operation]?.[call] ?? cast(operation, random)
+      if (kind === undefined || kind === "rot" || !faults.next()) return fine
+      trace.text(kind)
+      count++
+      return { kind, delay: 1 + random.int(profile.slowMillis) }
+    },
+    rotten,
+    later: (write, delay) =>
+      Effect.ignoreCause(Effect.delay(write, delay)).pipe(
+        Effect.provideContext(surroundings),
+        Effect.forkDetach({ startImmediately: true }),
+        Effect.asVoid
+      ),
+    count: () => count,
+    pause: (paused) => void (isPaused = paused)
+  }
+}
+
+/**
+ * An injector outside of a simulation, with a seed from `Random`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (profile: Profile): Layer.Layer<Injector> =>
+  Layer.effect(
+    Injector,
+    Effect.gen(function*() {
+      const seed = yield* Random.nextInt
+      const surroundings = yield* Effect.context<never>()
+      return make({ profile, seed, surroundings, faults: Kept.counter(undefined), trace: Trace.make() })
+    })
+  )
+
+/**
+ * Lets a call meet its fate. The delay of `slow` is before the call, so that others may come first. Unless it is a
+ * write, nothing can befall it whose outcome its caller does not hear of.
+ *
+ * @internal
+ */
+export const meet = <A, E, R>(
+  injector: Injector["Service"],
+  operation: Operation,
+  call: (fate: Fate) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E | Unavailable | OutOfSpace, R> =>
+  Effect.suspend((): Effect.Effect<A, E | Unavailable | OutOfSpace, R> => {
+    const fate = injector.next(operation)
+    switch (fate.kind) {
+      case "unavailable":
+        return Effect.fail(new Unavailable({ operation, detail: "made to fail by the simulation" }))
+      case "full":
+        return Effect.fail(new OutOfSpace({ location: "simulation", detail: `no space for "${operation}"` }))
+      case "slow":
+        return Effect.delay(call(fate), fate.delay)
+      default:
+        return call(fate)
+    }
+  })
+
+/** Whether the caller of a write does not hear how it ended. @internal */
+export const isUnheard = ({ kind }: Fate): boolean => kind === "applied" || kind === "late" || kind === "lost"
+
+/** Such a write. @internal */
+export const unheard = (
+  injector: Injector["Service"],
+  operation: Operation,
+  { delay, kind }: Fate,
+  write: Effect.Effect<unknown, unknown>
+): Effect.Effect<never, Indeterminate> => {
+  const unknown = Effect.fail(new Indeterminate({ operation, detail: "made to be unknown by the simulation" }))
+  if (kind === "lost") return unknown
+  return Effect.andThen(kind === "late" ? injector.later(write, delay) : Effect.ignoreCause(write), unknown)
+}

@@ -1,0 +1,317 @@
+/**
+ * Deterministic simulation: one seed is one history, bit for bit.
+ *
+ * A program runs with a seeded scheduler, virtual time, seeded randomness, and a storage with seeded faults. Everything
+ * that a real run leaves to chance is decided by the seed, so that a failure that was seen once can be seen again, and
+ * a year of sleep takes no time. A hash over everything that has happened proves it.
+ *
+ * The idea is that of FoundationDB's simulation, and of TigerBeetle's.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Codec, PersistClient, Update } from "tidemark"
+ * import { Faults, Simulation } from "tidemark/testing"
+ *
+ * const program = Effect.gen(function*() {
+ *   const persist = yield* PersistClient.PersistClient
+ *   const { read, write } = yield* persist.createOrLoad("orders", { key: Codec.string, value: Codec.string })
+ *   yield* write.write([Update.insert("o-1", "new", 0)])
+ *   yield* Effect.sleep("1 hour")
+ *   yield* write.seal(1)
+ *   return yield* read.get("o-1", { asOf: 0 })
+ * }).pipe(Effect.provide(PersistClient.layer()))
+ *
+ * const outcome = await Simulation.run({ seed: 1, program, faults: { ...Faults.none, slow: 0.2 } })
+ * if (outcome.exit._tag !== "Success") throw new Error("it failed")
+ * ```
+ *
+ * @since 0.1.0
+ */
+import { Context, Deferred, Effect, Exit, type Fiber, Layer, Random, type Scope } from "effect"
+import type { Blob } from "../storage/Blob.ts"
+import type { Log } from "../storage/Log.ts"
+import * as MemoryStorage from "../storage/MemoryStorage.ts"
+import * as Faults from "./Faults.ts"
+import * as FaultyBlob from "./FaultyBlob.ts"
+import * as FaultyLog from "./FaultyLog.ts"
+import * as Kept from "./Kept.ts"
+import * as Machine from "./Machine.ts"
+import * as Prng from "./Prng.ts"
+import * as Trace from "./Trace.ts"
+import * as Violation from "./Violation.ts"
+
+/**
+ * Makes a new, empty storage. Each build of the layer is another opener of it, as a restarted process would be.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type MakeStorage = Effect.Effect<Layer.Layer<Log | Blob>, never, Scope.Scope>
+
+/**
+ * What a simulation runs, and under which conditions.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options<A, E> {
+  /** A non-negative integer. It decides everything. */
+  readonly seed: number
+  /** What a simulated program may use besides: `Simulated`, through the functions of this module. */
+  readonly program: Effect.Effect<A, E, Log | Blob | Simulated | Faults.Injector | Scope.Scope>
+  /** Default `Faults.none`. */
+  readonly faults?: Faults.Profile | undefined
+  /** After so many steps of the scheduler the program counts as stuck. Default 10 million. */
+  readonly maxSteps?: number | undefined
+  /** Default: a `MemoryStorage`, in which everything is durable at once. */
+  readonly storage?: MakeStorage | undefined
+  /** Of everything that the seed decides, what the run does: for histories that were shrunk. Default: everything. */
+  readonly kept?: Kept.Kept | undefined
+}
+
+/**
+ * How a simulation ended.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Outcome<A, E> {
+  readonly seed: number
+  /** Of the program. It dies with a `Stuck` where it cannot end. */
+  readonly exit: Exit.Exit<A, E>
+  /** 64 bits in hexadecimal: of everything that has happened. */
+  readonly traceHash: string
+  /** How often the scheduler has resumed a fiber. */
+  readonly steps: number
+  /** 64 bits in hexadecimal: of the scheduling choices alone. */
+  readonly interleaving: string
+  /** How much time has passed in the simulation. */
+  readonly virtualMillis: number
+  /** How many faults there were. */
+  readonly faults: number
+  /** How many scheduling choices, faults and steps of the program there were to be kept or left out. */
+  readonly counts: Readonly<Record<Kept.Kind, number>>
+}
+
+/**
+ * The program waits for something that never comes, or never ends.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Stuck extends Error {
+  override readonly name = "Stuck"
+}
+
+/**
+ * What a program can ask of the simulation that it runs in, through the functions of this module.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Simulated extends Context.Service<Simulated, {
+  /** @internal */
+  readonly machine: Machine.Machine
+  /** @internal */
+  readonly trace: Trace.Trace
+  /** @internal */
+  readonly seed: number
+  /** @internal */
+  readonly steps: Kept.Counter
+  /** @internal */
+  readonly storage: Layer.Layer<Log | Blob>
+}>()("tidemark/testing/Simulated") {}
+
+/**
+ * Adds something to the history that the trace hash stands for.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const note = (text: string): Effect.Effect<void, never, Simulated> =>
+  Simulated.use(({ trace }) => Effect.sync(() => trace.text(text)))
+
+/**
+ * A step of the program: something that the shrinker may leave out, with randomness of its own, so that leaving it out
+ * does not change the steps after it. Without a value if it was left out.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const step = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A | undefined, E, R | Simulated> =>
+  Simulated.use(({ seed, steps }) => {
+    const number = steps.count()
+    if (!steps.next()) return Effect.undefined
+    return Effect.provideService(effect, Random.Random, randomOf(Prng.split(seed, streams.steps + number)))
+  })
+
+/**
+ * A process of the simulated world: fibers that can die all at once.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Process<A, E> {
+  /** How it ended. It dies with `Killed` if it was killed before. */
+  readonly exit: Effect.Effect<Exit.Exit<A, E>>
+  /** Ends it as a crash would: none of its fibers executes anything more, no finalizer runs, nothing is closed. */
+  readonly kill: Effect.Effect<void>
+}
+
+/**
+ * How a process ended that was killed.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Killed extends Error {
+  override readonly name = "Killed"
+}
+
+/** What an effect needs besides the storage that its process opens. */
+type Unopened<R> = Exclude<Exclude<R, Log | Blob>, Scope.Scope>
+
+/**
+ * Runs an effect as a process of its own, which opens the storage anew. What its log and blobs have made durable
+ * outlives it.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const spawn: <A, E, R>(
+  effect: Effect.Effect<A, E, R>
+) => Effect.Effect<Process<A, E>, never, Unopened<R> | Simulated> = Effect.fnUntraced(
+  function*<A, E, R>(effect: Effect.Effect<A, E, R>) {
+    const { machine, storage } = yield* Simulated
+    const context = yield* Effect.context<Unopened<R>>()
+    const process = machine.process()
+    const ended = yield* Deferred.make<Exit.Exit<A, E>>()
+    const running = effect.pipe(
+      Effect.provide(Layer.fresh(storage)),
+      Effect.scoped,
+      Effect.exit,
+      Effect.flatMap((exit) => Deferred.succeed(ended, exit))
+    )
+    yield* Effect.sync(() => Effect.runForkWith(Context.merge(context, process.context))(running))
+    return {
+      exit: Deferred.await(ended),
+      kill: Effect.suspend(() => {
+        process.kill()
+        return Effect.asVoid(Deferred.succeed(ended, Exit.die(new Killed("the process was killed"))))
+      })
+    }
+  }
+)
+
+const randomOf = (seed: number): typeof Random.Random.Service => {
+  const prng = Prng.make(seed)
+  const nextDouble = (): number => prng.u32() / 4_294_967_296
+  return {
+    nextDoubleUnsafe: nextDouble,
+    nextIntUnsafe: () => prng.u32() * 0x20_0000 + (prng.u32() >>> 11) - Number.MAX_SAFE_INTEGER
+  }
+}
+
+/** Each kind of chance has a stream of its own. */
+const streams = { choices: 0, program: 1, faults: 2, steps: 1000 }
+const defaultSteps = 10_000_000
+
+/** Steps that finalizers may take after the program was given up. */
+const closingSteps = 100_000
+
+/**
+ * Runs a program once.
+ *
+ * The program may use promises, but nothing that the simulation does not decide: no timers, files, sockets or threads.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const simulate = <A, E>(options: Options<A, E>): Effect.Effect<Outcome<A, E>> =>
+  Effect.suspend(() => {
+    const { kept = Kept.all, maxSteps = defaultSteps, seed } = options
+    const trace = Trace.make()
+    const choices = Kept.counter(kept.choices)
+    const faults = Kept.counter(kept.faults)
+    const steps = Kept.counter(kept.steps)
+    const machine = Machine.make({ choices, trace, random: Prng.make(Prng.split(seed, streams.choices)) })
+    const root = machine.process()
+    const surroundings = Context.add(root.context, Random.Random, randomOf(Prng.split(seed, streams.program)))
+    const injector = Faults.make({
+      faults,
+      trace,
+      surroundings,
+      profile: options.faults ?? Faults.none,
+      seed: Prng.split(seed, streams.faults)
+    })
+    const fiber = Effect.runForkWith(surroundings)(
+      inWorld(options, injector, (storage) => ({ machine, trace, seed, steps, storage }))
+    )
+    return Effect.map(toTheEnd(machine, fiber, maxSteps), (exit): Outcome<A, E> => {
+      trace.text(Violation.of(exit) ?? "")
+      return {
+        seed,
+        exit,
+        traceHash: trace.hash(),
+        steps: machine.steps(),
+        interleaving: machine.interleaving(),
+        virtualMillis: machine.now(),
+        faults: injector.count(),
+        counts: { choices: choices.count(), faults: faults.count(), steps: steps.count() }
+      }
+    })
+  })
+
+/** The program on its storage. */
+const inWorld = <A, E>(
+  { program, storage = memory }: Options<A, E>,
+  injector: Faults.Injector["Service"],
+  simulatedOn: (storage: Layer.Layer<Log | Blob>) => Simulated["Service"]
+): Effect.Effect<A, E> =>
+  Effect.scoped(Effect.flatMap(storage, (opened) => {
+    const faulty = Layer.provide(
+      Layer.merge(FaultyLog.layer, FaultyBlob.layer),
+      Layer.merge(opened, Layer.succeed(Faults.Injector, injector))
+    )
+    return program.pipe(
+      Effect.provide(faulty),
+      Effect.provideService(Simulated, simulatedOn(faulty)),
+      Effect.provideService(Faults.Injector, injector)
+    )
+  }))
+
+const memory: MakeStorage = Effect.map(MemoryStorage.make, MemoryStorage.layerOf)
+
+const toTheEnd = <A, E>(
+  machine: Machine.Machine,
+  fiber: Fiber.Fiber<A, E>,
+  maxSteps: number
+): Effect.Effect<Exit.Exit<A, E>> => {
+  const isOver = () => fiber.pollUnsafe() !== undefined
+  return Effect.flatMap(drive(machine, isOver, maxSteps), (reason) => {
+    if (reason === undefined) return Effect.sync(() => fiber.pollUnsafe()!)
+    fiber.interruptUnsafe()
+    return Effect.as(drive(machine, isOver, machine.steps() + closingSteps), Exit.die(new Stuck(reason)))
+  })
+}
+
+/** Runs until it is over; says why it never is. */
+const drive = Effect.fnUntraced(function*(machine: Machine.Machine, isOver: () => boolean, maxSteps: number) {
+  while (!isOver()) {
+    if (machine.steps() >= maxSteps) return `it did not end within ${maxSteps} steps`
+    if (machine.runNext()) continue
+    // Whatever promises of the program have to do comes before time goes on.
+    yield* Effect.yieldNow
+    if (!isOver() && !machine.advance()) return "nothing is ready, and nobody sleeps: it waits for what never comes"
+  }
+  return undefined
+})
+
+/**
+ * As `simulate`, as a promise.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const run = <A, E>(options: Options<A, E>): Promise<Outcome<A, E>> => Effect.runPromise(simulate(options))

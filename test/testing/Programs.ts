@@ -1,0 +1,73 @@
+/** Programs to be simulated. */
+import { assert } from "@effect/vitest"
+import { Effect, Random, Schedule, Stream } from "effect"
+import * as PersistClient from "../../src/client/PersistClient.ts"
+import * as Codec from "../../src/Codec.ts"
+import * as Faults from "../../src/testing/Faults.ts"
+import * as Simulation from "../../src/testing/Simulation.ts"
+import * as Update from "../../src/Update.ts"
+
+const text = { key: Codec.string, value: Codec.string }
+
+/** Tries again whatever failed without being applied. */
+const untilItWorks = {
+  schedule: Schedule.spaced("1 second").pipe(Schedule.upTo({ times: 100 })),
+  while: (error: { readonly _tag: string }) => ["Unavailable", "OutOfSpace"].includes(error._tag)
+}
+
+/** Writers and readers at the same time, over an hour. */
+export const store = Effect.gen(function*() {
+  const persist = yield* PersistClient.PersistClient
+  const { read, write } = yield* Effect.retry(persist.createOrLoad("a", text), untilItWorks)
+  for (let time = 0; time < 6; time++) {
+    const writing = (key: string) =>
+      Effect.flatMap(Random.nextIntBetween(0, 9), (value) => write.write([Update.insert(key, `v${value}`, time)]))
+    const reading = Effect.scoped(Effect.flatMap(read.snapshot(), (snapshot) => Stream.runDrain(snapshot.contents)))
+    yield* Effect.all([writing("x"), writing("y"), reading].map((each) => Effect.ignore(each)), {
+      concurrency: "unbounded"
+    })
+    yield* Effect.sleep("10 minutes")
+    yield* Effect.ignore(write.seal(time + 1))
+  }
+}).pipe(Effect.provide(PersistClient.layer({ maintenance: Schedule.spaced("1 minute") })), Effect.exit)
+
+/** Opens the store whatever happens. */
+const opening = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.retry(Effect.provide(effect, PersistClient.layer()), {
+    schedule: Schedule.spaced("1 second").pipe(Schedule.upTo({ times: 100 }))
+  })
+
+/** A writer that is killed again and again; what it was told is durable is there at the end. */
+export const crashes = Effect.gen(function*() {
+  const acknowledged = new Set<string>()
+  const attempted = new Set<string>()
+  let next = 0
+  for (let life = 0; life < 4; life++) {
+    const writer = yield* Simulation.spawn(opening(Effect.gen(function*() {
+      const persist = yield* PersistClient.PersistClient
+      const { write } = yield* persist.createOrLoad("a", text)
+      return yield* Effect.forever(Effect.gen(function*() {
+        const key = `k${next++}`
+        attempted.add(key)
+        yield* write.write([Update.insert(key, "", 0)])
+        acknowledged.add(key)
+        yield* Effect.sleep("10 millis")
+      }))
+    })))
+    yield* Effect.sleep(yield* Random.nextIntBetween(1, 500))
+    yield* writer.kill
+  }
+  const injector = yield* Faults.Injector
+  injector.pause(true)
+  const found = yield* opening(Effect.gen(function*() {
+    const persist = yield* PersistClient.PersistClient
+    const { read } = yield* persist.createOrLoad("a", text)
+    const snapshot = yield* read.snapshot()
+    return yield* Stream.runCollect(snapshot.contents)
+  })).pipe(Effect.scoped)
+  const keys = found.map(([key]) => key)
+  for (const key of acknowledged) assert.include(keys, key)
+  for (const key of keys) assert.isTrue(attempted.has(key))
+  assert.strictEqual(new Set(keys).size, keys.length)
+  assert.isAbove(acknowledged.size, 0)
+})
