@@ -3,6 +3,7 @@ import { assert } from "@effect/vitest"
 import { Effect, Random, Schedule, Stream } from "effect"
 import * as PersistClient from "../../src/client/PersistClient.ts"
 import * as Codec from "../../src/Codec.ts"
+import { Log } from "../../src/storage/Log.ts"
 import * as Faults from "../../src/testing/Faults.ts"
 import * as Simulation from "../../src/testing/Simulation.ts"
 import * as Update from "../../src/Update.ts"
@@ -70,4 +71,29 @@ export const crashes = Effect.gen(function*() {
   for (const key of keys) assert.isTrue(attempted.has(key))
   assert.strictEqual(new Set(keys).size, keys.length)
   assert.isAbove(acknowledged.size, 0)
+})
+
+/** Two fibers add to a number that they read before: one of them may write over what the other has written. */
+export const lostUpdate = Effect.gen(function*() {
+  let shared = 0
+  const increment = Effect.gen(function*() {
+    const before = yield* Effect.sync(() => shared)
+    yield* Effect.sync(() => void (shared = before + 1))
+  })
+  yield* Effect.all([increment, increment], { concurrency: "unbounded" })
+  if (shared !== 2) return yield* Effect.die(new Error("an update was lost"))
+})
+
+/** Takes it for granted that an append whose outcome is unknown was applied. */
+export const trustsTheLast = Effect.gen(function*() {
+  const log = yield* Log
+  let trusted = 0
+  const append = Effect.scoped(Effect.gen(function*() {
+    const writer = yield* log.acquire
+    yield* Effect.ignore(writer.append(writer.bounds.upper, [new Uint8Array(1)]))
+    trusted++
+  }))
+  for (let i = 0; i < 20; i++) yield* Simulation.step(append)
+  const { upper } = yield* log.bounds
+  if (upper !== trusted) return yield* Effect.die(new Error("an entry is missing"))
 })
