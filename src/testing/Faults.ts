@@ -22,17 +22,28 @@ import * as Prng from "./Prng.ts"
 import * as Trace from "./Trace.ts"
 
 /**
- * The operations of `Log` and `Blob`.
+ * The operations of `Log` and `Blob`, and those of a simulated disk below them: `write` and `sync` of a file.
  *
  * @category models
  * @since 0.1.0
  */
-export type Operation = "acquire" | "append" | "truncate" | "bounds" | "read" | "put" | "get" | "delete" | "list"
+export type Operation =
+  | "acquire"
+  | "append"
+  | "truncate"
+  | "bounds"
+  | "read"
+  | "put"
+  | "get"
+  | "delete"
+  | "list"
+  | "write"
+  | "sync"
 
 /**
  * What can happen to a call.
  *
- * - `unavailable`: it fails with `Unavailable`, and does nothing.
+ * - `unavailable`: it fails with `Unavailable`, and does nothing. A disk fails with an I/O error, half-way.
  * - `slow`: it takes up to `slowMillis` longer.
  * - `applied`: a write is done, but fails with `Indeterminate`.
  * - `late`: a write fails with `Indeterminate`, and is done up to `slowMillis` later, also if its caller has died. An
@@ -124,7 +135,9 @@ const meets: Readonly<Record<Operation, ReadonlyArray<Exclude<Kind, "rot">>>> = 
   put: ["unavailable", "slow", "applied", "late", "lost", "full"],
   get: ["unavailable", "slow"],
   delete: ["unavailable", "slow", "applied", "late", "lost"],
-  list: ["unavailable", "slow", "stale"]
+  list: ["unavailable", "slow", "stale"],
+  write: ["unavailable", "slow", "full"],
+  sync: ["unavailable", "slow"]
 }
 
 const operations = Object.keys(meets) as ReadonlyArray<Operation>

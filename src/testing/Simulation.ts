@@ -42,12 +42,27 @@ import * as Trace from "./Trace.ts"
 import * as Violation from "./Violation.ts"
 
 /**
- * Makes a new, empty storage. Each build of the layer is another opener of it, as a restarted process would be.
+ * A storage of the simulated world.
  *
  * @category models
  * @since 0.1.0
  */
-export type MakeStorage = Effect.Effect<Layer.Layer<Log | Blob>, never, Scope.Scope>
+export interface Storage {
+  /** Each build of it is another opener, as a restarted process would be. */
+  readonly layer: Layer.Layer<Log | Blob>
+  /** What happens to it when a process that uses it is killed. */
+  readonly killed: Effect.Effect<void>
+  /** What happens to it when the power fails. */
+  readonly crash: Effect.Effect<void>
+}
+
+/**
+ * Makes a new, empty storage.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type MakeStorage = Effect.Effect<Storage, never, Faults.Injector | Scope.Scope>
 
 /**
  * What a simulation runs, and under which conditions.
@@ -120,7 +135,9 @@ export class Simulated extends Context.Service<Simulated, {
   /** @internal */
   readonly steps: Kept.Counter
   /** @internal */
-  readonly storage: Layer.Layer<Log | Blob>
+  readonly storage: Storage
+  /** What kills the processes that live. @internal */
+  readonly living: Set<Effect.Effect<void>>
 }>()("tidemark/testing/Simulated") {}
 
 /**
@@ -183,25 +200,35 @@ export const spawn: <A, E, R>(
   effect: Effect.Effect<A, E, R>
 ) => Effect.Effect<Process<A, E>, never, Unopened<R> | Simulated> = Effect.fnUntraced(
   function*<A, E, R>(effect: Effect.Effect<A, E, R>) {
-    const { machine, storage } = yield* Simulated
+    const { living, machine, storage } = yield* Simulated
     const context = yield* Effect.context<Unopened<R>>()
     const process = machine.process()
     const ended = yield* Deferred.make<Exit.Exit<A, E>>()
     const running = effect.pipe(
-      Effect.provide(Layer.fresh(storage)),
+      Effect.provide(Layer.fresh(storage.layer)),
       Effect.scoped,
       Effect.exit,
       Effect.flatMap((exit) => Deferred.succeed(ended, exit))
     )
+    const die = Effect.suspend(() => {
+      process.kill()
+      living.delete(die)
+      return Effect.asVoid(Deferred.succeed(ended, Exit.die(new Killed("the process was killed"))))
+    })
+    living.add(die)
     yield* Effect.sync(() => Effect.runForkWith(Context.merge(context, process.context))(running))
-    return {
-      exit: Deferred.await(ended),
-      kill: Effect.suspend(() => {
-        process.kill()
-        return Effect.asVoid(Deferred.succeed(ended, Exit.die(new Killed("the process was killed"))))
-      })
-    }
+    return { exit: Deferred.await(ended), kill: Effect.andThen(die, storage.killed) }
   }
+)
+
+/**
+ * A power failure: every process that was spawned dies, and the storage forgets what was not flushed.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const crash: Effect.Effect<void, never, Simulated> = Simulated.use(({ living, storage }) =>
+  Effect.andThen(Effect.forEach([...living], (die) => die, { discard: true }), storage.crash)
 )
 
 const randomOf = (seed: number): typeof Random.Random.Service => {
@@ -246,7 +273,7 @@ export const simulate = <A, E>(options: Options<A, E>): Effect.Effect<Outcome<A,
       seed: Prng.split(seed, streams.faults)
     })
     const fiber = Effect.runForkWith(surroundings)(
-      inWorld(options, injector, (storage) => ({ machine, trace, seed, steps, storage }))
+      inWorld(options, injector, (storage) => ({ machine, trace, seed, steps, storage, living: new Set() }))
     )
     return Effect.map(toTheEnd(machine, fiber, maxSteps), (exit): Outcome<A, E> => {
       trace.text(Violation.of(exit) ?? "")
@@ -267,21 +294,24 @@ export const simulate = <A, E>(options: Options<A, E>): Effect.Effect<Outcome<A,
 const inWorld = <A, E>(
   { program, storage = memory }: Options<A, E>,
   injector: Faults.Injector["Service"],
-  simulatedOn: (storage: Layer.Layer<Log | Blob>) => Simulated["Service"]
+  simulatedOn: (storage: Storage) => Simulated["Service"]
 ): Effect.Effect<A, E> =>
-  Effect.scoped(Effect.flatMap(storage, (opened) => {
-    const faulty = Layer.provide(
+  Effect.scoped(Effect.flatMap(storage, (sound) => {
+    const layer = Layer.provide(
       Layer.merge(FaultyLog.layer, FaultyBlob.layer),
-      Layer.merge(opened, Layer.succeed(Faults.Injector, injector))
+      Layer.merge(sound.layer, Layer.succeed(Faults.Injector, injector))
     )
     return program.pipe(
-      Effect.provide(faulty),
-      Effect.provideService(Simulated, simulatedOn(faulty)),
-      Effect.provideService(Faults.Injector, injector)
+      Effect.provide(layer),
+      Effect.provideService(Simulated, simulatedOn({ ...sound, layer }))
     )
-  }))
+  })).pipe(Effect.provideService(Faults.Injector, injector))
 
-const memory: MakeStorage = Effect.map(MemoryStorage.make, MemoryStorage.layerOf)
+const memory: MakeStorage = Effect.map(MemoryStorage.make, (store) => ({
+  layer: MemoryStorage.layerOf(store),
+  killed: Effect.void,
+  crash: Effect.void
+}))
 
 const toTheEnd = <A, E>(
   machine: Machine.Machine,

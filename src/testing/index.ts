@@ -1,5 +1,6 @@
 export * as BlobContract from "./BlobContract.ts"
 export * as Contract from "./Contract.ts"
+export * as Disk from "./Disk.ts"
 export * as Faults from "./Faults.ts"
 export * as FaultyBlob from "./FaultyBlob.ts"
 export * as FaultyLog from "./FaultyLog.ts"

@@ -1,0 +1,382 @@
+/**
+ * A simulated disk: files and directories that forget in a crash what was not flushed.
+ *
+ * A file has what readers see, and what is on the disk; `flush` makes the second the first. In a crash each 512-byte
+ * sector that was written since is lost or kept by a seeded choice, so that writes are torn; so is a new length. Changes
+ * of directories are journaled, as most file systems do it: flushing a directory makes everything up to its last change
+ * durable, and in a crash a beginning of what is left survives. Flushing a file says nothing of its name.
+ *
+ * Nothing here knows of `node:fs`, or of Effect. Paths are absolute, with `/`.
+ *
+ * @since 0.1.0
+ */
+import type { Prng } from "./Prng.ts"
+
+/**
+ * What crashes keep or lose whole.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const sectorBytes = 512
+
+/**
+ * An operation that the disk refuses, with the code of POSIX.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class DiskError extends Error {
+  override readonly name = "DiskError"
+  readonly code: "ENOENT" | "ENOTDIR" | "EISDIR" | "EEXIST"
+
+  constructor(code: DiskError["code"], path: string) {
+    super(`${code}: ${path}`)
+    this.code = code
+  }
+}
+
+/** A file's bytes; what is behind `size` is zero. */
+interface Image {
+  bytes: Uint8Array
+  size: number
+}
+
+/**
+ * A file, whatever its names.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface File {
+  readonly kind: "file"
+  /** Counts up from the first file or directory of the disk. */
+  readonly id: number
+  /** @internal */
+  readonly seen: Image
+  /** @internal */
+  readonly stored: Image
+  /** The sectors that a flush would write. @internal */
+  readonly dirty: Set<number>
+}
+
+/**
+ * A directory.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Directory {
+  readonly kind: "directory"
+  readonly id: number
+  /** @internal */
+  seen: Map<string, Node>
+  /** @internal */
+  readonly stored: Map<string, Node>
+}
+
+/**
+ * What a path leads to.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Node = File | Directory
+
+/** A change of directories that is not on the disk. */
+interface Change {
+  readonly directories: ReadonlyArray<Directory>
+  readonly store: () => void
+}
+
+/**
+ * The disk.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Disk {
+  /** @internal */
+  readonly root: Directory
+  /** @internal */
+  readonly changes: Array<Change>
+  /** @internal */
+  nodes: number
+}
+
+/**
+ * An empty disk.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (): Disk => ({
+  root: { kind: "directory", id: 0, seen: new Map(), stored: new Map() },
+  changes: [],
+  nodes: 1
+})
+
+// --- paths ---
+
+const namesOf = (path: string): ReadonlyArray<string> => path.split("/").filter((name) => name !== "")
+
+/**
+ * What is at a path, or undefined.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const find = (self: Disk, path: string): Node | undefined => {
+  let node: Node | undefined = self.root
+  for (const name of namesOf(path)) {
+    if (node === undefined) return undefined
+    if (node.kind === "file") throw new DiskError("ENOTDIR", path)
+    node = node.seen.get(name)
+  }
+  return node
+}
+
+const directoryAt = (self: Disk, path: string): Directory => {
+  const node = find(self, path)
+  if (node === undefined) throw new DiskError("ENOENT", path)
+  if (node.kind === "file") throw new DiskError("ENOTDIR", path)
+  return node
+}
+
+const placeOf = (self: Disk, path: string): { readonly directory: Directory; readonly name: string } => {
+  const names = namesOf(path)
+  return { directory: directoryAt(self, names.slice(0, -1).join("/")), name: names.at(-1)! }
+}
+
+const change = (self: Disk, directories: ReadonlyArray<Directory>, apply: (which: "seen" | "stored") => void): void => {
+  apply("seen")
+  self.changes.push({ directories, store: () => apply("stored") })
+}
+
+// --- files ---
+
+/**
+ * A new, empty file. Fails with `EEXIST`.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const create = (self: Disk, path: string): File =>
+  add(self, path, { kind: "file", id: self.nodes, seen: noBytes(), stored: noBytes(), dirty: new Set() })
+
+const noBytes = (): Image => ({ bytes: new Uint8Array(0), size: 0 })
+
+const add = <N extends Node>(self: Disk, path: string, node: N): N => {
+  const { directory, name } = placeOf(self, path)
+  if (directory.seen.has(name)) throw new DiskError("EEXIST", path)
+  self.nodes++
+  change(self, [directory], (which) => directory[which].set(name, node))
+  return node
+}
+
+/**
+ * At most `length` bytes from `offset`, as they are seen now.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const read = ({ seen }: File, offset: number, length: number): Uint8Array =>
+  seen.bytes.slice(offset, Math.max(offset, Math.min(offset + length, seen.size)))
+
+/**
+ * Writes bytes at `offset`, to be seen at once, and to be stored by a flush.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const write = ({ dirty, seen }: File, bytes: Uint8Array, offset: number): void => {
+  if (bytes.length === 0) return
+  const end = offset + bytes.length
+  reserve(seen, end)
+  seen.bytes.set(bytes, offset)
+  seen.size = Math.max(seen.size, end)
+  touch(dirty, offset, end)
+}
+
+/**
+ * Cuts a file off, or makes it longer with zeros.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const truncate = ({ dirty, seen }: File, size: number): void => {
+  reserve(seen, size)
+  seen.bytes.fill(0, size)
+  touch(dirty, Math.min(size, seen.size), Math.max(size, seen.size))
+  seen.size = size
+}
+
+const touch = (dirty: Set<number>, begin: number, end: number): void => {
+  for (let sector = Math.floor(begin / sectorBytes); sector * sectorBytes < end; sector++) dirty.add(sector)
+}
+
+/** There is always room for whole sectors. */
+const reserve = (image: Image, size: number): void => {
+  if (size <= image.bytes.length) return
+  const bytes = new Uint8Array(Math.ceil(Math.max(size, image.bytes.length * 2) / sectorBytes) * sectorBytes)
+  bytes.set(image.bytes)
+  image.bytes = bytes
+}
+
+/**
+ * Stores what was written to a file.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const flush = (file: File): void => settle(file, () => true)
+
+/**
+ * A flush that fails: it has stored some sectors, and the others count as clean from now on, as with most kernels. They
+ * are seen until the crash, and no later flush stores them.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const flushBadly = (file: File, random: Prng): void => settle(file, () => random.chance(0.5))
+
+const settle = ({ dirty, seen, stored }: File, survives: () => boolean): void => {
+  reserve(stored, seen.bytes.length)
+  if (stored.size !== seen.size && survives()) stored.size = seen.size
+  for (const sector of dirty) {
+    if (!survives()) continue
+    const begin = sector * sectorBytes
+    stored.bytes.set(seen.bytes.subarray(begin, begin + sectorBytes), begin)
+  }
+  dirty.clear()
+  // What a file loses is zero if it grows again.
+  stored.bytes.fill(0, stored.size)
+}
+
+// --- directories ---
+
+/**
+ * A new directory, with its parents. Returns the first path that was made, if any.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const makeDirectory = (self: Disk, path: string): string | undefined => {
+  let first: string | undefined
+  let at = ""
+  for (const name of namesOf(path)) {
+    at += `/${name}`
+    const node = find(self, at)
+    if (node?.kind === "file") throw new DiskError("EEXIST", at)
+    if (node !== undefined) continue
+    add(self, at, { kind: "directory", id: self.nodes, seen: new Map(), stored: new Map() })
+    first ??= at
+  }
+  return first
+}
+
+/**
+ * Another name for a file. Fails with `EEXIST`.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const link = (self: Disk, from: string, to: string): void => {
+  const node = find(self, from)
+  if (node === undefined) throw new DiskError("ENOENT", from)
+  const { directory, name } = placeOf(self, to)
+  if (directory.seen.has(name)) throw new DiskError("EEXIST", to)
+  change(self, [directory], (which) => directory[which].set(name, node))
+}
+
+/**
+ * Another name instead of the one before; what had it is gone. All of it or nothing survives a crash.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const rename = (self: Disk, from: string, to: string): void => {
+  const node = find(self, from)
+  if (node === undefined) throw new DiskError("ENOENT", from)
+  const source = placeOf(self, from)
+  const target = placeOf(self, to)
+  change(self, [source.directory, target.directory], (which) => {
+    source.directory[which].delete(source.name)
+    target.directory[which].set(target.name, node)
+  })
+}
+
+/**
+ * Removes the name of a file. Fails with `ENOENT`.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const remove = (self: Disk, path: string): void => {
+  const node = find(self, path)
+  if (node === undefined) throw new DiskError("ENOENT", path)
+  if (node.kind === "directory") throw new DiskError("EISDIR", path)
+  const { directory, name } = placeOf(self, path)
+  change(self, [directory], (which) => directory[which].delete(name))
+}
+
+/**
+ * What is in a directory, in the order in which it came.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const list = (self: Disk, path: string): ReadonlyArray<readonly [name: string, node: Node]> => [
+  ...directoryAt(self, path).seen
+]
+
+/**
+ * Stores the changes of a directory, and those before them.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const flushDirectory = (self: Disk, directory: Directory): void =>
+  storeChanges(self, self.changes.findLastIndex(({ directories }) => directories.includes(directory)) + 1)
+
+const storeChanges = (self: Disk, count: number): void => {
+  for (const { store } of self.changes.splice(0, count)) store()
+}
+
+// --- crashes ---
+
+/** How much of what was not flushed a crash leaves, for one file. */
+const survivals = [0, 0.5, 1]
+
+/**
+ * A power failure: what was not flushed is lost, or is there, or is there in part.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const crash = (self: Disk, random: Prng): void => {
+  storeChanges(self, random.int(self.changes.length + 1))
+  self.changes.length = 0
+  const recover = (node: Node): void => {
+    if (node.kind === "directory") {
+      node.seen = new Map(node.stored)
+      node.seen.forEach(recover)
+    } else {
+      const survival = random.pick(survivals)
+      settle(node, () => random.chance(survival))
+      node.seen.bytes = node.stored.bytes.slice()
+      node.seen.size = node.stored.size
+    }
+  }
+  recover(self.root)
+}
+
+/**
+ * Turns one bit of a file over, for ever.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const rot = ({ seen, stored }: File, offset: number, bit: number): void => {
+  for (const image of [seen, stored]) if (offset < image.size) image.bytes[offset]! ^= 1 << bit
+}

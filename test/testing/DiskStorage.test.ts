@@ -1,0 +1,53 @@
+import { assert, describe, it as base } from "@effect/vitest"
+import { Effect, Exit } from "effect"
+import * as Faults from "../../src/testing/Faults.ts"
+import * as Seeds from "../../src/testing/Seeds.ts"
+import * as Simulation from "../../src/testing/Simulation.ts"
+import * as SimulationTest from "../../src/testing/SimulationTest.ts"
+import * as DiskStorage from "../utils/DiskStorage.ts"
+import * as Programs from "./Programs.ts"
+
+const it = SimulationTest.extend(base)
+
+describe("file storage on a simulated disk", () => {
+  it.sim(
+    "keeps what was acknowledged through kills and power failures",
+    { seeds: 100, storage: DiskStorage.make() },
+    Programs.crashes
+  )
+
+  it.sim(
+    "keeps it with I/O errors, full disks and slow flushes, too",
+    { seeds: 100, storage: DiskStorage.make(), faults: Faults.mild },
+    Programs.crashes
+  )
+
+  it.live("has something to lose: writes are acknowledged between the crashes", () =>
+    Effect.gen(function*() {
+      for (const faults of [Faults.none, Faults.mild]) {
+        let acknowledged = 0
+        for (let seed = 0; seed < 10; seed++) {
+          const { exit } = yield* Simulation.simulate({
+            seed,
+            faults,
+            storage: DiskStorage.make(),
+            program: Programs.crashes
+          })
+          if (Exit.isSuccess(exit)) acknowledged += exit.value
+        }
+        assert.isAbove(acknowledged, 100)
+      }
+    }))
+
+  it.live("loses it where the disk lies about its flushes, and the simulation finds that", () =>
+    Effect.gen(function*() {
+      const options = {
+        seeds: 50,
+        storage: DiskStorage.make({ lies: true }),
+        program: Programs.crashes,
+        shrinkRuns: 20
+      }
+      const error = yield* Effect.flip(Seeds.check(options))
+      assert.instanceOf(error, Seeds.SeedFailed)
+    }))
+})
