@@ -34,9 +34,10 @@ export const store = Effect.gen(function*() {
 
 /** Opens the store whatever happens. */
 const opening = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.retry(Effect.provide(effect, PersistClient.layer()), {
-    schedule: Schedule.spaced("1 second").pipe(Schedule.upTo({ times: 100 }))
-  })
+  Effect.retry(
+    Effect.provide(effect, PersistClient.layer()),
+    Schedule.spaced("20 millis").pipe(Schedule.upTo({ times: 1000 }))
+  )
 
 /**
  * A writer that dies again and again, with a kill or in a power failure; what it was told is durable is there at the end,
