@@ -1,8 +1,9 @@
 /**
  * File storage on a simulated disk: the real code of `src/node`, on functions that stand in for those of `node:fs`.
  *
- * Paths below `/simulated` belong to the simulated disk, all others to the real one. Every operation is seen at once, ends
- * some time later, and stores what it flushes when it ends. A crash ends nothing that is under way.
+ * Paths below `/simulated` belong to the simulated disk, all others to the real one. What is written is
+ * seen at once, and stored when the write or the flush ends, some time later. What is under way in a crash never ends.
+ * The functions are replaced for the whole process, so that one simulation at a time may run.
  */
 import { Context, Effect, Layer, Random } from "effect"
 import fs from "node:fs"
