@@ -7,7 +7,7 @@ import { Cause, Effect, type Pull } from "effect"
 import * as Columns from "../batch/Columns.ts"
 import * as Compare from "../batch/Compare.ts"
 import { Merge } from "../batch/Merge.ts"
-import type { Capture } from "../engine/Capture.ts"
+import * as Capture from "../engine/Capture.ts"
 import type { StorageError, ValueOutOfRange } from "../PersistError.ts"
 import type { BatchStore, Scan } from "../runtime/BatchStore.ts"
 import { compute } from "../runtime/Pure.ts"
@@ -39,7 +39,7 @@ const chunkBytes = 256 * 1024
 export const pull = (
   batches: BatchStore,
   runs: Runs.Runs,
-  capture: Capture,
+  capture: Capture.Capture,
   query: Query
 ): Pull.Pull<Columns.Columns, StorageError | ValueOutOfRange> => {
   let merging: { readonly inputs: ReadonlyArray<Input>; readonly merge: Merge } | undefined
@@ -69,7 +69,7 @@ export const pull = (
   })
 }
 
-const inputsOf = (batches: BatchStore, runs: Runs.Runs, capture: Capture, query: Query): Array<Input> => {
+const inputsOf = (batches: BatchStore, runs: Runs.Runs, capture: Capture.Capture, query: Query): Array<Input> => {
   const { fromKey, fromTime, toKey, toTime } = query
   const unsealedFrom = Math.max(fromTime, capture.traceUpper)
   const wanted = {
@@ -94,10 +94,15 @@ const inputsOf = (batches: BatchStore, runs: Runs.Runs, capture: Capture, query:
 }
 
 /** Sorted runs of the rows in memory. A short stretch of time touches few blocks: those are sorted for it alone. */
-const memory = (runs: Runs.Runs, capture: Capture, from: number, to: number): ReadonlyArray<Columns.Columns> => {
-  const overlapping = capture.blocks.filter((block) => block.maxTime >= from && block.minTime < to)
+const memory = (
+  runs: Runs.Runs,
+  capture: Capture.Capture,
+  from: number,
+  to: number
+): ReadonlyArray<Columns.Columns> => {
+  const overlapping = Capture.blocksWhere(capture, (block) => block.maxTime >= from && block.minTime < to)
   if (overlapping.length === 0) return []
-  if (overlapping.length * 4 > capture.blocks.length) return runs.of(capture.blocks)
+  if (overlapping.length * 4 > capture.blocks.count) return runs.of(capture.blocks)
   return [Runs.sorted(overlapping.map((block) => block.columns))]
 }
 

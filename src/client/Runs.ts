@@ -8,6 +8,7 @@
  */
 import * as Columns from "../batch/Columns.ts"
 import * as Consolidate from "../batch/Consolidate.ts"
+import type { Blocks } from "../engine/Capture.ts"
 import type { Block } from "../engine/Collection.ts"
 
 interface Run {
@@ -19,7 +20,7 @@ interface Run {
 
 export interface Runs {
   /** Sorted runs that together hold exactly the rows of the blocks: a collection's blocks from the first on. */
-  readonly of: (blocks: ReadonlyArray<Block>) => ReadonlyArray<Columns.Columns>
+  readonly of: (blocks: Blocks) => ReadonlyArray<Columns.Columns>
 }
 
 export const make = (): Runs => {
@@ -27,20 +28,21 @@ export const make = (): Runs => {
   let runs: Array<Run> = []
 
   return {
-    of: (blocks) => {
-      if (blocks.length === 0) return []
-      if (blocks[0] !== first) {
-        first = blocks[0]
+    of: ({ count, list }) => {
+      if (count === 0) return []
+      if (list[0] !== first) {
+        first = list[0]
         runs = []
       }
       let covered = 0
       const usable: Array<Run> = []
       for (const run of runs) {
-        if (blocks[covered + run.blocks - 1] !== run.last) break
+        const end = covered + run.blocks
+        if (end > count || list[end - 1] !== run.last) break
         usable.push(run)
-        covered += run.blocks
+        covered = end
       }
-      const added = sortedRun(blocks.slice(covered))
+      const added = sortedRun(list.slice(covered, count))
       const result = added === undefined ? usable : merged([...usable, added])
       // A reader of an earlier place must not make a later one sort everything again.
       if (usable.length === runs.length) runs = result

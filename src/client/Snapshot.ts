@@ -6,7 +6,7 @@
 import { Effect, Stream } from "effect"
 import * as Columns from "../batch/Columns.ts"
 import type { Batch, Part } from "../engine/Batch.ts"
-import type { Capture } from "../engine/Capture.ts"
+import * as Capture from "../engine/Capture.ts"
 import type { Frontier, Timestamp } from "../Frontier.ts"
 import type { DecodeError, HoldExpired, StorageError, ValueOutOfRange } from "../PersistError.ts"
 import type { BatchStore } from "../runtime/BatchStore.ts"
@@ -62,7 +62,7 @@ export interface Source<K, V> {
   readonly runs: Runs
   readonly codecs: Rows.Codecs<K, V>
   readonly policy: Rows.DecodePolicy
-  readonly capture: Capture
+  readonly capture: Capture.Capture
 }
 
 /** @internal */
@@ -114,10 +114,14 @@ type Unit =
   | { readonly bytes: number; readonly columns: Columns.Columns }
   | { readonly bytes: number; readonly batch: Batch; readonly part: Part; readonly isUnsealed: boolean }
 
-const units = ({ blocks, spills, trace }: Capture): Array<Unit> => [
-  ...blocks.map(({ bytes, columns }) => ({ bytes, columns })),
-  ...spills.flatMap((batch) => batch.parts.map((part) => ({ bytes: part.bytes, batch, part, isUnsealed: true }))),
-  ...trace.flatMap((batch) => batch.parts.map((part) => ({ bytes: part.bytes, batch, part, isUnsealed: false })))
+const units = (capture: Capture.Capture): Array<Unit> => [
+  ...Capture.blocksWhere(capture, () => true).map(({ bytes, columns }) => ({ bytes, columns })),
+  ...capture.spills.flatMap((batch) =>
+    batch.parts.map((part) => ({ bytes: part.bytes, batch, part, isUnsealed: true }))
+  ),
+  ...capture.trace.flatMap((batch) =>
+    batch.parts.map((part) => ({ bytes: part.bytes, batch, part, isUnsealed: false }))
+  )
 ]
 
 /** Deals units to `n` hands: the largest first, each to the hand that has least. */

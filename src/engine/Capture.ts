@@ -10,6 +10,12 @@ import type { Frontier } from "../Frontier.ts"
 import type * as Batch from "./Batch.ts"
 import type { Block, Collection } from "./Collection.ts"
 
+/** The first `count` blocks of a list that only grows, so that capturing it copies nothing. */
+export interface Blocks {
+  readonly list: ReadonlyArray<Block>
+  readonly count: number
+}
+
 export interface Capture {
   readonly collection: number
   readonly name: string
@@ -19,7 +25,7 @@ export interface Capture {
   readonly since: Frontier
   /** Unsealed rows below it count in the trace only. */
   readonly traceUpper: Frontier
-  readonly blocks: ReadonlyArray<Block>
+  readonly blocks: Blocks
   readonly spills: ReadonlyArray<Batch.Batch>
   readonly trace: ReadonlyArray<Batch.Batch>
 }
@@ -37,7 +43,7 @@ export const make = (
   traceUpper: collection.traceUpper,
   // An empty since gives up everything, whether or not compaction has come round to it.
   ...(place.since === Infinity ? nothing : {
-    blocks: collection.blocks.slice(0, place.blocks),
+    blocks: { list: collection.blocks, count: place.blocks },
     spills: collection.spills,
     trace: collection.trace
   })
@@ -47,7 +53,17 @@ export const make = (
 export const whole = (collection: Collection, seqNo: number): Capture =>
   make(collection, { seqNo, upper: collection.upper, since: collection.since, blocks: collection.blocks.length })
 
-const nothing = { blocks: [], spills: [], trace: [] }
+const nothing = { blocks: { list: [], count: 0 }, spills: [], trace: [] }
+
+/** The blocks that satisfy `isWanted`. */
+export const blocksWhere = (
+  { blocks: { count, list } }: Capture,
+  isWanted: (block: Block) => boolean
+): Array<Block> => {
+  const wanted: Array<Block> = []
+  for (let i = 0; i < count; i++) if (isWanted(list[i]!)) wanted.push(list[i]!)
+  return wanted
+}
 
 /** The keys of the blobs that it refers to. */
 export const blobKeys = (self: Capture): Array<string> =>

@@ -136,7 +136,7 @@ export const run = Effect.fnUntraced(function*(options: Options) {
 
   const capture = (place: Place, position: number, isDirty: boolean): Captured => {
     const collection = state.collections.get(place.collection)!
-    const staged = isDirty ? collection.blocks.filter((block) => block.position === position).length : 0
+    const staged = isDirty ? blocksFrom(collection.blocks, position) : 0
     const taken = Capture.make(collection, {
       seqNo: place.seqNo,
       upper: place.upper,
@@ -272,6 +272,13 @@ export const run = Effect.fnUntraced(function*(options: Options) {
     Effect.catchTag("Done", () => Effect.void)
   )
 })
+
+/** How many blocks, at the end, are of this log position. */
+const blocksFrom = (blocks: ReadonlyArray<Collection.Block>, position: number): number => {
+  let count = 0
+  while (blocks.at(-1 - count)?.position === position) count++
+  return count
+}
 
 const isAlone = (request: Command): boolean => {
   switch (request._tag) {
