@@ -1,0 +1,308 @@
+/**
+ * Judges recorded histories.
+ *
+ * What is asked of a history:
+ *
+ * - A snapshot of everything shows exactly the commands at or before its place of the order, one as of a time exactly the
+ *   updates at or before the time, and a subscription every update at a time once: whole commands only. What was
+ *   acknowledged is there, what was told to have failed is not, and what is unknown is there for good or not at all.
+ * - The order of the sequence numbers is that of real time: what was acknowledged before something else was asked for
+ *   comes before it.
+ * - Frontiers do not move back, are never ahead of what was asked for, and nothing is written below a seal.
+ * - Of all who compare and append at one upper, one succeeds.
+ * - What is refused is refused for a reason.
+ *
+ * A command of unknown outcome is recognised in reads by a row that no other command has written. Give each command such
+ * a row, at its earliest time, in each collection that it writes to; rows of unknown commands without one are not judged.
+ *
+ * Real time binds the clients of one store like this. What changes it is bound to everything. A client that reads only
+ * shows everything that was acknowledged before it was asked. A client that writes shows that of its own, and what there
+ * was when it was opened: it may not know yet that somebody newer has taken over.
+ *
+ * It takes O(n log n) in the number of rows recorded.
+ *
+ * @since 0.1.0
+ */
+import * as History from "./History.ts"
+import * as HistoryCommands from "./HistoryCommands.ts"
+import * as HistoryFacts from "./HistoryFacts.ts"
+import * as HistoryReads from "./HistoryReads.ts"
+import type { Kind, Violation } from "./HistoryViolation.ts"
+
+/**
+ * Everything that is wrong with a history.
+ *
+ * @example
+ * ```ts
+ * import { type History, HistoryChecker } from "tidemark/testing"
+ *
+ * const history: History.History = [
+ *   { client: "a", invoked: 0, completed: 1, outcome: "ok", call: { _tag: "Open", mode: "writer" } },
+ *   {
+ *     client: "a",
+ *     invoked: 2,
+ *     completed: 3,
+ *     outcome: "ok",
+ *     call: { _tag: "Write", targets: [{ collection: 0, updates: [["k", "v", 0, 1]] }] },
+ *     reply: { _tag: "Sequenced", seqNo: 1 }
+ *   },
+ *   {
+ *     client: "a",
+ *     invoked: 4,
+ *     completed: 5,
+ *     outcome: "ok",
+ *     call: { _tag: "Snapshot", collection: 0 },
+ *     reply: { _tag: "Contents", seqNo: 1, since: 0, upper: 0, rows: [] }
+ *   }
+ * ]
+ * const [violation] = HistoryChecker.check(history)
+ * if (violation?.kind !== "LostWrite") throw new Error("it was not found")
+ * ```
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const check = (history: History.History): ReadonlyArray<Violation> => {
+  const commands = HistoryCommands.make(history)
+  const facts = HistoryFacts.make(history, commands)
+  return [
+    ...history.flatMap((operation, index) => checkOperation(facts, operation, index)),
+    ...checkOrder(commands),
+    ...checkAppends(history),
+    ...checkReads(history, commands, facts)
+  ]
+}
+
+type Facts = HistoryFacts.Facts
+type Operation<Tag> = History.Operation & { readonly call: Extract<History.Call, { readonly _tag: Tag }> }
+
+/** Everything but the rows of reads, and what takes two operations to see. */
+const checkOperation = (facts: Facts, operation: History.Operation, index: number): ReadonlyArray<Violation> => {
+  const { call, client, invoked, outcome, reply } = operation
+  const violations: Array<Violation> = []
+  const violate = (kind: Kind, detail: string, collection?: number): void =>
+    void violations.push({ kind, operation: index, others: [], collection, detail })
+
+  if (reply?._tag === "Refused") {
+    const why = refusalViolation(facts, operation, reply)
+    if (why !== undefined) violate(reply.error === History.defect ? "Defect" : "WronglyRefused", why)
+  }
+  if (outcome !== "ok") return violations
+
+  for (const { collection, updates } of written(call)) {
+    const upper = facts.uppers.before(collection, invoked)
+    const late = updates.find(([, , time]) => time < upper)
+    if (late !== undefined) violate("SealedTimeWritten", `time ${late[2]} was sealed up to ${upper} before`, collection)
+  }
+  if (call._tag === "Seal" || call._tag === "AllowCompaction") {
+    const known = call._tag === "Seal" ? facts.uppers : facts.sinces
+    for (const { collection, to } of HistoryFacts.frontiersOf(call)) {
+      const least = known.shown(collection, client, invoked)
+      if (to < least) violate("FrontierRegressed", `moved back to ${to} from ${least}`, collection)
+    }
+  }
+  for (const collection of collectionsOf(call)) {
+    const name = facts.names.get(collection)
+    if (name === undefined) continue
+    const alive = call._tag === "Snapshot"
+      ? facts.ids.shown(name, client, invoked)
+      : facts.ids.before(name, invoked)
+    if (collection < alive) violate("DestroyedInUse", `collection ${collection} was destroyed before`, collection)
+  }
+  if (call._tag === "Register" && reply?._tag === "Registered") {
+    const alive = facts.ids.shown(call.name, client, invoked)
+    if (reply.collection < alive) violate("DestroyedInUse", "a destroyed collection was registered", reply.collection)
+  }
+  if (reply?._tag === "Sequenced" && written(call).some(({ updates }) => updates.length > 0)) {
+    const least = facts.seqNos.before("", invoked)
+    if (reply.seqNo <= least) violate("OrderViolated", `${reply.seqNo} was given after ${least}`)
+  }
+  if (call._tag === "Snapshot" && reply?._tag === "Contents") {
+    for (const [kind, detail] of snapshotViolations(facts, operation as Operation<"Snapshot">, reply)) {
+      violate(kind, detail, call.collection)
+    }
+  }
+  return violations
+}
+
+const written = (call: History.Call) =>
+  call._tag === "Write" ? call.targets : call._tag === "CompareAndAppend" ? [call] : []
+
+const collectionsOf = (call: History.Call): ReadonlyArray<number> => {
+  switch (call._tag) {
+    case "Open":
+    case "Register":
+    case "Destroy":
+    case "Subscribe":
+      return []
+    case "Seal":
+    case "AllowCompaction":
+      return call.collections
+    case "Write":
+      return call.targets.map(({ collection }) => collection)
+    case "CompareAndAppend":
+      return [call.collection]
+    case "Snapshot":
+      // A time that is complete may be read for as long as the reader does not know.
+      return call.asOf === undefined ? [call.collection] : []
+  }
+}
+
+const snapshotViolations = (
+  { possible, seqNos, sinces, uppers }: Facts,
+  { call, client, completed = Infinity, invoked }: Operation<"Snapshot">,
+  reply: History.Reply & { readonly _tag: "Contents" }
+): ReadonlyArray<readonly [Kind, string]> => {
+  const found: Array<readonly [Kind, string]> = []
+  const { asOf, collection } = call
+  const [since, upper] = [HistoryFacts.frontier(reply.since), HistoryFacts.frontier(reply.upper)]
+  for (const [what, value, most] of [["upper", upper, possible.uppers], ["since", since, possible.sinces]] as const) {
+    const limit = most.of(collection).upTo(completed)
+    if (value > limit) found.push(["FrontierAhead", `${what} is ${value}, but nobody asked for more than ${limit}`])
+  }
+  if (asOf !== undefined) {
+    if (asOf >= upper) found.push(["FrontierAhead", `the contents as of ${asOf} were shown, but upper is ${upper}`])
+    if (asOf < since) found.push(["FrontierRegressed", `the contents as of ${asOf} were shown, but since is ${since}`])
+    return found
+  }
+  for (const [what, value, known] of [["upper", upper, uppers], ["since", since, sinces]] as const) {
+    const least = known.shown(collection, client, invoked)
+    if (value < least) found.push(["FrontierRegressed", `${what} is ${value}, but was ${least} before`])
+  }
+  const least = seqNos.shown("", client, invoked)
+  if (reply.seqNo < least) {
+    found.push(["StaleRead", `the snapshot at ${reply.seqNo} was asked for when ${least} was acknowledged`])
+  }
+  return found
+}
+
+/** Why a refusal has no reason. */
+const refusalViolation = (
+  { names, possible }: Facts,
+  { call, completed = Infinity }: History.Operation,
+  { actual, error, reason }: History.Reply & { readonly _tag: "Refused" }
+): string | undefined => {
+  const most = (timelines: HistoryFacts.Facts["possible"]["uppers"], collection: number) =>
+    timelines.of(collection).upTo(completed)
+  const isDestroyed = (collection: number): boolean =>
+    possible.destroyed.of(names.get(collection) ?? "").upTo(completed) > 0
+  switch (error === "InvalidRequest" ? reason : error) {
+    case History.defect:
+      return `the operation died: ${reason}`
+    case "TimeSealed": {
+      const isLate = written(call).some(({ collection, updates }) =>
+        updates.some(([, , time]) => time < most(possible.uppers, collection))
+      )
+      return isLate ? undefined : "no update is at a time that anybody has sealed"
+    }
+    case "SealRegressed": {
+      const isBack = HistoryFacts.frontiersOf(call).some(({ collection, to }) => to < most(possible.uppers, collection))
+      return isBack ? undefined : "nobody has sealed more"
+    }
+    case "SinceRegressed": {
+      const isBack = HistoryFacts.frontiersOf(call).some(({ collection, to }) => to < most(possible.sinces, collection))
+      return isBack ? undefined : "nobody has compacted more"
+    }
+    case "UpperMismatch": {
+      if (call._tag !== "CompareAndAppend") return undefined
+      if (actual === call.expected) return "the upper is the expected one"
+      return HistoryFacts.frontier(actual ?? null) > most(possible.uppers, call.collection)
+        ? `the upper is said to be ${actual}, which nobody asked for`
+        : undefined
+    }
+    case "AsOfBeforeSince": {
+      const isGone = call._tag === "Snapshot" && (call.asOf ?? 0) < most(possible.sinces, call.collection)
+      return isGone || call._tag !== "Snapshot" ? undefined : "nobody has compacted so much"
+    }
+    case "StreamDestroyed":
+      return collectionsOf(call).every((collection) => !isDestroyed(collection)) && collectionsOf(call).length > 0
+        ? "nobody has destroyed it"
+        : undefined
+    default:
+      return undefined
+  }
+}
+
+/** No sequence number is given to two commands that wrote rows, and in its order no write is below a seal. */
+const checkOrder = (commands: HistoryCommands.Commands): ReadonlyArray<Violation> => {
+  const given = new Map<number, number>()
+  return commands.all.flatMap(({ index, outcome, seqNo }): ReadonlyArray<Violation> => {
+    if (outcome !== "ok" || seqNo === undefined) return []
+    const other = given.get(seqNo)
+    given.set(seqNo, index)
+    if (other === undefined) return []
+    return [{ kind: "OrderViolated", operation: index, others: [other], detail: `${seqNo} was given twice` }]
+  })
+}
+
+/** Of all who expected one upper, and moved it, one may have succeeded. */
+const checkAppends = (history: History.History): ReadonlyArray<Violation> => {
+  const winners = new Map<string, number>()
+  return history.flatMap(({ call, outcome }, index): ReadonlyArray<Violation> => {
+    if (call._tag !== "CompareAndAppend" || outcome !== "ok" || call.expected === call.upper) return []
+    const place = `${call.collection} ${call.expected}`
+    const other = winners.get(place)
+    winners.set(place, index)
+    if (other === undefined) return []
+    const { collection, expected } = call
+    const detail = `two were told that they appended at ${expected}`
+    return [{ kind: "AppendedTwice", operation: index, others: [other], collection, detail }]
+  })
+}
+
+/** The rows of reads, collection by collection. */
+const checkReads = (
+  history: History.History,
+  commands: HistoryCommands.Commands,
+  facts: Facts
+): ReadonlyArray<Violation> => {
+  const reads = new Map<number, Reads>()
+  const violations: Array<Violation> = []
+  history.forEach((operation, index) => {
+    const { call, reply } = operation
+    if (call._tag !== "Snapshot" && call._tag !== "Subscribe") return
+    const ofCollection = reads.get(call.collection) ?? { sequenced: [], timed: [], stretches: [] }
+    reads.set(call.collection, ofCollection)
+    if (call._tag === "Subscribe" && reply?._tag === "Told") {
+      violations.push(...HistoryReads.follow(ofCollection, index, call, reply.events))
+    }
+    if (call._tag !== "Snapshot" || reply?._tag !== "Contents" || HistoryFacts.frontier(reply.since) === Infinity) {
+      return
+    }
+    const found = HistoryReads.sumRows(reply.rows)
+    if (call.asOf !== undefined) ofCollection.timed.push({ index, asOf: call.asOf, found })
+    else ofCollection.sequenced.push(sequenced(facts, operation as Operation<"Snapshot">, index, reply.seqNo, found))
+  })
+  for (const [collection, { sequenced, stretches, timed }] of reads) {
+    violations.push(
+      ...HistoryReads.checkSequenced(commands, collection, sequenced),
+      ...HistoryReads.checkTimed(commands, collection, timed, stretches)
+    )
+  }
+  return violations
+}
+
+type Reads = HistoryReads.Reads
+
+const sequenced = (
+  { opened, seqNos }: Facts,
+  { client, completed = Infinity, invoked }: Operation<"Snapshot">,
+  index: number,
+  seqNo: number,
+  found: HistoryReads.Sums
+): HistoryReads.SequencedRead => {
+  const own = opened.get(client)
+  const isWriter = own?.call._tag === "Open" && own.call.mode === "writer"
+  return {
+    index,
+    seqNo,
+    completed,
+    found,
+    certainUpTo: seqNos.shown("", client, invoked),
+    mayBeBehind: (other) => {
+      if (!isWriter || other === client) return false
+      const opening = opened.get(other)
+      return opening === undefined || !((opening.completed ?? Infinity) < own.invoked)
+    }
+  }
+}
