@@ -95,11 +95,12 @@ const forgotten = (from: number, lower: number) =>
 const makeWriter = (state: State, ticks: PubSub.PubSub<void>, epoch: number) => {
   let isClosed = false
 
+  /** The check and the change are one step: nothing comes between them. */
   const guarded = <A>(operation: string, run: () => A): Effect.Effect<A, Fenced | Unavailable> =>
     Effect.suspend((): Effect.Effect<A, Fenced | Unavailable> => {
       if (isClosed) return Effect.fail(new Unavailable({ operation, detail: "the writer is closed" }))
       if (state.epoch !== epoch) return Effect.fail(new Fenced({ epoch, current: state.epoch }))
-      return Effect.sync(run)
+      return Effect.succeed(run())
     })
 
   const writer: Writer = {

@@ -1,10 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer, Stream } from "effect"
+import { Context, Effect, Exit, Layer, Stream } from "effect"
 import { Blob } from "../../src/storage/Blob.ts"
 import { Log } from "../../src/storage/Log.ts"
 import * as MemoryStorage from "../../src/storage/MemoryStorage.ts"
 import * as BlobContract from "../../src/testing/BlobContract.ts"
 import * as LogContract from "../../src/testing/LogContract.ts"
+import * as Simulation from "../../src/testing/Simulation.ts"
 
 const makeStore = Effect.map(MemoryStorage.make, MemoryStorage.layerOf)
 
@@ -44,3 +45,20 @@ it.effect("the layer is a store of its own each time it is built", () =>
       1
     )
   }))
+
+it.live("nothing arrives in the log after somebody else has acquired it, however the two interleave", () =>
+  Effect.forEach(Array.from({ length: 40 }, (_, seed) => seed), (seed) =>
+    Effect.gen(function*() {
+      const program = Effect.scoped(Effect.gen(function*() {
+        const log = yield* Log
+        const zombie = yield* log.acquire
+        let position = 0
+        yield* Effect.forkScoped(Effect.forever(Effect.suspend(() => zombie.append(position++, [entry]))))
+        yield* Effect.yieldNow
+        const { bounds } = yield* log.acquire
+        yield* Effect.sleep(1)
+        assert.deepStrictEqual(yield* log.bounds, bounds)
+      }))
+      const { exit } = yield* Simulation.simulate({ seed, program })
+      assert(Exit.isSuccess(exit), String(exit))
+    })))
