@@ -20,6 +20,7 @@ import { ingest } from "./commands/Ingest.ts"
 import { inspect } from "./commands/Inspect.ts"
 import { list } from "./commands/List.ts"
 import { seal } from "./commands/Seal.ts"
+import { simulate } from "./commands/Simulate.ts"
 import { snapshot } from "./commands/Snapshot.ts"
 import { tail } from "./commands/Tail.ts"
 import { verify } from "./commands/Verify.ts"
@@ -36,7 +37,8 @@ const tidemark = root.pipe(
     { group: "The main job", commands: [demo] },
     { group: "Write", commands: [ingest, seal, compact, destroy] },
     { group: "Read", commands: [snapshot, get, history, diff, tail] },
-    { group: "Look after", commands: [list, describe, inspect, verify, gc] }
+    { group: "Look after", commands: [list, describe, inspect, verify, gc] },
+    { group: "Prove", commands: [simulate] }
   ]),
   Command.withExamples([
     { command: "tidemark demo", description: "See it at work on a git history" },

@@ -101,19 +101,19 @@ const checkOperation = (facts: Facts, operation: History.Operation, index: numbe
       if (to < least) violate("FrontierRegressed", `moved back to ${to} from ${least}`, collection)
     }
   }
+  const isWritten = written(call).some(({ updates }) => updates.length > 0)
   for (const collection of collectionsOf(call)) {
     const name = facts.names.get(collection)
     if (name === undefined) continue
-    const alive = call._tag === "Snapshot"
-      ? facts.ids.shown(name, client, invoked)
-      : facts.ids.before(name, invoked)
+    // What changes nothing may be answered by a client that does not know yet that it was taken over from.
+    const alive = isWritten ? facts.ids.before(name, invoked) : facts.ids.shown(name, client, invoked)
     if (collection < alive) violate("DestroyedInUse", `collection ${collection} was destroyed before`, collection)
   }
   if (call._tag === "Register" && reply?._tag === "Registered") {
     const alive = facts.ids.shown(call.name, client, invoked)
     if (reply.collection < alive) violate("DestroyedInUse", "a destroyed collection was registered", reply.collection)
   }
-  if (reply?._tag === "Sequenced" && written(call).some(({ updates }) => updates.length > 0)) {
+  if (reply?._tag === "Sequenced" && isWritten) {
     const least = facts.seqNos.before("", invoked)
     if (reply.seqNo <= least) violate("OrderViolated", `${reply.seqNo} was given after ${least}`)
   }
@@ -178,40 +178,39 @@ const snapshotViolations = (
 
 /** Why a refusal has no reason. */
 const refusalViolation = (
-  { names, possible }: Facts,
+  { asked, names }: Facts,
   { call, completed = Infinity }: History.Operation,
   { actual, error, reason }: History.Reply & { readonly _tag: "Refused" }
 ): string | undefined => {
-  const most = (timelines: HistoryFacts.Facts["possible"]["uppers"], collection: number) =>
-    timelines.of(collection).upTo(completed)
+  const most = (timelines: HistoryFacts.Asked["uppers"], collection: number) => timelines.of(collection).upTo(completed)
   const isDestroyed = (collection: number): boolean =>
-    possible.destroyed.of(names.get(collection) ?? "").upTo(completed) > 0
+    asked.destroyed.of(names.get(collection) ?? "").upTo(completed) > 0
   switch (error === "InvalidRequest" ? reason : error) {
     case History.defect:
       return `the operation died: ${reason}`
     case "TimeSealed": {
       const isLate = written(call).some(({ collection, updates }) =>
-        updates.some(([, , time]) => time < most(possible.uppers, collection))
+        updates.some(([, , time]) => time < most(asked.uppers, collection))
       )
       return isLate ? undefined : "no update is at a time that anybody has sealed"
     }
     case "SealRegressed": {
-      const isBack = HistoryFacts.frontiersOf(call).some(({ collection, to }) => to < most(possible.uppers, collection))
+      const isBack = HistoryFacts.frontiersOf(call).some(({ collection, to }) => to < most(asked.uppers, collection))
       return isBack ? undefined : "nobody has sealed more"
     }
     case "SinceRegressed": {
-      const isBack = HistoryFacts.frontiersOf(call).some(({ collection, to }) => to < most(possible.sinces, collection))
+      const isBack = HistoryFacts.frontiersOf(call).some(({ collection, to }) => to < most(asked.sinces, collection))
       return isBack ? undefined : "nobody has compacted more"
     }
     case "UpperMismatch": {
       if (call._tag !== "CompareAndAppend") return undefined
       if (actual === call.expected) return "the upper is the expected one"
-      return HistoryFacts.frontier(actual ?? null) > most(possible.uppers, call.collection)
+      return HistoryFacts.frontier(actual ?? null) > most(asked.uppers, call.collection)
         ? `the upper is said to be ${actual}, which nobody asked for`
         : undefined
     }
     case "AsOfBeforeSince": {
-      const isGone = call._tag === "Snapshot" && (call.asOf ?? 0) < most(possible.sinces, call.collection)
+      const isGone = call._tag === "Snapshot" && (call.asOf ?? 0) < most(asked.sinces, call.collection)
       return isGone || call._tag !== "Snapshot" ? undefined : "nobody has compacted so much"
     }
     case "StreamDestroyed":

@@ -17,11 +17,16 @@ export interface Facts {
   /** By name: the smallest id that may be alive. */
   readonly ids: Known<string>
   readonly names: ReadonlyMap<number, string>
-  readonly possible: {
-    readonly uppers: Timelines<number>
-    readonly sinces: Timelines<number>
-    readonly destroyed: Timelines<string>
-  }
+  /** What may be in force: everything asked for, but for what was told to have failed. */
+  readonly possible: Asked
+  /** A command is judged after those before it in its group, also if the group then fails. */
+  readonly asked: Asked
+}
+
+export interface Asked {
+  readonly uppers: Timelines<number>
+  readonly sinces: Timelines<number>
+  readonly destroyed: Timelines<string>
 }
 
 /** What is certain for everybody, and what each client knows of its own. */
@@ -71,7 +76,8 @@ export const make = (history: History.History, commands: HistoryCommands.Command
     uppers: new Known(opened),
     sinces: new Known(opened),
     ids: new Known(opened),
-    possible: { uppers: new Timelines(), sinces: new Timelines(), destroyed: new Timelines() }
+    possible: { uppers: new Timelines(), sinces: new Timelines(), destroyed: new Timelines() },
+    asked: { uppers: new Timelines(), sinces: new Timelines(), destroyed: new Timelines() }
   }
   for (const { client, completed, outcome, seqNo } of commands.all) {
     if (outcome === "ok" && seqNo !== undefined) facts.seqNos.add("", client, completed, seqNo)
@@ -88,12 +94,13 @@ export const make = (history: History.History, commands: HistoryCommands.Command
 
 const noteFact = (facts: Facts, registered: Timelines<string>, operation: History.Operation): void => {
   const { call, client, completed, invoked, outcome, reply } = operation
-  const { ids, possible, seqNos, sinces, uppers } = facts
+  const { asked, ids, possible, seqNos, sinces, uppers } = facts
   const frontiers = frontiersOf(call)
-  const [known, able] = call._tag === "AllowCompaction" ? [sinces, possible.sinces] : [uppers, possible.uppers]
-  if (outcome !== "failed") {
-    for (const { collection, to } of frontiers) able.of(collection).add(invoked, to)
-    if (call._tag === "Destroy") possible.destroyed.of(call.name).add(invoked, 1)
+  const which = call._tag === "AllowCompaction" ? "sinces" : "uppers"
+  const known = facts[which]
+  for (const may of outcome === "failed" ? [asked] : [asked, possible]) {
+    for (const { collection, to } of frontiers) may[which].of(collection).add(invoked, to)
+    if (call._tag === "Destroy") may.destroyed.of(call.name).add(invoked, 1)
   }
   if (outcome !== "ok" || completed === undefined) return
   for (const { collection, to } of frontiers) known.add(collection, client, completed, to)

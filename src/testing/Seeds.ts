@@ -21,6 +21,8 @@ export interface Options<A, E> extends Omit<Simulation.Options<A, E>, "seed" | "
   readonly firstSeed?: number | undefined
   /** How many histories the shrinker may try. Default 500. */
   readonly shrinkRuns?: number | undefined
+  /** Told of each seed that does not fail. */
+  readonly onSeed?: ((outcome: Simulation.Outcome<A, E>) => void) | undefined
   /** What to type behind `TIDEMARK_REPLAY=...` to run the program again, for the message of a failure. */
   readonly command?: string | undefined
 }
@@ -101,11 +103,20 @@ const replayEvery = 50
  * @since 0.1.0
  */
 export const check = Effect.fnUntraced(function*<A, E>(options: Options<A, E>) {
-  const replay = yield* fromEnvironment(Config.String("TIDEMARK_REPLAY"))
-  if (Option.isSome(replay)) return yield* checkReplay(options, replay.value)
+  const text = yield* fromEnvironment(Config.String("TIDEMARK_REPLAY"))
+  if (Option.isSome(text)) return yield* replay(options, text.value)
+  const seeds = yield* fromEnvironment(Config.Int("TIDEMARK_SEEDS"))
+  return yield* search({ ...options, seeds: Option.getOrElse(seeds, () => options.seeds) })
+})
 
-  const seeds = Option.getOrElse(yield* fromEnvironment(Config.Int("TIDEMARK_SEEDS")), () => options.seeds ?? 100)
-  const firstSeed = options.firstSeed ?? 0
+/**
+ * As `check`, whatever the environment says.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const search = Effect.fnUntraced(function*<A, E>(options: Options<A, E>) {
+  const { firstSeed = 0, onSeed, seeds = 100 } = options
   const interleavings = new Set<string>()
   const total = { replayed: 0, steps: 0, faults: 0, virtualMillis: 0 }
   for (let seed = firstSeed; seed < firstSeed + seeds; seed++) {
@@ -115,6 +126,7 @@ export const check = Effect.fnUntraced(function*<A, E>(options: Options<A, E>) {
       yield* checkAgain(options, outcome)
       total.replayed++
     }
+    onSeed?.(outcome)
     interleavings.add(outcome.interleaving)
     total.steps += outcome.steps
     total.faults += outcome.faults
@@ -137,11 +149,17 @@ const checkAgain = Effect.fnUntraced(function*<A, E>(options: Options<A, E>, fir
   )
 })
 
-const checkReplay = Effect.fnUntraced(function*<A, E>(options: Options<A, E>, text: string) {
-  const replay = Kept.parse(text)
-  if (replay === undefined) return yield* Effect.die(new Error(`TIDEMARK_REPLAY=${text} is not what a failure prints`))
-  const outcome = yield* Simulation.simulate({ ...options, ...replay })
-  if (Exit.isFailure(outcome.exit)) return yield* failure(options, outcome, replay.kept, "as replayed")
+/**
+ * Runs the one history that a failure has printed, or that of a seed. Dies if it is neither.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const replay = Effect.fnUntraced(function*<A, E>(options: Options<A, E>, text: string) {
+  const parsed = Kept.parse(text)
+  if (parsed === undefined) return yield* Effect.die(new Error(`TIDEMARK_REPLAY=${text} is not what a failure prints`))
+  const outcome = yield* Simulation.simulate({ ...options, ...parsed })
+  if (Exit.isFailure(outcome.exit)) return yield* failure(options, outcome, parsed.kept, "as replayed")
   const { faults, steps, virtualMillis } = outcome
   return { seeds: 1, interleavings: 1, replayed: 0, steps, faults, virtualMillis } satisfies Summary
 })

@@ -1,0 +1,90 @@
+/**
+ * `tidemark simulate`: the nemesis in a simulated world, seed by seed.
+ *
+ * @internal
+ */
+import { Effect, Option } from "effect"
+import { Command, Flag } from "effect/cli"
+import * as Faults from "../../testing/Faults.ts"
+import * as Nemesis from "../../testing/Nemesis.ts"
+import * as NemesisProfile from "../../testing/NemesisProfile.ts"
+import * as Seeds from "../../testing/Seeds.ts"
+import { Failure } from "../Failure.ts"
+import * as Output from "../Output.ts"
+import * as Progress from "../Progress.ts"
+import { root } from "../Root.ts"
+
+const replayPattern = /^\d+(:[cfs][\d,]*)*$/
+
+/** The violation in full is a result; that there is one, and how to see it again, is the failure. */
+const tell = Effect.fnUntraced(function*(found: Seeds.SeedFailed | Seeds.NotDeterministic, again: string) {
+  const { json } = yield* root
+  if (found instanceof Seeds.NotDeterministic) return yield* new Failure({ message: found.message })
+  const violation = found.cause instanceof Error ? found.cause.message : String(found.cause)
+  const replay = `tidemark simulate --seed ${found.replay} ${again}`
+  yield* json ? Output.json({ ok: false, violation, replay }) : Output.line(violation)
+  return yield* new Failure({ message: `seed ${Number.parseInt(found.replay, 10)} fails; replay: ${replay}` })
+})
+
+export const simulate = Command.make(
+  "simulate",
+  {
+    seed: Flag.String("seed").pipe(
+      Flag.filter((text) => replayPattern.test(text), () => "a seed is a number, or what a failure prints"),
+      Flag.withMetavar("SEED"),
+      Flag.withDescription("The first seed (default: 0), or what a failure prints"),
+      Flag.optional
+    ),
+    seeds: Flag.Int("seeds").pipe(
+      Flag.withDescription("How many seeds (default: 1 with --seed, otherwise 100)"),
+      Flag.optional
+    ),
+    steps: Flag.Int("steps").pipe(
+      Flag.withDescription("Steps of each seed (default: 60)"),
+      Flag.withDefault(60)
+    ),
+    profile: Flag.Literals("profile", ["mixed", "busy", "crashes", "rivals", "churn"]).pipe(
+      Flag.withDescription("What happens most (default: mixed)"),
+      Flag.withDefault("mixed")
+    ),
+    faults: Flag.Literals("faults", ["none", "mild", "harsh"]).pipe(
+      Flag.withDescription("How storage behaves (default: harsh)"),
+      Flag.withDefault("harsh")
+    )
+  },
+  Effect.fn(function*({ faults, profile, seed, seeds, steps }) {
+    const { json } = yield* root
+    const first = Option.getOrElse(seed, () => "0")
+    const count = Option.getOrElse(seeds, () => Option.isSome(seed) ? 1 : 100)
+    const summary = yield* Effect.gen(function*() {
+      const progress = yield* Progress.make({ label: "seeds", total: count })
+      const options = {
+        program: Nemesis.program({ steps, profile: NemesisProfile[profile] }),
+        faults: Faults[faults],
+        firstSeed: Number.parseInt(first, 10),
+        seeds: count,
+        onSeed: () => progress.add(1)
+      }
+      return yield* first.includes(":") ? Seeds.replay(options, first) : Seeds.search(options)
+    }).pipe(
+      Effect.scoped,
+      Effect.catch((found) => tell(found, `--steps ${steps} --profile ${profile} --faults ${faults}`))
+    )
+    if (json) return yield* Output.json({ ok: true, ...summary })
+    yield* Output.line(
+      `${Output.counted(summary.seeds, "seed")}, ${Output.counted(summary.interleavings, "interleaving")}, ` +
+        `${Output.counted(summary.faults, "fault")}, ${Output.counted(summary.replayed, "replay")}: no violation`
+    )
+  })
+).pipe(
+  Command.withDescription(
+    "Run Tidemark in a simulated world: processes write, read, follow, die and take the store from each other, over " +
+      "storage that fails, and every answer is judged. One seed is one history. A seed that fails is shrunk; the exit code " +
+      "is 1, and the last line replays it. No store is touched."
+  ),
+  Command.withShortDescription("Look for a history in which a promise is broken"),
+  Command.withExamples([
+    { command: "tidemark simulate --seeds 1000", description: "Seeds 0 to 999" },
+    { command: "tidemark simulate --seed 17 --profile crashes", description: "One seed, where writers die often" }
+  ])
+)

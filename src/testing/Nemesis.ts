@@ -1,0 +1,237 @@
+/**
+ * The nemesis: processes that write, read, follow, die, come back and take the store from each other, over storage with
+ * faults, and a judge over everything that they were told.
+ *
+ * It is a program for a simulation: its seed decides everything. At its end the faults stop, a last client opens the
+ * store, and must succeed in all it asks for: what is stored is then what is referenced, and no more than the limits
+ * allow.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Faults, Nemesis, Seeds } from "tidemark/testing"
+ *
+ * const summary = await Effect.runPromise(
+ *   Seeds.check({ program: Nemesis.program({ steps: 30 }), faults: Faults.mild, seeds: 3 })
+ * )
+ * if (summary.seeds < 1) throw new Error("nothing was run")
+ * ```
+ *
+ * @since 0.1.0
+ */
+import { Effect, Random, Schedule, Stream } from "effect"
+import type * as PersistClient from "../client/PersistClient.ts"
+import * as State from "../engine/State.ts"
+import * as Recovery from "../runtime/Recovery.ts"
+import { Blob } from "../storage/Blob.ts"
+import { Log } from "../storage/Log.ts"
+import * as Faults from "./Faults.ts"
+import type * as History from "./History.ts"
+import * as HistoryChecker from "./HistoryChecker.ts"
+import * as HistoryViolation from "./HistoryViolation.ts"
+import * as Jobs from "./NemesisJobs.ts"
+import * as NemesisProfile from "./NemesisProfile.ts"
+import * as World from "./NemesisWorld.ts"
+import * as Prng from "./Prng.ts"
+import * as Simulation from "./Simulation.ts"
+
+/**
+ * How much a nemesis does.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** Default 60. */
+  readonly steps?: number | undefined
+  /** Default `NemesisProfile.mixed`. */
+  readonly profile?: NemesisProfile.Profile | undefined
+}
+
+/**
+ * What a nemesis has found. The message tells of the first few.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class NemesisFound extends Error {
+  override readonly name = "NemesisFound"
+  readonly violations: ReadonlyArray<HistoryViolation.Violation>
+  readonly history: History.History
+
+  constructor(
+    problems: ReadonlyArray<string>,
+    violations: ReadonlyArray<HistoryViolation.Violation>,
+    history: History.History
+  ) {
+    const told = [...problems, ...violations.map((violation) => HistoryViolation.format(violation, history))]
+    super(told.slice(0, 5).join("\n"))
+    this.violations = violations
+    this.history = history
+  }
+}
+
+/**
+ * The program. It returns what it has recorded, if nothing is wrong with it, and dies with `NemesisFound` otherwise.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const program = ({ profile = NemesisProfile.mixed, steps = 60 }: Options = {}): Effect.Effect<
+  History.History,
+  never,
+  Log | Blob | Simulation.Simulated | Faults.Injector
+> =>
+  Effect.gen(function*() {
+    const world = World.make()
+    const weighted = Object.entries(profile) as ReadonlyArray<readonly [NemesisProfile.Step, number]>
+    yield* Simulation.step(Effect.flatMap(drawn, (random) => World.start(world, "writer", random)))
+    for (let i = 0; i < steps; i++) {
+      yield* Simulation.step(Effect.flatMap(drawn, (random) => take(world, choose(weighted, random), random)))
+    }
+    yield* end(world)
+    return yield* judge(world)
+  })
+
+const drawn = Effect.map(Random.nextInt, Prng.make)
+
+const choose = (
+  weighted: ReadonlyArray<readonly [NemesisProfile.Step, number]>,
+  random: Prng.Prng
+): NemesisProfile.Step => {
+  let dice = random.int(weighted.reduce((sum, [, weight]) => sum + weight, 0))
+  return weighted.find(([, weight]) => (dice -= weight) < 0)![0]
+}
+
+/** Takes one step. Where no writer is left, one starts instead of what only a writer can do. */
+const take = Effect.fnUntraced(function*(world: World.World, step: NemesisProfile.Step, random: Prng.Prng) {
+  const writers = world.nodes.filter(({ mode }) => mode === "writer")
+  switch (step) {
+    case "pause":
+      return yield* Effect.sleep(random.pick([1, 100, 3_000, 12_000]))
+    case "start":
+      return yield* World.start(world, "writer", random)
+    case "follow":
+      return yield* World.start(world, "reader", random)
+  }
+  if (writers.length === 0) return yield* World.start(world, "writer", random)
+  const node = random.pick(isRead(step) ? world.nodes : writers)
+  if (step === "kill") {
+    yield* node.process.kill
+    return World.forget(world, node.client)
+  }
+  if (step === "stop") World.forget(world, node.client)
+  const asked: Jobs.Asking = { world, node, random, name: Jobs.name(random) }
+  const ended = yield* World.dispatch(world, node, step, jobOf(step, asked))
+  if (random.chance(0.5)) yield* Effect.timeoutOption(ended, "1 second")
+})
+
+const isRead = (step: NemesisProfile.Step): boolean =>
+  step === "snapshot" || step === "snapshotAsOf" || step === "subscribe"
+
+const jobOf = (step: Exclude<NemesisProfile.Step, "pause" | "start" | "follow" | "kill">, asked: Jobs.Asking) => {
+  switch (step) {
+    case "stop":
+      return (client: World.Client) => client.stop
+    default:
+      return Jobs[step](asked)
+  }
+}
+
+/** How much longer than the last fault everything waits that was on its way. */
+const calm = "1 minute"
+
+/** The faults stop, everybody is killed or closes, and a last client must succeed in everything. */
+const end = Effect.fnUntraced(function*(world: World.World) {
+  const random = yield* drawn
+  const injector = yield* Faults.Injector
+  for (const node of world.nodes) {
+    if (random.chance(0.5)) yield* node.process.kill
+    else yield* Effect.timeoutOption(yield* World.dispatch(world, node, "stop", (client) => client.stop), calm)
+  }
+  world.nodes = []
+  injector.pause(true)
+  yield* Effect.sleep(calm)
+  const options: PersistClient.Options = { ...World.optionsOf(random), grace: 0, maintenance: Schedule.recurs(0) }
+  yield* mustSucceed(
+    world,
+    "the last writer",
+    Effect.scoped(Effect.gen(function*() {
+      const client = yield* World.open(world, "last", "writer", options)
+      yield* readEverything(world, "last", client, random)
+      yield* client.maintain
+      yield* readEverything(world, "last", client, random)
+      for (const { name } of yield* client.descriptions) yield* client.compact(name)
+      yield* readEverything(world, "last", client, random)
+      yield* client.stop
+    }))
+  )
+  yield* mustSucceed(
+    world,
+    "the last reader",
+    Effect.scoped(Effect.gen(function*() {
+      const client = yield* World.open(world, "last reader", "reader", {})
+      yield* readEverything(world, "last reader", client, random)
+    }))
+  )
+  yield* mustSucceed(world, "the inspection", inspect(world))
+})
+
+const mustSucceed = <E, R>(world: World.World, what: string, effect: Effect.Effect<void, E, R>) =>
+  Effect.flatMap(Effect.exit(effect), (exit) =>
+    Effect.sync(() => {
+      if (exit._tag === "Failure") world.problems.push(`${what} failed without faults: ${String(exit.cause)}`)
+    }))
+
+/** Every collection: everything, as of each time that can be read, and by subscription. */
+const readEverything = Effect.fnUntraced(
+  function*(world: World.World, client: string, persist: World.Client, random: Prng.Prng) {
+    const asked = { world, random, node: { client } }
+    for (const { id, name, since, upper } of yield* persist.descriptions) {
+      const { read } = yield* persist.load(name, World.text)
+      yield* Jobs.readSnapshot(asked, read, id, undefined)
+      for (let asOf = since; asOf < Math.min(upper, since + 30); asOf++) yield* Jobs.readSnapshot(asked, read, id, asOf)
+      if (upper <= since) continue
+      yield* Jobs.follow(asked, read, id, { asOf: since }, { collection: id, frontier: 0 }).pipe(
+        Stream.takeUntil((event) => event._tag === "Progress" && event.frontier >= upper),
+        Stream.runDrain
+      )
+    }
+  }
+)
+
+/** What is stored is what is referenced, and the log is as short as the limits say. */
+const inspect = Effect.fnUntraced(function*(world: World.World) {
+  const blob = yield* Blob
+  const log = yield* Log
+  const { logSizes, state } = yield* Recovery.load(log, blob)
+  const stored = new Set((yield* Stream.runCollect(blob.list(""))).map(({ key }) => key))
+  const referenced = State.blobKeys(state)
+  const leaked = [...stored].filter((key) => !referenced.has(key))
+  const missing = [...referenced].filter((key) => !stored.has(key))
+  if (leaked.length > 0) world.problems.push(`blobs are stored that nothing refers to: ${leaked.join(", ")}`)
+  if (missing.length > 0) world.problems.push(`blobs are referred to that are not stored: ${missing.join(", ")}`)
+  const logBytes = logSizes.reduce((sum, { bytes }) => sum + bytes, 0)
+  if (logBytes > World.limits.logBytes) world.problems.push(`the log keeps ${logBytes} bytes`)
+  const memoryBytes = State.memoryBytes(state)
+  if (memoryBytes > World.limits.memoryBytes) world.problems.push(`${memoryBytes} bytes of rows stay in memory`)
+})
+
+const damaged = new Set(["Corrupt", "DecodeError", "NotAStore", "UnsupportedFormat"])
+
+/** Storage whose bytes do not rot is never found to be damaged. */
+const damages = (history: History.History): ReadonlyArray<string> =>
+  history.flatMap(({ call, reply }) =>
+    reply?._tag === "Refused" && damaged.has(reply.error) ? [`${call._tag} has found damage: ${reply.error}`] : []
+  )
+
+const judge = Effect.fnUntraced(function*(world: World.World) {
+  const history = world.recorder.history()
+  yield* Simulation.note(JSON.stringify(history))
+  const problems = [...world.problems, ...damages(history)]
+  const violations = HistoryChecker.check(history)
+  if (problems.length + violations.length > 0) {
+    return yield* Effect.die(new NemesisFound(problems, violations, history))
+  }
+  return history
+})

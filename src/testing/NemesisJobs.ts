@@ -1,0 +1,246 @@
+/**
+ * What the clients of a nemesis ask of a store, each with its record in the history.
+ *
+ * @internal
+ */
+import { Effect, Stream } from "effect"
+import * as MultiWriteHandle from "../client/MultiWriteHandle.ts"
+import type { SubscribeEvent } from "../client/Subscription.ts"
+import * as Update from "../Update.ts"
+import type * as History from "./History.ts"
+import {
+  type Client,
+  type Guess,
+  guessOf,
+  type Node,
+  type Opened,
+  type Place,
+  text,
+  type World
+} from "./NemesisWorld.ts"
+import type { Prng } from "./Prng.ts"
+
+/** Some are used more than others. */
+const weights = [9, 5, 3, 1, 1]
+const letters = ["a", "b", "c", "d", "e"].flatMap((letter, i) => Array.from({ length: weights[i]! }, () => letter))
+
+export const name = (random: Prng): string => random.pick(letters)
+
+/** Who asks, for what, with which chances. */
+export interface Asking {
+  readonly world: World
+  readonly node: Node
+  readonly random: Prng
+  readonly name: string
+}
+
+const sequenced = (seqNo: number): History.Reply => ({ _tag: "Sequenced", seqNo })
+const done = (): History.Reply => ({ _tag: "Done" })
+
+/** Opens a collection, once for each process. */
+const openedOf = (asking: Asking, client: Client, name: string): Effect.Effect<Opened, unknown> =>
+  Effect.suspend(() => {
+    const { node } = asking
+    const known = node.opened.get(name)
+    if (known !== undefined) return Effect.succeed(known)
+    const opening = node.mode === "writer"
+      ? client.createOrLoad(name, { ...text, recreate: true })
+      : client.load(name, text)
+    const opened = Effect.flatMap(
+      opening,
+      (handles) => Effect.map(handles.read.streamId, (id): Opened => ({ id, handles }))
+    )
+    const registered = node.mode === "reader" ? opened : asking.world.recorder.record(
+      node.client,
+      { _tag: "Register", name },
+      opened,
+      ({ id }) => ({ _tag: "Registered", collection: id })
+    )
+    return Effect.tap(registered, (each) => Effect.sync(() => node.opened.set(name, each)))
+  })
+
+/** Asks something of an open collection. A handle of a destroyed one is given up. */
+const asking = <A>(
+  asked: Asking,
+  client: Client,
+  call: (opened: Opened, guess: Guess) => Effect.Effect<A, unknown>
+): Effect.Effect<A, unknown> =>
+  Effect.flatMap(openedOf(asked, client, asked.name), (opened) => call(opened, guessOf(asked.world, asked.name))).pipe(
+    Effect.tapError((error) =>
+      Effect.sync(() => {
+        const { _tag, reason } = error as { readonly _tag?: string; readonly reason?: string }
+        if (_tag === "StreamDestroyed" || reason === "StreamDestroyed") asked.node.opened.delete(asked.name)
+      })
+    )
+  )
+
+/** Updates at times in [from, to): the first one is of this command alone, and at its earliest time. */
+const updates = ({ random, world }: Asking, from: number, to: number): Array<History.Update> => {
+  const shared = Array.from({ length: random.int(4) }, (): History.Update => [
+    random.pick(letters),
+    `v${random.int(3)}`,
+    from + random.int(to - from),
+    random.pick([-2, -1, 1, 2])
+  ])
+  const earliest = shared.reduce((least, [, , time]) => Math.min(least, time), from + random.int(to - from))
+  const padding = random.chance(0.1) ? "x".repeat(random.int(600)) : ""
+  return [[random.pick(letters), `w${++world.commands}${padding}`, earliest, 1], ...shared]
+}
+
+const rowsOf = (updates: ReadonlyArray<History.Update>): ReadonlyArray<Update.Update<string, string>> =>
+  updates.map(([key, value, time, diff]) => Update.make(key, value, time, diff))
+
+export const write = (asked: Asking) => (client: Client): Effect.Effect<unknown, unknown> =>
+  asking(asked, client, ({ handles, id }, { upper }) => {
+    const rows = updates(asked, upper, upper + 5)
+    return record(
+      asked,
+      { _tag: "Write", targets: [{ collection: id, updates: rows }] },
+      () => handles.write.write(rowsOf(rows))
+    )
+  })
+
+/** Some of it is too late, if anything is sealed. */
+export const writeSealed = (asked: Asking) => (client: Client): Effect.Effect<unknown, unknown> =>
+  asking(asked, client, ({ handles, id }, { upper }) => {
+    const rows = updates(asked, Math.max(0, upper - 3), upper + 1)
+    return record(
+      asked,
+      { _tag: "Write", targets: [{ collection: id, updates: rows }] },
+      () => handles.write.write(rowsOf(rows))
+    )
+  })
+
+const record = (asked: Asking, call: History.Call, effect: () => Effect.Effect<number, unknown>) =>
+  asked.world.recorder.record(asked.node.client, call, Effect.suspend(effect), sequenced)
+
+export const writeMulti = (asked: Asking) =>
+  Effect.fnUntraced(function*(client: Client) {
+    const names = Array.from({ length: 2 + asked.random.int(3) }, () => name(asked.random))
+    const opened = yield* Effect.forEach(names, (each) =>
+      Effect.map(openedOf(asked, client, each), (found) => ({ ...found, name: each })))
+    const both = yield* MultiWriteHandle.make(opened.map(({ handles }) =>
+      handles.write
+    ))
+    const targets = opened.map(({ handles, id, name }) => {
+      const { upper } = guessOf(asked.world, name)
+      return { handles, collection: id, updates: updates(asked, upper, upper + 5) }
+    })
+    const call: History.Call = {
+      _tag: "Write",
+      targets: targets.map(({ collection, updates }) => ({ collection, updates }))
+    }
+    yield* record(asked, call, () =>
+      both.writeAtomic((add) => {
+        for (const { handles, updates } of targets) add(handles.write, rowsOf(updates))
+      })).pipe(Effect.tapError(() => Effect.sync(() => names.forEach((each) => asked.node.opened.delete(each)))))
+  })
+
+export const seal = (asked: Asking) => (client: Client): Effect.Effect<unknown, unknown> =>
+  asking(asked, client, ({ handles, id }, guess) => {
+    const upper = guess.upper + asked.random.int(5)
+    guess.upper = Math.max(guess.upper, upper)
+    return record(asked, { _tag: "Seal", collections: [id], upper }, () => handles.write.seal(upper))
+  })
+
+export const allowCompaction = (asked: Asking) => (client: Client): Effect.Effect<unknown, unknown> =>
+  asking(asked, client, ({ handles, id }, guess) => {
+    const base = asked.random.chance(0.8) ? guess.since : guess.upper
+    const since = base + asked.random.int(5)
+    guess.since = Math.max(guess.since, since)
+    return record(
+      asked,
+      { _tag: "AllowCompaction", collections: [id], since },
+      () => handles.write.allowCompaction(since)
+    )
+  })
+
+export const compareAndAppend = (asked: Asking) => (client: Client): Effect.Effect<unknown, unknown> =>
+  asking(asked, client, ({ handles, id }, guess) => {
+    const { random } = asked
+    const expected = Math.max(0, guess.upper - (random.chance(0.2) ? 1 : 0))
+    const upper = expected + 1 + random.int(3)
+    const rows = random.chance(0.9) ? updates(asked, expected, upper) : []
+    guess.upper = Math.max(guess.upper, upper)
+    const call: History.Call = { _tag: "CompareAndAppend", collection: id, updates: rows, expected, upper }
+    return record(asked, call, () => handles.write.compareAndAppend(rowsOf(rows), { expected, upper }))
+  })
+
+/** Takes a snapshot, and reads it some time later. */
+export const snapshot = (asked: Asking, asOf?: number) => (client: Client): Effect.Effect<unknown, unknown> =>
+  asking(asked, client, ({ handles, id }) => readSnapshot(asked, handles.read, id, asOf))
+
+export const readSnapshot = (
+  { node, random, world }: Pick<Asking, "random" | "world"> & { readonly node: Pick<Node, "client"> },
+  read: Opened["handles"]["read"],
+  collection: number,
+  asOf: number | undefined
+) => {
+  const [wait, pause] = [random.chance(0.3), random.chance(0.2) ? random.int(2_000) : 0]
+  const reading = Effect.gen(function*() {
+    const taken = yield* read.snapshot({ asOf, wait })
+    if (pause > 0) yield* Effect.sleep(pause)
+    const rows = yield* Stream.runCollect(taken.contents)
+    return { seqNo: taken.seqNo, since: taken.since, upper: taken.upper, rows }
+  })
+  return world.recorder.record(
+    node.client,
+    { _tag: "Snapshot", collection, asOf },
+    Effect.scoped(reading),
+    (contents) => ({ _tag: "Contents", ...contents })
+  )
+}
+
+export const snapshotAsOf = (asked: Asking): (client: Client) => Effect.Effect<unknown, unknown> => {
+  const { since, upper } = guessOf(asked.world, asked.name)
+  return snapshot(asked, since + asked.random.int(Math.max(1, upper + 1 - since)))
+}
+
+/** Follows for a while, from where a subscriber before it has stopped, or from the beginning. */
+export const subscribe = (asked: Asking) => (client: Client): Effect.Effect<unknown, unknown> =>
+  asking(asked, client, ({ handles, id }) => {
+    const { random, world } = asked
+    const places = world.places.filter(({ collection }) => collection === id)
+    const place = places.length > 0 && random.chance(0.6) ? random.pick(places) : undefined
+    const { since } = guessOf(world, asked.name)
+    const start = place !== undefined ? { from: place.frontier } : random.chance(0.5) ? { asOf: since } : {}
+    const here: Place = place ?? { collection: id, frontier: 0 }
+    if (place === undefined) world.places.push(here)
+    return follow(asked, handles.read, id, start, here).pipe(
+      Stream.runDrain,
+      Effect.timeoutOption(random.int(5_000))
+    )
+  })
+
+export const follow = (
+  { node, world }: Pick<Asking, "world"> & { readonly node: Pick<Node, "client"> },
+  read: Opened["handles"]["read"],
+  collection: number,
+  start: { readonly asOf?: number; readonly from?: number },
+  place: Place
+) =>
+  Stream.suspend(() => {
+    const tell = world.recorder.subscription(node.client, { _tag: "Subscribe", collection, ...start })
+    return Stream.tap(read.subscribe(start), (event) =>
+      Effect.sync(() => {
+        tell(toldOf(event))
+        if (event._tag === "Progress") place.frontier = Math.max(place.frontier, event.frontier)
+      }))
+  })
+
+const toldOf = (event: SubscribeEvent<string, string>): History.Told =>
+  event._tag === "Progress" ? event : {
+    _tag: "Updates",
+    updates: event.updates.map(({ diff, key, time, value }) => [key, value, time, diff])
+  }
+
+export const destroy = ({ name, node, world }: Asking) => (client: Client): Effect.Effect<unknown, unknown> =>
+  Effect.suspend(() => {
+    world.guesses.delete(name)
+    node.opened.delete(name)
+    return world.recorder.record(node.client, { _tag: "Destroy", name }, client.destroy(name), done)
+  })
+
+export const maintain = () => (client: Client): Effect.Effect<unknown, unknown> => client.maintain
+
+export const compact = ({ name }: Asking) => (client: Client): Effect.Effect<unknown, unknown> => client.compact(name)

@@ -1,0 +1,105 @@
+/**
+ * What a nemesis does, and how often.
+ *
+ * @since 0.1.0
+ */
+
+/**
+ * The steps of a nemesis.
+ *
+ * - `write`, `writeSealed`, `writeMulti`: updates of one collection; some of them below its seal; updates of several.
+ * - `seal`, `allowCompaction`, `compareAndAppend`: frontiers.
+ * - `snapshot`, `snapshotAsOf`, `subscribe`: reads; subscribers stop and resume.
+ * - `destroy`: a collection goes; whoever writes to its name next begins it anew.
+ * - `maintain`, `compact`: maintenance, now.
+ * - `start`, `stop`, `kill`: a writer opens the store, also while another has it; one closes it; one dies.
+ * - `follow`: a read-only client opens the store.
+ * - `pause`: time goes by.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Step =
+  | "write"
+  | "writeSealed"
+  | "writeMulti"
+  | "seal"
+  | "allowCompaction"
+  | "compareAndAppend"
+  | "snapshot"
+  | "snapshotAsOf"
+  | "subscribe"
+  | "destroy"
+  | "maintain"
+  | "compact"
+  | "start"
+  | "stop"
+  | "kill"
+  | "follow"
+  | "pause"
+
+/**
+ * How often each step comes, in proportion to the others.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Profile = Readonly<Record<Step, number>>
+
+/**
+ * A bit of everything.
+ *
+ * @category profiles
+ * @since 0.1.0
+ */
+export const mixed: Profile = {
+  write: 20,
+  writeSealed: 2,
+  writeMulti: 10,
+  seal: 10,
+  allowCompaction: 5,
+  compareAndAppend: 6,
+  snapshot: 10,
+  snapshotAsOf: 6,
+  subscribe: 6,
+  destroy: 1,
+  maintain: 3,
+  compact: 2,
+  start: 2,
+  stop: 1,
+  kill: 3,
+  follow: 2,
+  pause: 8
+}
+
+/**
+ * Much is written and read, and nobody dies.
+ *
+ * @category profiles
+ * @since 0.1.0
+ */
+export const busy: Profile = { ...mixed, write: 40, writeMulti: 20, writeSealed: 0, start: 0, stop: 0, kill: 0 }
+
+/**
+ * Writers die and come back all the time.
+ *
+ * @category profiles
+ * @since 0.1.0
+ */
+export const crashes: Profile = { ...mixed, start: 4, kill: 16 }
+
+/**
+ * Several writers take the store from each other.
+ *
+ * @category profiles
+ * @since 0.1.0
+ */
+export const rivals: Profile = { ...mixed, start: 14, kill: 4, compareAndAppend: 14 }
+
+/**
+ * Collections come and go.
+ *
+ * @category profiles
+ * @since 0.1.0
+ */
+export const churn: Profile = { ...mixed, destroy: 8, maintain: 6, compact: 6 }
