@@ -42,30 +42,39 @@ export const make = Effect.fnUntraced(function*(
   let writer = acquired
   let unresolved: { readonly position: number; readonly commit: Commit.Commit } | undefined
   /** Finding out about it, which goes on when nobody has the patience to wait. */
-  let search: Fiber.Fiber<boolean, StorageError> | undefined
+  let search: Fiber.Fiber<boolean | undefined, StorageError> | undefined
 
-  /** Whether the unresolved commit is in the log, which is acquired anew for it. */
+  /** Somebody else has acquired the log. What was appended before then stands, but nothing is appended any more. */
+  let overtaken: Fenced | undefined
+
+  /**
+   * Whether the unresolved commit is in the log, which is acquired anew for it. Undefined where nobody can know: it may
+   * be part of what somebody else has truncated away.
+   */
   const resolve = Effect.fnUntraced(function*(position: number, commit: Commit.Commit) {
     Metrics.indeterminate.updateUnsafe(1, context)
-    const epoch = writer.epoch
-    const next = yield* acquireAgain(log, scope)
-    writer = next
-    if (next.epoch !== epoch + 1) return yield* new Fenced({ epoch, current: next.epoch })
-    if (next.bounds.upper <= position) return false
-    const entry = yield* Stream.runHead(log.read(position))
-    if (Option.isNone(entry)) return false
-    const found = yield* Recovery.decodeEntry(log, entry.value)
-    if (found.writer === commit.writer && found.attempt === commit.attempt) return true
-    return yield* new Fenced({ epoch, current: entry.value.epoch })
+    const { epoch } = writer
+    writer = yield* acquireAgain(log, scope)
+    const { bounds, epoch: current } = writer
+    if (current !== epoch + 1) overtaken ??= new Fenced({ epoch, current })
+    if (position < bounds.lower) return undefined
+    const entry = position < bounds.upper ? yield* Stream.runHead(log.read(position)) : Option.none()
+    if (Option.isSome(entry)) {
+      const found = yield* Recovery.decodeEntry(log, entry.value)
+      if (found.writer === commit.writer && found.attempt === commit.attempt) return true
+      overtaken ??= new Fenced({ epoch, current: entry.value.epoch })
+    }
+    return overtaken === undefined ? false : yield* overtaken
   })
 
   const settle: Journal["settle"] = Effect.suspend(() => {
-    if (unresolved === undefined) return Effect.succeedNone
+    if (unresolved === undefined) return overtaken === undefined ? Effect.succeedNone : Effect.fail(overtaken)
     const { commit, position } = unresolved
     return circuit.inTime("finding out about an append", found(position, commit)).pipe(
-      Effect.map((isThere) => {
+      Effect.flatMap((isThere) => {
         unresolved = undefined
-        return isThere ? Option.some(commit) : Option.none()
+        if (isThere === undefined) return Effect.fail(late("somebody else has truncated the log behind it"))
+        return Effect.succeed(isThere ? Option.some(commit) : Option.none())
       })
     )
   })
@@ -94,6 +103,7 @@ export const make = Effect.fnUntraced(function*(
 
   const journal: Journal = {
     append: (position, commit) => {
+      if (overtaken !== undefined) return Effect.fail(overtaken)
       if (unresolved !== undefined) {
         return Effect.fail(
           new Unavailable({ operation: "appending", detail: "the outcome of the append before is unknown" })
@@ -116,7 +126,9 @@ export const make = Effect.fnUntraced(function*(
     settle,
     truncate: (before) =>
       Effect.suspend(() =>
-        tracedCall("Log.truncate", log.location, circuit.run("truncating the log", writer.truncate(before)))
+        overtaken === undefined
+          ? tracedCall("Log.truncate", log.location, circuit.run("truncating the log", writer.truncate(before)))
+          : Effect.fail(overtaken)
       )
   }
   return journal

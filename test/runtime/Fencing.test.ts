@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber } from "effect"
+import { Context, Deferred, Effect, Fiber, Result } from "effect"
 import { TestClock } from "effect/testing"
 import type * as PersistClient from "../../src/client/PersistClient.ts"
+import { Log } from "../../src/storage/Log.ts"
 import * as MemoryStorage from "../../src/storage/MemoryStorage.ts"
 import * as Update from "../../src/Update.ts"
 import * as Faulty from "../utils/Faulty.ts"
@@ -58,25 +59,64 @@ describe("fencing", () => {
       assert.lengthOf(yield* Store.contents(next.read), 51)
     }))
 
-  it.effect("an append of unknown outcome is told as fenced once somebody else has the log", () =>
+  it.effect("an append of unknown outcome is told as it was, also if somebody else has the log by then", () =>
     Effect.gen(function*() {
       for (const truth of ["applied", "lost"] as const) {
         const { control, old, takeOver } = yield* two()
         control.nextAppend = truth
         control.broken.add("acquire")
-        const writing = yield* Effect.forkChild(Effect.flip(old.write.write([put("a")])))
-        yield* Effect.yieldNow
+        const writing = yield* Effect.forkChild(Effect.result(old.write.write([put("a")])))
+        yield* Store.until(() => control.nextAppend === undefined)
         const next = yield* takeOver
         yield* next.write.write([put("b")])
         control.broken.clear()
         while (writing.pollUnsafe() === undefined) yield* TestClock.adjust("1 second")
-        assert.propertyVal(yield* Fiber.join(writing), "_tag", "Fenced")
+        const result = yield* Fiber.join(writing)
+        if (truth === "applied") assert.isTrue(Result.isSuccess(result))
+        else assert.propertyVal(Result.getOrThrow(Result.flip(result)), "_tag", "Fenced")
+        const keys = (yield* Store.contents(next.read)).map(([key]) => key)
+        assert.deepStrictEqual(keys, truth === "applied" ? ["a", "b"] : ["b"])
         const acquired = Faulty.count(control, "acquire")
         for (let i = 0; i < 3; i++) {
           assert.propertyVal(yield* Effect.flip(old.write.write([put("c")])), "_tag", "Fenced")
         }
         assert.strictEqual(Faulty.count(control, "acquire"), acquired, "it leaves the log alone from then on")
       }
+    }))
+
+  it.effect("or as unknown, if that one has truncated the log behind it", () =>
+    Effect.gen(function*() {
+      for (const truth of ["applied", "lost"] as const) {
+        const { control, old, takeOver } = yield* two()
+        control.nextAppend = truth
+        control.broken.add("acquire")
+        const writing = yield* Effect.forkChild(Effect.flip(old.write.write([put("a")])))
+        yield* Store.until(() => control.nextAppend === undefined)
+        const next = yield* takeOver
+        yield* next.write.write([put("b")])
+        yield* next.client.compact("s")
+        control.broken.clear()
+        while (writing.pollUnsafe() === undefined) yield* TestClock.adjust("1 second")
+        assert.propertyVal(yield* Fiber.join(writing), "_tag", "Indeterminate")
+        assert.propertyVal(yield* Effect.flip(old.write.write([put("c")])), "_tag", "Fenced")
+      }
+    }))
+
+  it.effect("a writer that learns of its end from an append that was applied leaves the log whole", () =>
+    Effect.gen(function*() {
+      const { control, old, storage, takeOver, zombie } = yield* two()
+      control.nextAppend = "applied"
+      control.broken.add("acquire")
+      const writing = yield* Effect.forkChild(old.write.write([put("a")]))
+      yield* Store.until(() => control.nextAppend === undefined)
+      const next = yield* takeOver
+      yield* next.write.write([put("b")])
+      control.broken.clear()
+      while (writing.pollUnsafe() === undefined) yield* TestClock.adjust("1 second")
+      const bounds = yield* Context.get(storage, Log).bounds
+      assert.propertyVal(yield* Effect.flip(zombie.compact("s")), "_tag", "Fenced")
+      assert.propertyVal(yield* Effect.flip(zombie.maintain), "_tag", "Fenced")
+      assert.deepStrictEqual(yield* Context.get(storage, Log).bounds, bounds)
     }))
 
   it.effect("so it is if the writer learns of it only with its next command", () =>
