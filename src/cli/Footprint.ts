@@ -13,8 +13,10 @@ import { UnknownStream } from "../PersistError.ts"
 import * as BatchStore from "../runtime/BatchStore.ts"
 import * as BlockCache from "../runtime/BlockCache.ts"
 import { Merger } from "../runtime/Merger.ts"
+import * as Recovery from "../runtime/Recovery.ts"
 import * as Rewriter from "../runtime/Rewriter.ts"
 import { Blob } from "../storage/Blob.ts"
+import { Log } from "../storage/Log.ts"
 import * as Output from "./Output.ts"
 import * as Store from "./Store.ts"
 
@@ -48,7 +50,7 @@ export const preview = Effect.fnUntraced(function*(state: State, collection: Col
   let keys = 0
   const rewriter = Rewriter.make({
     blob: { ...blob, put: () => Effect.void },
-    batches: BatchStore.make(blob, BlockCache.make(cacheBytes, context)),
+    batches: BatchStore.make(blob, BlockCache.make(cacheBytes, context), Recovery.isNamed(yield* Log, blob)),
     merger: yield* Merger,
     newKey: () => `preview/${++keys}`,
     partBytes

@@ -9,7 +9,7 @@ import type { Columns } from "../batch/Columns.ts"
 import { compareBytes } from "../batch/Compare.ts"
 import type { Piece } from "../batch/MergeJob.ts"
 import type { Batch, Part } from "../engine/Batch.ts"
-import { Corrupt, type StorageError } from "../PersistError.ts"
+import { Corrupt, type StorageError, Unavailable } from "../PersistError.ts"
 import type { Blob, Range } from "../storage/Blob.ts"
 import type { BlockCache } from "./BlockCache.ts"
 import { decode } from "./Pure.ts"
@@ -45,12 +45,26 @@ export interface BatchStore {
 /** Bytes that a scan reads at once. */
 const readAheadBytes = 512 * 1024
 
-export const make = (blob: Blob["Service"], cache: BlockCache): BatchStore => {
+/** `isNamed` says whether the log, as it is now, refers to a blob: one that it has moved on from may be gone. */
+export const make = (
+  blob: Blob["Service"],
+  cache: BlockCache,
+  isNamed: (key: string) => Effect.Effect<boolean, StorageError>
+): BatchStore => {
+  const missing = ({ key }: Part): Effect.Effect<never, StorageError> =>
+    Effect.flatMap(isNamed(key), (named) =>
+      Effect.fail(
+        named
+          ? new Corrupt({ location: key, offset: 0, detail: "the blob is missing" })
+          : new Unavailable({ operation: `reading ${key}`, detail: "the store has moved on from it; read anew" })
+      ))
+
   const read = (part: Part, range: Range): Effect.Effect<Uint8Array, StorageError> =>
     Effect.flatMap(blob.get(part.key, range), (found): Effect.Effect<Uint8Array, StorageError> => {
-      if (found._tag === "None") return Effect.fail(damaged(part, 0, "the blob is missing"))
+      if (found._tag === "None") return missing(part)
       if (found.value.length < range.length) {
-        return Effect.fail(damaged(part, range.offset + found.value.length, "the blob ends too early"))
+        const offset = range.offset + found.value.length
+        return Effect.fail(new Corrupt({ location: part.key, offset, detail: "the blob ends too early" }))
       }
       return Effect.succeed(found.value)
     })
@@ -155,6 +169,3 @@ const mayHold = (part: Part, wanted: Wanted): boolean =>
   (wanted.maxTime === undefined || part.minTime <= wanted.maxTime) &&
   (wanted.minKey === undefined || compareBytes(part.maxKey, wanted.minKey) >= 0) &&
   (wanted.maxKey === undefined || compareBytes(part.minKey, wanted.maxKey) <= 0)
-
-const damaged = (part: Part, offset: number, detail: string): Corrupt =>
-  new Corrupt({ location: part.key, offset, detail })

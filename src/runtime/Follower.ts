@@ -39,7 +39,7 @@ const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeabl
   // The writer may truncate the log, and delete a rollup, while they are being read: then there is a newer one.
   const recover = circuit.retry(Recovery.load(log, blob))
   let { state } = yield* recover
-  const batches = BatchStore.make(blob, BlockCache.make(options.cacheBytes, context))
+  const batches = BatchStore.make(blob, BlockCache.make(options.cacheBytes, context), Recovery.isNamed(log, blob))
   const feed = Feed.make(state.position, options.feedBytes)
   const one = Semaphore.makeUnsafe(1)
 

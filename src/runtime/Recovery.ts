@@ -68,3 +68,8 @@ const base = Effect.fnUntraced(function*(
   }
   return yield* decode(() => Rollup.decode(bytes.value, newest.key))
 })
+
+/** Whether a store that was opened now would refer to a blob. */
+export const isNamed =
+  (log: Log["Service"], blob: Blob["Service"]) => (key: string): Effect.Effect<boolean, StorageError> =>
+    Effect.map(load(log, blob), ({ state }) => State.blobKeys(state).has(key))

@@ -63,7 +63,7 @@ const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeabl
   const writerId = yield* Random.nextIntBetween(0, Number.MAX_SAFE_INTEGER)
 
   const cache = BlockCache.make(options.cacheBytes, context)
-  const batches = BatchStore.make(blob, cache)
+  const batches = BatchStore.make(blob, cache, Recovery.isNamed(log, blob))
   const feed = Feed.make(state.position, options.feedBytes)
   const garbage = Garbage.make()
   const holds = LogHolds.make(options.heldLogBytes)

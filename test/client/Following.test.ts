@@ -207,4 +207,23 @@ describe("leases", () => {
       assert.deepStrictEqual(yield* Store.storedKeys(storage), yield* Store.referencedKeys(storage))
       assert.isDefined(Context.get(storage, Blob))
     }))
+
+  it.effect("do not bind other processes: a snapshot whose batches are gone says so, and is no damage", () =>
+    Effect.gen(function*() {
+      const { read, storage, write, writer } = yield* pair
+      for (let i = 0; i < 40; i++) yield* write.write([Update.insert(`k${i % 4}`, `v${i}`, i)])
+      yield* writer.compact("s")
+      const scope = yield* Scope.make()
+      const snapshot = yield* Scope.provide(read.snapshot(), scope)
+      yield* write.write([put("more", 50)])
+      yield* writer.compact("s")
+      yield* writer.maintain
+      assert.propertyVal(yield* Effect.flip(Store.rows(snapshot)), "_tag", "Unavailable")
+      assert.lengthOf(yield* Store.contents(read), 41, "a new one can be had")
+
+      const batches = (yield* Store.referencedKeys(storage)).filter((key) => key.startsWith("batch/"))
+      yield* Effect.forEach(batches, (key) => Context.get(storage, Blob).delete(key))
+      yield* write.write([put("yet more", 50)])
+      assert.propertyVal(yield* Effect.flip(Store.contents(read)), "_tag", "Corrupt")
+    }))
 })
