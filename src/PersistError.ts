@@ -6,7 +6,7 @@
  * - *definitely not applied*: `Unavailable`, `InvalidRequest`, `ValueOutOfRange`, `OutOfSpace`, ... Nothing of the
  *   request is stored, so trying again cannot double it.
  * - *unknown*: `Indeterminate`. The request may or may not have been applied; read before trying again.
- * - *never again*: `Corrupt`, `Fenced`, `UnsupportedFormat`. This process cannot go on with this store.
+ * - *never again*: `Corrupt`, `Fenced`, `UnsupportedFormat`, `UnsafeStore`. This process cannot go on with this store.
  *
  * Messages say what happened, why, and what to do. They name collections, files, times and codecs, never a key or a
  * value of a user's data.
@@ -276,7 +276,23 @@ export class NotAStore extends Schema.TaggedError<NotAStore>("tidemark/NotAStore
   detail: Schema.String
 }) {
   override get message(): string {
-    return `${this.location} is not a Tidemark store: ${this.detail}; name another directory`
+    return `${this.location} is not a Tidemark store: ${this.detail}; name another place`
+  }
+}
+
+/**
+ * The storage does not keep a promise on which the safety of a store depends. Nothing was written to the store.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class UnsafeStore extends Schema.TaggedError<UnsafeStore>("tidemark/UnsafeStore")("UnsafeStore", {
+  location: Schema.String,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `${this.location} cannot hold a log safely: ${this.detail}; ` +
+      "keep the log in a store that honours conditional writes, or in a database"
   }
 }
 
@@ -357,6 +373,14 @@ export class DecodeError extends Schema.TaggedError<DecodeError>("tidemark/Decod
 }
 
 /** What a storage layer may answer to any operation. */
-export type StorageError = Unavailable | Indeterminate | OutOfSpace | Corrupt | UnsupportedFormat | NotAStore | Fenced
+export type StorageError =
+  | Unavailable
+  | Indeterminate
+  | OutOfSpace
+  | Corrupt
+  | UnsupportedFormat
+  | NotAStore
+  | UnsafeStore
+  | Fenced
 
 const format = (frontier: number): string => frontier === Infinity ? "the end of time" : String(frontier)

@@ -18,6 +18,7 @@ const samples = [
   new PersistError.OutOfSpace({ location: "data/store", detail: "why" }),
   new PersistError.Corrupt({ location: "data/store", offset: 71, detail: "why" }),
   new PersistError.UnsupportedFormat({ location: "data/store", found: 72, supported: 71 }),
+  new PersistError.UnsafeStore({ location: "data/store", detail: "why" }),
   new PersistError.NotAStore({ location: "data/store", detail: "why" }),
   new PersistError.InvalidHandle({ detail: "two handles of one collection" }),
   new PersistError.ReadOnly({ operation: "seal" }),

@@ -35,7 +35,7 @@ const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
   testing: ["vocabulary", "batch", "engine", "storage", "runtime", "client", "operators"],
   node: ["vocabulary", "batch", "engine", "storage", "runtime"],
   postgres: ["vocabulary", "storage"],
-  s3: ["vocabulary", "storage"],
+  s3: ["vocabulary", "storage", "runtime"],
   server: ["entry", "vocabulary", "storage", "runtime", "client", "operators"],
   cli: [
     "entry",

@@ -1,0 +1,232 @@
+/**
+ * The part of a bucket below a prefix, as the few calls that storage needs.
+ *
+ * Retries are made here and nowhere else, since only here is it known what an answer means: each call can be sent again
+ * whatever became of it before. A write that was sent several times tells whether one of them may have been carried out.
+ *
+ * @internal
+ */
+import {
+  AbortMultipartUploadCommand,
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  DeleteObjectCommand,
+  GetObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+  type S3ClientConfig,
+  UploadPartCommand
+} from "@aws-sdk/client-s3"
+import { type Duration, Effect, Option, Redacted, Schedule, type Scope, Stream } from "effect"
+import type { StorageError } from "../PersistError.ts"
+import type { Info, Range } from "../storage/Blob.ts"
+import * as Failure from "./Failure.ts"
+
+/**
+ * Where the objects of a store lie, and how they are reached. The entry point shows it as `S3Storage.Options`.
+ */
+export interface Options {
+  readonly bucket: string
+  /** What the keys of all objects of the store begin with, without a `/` at its ends; none if absent. */
+  readonly prefix?: string | undefined
+  /** The URL of a store other than AWS; if absent, that of the region. */
+  readonly endpoint?: string | undefined
+  /** If absent, the environment's (`AWS_REGION`, or the profile's); where there is an endpoint, `us-east-1`. */
+  readonly region?: string | undefined
+  /** `https://host/bucket/key` instead of `https://bucket.host/key`; if absent, where there is an endpoint. */
+  readonly forcePathStyle?: boolean | undefined
+  /** If absent, the usual chain: environment, profile, web identity, container, instance. */
+  readonly credentials?: Credentials | undefined
+  /** How long one attempt at a request may take; 30 seconds if absent. */
+  readonly requestTimeout?: Duration.Input | undefined
+  /** When to try again what may be tried again; if absent, five times, after 50 ms to 1.6 s. */
+  readonly retry?: Schedule.Schedule<unknown> | undefined
+}
+
+export interface Credentials {
+  readonly accessKeyId: string
+  readonly secretAccessKey: Redacted.Redacted<string>
+  readonly sessionToken?: Redacted.Redacted<string> | undefined
+}
+
+/** A multipart upload that has begun. */
+export interface Upload {
+  readonly key: string
+  readonly id: string
+}
+
+/** A part of one that has arrived. */
+export interface Part {
+  readonly PartNumber: number
+  readonly ETag: string | undefined
+}
+
+export interface Bucket {
+  readonly location: string
+  /** Puts the object unless there is one. False: there is one, possibly of an attempt of this very call. */
+  readonly create: (key: string, bytes: Uint8Array) => Effect.Effect<boolean, StorageError>
+  readonly get: (key: string, range?: Range) => Effect.Effect<Option.Option<Uint8Array>, StorageError>
+  readonly delete: (key: string) => Effect.Effect<void, StorageError>
+  /** The objects whose key starts with the prefix, in the order of keys. May lag behind. */
+  readonly list: (prefix: string) => Stream.Stream<Info, StorageError>
+  readonly beginUpload: (key: string) => Effect.Effect<Upload, StorageError>
+  readonly uploadPart: (upload: Upload, number: number, bytes: Uint8Array) => Effect.Effect<Part, StorageError>
+  /** Makes the object of the parts unless there is one. False: there is one, or the upload is gone. */
+  readonly completeUpload: (upload: Upload, parts: ReadonlyArray<Part>) => Effect.Effect<boolean, StorageError>
+  /** Gives the parts up. An upload that is gone already is no error. */
+  readonly abortUpload: (upload: Upload) => Effect.Effect<void, StorageError>
+}
+
+/** Pauses of 50 ms to 1.6 s, six tries in all. */
+const defaultRetry: Schedule.Schedule<unknown> = Schedule.exponential("50 millis").pipe(
+  Schedule.jittered,
+  Schedule.upTo({ times: 5 })
+)
+
+const defaultTimeout: Duration.Input = "30 seconds"
+
+export const make: (options: Options) => Effect.Effect<Bucket, never, Scope.Scope> = Effect.fnUntraced(
+  function*(options) {
+    const client = yield* Effect.acquireRelease(
+      Effect.sync(() => new S3Client(configOf(options))),
+      (made) => Effect.sync(() => made.destroy())
+    )
+    const { bucket: Bucket, prefix } = options
+    const root = prefix === undefined || prefix === "" ? "" : `${prefix}/`
+    const location = `s3://${Bucket}/${root}`
+    const at = (key: string) => ({ Bucket, Key: root + key })
+    const unlessThere = { IfNoneMatch: "*" }
+    const { read, write } = requests(location, options)
+
+    return {
+      location,
+      create: (key, bytes) =>
+        write(
+          `put of "${key}"`,
+          (abort) => client.send(new PutObjectCommand({ ...at(key), Body: bytes, ...unlessThere }), abort).then(isDone),
+          { 412: false }
+        ),
+      get: (key, range) =>
+        read<Option.Option<Uint8Array>>(
+          `get of "${key}"`,
+          async (abort) => {
+            const found = await client.send(new GetObjectCommand({ ...at(key), Range: rangeOf(range) }), abort)
+            const bytes = await found.Body!.transformToByteArray()
+            if (bytes.length !== found.ContentLength) throw incomplete()
+            return Option.some(bytes.subarray(0, range?.length))
+          },
+          // A range that begins behind the end is refused only where there is an object.
+          { 404: Option.none(), 416: Option.some(new Uint8Array(0)) }
+        ),
+      delete: (key) =>
+        write(`delete of "${key}"`, (abort) => client.send(new DeleteObjectCommand(at(key)), abort).then(isDone), {}),
+      list: (prefix) =>
+        Stream.paginate<string | undefined, Info, StorageError>(undefined, (ContinuationToken) =>
+          Effect.map(
+            read(`list of "${prefix}"`, (abort) =>
+              client.send(new ListObjectsV2Command({ Bucket, Prefix: root + prefix, ContinuationToken }), abort), {}),
+            ({ Contents = [], NextContinuationToken }) => [
+              Contents.map(({ Key = "", Size = 0 }) => ({ key: Key.slice(root.length), bytes: Size })),
+              Option.fromUndefinedOr(NextContinuationToken)
+            ]
+          )),
+      beginUpload: (key) =>
+        write(
+          `begin of the upload of "${key}"`,
+          (abort) =>
+            client.send(new CreateMultipartUploadCommand(at(key)), abort).then(({ UploadId }) => ({
+              key,
+              id: UploadId!
+            })),
+          {}
+        ),
+      uploadPart: ({ id, key }, number, bytes) =>
+        write(
+          `upload of part ${number} of "${key}"`,
+          (abort) =>
+            client.send(new UploadPartCommand({ ...at(key), UploadId: id, PartNumber: number, Body: bytes }), abort)
+              .then(({ ETag }) => ({ PartNumber: number, ETag })),
+          {}
+        ),
+      completeUpload: ({ id, key }, parts) =>
+        write(
+          `end of the upload of "${key}"`,
+          (abort) =>
+            client.send(
+              new CompleteMultipartUploadCommand({
+                ...at(key),
+                UploadId: id,
+                MultipartUpload: { Parts: [...parts] },
+                ...unlessThere
+              }),
+              abort
+            ).then(isDone),
+          { 404: false, 412: false }
+        ),
+      abortUpload: ({ id, key }) =>
+        write<unknown>(
+          `abort of the upload of "${key}"`,
+          (abort) => client.send(new AbortMultipartUploadCommand({ ...at(key), UploadId: id }), abort),
+          { 404: undefined }
+        )
+    }
+  }
+)
+
+const configOf = ({ credentials, endpoint, forcePathStyle, region }: Options): S3ClientConfig => ({
+  maxAttempts: 1,
+  forcePathStyle: forcePathStyle ?? endpoint !== undefined,
+  // Not every store knows the client's own checksums. What the library stores has checksums in it.
+  requestChecksumCalculation: "WHEN_REQUIRED",
+  responseChecksumValidation: "WHEN_REQUIRED",
+  ...(endpoint === undefined ? {} : { endpoint }),
+  ...(region === undefined && endpoint === undefined ? {} : { region: region ?? "us-east-1" }),
+  ...(credentials === undefined ? {} : { credentials: revealed(credentials) })
+})
+
+const revealed = ({ accessKeyId, secretAccessKey, sessionToken }: Credentials) => ({
+  accessKeyId,
+  secretAccessKey: Redacted.value(secretAccessKey),
+  ...(sessionToken === undefined ? {} : { sessionToken: Redacted.value(sessionToken) })
+})
+
+/** A range of no bytes has no header of its own. */
+const rangeOf = (range: Range | undefined): string | undefined =>
+  range === undefined ? undefined : `bytes=${range.offset}-${range.offset + Math.max(1, range.length) - 1}`
+
+const isDone = (): boolean => true
+
+const incomplete = (): Error => new Error("the answer ended early")
+
+interface Abort {
+  readonly abortSignal: AbortSignal
+}
+
+/** Sends a request until it is answered. `expected` are the refusals, by status, that are an answer like another. */
+type Request = <A>(
+  operation: string,
+  send: (abort: Abort) => Promise<A>,
+  expected: { readonly [status: number]: A }
+) => Effect.Effect<A, StorageError>
+
+const requests = (location: string, options: Options): { readonly read: Request; readonly write: Request } => {
+  const schedule = options.retry ?? defaultRetry
+  const duration = options.requestTimeout ?? defaultTimeout
+
+  const request = (isWrite: boolean): Request => (operation, send, expected) =>
+    Effect.suspend(() => {
+      let mayHaveHappened = false
+      return Effect.tryPromise({ try: (abortSignal) => send({ abortSignal }), catch: Failure.of }).pipe(
+        Effect.timeoutOrElse({ duration, orElse: () => Effect.fail(Failure.timedOut(duration)) }),
+        Effect.catchIf(
+          ({ status }) => status in expected,
+          ({ status }) => Effect.succeed(expected[status]!)
+        ),
+        Effect.tapError(({ kind }) => Effect.sync(() => void (mayHaveHappened ||= isWrite && kind === "unknown"))),
+        Effect.retry({ schedule, while: ({ kind }) => kind !== "refused" }),
+        Effect.mapError((failure) => Failure.toStorageError(failure, operation, location, mayHaveHappened))
+      )
+    })
+  return { read: request(false), write: request(true) }
+}

@@ -1,0 +1,164 @@
+/**
+ * The chain: the records of a log by their numbers, as far as this opener knows them.
+ *
+ * Records are `log/<number>`, created if absent, so that a number is given out once. An anchor `anchors/<number>` names
+ * the record that the log begins with. Two invariants make every question answerable by reads of single objects, and a
+ * listing no more than a hint:
+ *
+ * - An anchor is deleted before any record at or behind it. So where an anchor is there after a look at the records,
+ *   none of them was missing because it had been deleted.
+ * - A record that begins an epoch is never deleted. So a writer that slept finds its next number taken for ever, however
+ *   much has been forgotten meanwhile; and a log whose record 0 is missing is new.
+ *
+ * @internal
+ */
+import { Effect, Option, Schedule, Semaphore, Stream } from "effect"
+import { type StorageError, Unavailable } from "../PersistError.ts"
+import { decode } from "../runtime/Pure.ts"
+import type { Bucket } from "./Bucket.ts"
+import * as Record from "./Record.ts"
+
+export interface Chain {
+  /** Learns what the log has become. */
+  readonly refresh: Effect.Effect<void, StorageError>
+  /** The record that the log begins with; none where there is no log yet. */
+  readonly anchor: () => Record.Anchor | undefined
+  /** The headers from the anchor on, at consecutive numbers. */
+  readonly headers: () => ReadonlyArray<Record.Header>
+  /** The next record's number. */
+  readonly next: () => number
+  /** The next entry's position. */
+  readonly upper: () => number
+  /** Adds a record of this opener's own, if it is the next. */
+  readonly push: (header: Record.Header) => void
+  /** Creates the first record of a new log, with its anchor. False: there is one. */
+  readonly beginNew: (record: Effect.Effect<boolean, StorageError>) => Effect.Effect<boolean, StorageError>
+  /** Lets the log begin with another record, and deletes what is before it. */
+  readonly forget: (anchor: Record.Anchor) => Effect.Effect<void, StorageError>
+}
+
+/** Records that are looked at, or deleted, at the same time. */
+const width = 16
+
+/** How long to wait for a listing to catch up. */
+const patience = Schedule.exponential("20 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 7 }))
+
+const pad = (number: number): string => String(number).padStart(16, "0")
+
+const anchors = "anchors/"
+const records = "log/"
+
+export const recordKey = (number: number): string => records + pad(number)
+
+const anchorKey = (number: number): string => anchors + pad(number)
+
+export const make = (bucket: Bucket): Chain => {
+  let anchor: Record.Anchor | undefined
+  let headers: Array<Record.Header> = []
+  const one = Semaphore.makeUnsafe(1)
+
+  const next = (): number => (headers.at(-1)?.number ?? (anchor?.number ?? 0) - 1) + 1
+  const upper = (): number => {
+    const last = headers.at(-1)
+    return last === undefined ? anchor?.position ?? 0 : last.position + last.count
+  }
+
+  const push = (header: Record.Header): void => {
+    if (header.number === next()) headers.push(header)
+  }
+
+  const begin = (found: Record.Anchor): void => {
+    const known = found.number - (headers[0]?.number ?? 0)
+    headers = known >= 0 && known <= headers.length ? headers.slice(known) : []
+    anchor = found
+  }
+
+  /** Follows the records up to the first that is not there. */
+  const walk = Effect.gen(function*() {
+    for (let ahead = 1;; ahead = Math.min(width, ahead * 2)) {
+      const from = next()
+      const found = yield* Effect.forEach(
+        Array.from({ length: ahead }, (_, i) => from + i),
+        (number) => headerOf(bucket, number),
+        { concurrency: width }
+      )
+      for (const header of found) {
+        if (header === undefined) return
+        push(header)
+      }
+    }
+  })
+
+  const refresh = one.withPermit(Effect.gen(function*() {
+    do {
+      const found = anchor ?? (yield* Effect.retry(locate(bucket), { schedule: patience, while: isUnavailable }))
+      if (found === undefined) return
+      begin(found)
+      yield* walk
+      if (yield* isThere(bucket, anchorKey(found.number))) return
+      anchor = undefined
+    } while (true)
+  }))
+
+  const forget = Effect.fnUntraced(function*(to: Record.Anchor) {
+    yield* bucket.create(anchorKey(to.number), Record.encodeAnchor(to))
+    const before = yield* keysBefore(bucket, anchors, anchorKey(to.number))
+    const old = new Set(before.map(({ key }) => key))
+    if (anchor !== undefined && anchor.number < to.number) old.add(anchorKey(anchor.number))
+    yield* removeAll(bucket, old)
+    begin(to)
+    // What is left behind here is deleted when the log is truncated the next time.
+    const forgotten = yield* keysBefore(bucket, records, recordKey(to.number))
+    yield* removeAll(bucket, forgotten.filter(({ bytes }) => bytes > Record.headerBytes).map(({ key }) => key))
+  })
+
+  const beginNew = Effect.fnUntraced(function*(record: Effect.Effect<boolean, StorageError>) {
+    const isAnchored = yield* bucket.create(anchorKey(0), Record.encodeAnchor({ number: 0, position: 0 }))
+    const isCreated = yield* record
+    // The log was begun, and its first anchor deleted, while this opener slept: it must not come back.
+    if (isAnchored && !isCreated) yield* bucket.delete(anchorKey(0))
+    return isCreated
+  })
+
+  return {
+    refresh,
+    beginNew,
+    anchor: () => anchor,
+    headers: () => headers,
+    next,
+    upper,
+    push,
+    forget: (to) => one.withPermit(forget(to))
+  }
+}
+
+const isUnavailable = ({ _tag }: StorageError): boolean => _tag === "Unavailable"
+
+export const headerOf = (bucket: Bucket, number: number): Effect.Effect<Record.Header | undefined, StorageError> =>
+  Effect.flatMap(
+    bucket.get(recordKey(number), { offset: 0, length: Record.headerBytes }),
+    (bytes) =>
+      Option.isNone(bytes)
+        ? Effect.undefined
+        : decode(() => Record.decodeHeader(bytes.value, bucket.location + recordKey(number), number))
+  )
+
+const isThere = (bucket: Bucket, key: string): Effect.Effect<boolean, StorageError> =>
+  Effect.map(bucket.get(key), Option.isSome)
+
+/** The newest anchor; none where there is no log yet. */
+const locate = Effect.fnUntraced(function*(bucket: Bucket) {
+  const newest = yield* Stream.runLast(bucket.list(anchors))
+  const isListed = Option.isSome(newest)
+  if (!isListed && !(yield* isThere(bucket, recordKey(0)))) return undefined
+  const key = isListed ? newest.value.key : anchorKey(0)
+  const bytes = yield* bucket.get(key)
+  if (Option.isSome(bytes)) return yield* decode(() => Record.decodeAnchor(bytes.value, bucket.location + key))
+  return yield* new Unavailable({ operation: "looking for the log's beginning", detail: "the listing lags behind" })
+})
+
+const keysBefore = (bucket: Bucket, folder: string, end: string) =>
+  Stream.runCollect(Stream.takeWhile(bucket.list(folder), ({ key }) => key < end))
+
+const removeAll = (bucket: Bucket, keys: Iterable<string>) =>
+  Effect.forEach(keys, (key) => bucket.delete(key), { concurrency: width, discard: true })

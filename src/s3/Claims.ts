@@ -1,0 +1,47 @@
+/**
+ * How an opener of a log in a bucket becomes its writer: it creates the record that begins a new epoch.
+ *
+ * @internal
+ */
+import { Effect } from "effect"
+import type { StorageError } from "../PersistError.ts"
+import type { Bounds } from "../storage/Log.ts"
+import type { Bucket } from "./Bucket.ts"
+import * as Chain from "./Chain.ts"
+import * as Record from "./Record.ts"
+
+/** The beginning of an epoch, and what was retained then. */
+export interface Claim {
+  readonly header: Record.Header
+  readonly bounds: Bounds
+}
+
+/** Begins an epoch, and nobody else has that one. `opener` tells this opener from all others. */
+export const make = (bucket: Bucket, chain: Chain.Chain, opener: bigint): Effect.Effect<Claim, StorageError> => {
+  /** The last epoch that a writer got. */
+  let given = 0
+
+  const create = Effect.gen(function*() {
+    const [number, position] = [chain.next(), chain.upper()]
+    const epoch = (chain.headers().at(-1)?.epoch ?? 0) + 1
+    const record = bucket.create(Chain.recordKey(number), Record.encode({ number, epoch, position, opener }, []))
+    const isCreated = chain.anchor() === undefined ? yield* chain.beginNew(record) : yield* record
+    yield* chain.refresh
+    // Whoever slept may have created a number that was given out, truncated and deleted meanwhile.
+    const isPart = chain.headers().some((header) => header.number === number)
+    if (isCreated && !isPart) yield* Effect.ignore(bucket.delete(Chain.recordKey(number)))
+  })
+
+  return Effect.gen(function*() {
+    yield* chain.refresh
+    for (;;) {
+      const header = chain.headers().at(-1)
+      // Also an epoch that an attempt before has begun, and could not know or use.
+      if (header !== undefined && header.opener === opener && header.count === 0 && header.epoch > given) {
+        given = header.epoch
+        return { header, bounds: { lower: chain.anchor()!.position, upper: header.position } }
+      }
+      yield* create
+    }
+  })
+}

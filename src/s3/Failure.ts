@@ -1,0 +1,68 @@
+/**
+ * What an attempt at a request to S3 ended with, when it did not succeed.
+ *
+ * @internal
+ */
+import { Duration } from "effect"
+import { Indeterminate, NotAStore, OutOfSpace, type StorageError, Unavailable } from "../PersistError.ts"
+
+/**
+ * - `refused`: the store said no, and will say it again.
+ * - `busy`: the request was not carried out, and may be tried again.
+ * - `unknown`: the request may have been carried out.
+ */
+export type Kind = "refused" | "busy" | "unknown"
+
+export interface Failure {
+  readonly kind: Kind
+  /** The HTTP status; 0 where there was no answer. */
+  readonly status: number
+  /** The name that S3, or the platform, has for it. */
+  readonly code: string
+  readonly detail: string
+}
+
+/** Answers that promise that nothing was done: a conflict between conditional writes, and throttling. */
+const busyStatus = new Set([409, 429])
+
+/** Failures to reach the store at all. */
+const unreachable = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH"])
+
+export const timedOut = (patience: Duration.Input): Failure => ({
+  kind: "unknown",
+  status: 0,
+  code: "Timeout",
+  detail: `no answer within ${Duration.toSeconds(patience)} s`
+})
+
+/** Reads what the client threw. */
+export const of = (thrown: unknown): Failure => {
+  const error = record(thrown)
+  const status = Number(record(error["$metadata"])["httpStatusCode"] ?? 0)
+  const code = String(error["code"] ?? error["name"] ?? "Error")
+  const detail = `${status === 0 ? "" : `${status} `}${code}: ${String(error["message"] ?? thrown)}`
+  return { kind: kindOf(status, code), status, code, detail: detail.replaceAll(/\s+/g, " ") }
+}
+
+const kindOf = (status: number, code: string): Kind => {
+  if (busyStatus.has(status) || unreachable.has(code)) return "busy"
+  if (status >= 400 && status < 500 && code !== "RequestTimeout") return "refused"
+  return code === "CredentialsProviderError" ? "refused" : "unknown"
+}
+
+const record = (value: unknown): Record<string, unknown> =>
+  typeof value === "object" && value !== null ? value as Record<string, unknown> : {}
+
+/** The error that callers of storage get. `mayHaveHappened`: some attempt at a change had an unknown outcome. */
+export const toStorageError = (
+  failure: Failure,
+  operation: string,
+  location: string,
+  mayHaveHappened: boolean
+): StorageError => {
+  const { code, detail } = failure
+  if (mayHaveHappened) return new Indeterminate({ operation, detail })
+  if (code === "NoSuchBucket") return new NotAStore({ location, detail: "there is no such bucket" })
+  if (code === "QuotaExceeded" || failure.status === 507) return new OutOfSpace({ location, detail })
+  return new Unavailable({ operation, detail })
+}

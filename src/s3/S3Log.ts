@@ -1,0 +1,111 @@
+/**
+ * The log in a bucket: who may write it, reading it, noticing that it grew.
+ *
+ * An append is one record, created at the number after the last. To acquire is to create a record of a new epoch there:
+ * the writer before finds its next number taken, sees by whom, and is fenced. Nothing else decides who may write, so
+ * that no clock and no lease has to be right.
+ *
+ * @internal
+ */
+import { Duration, Effect, Option, PubSub, Random, type Scope, Stream } from "effect"
+import { type Corrupt, type StorageError, Unavailable, type UnsupportedFormat } from "../PersistError.ts"
+import { decode } from "../runtime/Pure.ts"
+import type { Bounds, Entry, Log } from "../storage/Log.ts"
+import type { Bucket } from "./Bucket.ts"
+import * as Chain from "./Chain.ts"
+import * as Claims from "./Claims.ts"
+import * as Probe from "./Probe.ts"
+import * as Record from "./Record.ts"
+import * as S3Writer from "./S3Writer.ts"
+
+export interface Options {
+  /** The shortest and the longest pause between two looks for new records. */
+  readonly poll: { readonly shortest: Duration.Input; readonly longest: Duration.Input }
+}
+
+/** Records that are read ahead. */
+const readAhead = 8
+
+export const make: (bucket: Bucket, options: Options) => Effect.Effect<Log["Service"], never, Scope.Scope> = Effect
+  .fnUntraced(function*(bucket, options) {
+    const chain = Chain.make(bucket)
+    const opener = BigInt.asUintN(64, BigInt(yield* Random.nextInt))
+    const ticks = yield* Effect.acquireRelease(PubSub.sliding<void>(1), PubSub.shutdown)
+    const onAppend = (): void => void PubSub.publishUnsafe(ticks, undefined)
+    const claim = Claims.make(bucket, chain, opener)
+    let isProbed = false
+    const probe = Effect.suspend(() =>
+      isProbed ? Effect.void : Effect.map(Probe.run(bucket, opener), () => void (isProbed = true))
+    )
+
+    const boundsNow = (): Bounds => ({ lower: chain.anchor()?.position ?? 0, upper: chain.upper() })
+
+    return {
+      location: bucket.location,
+      acquire: probe.pipe(
+        Effect.andThen(claim),
+        Effect.tap(() => Effect.sync(onAppend)),
+        Effect.flatMap((claimed) => S3Writer.make({ bucket, chain, claim: claimed, onAppend }))
+      ),
+      bounds: Effect.map(chain.refresh, boundsNow),
+      read: (from) =>
+        Stream.unwrap(Effect.map(chain.refresh, () => {
+          const { lower } = boundsNow()
+          if (from < lower) return Stream.fail(forgotten(from, lower))
+          const wanted = chain.headers().filter(({ count, position }) => count > 0 && position + count > from)
+          return Stream.fromArray(wanted).pipe(
+            Stream.mapEffect((header) => entriesOf(bucket, header, from), { concurrency: readAhead }),
+            Stream.flattenIterable
+          )
+        })),
+      changes: Stream.merge(Stream.fromPubSub(ticks), polling(chain, options)),
+      verify: Stream.unwrap(Effect.map(chain.refresh, () =>
+        Stream.fromArray(chain.headers().slice()).pipe(
+          Stream.mapEffect((header) => problemsOf(bucket, header), { concurrency: readAhead }),
+          Stream.flattenIterable
+        )))
+    }
+  })
+
+const forgotten = (from: number, lower: number) =>
+  new Unavailable({
+    operation: "reading the log",
+    detail: `entry ${from} has been truncated away; the log begins at ${lower}`
+  })
+
+const entriesOf = Effect.fnUntraced(function*(bucket: Bucket, header: Record.Header, from: number) {
+  const { epoch, number, position } = header
+  const key = Chain.recordKey(number)
+  const bytes = yield* bucket.get(key)
+  if (Option.isNone(bytes)) {
+    return yield* new Unavailable({ operation: "reading the log", detail: `record ${number} has been truncated away` })
+  }
+  const entries = yield* decode(() => Record.decodeEntries(bytes.value, bucket.location + key, header))
+  return entries
+    .map((entry, i): Entry => ({ position: position + i, epoch, bytes: entry }))
+    .slice(Math.max(0, from - position))
+})
+
+type Problem = Corrupt | UnsupportedFormat
+
+const problemsOf = (bucket: Bucket, header: Record.Header): Effect.Effect<ReadonlyArray<Problem>, StorageError> =>
+  Effect.as(entriesOf(bucket, header, header.position), []).pipe(
+    Effect.catchTag(["Corrupt", "UnsupportedFormat"], (problem) => Effect.succeed([problem]))
+  )
+
+/** Looks again and again, ever more seldom while nothing happens. */
+const polling = (chain: Chain.Chain, { poll }: Options): Stream.Stream<void> =>
+  Stream.suspend(() => {
+    const [shortest, longest] = [Duration.toMillis(poll.shortest), Duration.toMillis(poll.longest)]
+    let seen = chain.next()
+    let pause = shortest
+    const look = Effect.gen(function*() {
+      yield* Effect.sleep(pause)
+      yield* Effect.ignore(chain.refresh)
+      const hasGrown = chain.next() !== seen
+      seen = chain.next()
+      pause = hasGrown ? shortest : Math.min(longest, pause * 1.5)
+      return hasGrown
+    })
+    return Stream.fromEffectRepeat(look).pipe(Stream.filter((hasGrown) => hasGrown), Stream.map(() => undefined))
+  })

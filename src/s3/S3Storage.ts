@@ -1,0 +1,93 @@
+/**
+ * Log and blobs in a bucket of an S3-compatible object store.
+ *
+ * One process at a time may write, and any number may read; nothing but the bucket is needed to decide who. What a call
+ * has acknowledged is as durable as the store makes its objects. The keys, the guarantees and the costs are described
+ * in `docs/s3.md`.
+ *
+ * Needs the package `@aws-sdk/client-s3`.
+ *
+ * @since 0.1.0
+ */
+import { Context, type Duration, Effect, Layer } from "effect"
+import { Blob } from "../storage/Blob.ts"
+import { Log } from "../storage/Log.ts"
+import * as Bucket from "./Bucket.ts"
+import * as S3Blob from "./S3Blob.ts"
+import * as S3Log from "./S3Log.ts"
+
+/**
+ * Keys to sign requests with, where the environment's are not the right ones.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Credentials = Bucket.Credentials
+
+/**
+ * Where blobs lie, and how they get there.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface BlobOptions extends Bucket.Options {
+  /** What is larger is uploaded in parts of this size, in bytes; 8 MiB if absent. S3 takes no parts under 5 MiB. */
+  readonly partBytes?: number | undefined
+}
+
+/**
+ * Where a store lies, and how it is reached.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options extends BlobOptions {
+  /** The pause after which a follower looks for new entries while there are some; 10 milliseconds if absent. */
+  readonly shortestPoll?: Duration.Input | undefined
+  /** The pause that it comes to while there are none; 1 second if absent. */
+  readonly longestPoll?: Duration.Input | undefined
+}
+
+const defaultPartBytes = 8 * 1024 * 1024
+
+/**
+ * The storage of one bucket, or of the part of it below a prefix. Building it sends nothing.
+ *
+ * The first acquisition of the log tries out whether the store honours conditional writes, and fails with `UnsafeStore`
+ * where it does not. A newer writer fences the one before without asking. Truncation forgets whole appends:
+ * `bounds.lower` may stay below what was asked for.
+ *
+ * @example
+ * ```ts check
+ * import { Layer } from "effect"
+ * import { PersistClient } from "tidemark"
+ * import { S3Storage } from "tidemark/s3"
+ *
+ * export const client = PersistClient.layer().pipe(
+ *   Layer.provide(S3Storage.layer({ bucket: "orders", prefix: "production" }))
+ * )
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options: Options): Layer.Layer<Log | Blob> =>
+  Layer.effectContext(Effect.gen(function*() {
+    const bucket = yield* Bucket.make(options)
+    const poll = { shortest: options.shortestPoll ?? "10 millis", longest: options.longestPoll ?? "1 second" }
+    const log = yield* S3Log.make(bucket, { poll })
+    return Context.make(Log, log).pipe(Context.add(Blob, blobs(bucket, options)))
+  }))
+
+/**
+ * The blobs of one bucket alone, for a log that is kept elsewhere. Safe also on stores that ignore conditional writes,
+ * since a store never gives a key to two blobs.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerBlob = (options: BlobOptions): Layer.Layer<Blob> =>
+  Layer.effect(Blob, Effect.map(Bucket.make(options), (bucket) => blobs(bucket, options)))
+
+const blobs = (bucket: Bucket.Bucket, { partBytes }: BlobOptions): Blob["Service"] =>
+  S3Blob.make(bucket, { partBytes: partBytes ?? defaultPartBytes })

@@ -1,0 +1,99 @@
+/**
+ * The writer of one epoch of a log in a bucket.
+ *
+ * @internal
+ */
+import { Effect, Exit, Option, type Scope } from "effect"
+import { Corrupt, Fenced, Indeterminate, type StorageError, Unavailable } from "../PersistError.ts"
+import type { Writer } from "../storage/Log.ts"
+import type { Bucket } from "./Bucket.ts"
+import * as Chain from "./Chain.ts"
+import type { Claim } from "./Claims.ts"
+import * as Record from "./Record.ts"
+
+export interface Options {
+  readonly bucket: Bucket
+  readonly chain: Chain.Chain
+  readonly claim: Claim
+  readonly onAppend: () => void
+}
+
+const unknown = (detail: string) => new Indeterminate({ operation: "appending to the log", detail })
+
+/** `unknown`: an append has not said what became of it, so that the next number may or may not be taken by it. */
+type Status = "open" | "unknown" | "closed"
+
+export const make: (options: Options) => Effect.Effect<Writer, never, Scope.Scope> = Effect.fnUntraced(
+  function*({ bucket, chain, claim: { bounds, header: { epoch, number, opener } }, onAppend }) {
+    const location = bucket.location
+    let status: Status = "open"
+    let next = number + 1
+    let upper = bounds.upper
+    yield* Effect.addFinalizer(() => Effect.sync(() => void (status = "closed")))
+
+    const whileOpen = <A>(operation: string, run: () => Effect.Effect<A, StorageError>) =>
+      Effect.suspend(() => {
+        if (status === "open") return run()
+        const detail = status === "closed" ? "the writer is closed" : "the outcome of the append before is unknown"
+        return Effect.fail(new Unavailable({ operation, detail }))
+      })
+
+    /** Who has taken the number that this writer wanted. */
+    const findRival = Effect.fnUntraced(function*(mine: Record.Header) {
+      const found = yield* Effect.catchTag(
+        Chain.headerOf(bucket, mine.number),
+        "Unavailable",
+        ({ detail }) => unknown(`a record is there, and cannot be read: ${detail}`)
+      )
+      if (found === undefined) return yield* unknown("a record was there, and is gone")
+      if (Record.isSame(found, mine)) return
+      if (found.epoch > epoch) return yield* new Fenced({ epoch, current: found.epoch })
+      return yield* new Corrupt({
+        location: location + Chain.recordKey(mine.number),
+        offset: 0,
+        detail: `epoch ${found.epoch} has written it, though epoch ${epoch} had begun`
+      })
+    })
+
+    const append = Effect.fnUntraced(function*(entries: ReadonlyArray<Uint8Array>) {
+      const bytes = Record.encode({ number: next, epoch, position: upper, opener }, entries)
+      const header = Record.decodeHeader(bytes, location, next)
+      if (!(yield* bucket.create(Chain.recordKey(next), bytes))) yield* findRival(header)
+      chain.push(header)
+      next++
+      upper += entries.length
+      onAppend()
+      return upper
+    })
+
+    /** Whether it can be known, when this ends, what has become of the append. */
+    const settling = <A>(run: Effect.Effect<A, StorageError>) =>
+      Effect.onExit(run, (exit) =>
+        Effect.sync(() => {
+          if (Exit.isSuccess(exit)) return
+          const error = Option.getOrUndefined(Exit.findErrorOption(exit))
+          if (error === undefined || error._tag === "Indeterminate") status = "unknown"
+        }))
+
+    const truncate = Effect.fnUntraced(function*(before: number) {
+      yield* chain.refresh
+      const last = chain.headers().at(-1)
+      if (last !== undefined && last.epoch > epoch) return yield* new Fenced({ epoch, current: last.epoch })
+      const first = chain.headers().findLast(({ position }) => position <= before)
+      const anchor = chain.anchor()
+      if (first === undefined || anchor === undefined || first.number <= anchor.number) return
+      yield* chain.forget({ number: first.number, position: first.position })
+    })
+
+    return {
+      epoch,
+      bounds,
+      append: (position, entries) =>
+        whileOpen("appending to the log", () => {
+          if (position !== upper) throw new Error(`an append at ${position}, but the log ends at ${upper}`)
+          return entries.length === 0 ? Effect.succeed(upper) : settling(append(entries))
+        }),
+      truncate: (before) => whileOpen("truncating the log", () => truncate(before))
+    }
+  }
+)

@@ -1,0 +1,1 @@
+export * as S3Storage from "./S3Storage.ts"
