@@ -2,8 +2,10 @@
  * `npm run bench -- NAME [SECTION]` runs the benchmark `bench/NAME.ts`.
  */
 const [name, ...rest] = process.argv.slice(2)
-if (name === undefined || !/^[a-z]+$/.test(name)) {
-  console.error("usage: npm run bench -- engine [ingest|small|snapshot|large|idle]")
+if (name === undefined || !/^[a-z0-9]+$/.test(name)) {
+  console.error(
+    "usage: npm run bench -- engine [ingest|small|snapshot|large|idle]\n       npm run bench -- s3 [ingest|follow]"
+  )
   process.exit(2)
 }
 process.argv.splice(2, process.argv.length, ...rest)

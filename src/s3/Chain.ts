@@ -41,7 +41,7 @@ export interface Chain {
 const width = 16
 
 /** How long to wait for a listing to catch up. */
-const patience = Schedule.exponential("20 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 7 }))
+const patience = Schedule.exponential("20 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 6 }))
 
 const pad = (number: number): string => String(number).padStart(16, "0")
 

@@ -9,7 +9,7 @@
  *
  * @since 0.1.0
  */
-import { Context, type Duration, Effect, Layer } from "effect"
+import { Context, type Duration, Effect, Layer, Redacted } from "effect"
 import { Blob } from "../storage/Blob.ts"
 import { Log } from "../storage/Log.ts"
 import * as Bucket from "./Bucket.ts"
@@ -23,6 +23,22 @@ import * as S3Log from "./S3Log.ts"
  * @since 0.1.0
  */
 export type Credentials = Bucket.Credentials
+
+/**
+ * Keys as plain text, kept where no log or inspection shows them.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const credentials = (plain: {
+  readonly accessKeyId: string
+  readonly secretAccessKey: string
+  readonly sessionToken?: string | undefined
+}): Credentials => ({
+  accessKeyId: plain.accessKeyId,
+  secretAccessKey: Redacted.make(plain.secretAccessKey),
+  sessionToken: plain.sessionToken === undefined ? undefined : Redacted.make(plain.sessionToken)
+})
 
 /**
  * Where blobs lie, and how they get there.

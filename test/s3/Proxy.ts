@@ -28,6 +28,8 @@ export interface Proxy {
   readonly endpoint: string
   /** Says what becomes of each request. */
   choose: (request: Request) => Fault
+  /** Changes the headers of each request on its way to the store. */
+  rewrite: (headers: http.IncomingHttpHeaders) => http.IncomingHttpHeaders
   /** Every request that was made, as `METHOD url`. */
   readonly requests: Array<string>
 }
@@ -48,7 +50,8 @@ const bodyOf = async (message: http.IncomingMessage): Promise<Buffer> => {
 const forward = (target: URL, { headers, method, url }: Request, body: Buffer): Promise<Answer> =>
   new Promise((resolve, reject) => {
     const { hostname, port } = target
-    const request = http.request({ hostname, port, method, path: url, headers, agent }, (response) => {
+    const sent = Object.fromEntries(Object.entries(headers).filter(([, value]) => value !== undefined))
+    const request = http.request({ hostname, port, method, path: url, headers: sent, agent }, (response) => {
       bodyOf(response).then(
         (found) => resolve({ status: response.statusCode!, headers: response.headers, body: found }),
         reject
@@ -79,7 +82,7 @@ const start = async (target: URL) => {
     if (typeof fault === "number") return respond(response, { status: fault, headers: {}, body: Buffer.alloc(0) })
     if (fault === "lost") return response.destroy()
     if (Effect.isEffect(fault)) await Effect.runPromise(fault)
-    const answer = await forward(target, request, body)
+    const answer = await forward(target, { ...request, headers: proxy.rewrite(request.headers) }, body)
     if (fault === "applied") return response.destroy()
     if (fault === "applied500") return respond(response, { status: 500, headers: {}, body: Buffer.alloc(0) })
     if (fault === "cut" && answer.body.length > 1) return cut(response, answer)
@@ -93,7 +96,12 @@ const start = async (target: URL) => {
   })
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
   const { port } = server.address() as AddressInfo
-  const proxy: Proxy = { endpoint: `http://127.0.0.1:${port}`, choose: () => "pass", requests: [] }
+  const proxy: Proxy = {
+    endpoint: `http://127.0.0.1:${port}`,
+    choose: () => "pass",
+    rewrite: (headers) => headers,
+    requests: []
+  }
   return { server, proxy }
 }
 

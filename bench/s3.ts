@@ -1,0 +1,160 @@
+/**
+ * The engine on a bucket against the bare S3 client: `npm run bench -- s3 [ingest|follow]`.
+ *
+ * Runs on the gateway of the tests, or where `TIDEMARK_BENCH_S3` names an endpoint with a bucket "tidemark" and the keys
+ * test/test. Every figure is a ratio to what the client alone reaches on the same store in the same run, or a time that
+ * has a target of its own. Updates have 16-byte keys and 84-byte values. `TIDEMARK_BENCH_SCALE=0.1` makes everything
+ * smaller by that factor.
+ */
+import { PutObjectCommand, S3Client } from "@aws-sdk/client-s3"
+import { Deferred, Effect, Layer, Metric, Stream } from "effect"
+import * as os from "node:os"
+import { Codec, Metrics, PersistClient, Update } from "tidemark"
+import { S3Storage } from "tidemark/s3"
+import { bucket, options } from "../test/s3/Buckets.ts"
+import { gateway } from "../test/s3/Gateway.ts"
+
+const scale = Number(process.env["TIDEMARK_BENCH_SCALE"] ?? "1")
+const count = (n: number): number => Math.max(1, Math.round(n * scale))
+
+interface Row {
+  readonly work: string
+  readonly figure: string
+  readonly target: string
+  readonly holds: boolean
+}
+
+const endpoint = process.env["TIDEMARK_BENCH_S3"] ?? await gateway()
+if (endpoint === undefined) process.exit(1)
+
+const now = (): number => performance.now()
+const quantile = (values: ReadonlyArray<number>, q: number): number =>
+  values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * q))]!
+const median = (values: ReadonlyArray<number>): number => quantile(values, 0.5)
+const counter = (metric: Metric.Metric<number, { readonly count: number | bigint }>) =>
+  Effect.map(Metric.value(metric), (found) => Number(found.count))
+
+/** Where each store of the benchmark lies: the defaults of users, but for the addresses. */
+const place = (): S3Storage.Options => ({
+  ...options(endpoint),
+  shortestPoll: undefined,
+  longestPoll: undefined,
+  retry: undefined
+})
+
+const bare = new S3Client({
+  endpoint,
+  region: "us-east-1",
+  forcePathStyle: true,
+  credentials: { accessKeyId: "test", secretAccessKey: "test" },
+  requestChecksumCalculation: "WHEN_REQUIRED"
+})
+
+/** Bytes a second of the client alone: one put after the other, as appends are. */
+const barePuts = async (bytes: number, puts: number): Promise<number> => {
+  const { prefix } = place()
+  const body = new Uint8Array(bytes).fill(7)
+  const start = now()
+  for (let i = 0; i < puts; i++) {
+    await bare.send(new PutObjectCommand({ Bucket: bucket, Key: `${prefix}/${i}`, Body: body, IfNoneMatch: "*" }))
+  }
+  return bytes * puts / (now() - start) * 1000
+}
+
+const rows = (batch: number, length: number): Array<Update.Update<string, string>> =>
+  Array.from({ length }, (_, i) => {
+    const n = batch * length + i
+    return Update.insert(
+      `key-${String(n).padStart(12, "0")}`,
+      String(n * 2654435761 % 4294967296).padStart(12, "0").repeat(7),
+      batch
+    )
+  })
+
+const ingestRound = (rowsOfBatch: number, inFlight: number) =>
+  Effect.gen(function*() {
+    const persist = yield* PersistClient.make()
+    const { write } = yield* persist.createOrLoad("rows", { key: Codec.string, value: Codec.string })
+    for (let i = 0; i < 5; i++) yield* write.write(rows(i, rowsOfBatch))
+    const before = { bytes: yield* counter(Metrics.commitBytes), commits: yield* counter(Metrics.commits) }
+    const start = now()
+    yield* Effect.forEach(
+      Array.from({ length: count(400_000 / rowsOfBatch) }, (_, i) => 5 + i),
+      (i) => Effect.suspend(() => write.write(rows(i, rowsOfBatch))),
+      { concurrency: inFlight, discard: true }
+    )
+    const seconds = (now() - start) / 1000
+    const bytes = (yield* counter(Metrics.commitBytes)) - before.bytes
+    const commits = (yield* counter(Metrics.commits)) - before.commits
+    const part = Math.round(bytes / commits)
+    const raw = yield* Effect.promise(() => barePuts(part, commits))
+    return { ratio: bytes / seconds / raw, rate: bytes / seconds, part }
+  }).pipe(Effect.scoped, Effect.provide(S3Storage.layer(place())))
+
+const ingest = Effect.gen(function*() {
+  const found: Array<Row> = []
+  for (const [rowsOfBatch, inFlight] of [[1000, 1], [1000, 16], [20_000, 4]] as const) {
+    const rounds: Array<Effect.Success<ReturnType<typeof ingestRound>>> = []
+    for (let round = 0; round < 3; round++) rounds.push(yield* ingestRound(rowsOfBatch, inFlight))
+    const ratio = median(rounds.map((round) => round.ratio))
+    const { part, rate } = rounds[1]!
+    found.push({
+      work: `ingest, batches of ${rowsOfBatch}, ${inFlight} in flight`,
+      figure: `${(ratio * 100).toFixed(0)} % of the bare client (${(rate / 1e6).toFixed(1)} MB/s, appends of ${
+        (part / 1024).toFixed(0)
+      } KiB; rounds ${rounds.map((round) => (round.ratio * 100).toFixed(0)).join(", ")})`,
+      target: ">= 60 %",
+      holds: ratio >= 0.6
+    })
+  }
+  return found
+})
+
+/** From the acknowledgement of an append to the entry in the hands of a follower of the log, and of a client. */
+const follow = Effect.gen(function*() {
+  const made = place()
+  const client = <A>(layer: Layer.Layer<A>) => Layer.build(Layer.fresh(layer))
+  const storage = yield* client(S3Storage.layer(made))
+  const persist = yield* Effect.provide(PersistClient.make(), storage)
+  const { write } = yield* persist.createOrLoad("rows", { key: Codec.string, value: Codec.string })
+  const reading = yield* Effect.provide(PersistClient.makeReadOnly(), yield* client(S3Storage.layer(made)))
+  const { read } = yield* reading.load("rows", { key: Codec.string, value: Codec.string })
+  const { events } = yield* read.listen()
+  let seen = yield* Deferred.make<number>()
+  yield* Effect.forkScoped(Stream.runForEach(events, () => Effect.suspend(() => Deferred.succeed(seen, now()))))
+  const delays: Array<number> = []
+  for (let i = 0; i < count(300); i++) {
+    seen = yield* Deferred.make<number>()
+    yield* write.write(rows(i, 1))
+    const acknowledged = now()
+    delays.push(Math.max(0, (yield* Deferred.await(seen)) - acknowledged))
+    // Writes at no particular place between two looks of the follower.
+    yield* Effect.sleep(5 + i * 7 % 20)
+  }
+  const p50 = median(delays)
+  const row: Row = {
+    work: "a follower sees a write, after its acknowledgement",
+    figure: `p50 ${p50.toFixed(1)} ms, p95 ${quantile(delays, 0.95).toFixed(1)} ms, p99 ${
+      quantile(delays, 0.99).toFixed(1)
+    } ms`,
+    target: "p50 < 20 ms",
+    holds: p50 < 20
+  }
+  return [row]
+}).pipe(Effect.scoped)
+
+const sections = { ingest, follow }
+
+const chosen = process.argv[2]
+const names = Object.keys(sections).filter((name) => chosen === undefined || name === chosen)
+const found: Array<Row> = []
+for (const name of names) {
+  found.push(...await Effect.runPromise(sections[name as keyof typeof sections] as Effect.Effect<Array<Row>>))
+}
+bare.destroy()
+console.log(`\nnode ${process.version}, ${os.cpus().length} cores, scale ${scale}\n`)
+console.log("| work | figure | target | holds |\n|---|---|---|---|")
+for (const { figure, holds, target, work } of found) {
+  console.log(`| ${work} | ${figure} | ${target} | ${holds ? "yes" : "**no**"} |`)
+}
+if (found.some(({ holds }) => !holds)) process.exitCode = 1
