@@ -1,5 +1,5 @@
 /**
- * The engine on a bucket against the bare S3 client: `npm run bench -- s3 [ingest|follow]`.
+ * The engine on a bucket against the bare S3 client: `npm run bench -- s3 [append|ingest|follow]`.
  *
  * Runs on the gateway of the tests, or where `TIDEMARK_BENCH_S3` names an endpoint with a bucket "tidemark" and the keys
  * test/test. Every figure is a ratio to what the client alone reaches on the same store in the same run, or a time that
@@ -7,9 +7,9 @@
  * smaller by that factor.
  */
 import { PutObjectCommand, S3Client } from "@aws-sdk/client-s3"
-import { Deferred, Effect, Layer, Metric, Stream } from "effect"
+import { Context, Deferred, Effect, Layer, Metric, Stream } from "effect"
 import * as os from "node:os"
-import { Codec, Metrics, PersistClient, Update } from "tidemark"
+import { Codec, Log, Metrics, PersistClient, Update } from "tidemark"
 import { S3Storage } from "tidemark/s3"
 import { bucket, options } from "../test/s3/Buckets.ts"
 import { gateway } from "../test/s3/Gateway.ts"
@@ -61,15 +61,16 @@ const barePuts = async (bytes: number, puts: number): Promise<number> => {
   return bytes * puts / (now() - start) * 1000
 }
 
+const keys = Array.from({ length: 100_000 }, (_, i) => `key-${String(i).padStart(12, "0")}`)
+const values = Array.from({ length: 10_007 }, (_, i) => String(i * 2654435761 % 4294967296).padStart(12, "0").repeat(7))
+
+/** The rows of a batch are made when it is written, as an application would, of strings that are there. */
 const rows = (batch: number, length: number): Array<Update.Update<string, string>> =>
-  Array.from({ length }, (_, i) => {
-    const n = batch * length + i
-    return Update.insert(
-      `key-${String(n).padStart(12, "0")}`,
-      String(n * 2654435761 % 4294967296).padStart(12, "0").repeat(7),
-      batch
-    )
-  })
+  Array.from(
+    { length },
+    (_, i) =>
+      Update.insert(keys[(batch * length + i) % keys.length]!, values[(batch * 1009 + i * 7) % values.length]!, batch)
+  )
 
 const ingestRound = (rowsOfBatch: number, inFlight: number) =>
   Effect.gen(function*() {
@@ -93,7 +94,7 @@ const ingestRound = (rowsOfBatch: number, inFlight: number) =>
 
 const ingest = Effect.gen(function*() {
   const found: Array<Row> = []
-  for (const [rowsOfBatch, inFlight] of [[1000, 1], [1000, 16], [20_000, 4]] as const) {
+  for (const [rowsOfBatch, inFlight] of [[1000, 1], [1000, 16], [5000, 32]] as const) {
     const rounds: Array<Effect.Success<ReturnType<typeof ingestRound>>> = []
     for (let round = 0; round < 3; round++) rounds.push(yield* ingestRound(rowsOfBatch, inFlight))
     const ratio = median(rounds.map((round) => round.ratio))
@@ -103,6 +104,41 @@ const ingest = Effect.gen(function*() {
       figure: `${(ratio * 100).toFixed(0)} % of the bare client (${(rate / 1e6).toFixed(1)} MB/s, appends of ${
         (part / 1024).toFixed(0)
       } KiB; rounds ${rounds.map((round) => (round.ratio * 100).toFixed(0)).join(", ")})`,
+      target: ">= 60 %",
+      holds: ratio >= 0.6
+    })
+  }
+  return found
+})
+
+/** Appends of one size through the log, each followed by a put of the bare client, so that both meet the same weather. */
+const append = Effect.gen(function*() {
+  const found: Array<Row> = []
+  for (const bytes of [100_000, 1_400_000, 5_000_000]) {
+    const entry = new Uint8Array(bytes).fill(7)
+    const { prefix } = place()
+    const times: Array<number> = []
+    const bareTimes: Array<number> = []
+    yield* Effect.scoped(Effect.gen(function*() {
+      const log = Context.get(yield* Layer.build(S3Storage.layer(place())), Log.Log)
+      const writer = yield* log.acquire
+      for (let i = 0; i < count(60); i++) {
+        const start = now()
+        yield* writer.append(i, [entry])
+        const middle = now()
+        yield* Effect.promise(() =>
+          bare.send(new PutObjectCommand({ Bucket: bucket, Key: `${prefix}/${i}`, Body: entry, IfNoneMatch: "*" }))
+        )
+        times.push(middle - start)
+        bareTimes.push(now() - middle)
+      }
+    }))
+    const ratio = median(bareTimes) / median(times)
+    found.push({
+      work: `an append of ${(bytes / 1000).toFixed(0)} kB to the log`,
+      figure: `${(ratio * 100).toFixed(0)} % of the bare client (p50 ${median(times).toFixed(1)} ms, ${
+        median(bareTimes).toFixed(1)
+      } ms)`,
       target: ">= 60 %",
       holds: ratio >= 0.6
     })
@@ -143,7 +179,7 @@ const follow = Effect.gen(function*() {
   return [row]
 }).pipe(Effect.scoped)
 
-const sections = { ingest, follow }
+const sections = { append, ingest, follow }
 
 const chosen = process.argv[2]
 const names = Object.keys(sections).filter((name) => chosen === undefined || name === chosen)

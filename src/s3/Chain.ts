@@ -21,6 +21,8 @@ import * as Record from "./Record.ts"
 export interface Chain {
   /** Learns what the log has become. */
   readonly refresh: Effect.Effect<void, StorageError>
+  /** Looks for one more record, and for the anchor, at once. Whether anything has changed: a hint, as they may race. */
+  readonly peek: Effect.Effect<boolean, StorageError>
   /** The record that the log begins with; none where there is no log yet. */
   readonly anchor: () => Record.Anchor | undefined
   /** The headers from the anchor on, at consecutive numbers. */
@@ -100,6 +102,13 @@ export const make = (bucket: Bucket): Chain => {
     } while (true)
   }))
 
+  const peek = one.withPermit(Effect.gen(function*() {
+    const key = anchorKey(anchor?.number ?? 0)
+    const [header, isAnchored] = yield* Effect.all([headerOf(bucket, next()), isThere(bucket, key)], { concurrency: 2 })
+    if (header !== undefined && anchor !== undefined) push(header)
+    return header !== undefined || isAnchored !== (anchor !== undefined)
+  }))
+
   const forget = Effect.fnUntraced(function*(to: Record.Anchor) {
     yield* bucket.create(anchorKey(to.number), Record.encodeAnchor(to))
     const before = yield* keysBefore(bucket, anchors, anchorKey(to.number))
@@ -122,6 +131,7 @@ export const make = (bucket: Bucket): Chain => {
 
   return {
     refresh,
+    peek,
     beginNew,
     anchor: () => anchor,
     headers: () => headers,

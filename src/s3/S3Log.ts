@@ -40,6 +40,18 @@ export const make: (bucket: Bucket, options: Options) => Effect.Effect<Log["Serv
 
     const boundsNow = (): Bounds => ({ lower: chain.anchor()?.position ?? 0, upper: chain.upper() })
 
+    /** The entries of the records that this opener knows. */
+    const readKnown = (from: number): Stream.Stream<Entry, StorageError> => {
+      const { lower } = boundsNow()
+      if (from < lower) return Stream.fail(forgotten(from, lower))
+      const wanted = chain.headers().filter(({ count, position }) => count > 0 && position + count > from)
+      return Stream.fromArray(wanted).pipe(
+        Stream.mapEffect((header) => entriesOf(bucket, chain, header, from), { concurrency: readAhead }),
+        Stream.flattenIterable
+      )
+    }
+    const readNew = (from: number) => Stream.unwrap(Effect.map(chain.refresh, () => readKnown(from)))
+
     return {
       location: bucket.location,
       acquire: probe.pipe(
@@ -48,20 +60,17 @@ export const make: (bucket: Bucket, options: Options) => Effect.Effect<Log["Serv
         Effect.flatMap((claimed) => S3Writer.make({ bucket, chain, claim: claimed, onAppend }))
       ),
       bounds: Effect.map(chain.refresh, boundsNow),
+      // What is known already is under way to the reader while this looks whether there is more.
       read: (from) =>
-        Stream.unwrap(Effect.map(chain.refresh, () => {
-          const { lower } = boundsNow()
-          if (from < lower) return Stream.fail(forgotten(from, lower))
-          const wanted = chain.headers().filter(({ count, position }) => count > 0 && position + count > from)
-          return Stream.fromArray(wanted).pipe(
-            Stream.mapEffect((header) => entriesOf(bucket, header, from), { concurrency: readAhead }),
-            Stream.flattenIterable
-          )
-        })),
+        Stream.suspend(() => {
+          if (chain.anchor() === undefined) return readNew(from)
+          const upper = chain.upper()
+          return Stream.concat(readKnown(from), Stream.suspend(() => readNew(Math.max(from, upper))))
+        }),
       changes: Stream.merge(Stream.fromPubSub(ticks), polling(chain, options)),
       verify: Stream.unwrap(Effect.map(chain.refresh, () =>
         Stream.fromArray(chain.headers().slice()).pipe(
-          Stream.mapEffect((header) => problemsOf(bucket, header), { concurrency: readAhead }),
+          Stream.mapEffect((header) => problemsOf(bucket, chain, header), { concurrency: readAhead }),
           Stream.flattenIterable
         )))
     }
@@ -73,23 +82,35 @@ const forgotten = (from: number, lower: number) =>
     detail: `entry ${from} has been truncated away; the log begins at ${lower}`
   })
 
-const entriesOf = Effect.fnUntraced(function*(bucket: Bucket, header: Record.Header, from: number) {
-  const { epoch, number, position } = header
-  const key = Chain.recordKey(number)
-  const bytes = yield* bucket.get(key)
-  if (Option.isNone(bytes)) {
-    return yield* new Unavailable({ operation: "reading the log", detail: `record ${number} has been truncated away` })
+const entriesOf = Effect.fnUntraced(
+  function*(bucket: Bucket, chain: Chain.Chain, header: Record.Header, from: number) {
+    const { epoch, number, position } = header
+    const key = Chain.recordKey(number)
+    const bytes = yield* bucket.get(key)
+    const gone = new Unavailable({ operation: "reading the log", detail: `record ${number} has been truncated away` })
+    if (Option.isNone(bytes)) return yield* gone
+    const entries = yield* decode(() => Record.decodeEntries(bytes.value, bucket.location + key, header)).pipe(
+      // Whoever slept may have put another one in the place of a record that had been deleted.
+      Effect.tapErrorTag("Corrupt", () =>
+        Effect.andThen(
+          chain.refresh,
+          Effect.suspend(() => chain.headers().includes(header) ? Effect.void : Effect.fail(gone))
+        ))
+    )
+    return entries
+      .map((entry, i): Entry => ({ position: position + i, epoch, bytes: entry }))
+      .slice(Math.max(0, from - position))
   }
-  const entries = yield* decode(() => Record.decodeEntries(bytes.value, bucket.location + key, header))
-  return entries
-    .map((entry, i): Entry => ({ position: position + i, epoch, bytes: entry }))
-    .slice(Math.max(0, from - position))
-})
+)
 
 type Problem = Corrupt | UnsupportedFormat
 
-const problemsOf = (bucket: Bucket, header: Record.Header): Effect.Effect<ReadonlyArray<Problem>, StorageError> =>
-  Effect.as(entriesOf(bucket, header, header.position), []).pipe(
+const problemsOf = (
+  bucket: Bucket,
+  chain: Chain.Chain,
+  header: Record.Header
+): Effect.Effect<ReadonlyArray<Problem>, StorageError> =>
+  Effect.as(entriesOf(bucket, chain, header, header.position), []).pipe(
     Effect.catchTag(["Corrupt", "UnsupportedFormat"], (problem) => Effect.succeed([problem]))
   )
 
@@ -101,8 +122,8 @@ const polling = (chain: Chain.Chain, { poll }: Options): Stream.Stream<void> =>
     let pause = shortest
     const look = Effect.gen(function*() {
       yield* Effect.sleep(pause)
-      yield* Effect.ignore(chain.refresh)
-      const hasGrown = chain.next() !== seen
+      const mayHaveGrown = yield* Effect.orElseSucceed(chain.peek, () => false)
+      const hasGrown = mayHaveGrown || chain.next() !== seen
       seen = chain.next()
       pause = hasGrown ? shortest : Math.min(longest, pause * 1.5)
       return hasGrown

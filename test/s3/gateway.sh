@@ -44,7 +44,7 @@ mgr data = $directory/mgr/x
 [osd.0]
 osd data = $directory/osd/0
 osd objectstore = memstore
-memstore device bytes = 2147483648
+memstore device bytes = 8589934592
 osd memory target = 939524096
 [client.rgw]
 rgw data = $directory/rgw
