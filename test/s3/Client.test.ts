@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Schedule, Stream } from "effect"
 import { type PersistClient, Update } from "tidemark"
-import * as Prng from "../utils/Prng.ts"
+import * as Prng from "../../src/testing/Prng.ts"
 import * as Store from "../utils/Store.ts"
 import { open, options } from "./Buckets.ts"
 import { fake } from "./Fake.ts"

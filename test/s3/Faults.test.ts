@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Scope, Stream } from "effect"
 import type { Writer } from "../../src/storage/Log.ts"
-import * as Prng from "../utils/Prng.ts"
+import * as Prng from "../../src/testing/Prng.ts"
 import { openLog, options } from "./Buckets.ts"
 import { fake } from "./Fake.ts"
 import { gateway } from "./Gateway.ts"
