@@ -36,13 +36,58 @@ export type ListenEvent<K, V> =
  */
 export type ListenError = ReadError | StreamDestroyed
 
+/** The updates of some rows of a commit. @internal */
+export type Decode<K, V> = (
+  entry: Entry,
+  rows: Columns.Columns
+) => Effect.Effect<ReadonlyArray<Update.Update<K, V>>, ReadError>
+
+/** Rows of recent commits that are kept decoded, about. */
+const keptRows = 10_000
+
+/**
+ * Decodes a commit once for all who listen through one handle: they mostly hear it at about the same time. Where rows are
+ * quarantined, each listener does that for itself.
+ *
+ * @internal
+ */
+export const makeDecode = <K, V>(
+  name: string,
+  codecs: Rows.Codecs<K, V>,
+  policy: Rows.DecodePolicy
+): Decode<K, V> => {
+  const recent = new Map<Entry, { readonly rows: number; readonly updates: ReadonlyArray<Update.Update<K, V>> }>()
+  let kept = 0
+  const keep = (entry: Entry, rows: number, updates: ReadonlyArray<Update.Update<K, V>>) => {
+    recent.set(entry, { rows, updates })
+    kept += rows
+    for (const [oldest, { rows }] of recent) {
+      if (kept <= keptRows || oldest === entry) break
+      recent.delete(oldest)
+      kept -= rows
+    }
+  }
+  const decode = (rows: Columns.Columns) =>
+    Rows.decode<K, V, Update.Update<K, V>>(name, codecs, policy, rows, Update.make)
+  if (typeof policy !== "string") return (_, rows) => decode(rows)
+  return (entry, rows) =>
+    Effect.suspend(() => {
+      const known = recent.get(entry)
+      // A listener that began in the middle of the commit hears fewer rows of it.
+      if (known?.rows === rows.length) return Effect.succeed(known.updates)
+      return Effect.tap(decode(rows), (updates) =>
+        Effect.sync(() => {
+          if (known === undefined) keep(entry, rows.length, updates)
+        }))
+    })
+}
+
 /** @internal */
 export interface Options<K, V> {
   readonly store: Store
   readonly collection: number
   readonly name: string
-  readonly codecs: Rows.Codecs<K, V>
-  readonly policy: Rows.DecodePolicy
+  readonly decode: Decode<K, V>
   readonly cursor: Cursor
   /** Seals up to it have been told. */
   readonly upper: Frontier
@@ -118,13 +163,13 @@ const following = <K, V>({ cursor, name, store }: Options<K, V>) =>
   })
 
 /** What a listener hears of each commit. */
-const makeHearing = <K, V>({ codecs, collection, cursor, name, policy, ...options }: Options<K, V>) => {
+const makeHearing = <K, V>({ collection, cursor, decode, name, ...options }: Options<K, V>) => {
   let upper = options.upper
   return Effect.fnUntraced(function*(entry: Entry) {
     const events: Array<ListenEvent<K, V>> = []
     const columns = rowsOf(entry, collection, entry.position === cursor.position ? cursor.writes : 0)
     if (columns.length > 0) {
-      const updates = yield* Rows.decode<K, V, Update.Update<K, V>>(name, codecs, policy, columns, Update.make)
+      const updates = yield* decode(entry, columns)
       if (updates.length > 0) events.push({ _tag: "Records", updates })
     }
     for (const change of entry.changes) {

@@ -47,7 +47,7 @@ export const pull = (
     const inputs = inputsOf(batches, runs, capture, query)
     return { inputs, merge: new Merge(inputs, query.since) }
   }
-  const out = new Columns.Builder(1024, chunkBytes / 4, chunkBytes)
+  const out = new Columns.Builder()
   let isDone = false
 
   return Effect.gen(function*() {

@@ -109,6 +109,7 @@ export interface StreamReadHandle<in out K, out V, out E = never> {
 export const make = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs): StreamReadHandle<K, V, E> => {
   const { codecs, name, policy, store } = self
   const located = target(self)
+  const decode = Listen.makeDecode(name, codecs, policy)
   const sourceOf = ({ capture }: Captured): Snapshot.Source<K, V> => ({
     batches: store.batches,
     runs,
@@ -163,8 +164,7 @@ export const make = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs): Strea
             store,
             collection,
             name,
-            codecs,
-            policy,
+            decode,
             cursor: captured.cursor,
             upper
           })

@@ -28,16 +28,26 @@ export interface Feed {
   readonly close: () => void
 }
 
+interface Kept extends Entry {
+  readonly bytes: number
+}
+
+const nothing: Kept = { position: -1, changes: [], bytes: 0 }
+
 export const make = (start: number, maxBytes: number): Feed => {
-  let entries: Array<Entry & { readonly bytes: number }> = []
+  let entries: Array<Kept> = []
+  /** How many at the beginning have been let go. Closing the gap each time would cost every commit all that is kept. */
+  let gone = 0
   let upper = start
   let bytes = 0
   let isClosed = false
   let changed = Deferred.makeUnsafe<void>()
 
+  /** Those who wait may run at once, and wait again: they must find the next occasion to wait for. */
   const wake = () => {
-    Deferred.doneUnsafe(changed, Effect.void)
+    const waited = changed
     changed = Deferred.makeUnsafe()
+    Deferred.doneUnsafe(waited, Effect.void)
   }
 
   return {
@@ -46,23 +56,29 @@ export const make = (start: number, maxBytes: number): Feed => {
       const size = sizeOf(entry)
       entries.push({ ...entry, bytes: size })
       bytes += size
-      let dropped = 0
-      while (bytes > maxBytes && dropped < entries.length - 1) bytes -= entries[dropped++]!.bytes
-      if (dropped > 0) entries = entries.slice(dropped)
+      while (bytes > maxBytes && gone < entries.length - 1) {
+        bytes -= entries[gone]!.bytes
+        entries[gone++] = nothing
+      }
+      if (2 * gone > entries.length) {
+        entries = entries.slice(gone)
+        gone = 0
+      }
       upper = entry.position + 1
       wake()
     },
     reset: (position) => {
       entries = []
+      gone = 0
       bytes = 0
       upper = position
       wake()
     },
     from: (position) => {
       if (position >= upper) return []
-      const first = entries[0]?.position
+      const first = entries[gone]?.position
       if (first === undefined || position < first) return undefined
-      return entries.slice(position - first)
+      return entries.slice(gone + position - first)
     },
     await: (position) =>
       Effect.suspend(function loop(): Effect.Effect<boolean> {

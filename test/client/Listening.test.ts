@@ -2,6 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Metric, Scope, Stream } from "effect"
 import type { ListenEvent } from "../../src/client/Listen.ts"
 import type * as PersistClient from "../../src/client/PersistClient.ts"
+import * as Codec from "../../src/Codec.ts"
+import { DecodeError } from "../../src/PersistError.ts"
 import * as Metrics from "../../src/runtime/Metrics.ts"
 import * as Update from "../../src/Update.ts"
 import type * as Model from "../utils/Model.ts"
@@ -117,6 +119,40 @@ describe("listeners", () => {
       assert.strictEqual((yield* Metric.value(Metrics.listeners)).value - before.value, 3)
       yield* Scope.close(scope, Exit.void)
       assert.strictEqual((yield* Metric.value(Metrics.listeners)).value, before.value)
+    }))
+
+  it.effect("of one handle decode a commit once, each for itself what it quarantines", () =>
+    Effect.gen(function*() {
+      const client = yield* Effect.flatMap(Store.memory, (storage) => Store.client(storage))
+      let decoded = 0
+      const counting = {
+        ...Codec.string,
+        decode: (bytes: Uint8Array, start: number, end: number) => {
+          decoded++
+          const text = Codec.string.decode(bytes, start, end)
+          if (text === "bad") throw new DecodeError({ codec: "string", detail: "it is bad" })
+          return text
+        }
+      }
+      const { write } = yield* client.createOrLoad("s", Store.text)
+      const told: Array<string> = []
+      const quarantine = ({ name }: { readonly name: string }) => () => Effect.sync(() => void told.push(name))
+      for (const undecodable of ["skip", { quarantine: quarantine({ name: "bad" }) }] as const) {
+        const { read } = yield* client.createOrLoad("s", { key: counting, value: Codec.string, undecodable })
+        const listening = []
+        for (let i = 0; i < 3; i++) {
+          const { events } = yield* read.listen()
+          listening.push(yield* Effect.forkChild(Stream.runCollect(Stream.take(events, 2))))
+        }
+        decoded = 0
+        yield* write.write([a(1), Update.insert("bad", "", 1), a(2)])
+        yield* write.write([a(3)])
+        for (const listener of listening) {
+          assert.deepStrictEqual(records(yield* Fiber.join(listener)), [a(1), a(2), a(3)])
+        }
+        assert.strictEqual(decoded, undecodable === "skip" ? 4 : 12)
+      }
+      assert.lengthOf(told, 3)
     }))
 
   it.effect("that are slow read the log again, across its truncation, and miss nothing", () =>
