@@ -149,7 +149,7 @@ const collectionsOf = (call: History.Call): ReadonlyArray<number> => {
 }
 
 const snapshotViolations = (
-  { possible, seqNos, sinces, uppers }: Facts,
+  { possible, seqNos, shown, sinces, uppers }: Facts,
   { call, client, completed = Infinity, invoked }: Operation<"Snapshot">,
   reply: History.Reply & { readonly _tag: "Contents" }
 ): ReadonlyArray<readonly [Kind, string]> => {
@@ -169,7 +169,7 @@ const snapshotViolations = (
     const least = known.shown(collection, client, invoked)
     if (value < least) found.push(["FrontierRegressed", `${what} is ${value}, but was ${least} before`])
   }
-  const least = seqNos.shown("", client, invoked)
+  const least = Math.max(seqNos.shown("", client, invoked), shown.of(client).before(invoked))
   if (reply.seqNo < least) {
     found.push(["StaleRead", `the snapshot at ${reply.seqNo} was asked for when ${least} was acknowledged`])
   }

@@ -12,6 +12,8 @@ export interface Facts {
   readonly opened: ReadonlyMap<string, History.Operation>
   /** Sequence numbers of commands that wrote rows. */
   readonly seqNos: Known<"">
+  /** By client: sequence numbers that its reads have shown, which need not be durable. */
+  readonly shown: Timelines<string>
   readonly uppers: Known<number>
   readonly sinces: Known<number>
   /** By name: the smallest id that may be alive. */
@@ -41,10 +43,6 @@ export class Known<Name> {
 
   add(name: Name, client: string, at: number, value: number): void {
     this.all.of(name).add(at, value)
-    this.addOwn(name, client, at, value)
-  }
-
-  addOwn(name: Name, client: string, at: number, value: number): void {
     const own = this.own.get(client) ?? new Timelines<Name>()
     this.own.set(client, own)
     own.of(name).add(at, value)
@@ -73,6 +71,7 @@ export const make = (history: History.History, commands: HistoryCommands.Command
     opened,
     names,
     seqNos: new Known(opened),
+    shown: new Timelines(),
     uppers: new Known(opened),
     sinces: new Known(opened),
     ids: new Known(opened),
@@ -94,7 +93,7 @@ export const make = (history: History.History, commands: HistoryCommands.Command
 
 const noteFact = (facts: Facts, registered: Timelines<string>, operation: History.Operation): void => {
   const { call, client, completed, invoked, outcome, reply } = operation
-  const { asked, ids, possible, seqNos, sinces, uppers } = facts
+  const { asked, ids, possible, shown, sinces, uppers } = facts
   const frontiers = frontiersOf(call)
   const which = call._tag === "AllowCompaction" ? "sinces" : "uppers"
   const known = facts[which]
@@ -109,7 +108,7 @@ const noteFact = (facts: Facts, registered: Timelines<string>, operation: Histor
   if (call._tag === "Snapshot" && call.asOf === undefined && reply?._tag === "Contents") {
     uppers.add(call.collection, client, completed, frontier(reply.upper))
     sinces.add(call.collection, client, completed, frontier(reply.since))
-    seqNos.addOwn("", client, completed, reply.seqNo)
+    shown.of(client).add(completed, reply.seqNo)
   }
 }
 

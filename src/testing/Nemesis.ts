@@ -122,21 +122,12 @@ const take = Effect.fnUntraced(function*(world: World.World, step: NemesisProfil
   }
   if (step === "stop") World.forget(world, node.client)
   const asked: Jobs.Asking = { world, node, random, name: Jobs.name(random) }
-  const ended = yield* World.dispatch(world, node, step, jobOf(step, asked))
+  const ended = yield* World.dispatch(world, node, step, Jobs.byStep[step](asked))
   if (random.chance(0.5)) yield* Effect.timeoutOption(ended, "1 second")
 })
 
 const isRead = (step: NemesisProfile.Step): boolean =>
   step === "snapshot" || step === "snapshotAsOf" || step === "subscribe"
-
-const jobOf = (step: Exclude<NemesisProfile.Step, "pause" | "start" | "follow" | "kill">, asked: Jobs.Asking) => {
-  switch (step) {
-    case "stop":
-      return (client: World.Client) => client.stop
-    default:
-      return Jobs[step](asked)
-  }
-}
 
 /** How much longer than the last fault everything waits that was on its way. */
 const calm = "1 minute"
@@ -183,6 +174,9 @@ const mustSucceed = <E, R>(world: World.World, what: string, effect: Effect.Effe
       if (exit._tag === "Failure") world.problems.push(`${what} failed without faults: ${String(exit.cause)}`)
     }))
 
+/** As of so many times. The subscription shows the others. */
+const sampled = 6
+
 /** Every collection: everything, as of each time that can be read, and by subscription. */
 const readEverything = Effect.fnUntraced(
   function*(world: World.World, client: string, persist: World.Client, random: Prng.Prng) {
@@ -190,8 +184,9 @@ const readEverything = Effect.fnUntraced(
     for (const { id, name, since, upper } of yield* persist.descriptions) {
       const { read } = yield* persist.load(name, World.text)
       yield* Jobs.readSnapshot(asked, read, id, undefined)
-      for (let asOf = since; asOf < Math.min(upper, since + 30); asOf++) yield* Jobs.readSnapshot(asked, read, id, asOf)
       if (upper <= since) continue
+      const apart = Math.ceil((upper - since) / sampled)
+      for (let asOf = since; asOf < upper; asOf += apart) yield* Jobs.readSnapshot(asked, read, id, asOf)
       yield* Jobs.follow(asked, read, id, { asOf: since }, { collection: id, frontier: 0 }).pipe(
         Stream.takeUntil((event) => event._tag === "Progress" && event.frontier >= upper),
         Stream.runDrain

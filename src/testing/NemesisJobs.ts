@@ -90,7 +90,7 @@ const updates = ({ random, world }: Asking, from: number, to: number): Array<His
 const rowsOf = (updates: ReadonlyArray<History.Update>): ReadonlyArray<Update.Update<string, string>> =>
   updates.map(([key, value, time, diff]) => Update.make(key, value, time, diff))
 
-export const write = (asked: Asking) => (client: Client): Effect.Effect<unknown, unknown> =>
+const write = (asked: Asking) => (client: Client): Effect.Effect<unknown, unknown> =>
   asking(asked, client, ({ handles, id }, { upper }) => {
     const rows = updates(asked, upper, upper + 5)
     return record(
@@ -101,7 +101,7 @@ export const write = (asked: Asking) => (client: Client): Effect.Effect<unknown,
   })
 
 /** Some of it is too late, if anything is sealed. */
-export const writeSealed = (asked: Asking) => (client: Client): Effect.Effect<unknown, unknown> =>
+const writeSealed = (asked: Asking) => (client: Client): Effect.Effect<unknown, unknown> =>
   asking(asked, client, ({ handles, id }, { upper }) => {
     const rows = updates(asked, Math.max(0, upper - 3), upper + 1)
     return record(
@@ -114,7 +114,7 @@ export const writeSealed = (asked: Asking) => (client: Client): Effect.Effect<un
 const record = (asked: Asking, call: History.Call, effect: () => Effect.Effect<number, unknown>) =>
   asked.world.recorder.record(asked.node.client, call, Effect.suspend(effect), sequenced)
 
-export const writeMulti = (asked: Asking) =>
+const writeMulti = (asked: Asking) =>
   Effect.fnUntraced(function*(client: Client) {
     const names = Array.from({ length: 2 + asked.random.int(3) }, () => name(asked.random))
     const opened = yield* Effect.forEach(names, (each) =>
@@ -136,14 +136,14 @@ export const writeMulti = (asked: Asking) =>
       })).pipe(Effect.tapError(() => Effect.sync(() => names.forEach((each) => asked.node.opened.delete(each)))))
   })
 
-export const seal = (asked: Asking) => (client: Client): Effect.Effect<unknown, unknown> =>
+const seal = (asked: Asking) => (client: Client): Effect.Effect<unknown, unknown> =>
   asking(asked, client, ({ handles, id }, guess) => {
     const upper = guess.upper + asked.random.int(5)
     guess.upper = Math.max(guess.upper, upper)
     return record(asked, { _tag: "Seal", collections: [id], upper }, () => handles.write.seal(upper))
   })
 
-export const allowCompaction = (asked: Asking) => (client: Client): Effect.Effect<unknown, unknown> =>
+const allowCompaction = (asked: Asking) => (client: Client): Effect.Effect<unknown, unknown> =>
   asking(asked, client, ({ handles, id }, guess) => {
     const base = asked.random.chance(0.8) ? guess.since : guess.upper
     const since = base + asked.random.int(5)
@@ -155,7 +155,7 @@ export const allowCompaction = (asked: Asking) => (client: Client): Effect.Effec
     )
   })
 
-export const compareAndAppend = (asked: Asking) => (client: Client): Effect.Effect<unknown, unknown> =>
+const compareAndAppend = (asked: Asking) => (client: Client): Effect.Effect<unknown, unknown> =>
   asking(asked, client, ({ handles, id }, guess) => {
     const { random } = asked
     const expected = Math.max(0, guess.upper - (random.chance(0.2) ? 1 : 0))
@@ -167,7 +167,7 @@ export const compareAndAppend = (asked: Asking) => (client: Client): Effect.Effe
   })
 
 /** Takes a snapshot, and reads it some time later. */
-export const snapshot = (asked: Asking, asOf?: number) => (client: Client): Effect.Effect<unknown, unknown> =>
+const snapshot = (asked: Asking, asOf?: number) => (client: Client): Effect.Effect<unknown, unknown> =>
   asking(asked, client, ({ handles, id }) => readSnapshot(asked, handles.read, id, asOf))
 
 export const readSnapshot = (
@@ -191,13 +191,13 @@ export const readSnapshot = (
   )
 }
 
-export const snapshotAsOf = (asked: Asking): (client: Client) => Effect.Effect<unknown, unknown> => {
+const snapshotAsOf = (asked: Asking): (client: Client) => Effect.Effect<unknown, unknown> => {
   const { since, upper } = guessOf(asked.world, asked.name)
   return snapshot(asked, since + asked.random.int(Math.max(1, upper + 1 - since)))
 }
 
 /** Follows for a while, from where a subscriber before it has stopped, or from the beginning. */
-export const subscribe = (asked: Asking) => (client: Client): Effect.Effect<unknown, unknown> =>
+const subscribe = (asked: Asking) => (client: Client): Effect.Effect<unknown, unknown> =>
   asking(asked, client, ({ handles, id }) => {
     const { random, world } = asked
     const places = world.places.filter(({ collection }) => collection === id)
@@ -234,13 +234,32 @@ const toldOf = (event: SubscribeEvent<string, string>): History.Told =>
     updates: event.updates.map(({ diff, key, time, value }) => [key, value, time, diff])
   }
 
-export const destroy = ({ name, node, world }: Asking) => (client: Client): Effect.Effect<unknown, unknown> =>
+const destroy = ({ name, node, world }: Asking) => (client: Client): Effect.Effect<unknown, unknown> =>
   Effect.suspend(() => {
     world.guesses.delete(name)
     node.opened.delete(name)
     return world.recorder.record(node.client, { _tag: "Destroy", name }, client.destroy(name), done)
   })
 
-export const maintain = () => (client: Client): Effect.Effect<unknown, unknown> => client.maintain
+const maintain = () => (client: Client): Effect.Effect<unknown, unknown> => client.maintain
 
-export const compact = ({ name }: Asking) => (client: Client): Effect.Effect<unknown, unknown> => client.compact(name)
+const compact = ({ name }: Asking) => (client: Client): Effect.Effect<unknown, unknown> => client.compact(name)
+
+const stop = () => (client: Client): Effect.Effect<unknown, unknown> => client.stop
+
+/** By the step that asks for it. */
+export const byStep = {
+  write,
+  writeSealed,
+  writeMulti,
+  seal,
+  allowCompaction,
+  compareAndAppend,
+  snapshot,
+  snapshotAsOf,
+  subscribe,
+  destroy,
+  maintain,
+  compact,
+  stop
+} as const

@@ -103,3 +103,11 @@ export const rivals: Profile = { ...mixed, start: 14, kill: 4, compareAndAppend:
  * @since 0.1.0
  */
 export const churn: Profile = { ...mixed, destroy: 8, maintain: 6, compact: 6 }
+
+/**
+ * All of them, by name.
+ *
+ * @category profiles
+ * @since 0.1.0
+ */
+export const byName = { mixed, busy, crashes, rivals, churn } as const

@@ -14,6 +14,14 @@ import * as Output from "../Output.ts"
 import * as Progress from "../Progress.ts"
 import { root } from "../Root.ts"
 
+const storages = {
+  none: Faults.none,
+  mild: Faults.mild,
+  harsh: Faults.harsh,
+  /** No store survives that: it shows what a violation looks like. */
+  rot: { ...Faults.none, rot: 0.5 }
+}
+
 const replayPattern = /^\d+(:[cfs][\d,]*)*$/
 
 /** The violation in full is a result; that there is one, and how to see it again, is the failure. */
@@ -47,8 +55,8 @@ export const simulate = Command.make(
       Flag.withDescription("What happens most (default: mixed)"),
       Flag.withDefault("mixed")
     ),
-    faults: Flag.Literals("faults", ["none", "mild", "harsh"]).pipe(
-      Flag.withDescription("How storage behaves (default: harsh)"),
+    faults: Flag.Literals("faults", ["none", "mild", "harsh", "rot"]).pipe(
+      Flag.withDescription("How storage behaves (default: harsh); rot breaks promises, to see what that looks like"),
       Flag.withDefault("harsh")
     )
   },
@@ -59,8 +67,9 @@ export const simulate = Command.make(
     const summary = yield* Effect.gen(function*() {
       const progress = yield* Progress.make({ label: "seeds", total: count })
       const options = {
-        program: Nemesis.program({ steps, profile: NemesisProfile[profile] }),
-        faults: Faults[faults],
+        program: Nemesis.program({ steps, profile: NemesisProfile.byName[profile] }),
+        faults: storages[faults],
+        shrinkRuns: 200,
         firstSeed: Number.parseInt(first, 10),
         seeds: count,
         onSeed: () => progress.add(1)
