@@ -79,6 +79,7 @@ export type Told =
  * What the answer was.
  *
  * - `Done`: for `Open` and `Destroy`.
+ * - `Gone`: for a `Destroy` of what was destroyed before.
  * - `Registered`: the collection's id.
  * - `Sequenced`: the sequence number of a write, seal or compaction.
  * - `Contents`: a snapshot.
@@ -90,6 +91,7 @@ export type Told =
  */
 export type Reply =
   | { readonly _tag: "Done" }
+  | { readonly _tag: "Gone" }
   | { readonly _tag: "Registered"; readonly collection: number }
   | { readonly _tag: "Sequenced"; readonly seqNo: number }
   | {

@@ -103,7 +103,9 @@ const noteFact = (facts: Facts, registered: Timelines<string>, operation: Histor
   }
   if (outcome !== "ok" || completed === undefined) return
   for (const { collection, to } of frontiers) known.add(collection, client, completed, to)
-  if (call._tag === "Destroy") ids.add(call.name, client, completed, registered.of(call.name).before(invoked) + 1)
+  if (call._tag === "Destroy" && reply?._tag === "Done") {
+    ids.add(call.name, client, completed, registered.of(call.name).before(invoked) + 1)
+  }
   if (call._tag === "Register" && reply?._tag === "Registered") ids.add(call.name, client, completed, reply.collection)
   if (call._tag === "Snapshot" && call.asOf === undefined && reply?._tag === "Contents") {
     uppers.add(call.collection, client, completed, frontier(reply.upper))

@@ -113,6 +113,9 @@ const take = Effect.fnUntraced(function*(world: World.World, step: NemesisProfil
       return yield* World.start(world, "writer", random)
     case "follow":
       return yield* World.start(world, "reader", random)
+    case "crash":
+      world.nodes = []
+      return yield* Simulation.crash
   }
   if (writers.length === 0) return yield* World.start(world, "writer", random)
   const node = random.pick(isRead(step) ? world.nodes : writers)
@@ -132,14 +135,14 @@ const isRead = (step: NemesisProfile.Step): boolean =>
 /** How much longer than the last fault everything waits that was on its way. */
 const calm = "1 minute"
 
-/** The faults stop, everybody is killed or closes, and a last client must succeed in everything. */
+/** Some close, all die, the faults stop, and a last client must succeed in everything. */
 const end = Effect.fnUntraced(function*(world: World.World) {
   const random = yield* drawn
   const injector = yield* Faults.Injector
-  for (const node of world.nodes) {
-    if (random.chance(0.5)) yield* node.process.kill
-    else yield* Effect.timeoutOption(yield* World.dispatch(world, node, "stop", (client) => client.stop), calm)
+  for (const node of world.nodes.filter(() => random.chance(0.5))) {
+    yield* Effect.timeoutOption(yield* World.dispatch(world, node, "stop", (client) => client.stop), calm)
   }
+  yield* Simulation.crash
   world.nodes = []
   injector.pause(true)
   yield* Effect.sleep(calm)

@@ -35,7 +35,7 @@ export interface Asking {
 }
 
 const sequenced = (seqNo: number): History.Reply => ({ _tag: "Sequenced", seqNo })
-const done = (): History.Reply => ({ _tag: "Done" })
+const destroyed = (isDone: boolean): History.Reply => ({ _tag: isDone ? "Done" : "Gone" })
 
 /** Opens a collection, once for each process. */
 const openedOf = (asking: Asking, client: Client, name: string): Effect.Effect<Opened, unknown> =>
@@ -238,7 +238,7 @@ const destroy = ({ name, node, world }: Asking) => (client: Client): Effect.Effe
   Effect.suspend(() => {
     world.guesses.delete(name)
     node.opened.delete(name)
-    return world.recorder.record(node.client, { _tag: "Destroy", name }, client.destroy(name), done)
+    return world.recorder.record(node.client, { _tag: "Destroy", name }, client.destroy(name), destroyed)
   })
 
 const maintain = () => (client: Client): Effect.Effect<unknown, unknown> => client.maintain

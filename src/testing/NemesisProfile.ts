@@ -13,6 +13,7 @@
  * - `destroy`: a collection goes; whoever writes to its name next begins it anew.
  * - `maintain`, `compact`: maintenance, now.
  * - `start`, `stop`, `kill`: a writer opens the store, also while another has it; one closes it; one dies.
+ * - `crash`: all processes die at once, and the storage loses what a power failure may take.
  * - `follow`: a read-only client opens the store.
  * - `pause`: time goes by.
  *
@@ -35,6 +36,7 @@ export type Step =
   | "start"
   | "stop"
   | "kill"
+  | "crash"
   | "follow"
   | "pause"
 
@@ -68,6 +70,7 @@ export const mixed: Profile = {
   start: 2,
   stop: 1,
   kill: 3,
+  crash: 1,
   follow: 2,
   pause: 8
 }
@@ -78,7 +81,16 @@ export const mixed: Profile = {
  * @category profiles
  * @since 0.1.0
  */
-export const busy: Profile = { ...mixed, write: 40, writeMulti: 20, writeSealed: 0, start: 0, stop: 0, kill: 0 }
+export const busy: Profile = {
+  ...mixed,
+  write: 40,
+  writeMulti: 20,
+  writeSealed: 0,
+  start: 0,
+  stop: 0,
+  kill: 0,
+  crash: 0
+}
 
 /**
  * Writers die and come back all the time.
@@ -86,7 +98,7 @@ export const busy: Profile = { ...mixed, write: 40, writeMulti: 20, writeSealed:
  * @category profiles
  * @since 0.1.0
  */
-export const crashes: Profile = { ...mixed, start: 4, kill: 16 }
+export const crashes: Profile = { ...mixed, start: 4, kill: 16, crash: 6 }
 
 /**
  * Several writers take the store from each other.
@@ -105,9 +117,17 @@ export const rivals: Profile = { ...mixed, start: 14, kill: 4, compareAndAppend:
 export const churn: Profile = { ...mixed, destroy: 8, maintain: 6, compact: 6 }
 
 /**
+ * One process at a time, and power failures: for storage that a single process has to itself.
+ *
+ * @category profiles
+ * @since 0.1.0
+ */
+export const alone: Profile = { ...mixed, start: 0, follow: 0, kill: 0, crash: 6 }
+
+/**
  * All of them, by name.
  *
  * @category profiles
  * @since 0.1.0
  */
-export const byName = { mixed, busy, crashes, rivals, churn } as const
+export const byName = { mixed, busy, crashes, rivals, churn, alone } as const
