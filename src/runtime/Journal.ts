@@ -37,7 +37,8 @@ export const make = Effect.fnUntraced(function*(
   circuit: Resilience.Circuit,
   context: Context.Context<never>
 ) {
-  const scope = yield* Effect.scope
+  // Closed in the place of the first acquisition: what is acquired again must outlive the commands that need it.
+  const scope = yield* Scope.fork(yield* Effect.scope)
   const buffer = new ByteWriter(64 * 1024)
   let writer = acquired
   let unresolved: { readonly position: number; readonly commit: Commit.Commit } | undefined

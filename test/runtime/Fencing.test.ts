@@ -155,4 +155,16 @@ describe("unknown outcomes", () => {
         assert.deepStrictEqual(keys, truth === "applied" ? ["a", "c"] : ["c"])
       }
     }))
+
+  it.effect("leave a writer that stops in order: what it has accepted is executed before it gives up the log", () =>
+    Effect.gen(function*() {
+      const { control, old, storage, zombie } = yield* two()
+      control.nextAppend = "applied"
+      yield* old.write.write([put("a")])
+      const accepted = yield* Effect.forEach(["b", "c"], (key) => old.write.offer([put(key)]))
+      yield* zombie.stop
+      for (const reply of accepted) yield* Deferred.await(reply)
+      const { read } = yield* (yield* Store.client(storage)).createOrLoad("s", Store.text)
+      assert.deepStrictEqual((yield* Store.contents(read)).map(([key]) => key), ["a", "b", "c"])
+    }))
 })
