@@ -258,21 +258,23 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     return Deferred.await(drained)
   })
 
-  const closeCleanly = Effect.suspend(() =>
-    refusal === undefined && Lock.isHeld(lock)
+  const closed = new Unavailable({ operation: appending, detail: "the writer is closed" })
+
+  /** Unless an append has failed. */
+  const endCleanly = Effect.suspend(() =>
+    refusal === closed && Lock.isHeld(lock)
       ? Effect.ignore(SegmentFile.end(active.fd, offset, Segment.encodeEnd("closed", active.seed, upper)))
       : Effect.void
   )
 
-  const close = Effect.uninterruptible(
-    Effect.andThen(untilIdle, dropSpares).pipe(
-      Effect.andThen(closeCleanly),
-      Effect.andThen(Effect.suspend(() => {
-        refusal ??= new Unavailable({ operation: appending, detail: "the writer is closed" })
-        return File.close(active.fd)
-      }))
+  const close = Effect.uninterruptible(Effect.suspend(() => {
+    // From here on: an append must not come between the end of the segment and its descriptor's.
+    refusal ??= closed
+    return Effect.andThen(untilIdle, dropSpares).pipe(
+      Effect.andThen(endCleanly),
+      Effect.andThen(Effect.suspend(() => File.close(active.fd)))
     )
-  )
+  }))
 
   return { writer, upper: () => upper, close } satisfies LogWriter
 })

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Stream } from "effect"
+import { Effect, Exit, Fiber, Scope, Stream } from "effect"
 import { execFileSync } from "node:child_process"
 import fs from "node:fs"
 import { join } from "node:path"
@@ -32,6 +32,23 @@ const failing = (code: string) => (write: Write): Write => (fd, bytes, offset, l
   )
 
 describe("a sound disk", () => {
+  it.live("an append while the writer closes is refused, or it is stored", () =>
+    Effect.gen(function*() {
+      const store = join(yield* directory, "store")
+      const log = yield* openLog(store)
+      const scope = yield* Scope.make()
+      const writer = yield* Scope.provide(log.acquire, scope)
+      yield* append(writer, 0, 3)
+      let late: Fiber.Fiber<Exit.Exit<number, unknown>> | undefined
+      const meanwhile = (write: Write): Write => (...args) => {
+        late ??= Effect.runFork(Effect.exit(writer.append(3, [entry(3)])))
+        write(...args)
+      }
+      yield* withWrite(meanwhile, Scope.close(scope, Exit.void))
+      const isStored = Exit.isSuccess(yield* Fiber.join(late!))
+      assert.deepStrictEqual(yield* readTexts(log, 0), texts(0, isStored ? 4 : 3))
+    }))
+
   it.effect.skipIf(!fs.existsSync("/proc/self/fdinfo"))(
     "every append is one write, through a descriptor that flushes",
     () =>
