@@ -94,7 +94,8 @@ export const make = Effect.fnUntraced(function*(
   /** The answer of an append whose outcome the log does not know. */
   const find = (failure: Indeterminate): Effect.Effect<void, StorageError> =>
     settle.pipe(
-      Effect.catchTag(["Unavailable", "Indeterminate"], () => Effect.fail(failure)),
+      // Whatever else has failed, it was not the append.
+      Effect.mapError((error) => error === overtaken ? error : failure),
       Effect.flatMap((commit) =>
         Option.isSome(commit)
           ? Effect.void

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Context, Deferred, Effect, Fiber, Result } from "effect"
 import { TestClock } from "effect/testing"
 import type * as PersistClient from "../../src/client/PersistClient.ts"
+import { OutOfSpace } from "../../src/PersistError.ts"
 import { Log } from "../../src/storage/Log.ts"
 import * as MemoryStorage from "../../src/storage/MemoryStorage.ts"
 import * as Update from "../../src/Update.ts"
@@ -166,5 +167,22 @@ describe("unknown outcomes", () => {
       for (const reply of accepted) yield* Deferred.await(reply)
       const { read } = yield* (yield* Store.client(storage)).createOrLoad("s", Store.text)
       assert.deepStrictEqual((yield* Store.contents(read)).map(([key]) => key), ["a", "b", "c"])
+    }))
+
+  it.effect("are not taken for a failure because finding out about them fails in some other way", () =>
+    Effect.gen(function*() {
+      const { control, storage } = Faulty.make(yield* Store.memory)
+      const log = Context.get(storage, Log)
+      let isFull = false
+      const full = Effect.suspend(() =>
+        isFull ? Effect.fail(new OutOfSpace({ location: "here", detail: "no segment" })) : log.acquire
+      )
+      const client = yield* Store.client(Context.add(storage, Log, { ...log, acquire: full }))
+      const { read, write } = yield* client.createOrLoad("s", Store.text)
+      control.nextAppend = "applied"
+      isFull = true
+      assert.propertyVal(yield* Effect.flip(write.write([put("a")])), "_tag", "Indeterminate")
+      isFull = false
+      assert.deepStrictEqual((yield* Store.contents(read)).map(([key]) => key), ["a"])
     }))
 })
