@@ -33,6 +33,7 @@ describe("segments that the log has let go", () => {
         yield* writer.truncate(many)
         for (let upper = many; upper < 3 * many; upper++) {
           yield* append(writer, upper, upper + 1)
+          if (upper % 5 > 0) continue
           const copy = crashed(live, join(root, "copy"))
           const { lower } = yield* log.bounds
           assert.deepStrictEqual(yield* problems(copy), [])
@@ -97,7 +98,7 @@ describe("segments that the log has let go", () => {
 
   it.effect("never bring an entry back, whatever is appended, truncated and cut short", () =>
     Effect.gen(function*() {
-      for (let round = 0; round < 20; round++) {
+      for (let round = 0; round < 8; round++) {
         const root = yield* directory
         let path = join(root, "0")
         let upper = 0
