@@ -81,6 +81,15 @@ export const isFrontier = (u: unknown): u is Frontier => u === Infinity || isTim
 export const isSettled = (frontier: Frontier, time: Timestamp): boolean => time < frontier
 
 /**
+ * The last time behind the frontier; `undefined` behind the initial one, where there is none.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const lastSettled = (frontier: Frontier): Timestamp | undefined =>
+  frontier === 0 ? undefined : Math.min(frontier - 1, Number.MAX_SAFE_INTEGER)
+
+/**
  * The time as which an update at `time` counts once history before `since` has been given up.
  *
  * @category combinators
@@ -111,6 +120,14 @@ export const meet = (a: Frontier, b: Frontier): Frontier => Math.min(a, b)
  * @since 0.1.0
  */
 export const format = (frontier: Frontier): string => frontier === Infinity ? "empty" : String(frontier)
+
+/**
+ * In JSON, which has no infinity: the number, or `"empty"`.
+ *
+ * @category formatting
+ * @since 0.1.0
+ */
+export const toJson = (frontier: Frontier): number | "empty" => frontier === Infinity ? "empty" : frontier
 
 /**
  * Checks a frontier at the door: a non-negative safe integer, or `empty`. Anything else is returned as the error.

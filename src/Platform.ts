@@ -1,5 +1,5 @@
 /**
- * The one module that names the platform's checksum, compression and text conversion, so that another platform can
+ * The one module that names the platform's checksum, compression and conversions of text, so that another platform can
  * bring its own. Everything here is synchronous and total.
  *
  * @internal
@@ -68,6 +68,11 @@ const readStrictly = (bytes: Uint8Array, start: number, end: number): string | u
     return undefined
   }
 }
+
+export const toBase64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64")
+
+/** The bytes of text that is known to be Base64. */
+export const fromBase64 = (text: string): Uint8Array => Buffer.from(text, "base64")
 
 /** The last bytes that were read from: rows are decoded one after the other from the same block. */
 let last: { readonly bytes: Uint8Array; readonly buffer: Buffer } | undefined

@@ -73,6 +73,16 @@ describe("order", () => {
   }, options)
 })
 
+it("the last settled time is settled, and the next is not", () => {
+  assert.isUndefined(Frontier.lastSettled(Frontier.initial))
+  assert.strictEqual(Frontier.lastSettled(1), 0)
+  assert.strictEqual(Frontier.lastSettled(Frontier.empty), Number.MAX_SAFE_INTEGER)
+})
+
+it("JSON has a word for the empty frontier", () => {
+  assert.deepStrictEqual([0, 7, Frontier.empty].map(Frontier.toJson), [0, 7, "empty"])
+})
+
 it("format is for people", () => {
   assert.strictEqual(Frontier.format(Frontier.empty), "empty")
   assert.strictEqual(Frontier.format(12), "12")

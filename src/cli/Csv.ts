@@ -3,11 +3,12 @@
  *
  * @internal
  */
+import type * as StoredJson from "../client/StoredJson.ts"
 import type * as Update from "../Update.ts"
 import * as Values from "./Values.ts"
 
 /** A row of contents has no time. */
-export interface Row extends Omit<Update.Update<Values.Json, Values.Json>, "time"> {
+export interface Row extends Omit<Update.Update<StoredJson.Json, StoredJson.Json>, "time"> {
   readonly time?: number
 }
 

@@ -5,12 +5,12 @@
  */
 import { Effect, Layer, Schedule } from "effect"
 import * as PersistClient from "../client/PersistClient.ts"
+import * as StoredJson from "../client/StoredJson.ts"
 import * as Codec from "../Codec.ts"
 import { FileStorage } from "../node/index.ts"
 import * as Recovery from "../runtime/Recovery.ts"
 import { Blob } from "../storage/Blob.ts"
 import { Log } from "../storage/Log.ts"
-import * as Values from "./Values.ts"
 
 /** The files alone. */
 export const files = (directory: string) => FileStorage.layer({ directory })
@@ -29,22 +29,8 @@ export const changing = (directory: string) => PersistClient.layer().pipe(Layer.
 /** To write, in a store that is made where there is none. */
 export const writing = (directory: string) => PersistClient.layer().pipe(Layer.provideMerge(files(directory)))
 
-/** A collection as JSON, through the codecs that it was registered with. */
-export const open = Effect.fnUntraced(function*(name: string) {
-  const client = yield* PersistClient.PersistClient
-  const description = yield* client.description(name).pipe(
-    // Loading tells a destroyed collection from one that never was.
-    Effect.tapErrorTag("UnknownStream", () => client.load(name, { key: Codec.json, value: Codec.json }))
-  )
-  const { read, write } = yield* client.load(name, {
-    key: Values.codec(description.key),
-    value: Values.codec(description.value)
-  })
-  return { description, read, write }
-})
-
 /**
- * As `open`, but where there is no such collection, it makes one of JSON keys and values; where there was one, only if that
+ * Opens a collection; where there is none, it makes one of JSON keys and values; where there was one, only if that
  * is to be begun anew.
  */
 export const openOrCreate = Effect.fnUntraced(function*(name: string, recreate: boolean) {
@@ -52,7 +38,7 @@ export const openOrCreate = Effect.fnUntraced(function*(name: string, recreate: 
   yield* client.description(name).pipe(
     Effect.catchTag("UnknownStream", () => client.createOrLoad(name, { key: Codec.json, value: Codec.json, recreate }))
   )
-  return yield* open(name)
+  return yield* StoredJson.open(name)
 })
 
 /** The state of the store as it is on disk now, and how many bytes of the log are behind its rollup. */

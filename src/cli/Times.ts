@@ -34,16 +34,14 @@ export const frontierArgument = (name: string): Argument.Argument<number> =>
 export const flag = (name: string): Flag.Flag<number> =>
   Flag.String(name).pipe(Flag.mapTryCatch(required(parse), () => expectation), Flag.withMetavar("TIME"))
 
-/** A frontier in JSON. */
-export const toJson = (frontier: number): number | string => Frontier.isEmpty(frontier) ? "empty" : frontier
-
 /** The time to read as of: the one asked for, or else the last that is sealed. */
 export const asOf = (
   { name, upper }: Description,
   requested: Option.Option<number>
 ): Effect.Effect<number, Failure> => {
   if (Option.isSome(requested)) return Effect.succeed(requested.value)
-  if (upper > 0) return Effect.succeed(Math.min(upper - 1, Number.MAX_SAFE_INTEGER))
+  const last = Frontier.lastSettled(upper)
+  if (last !== undefined) return Effect.succeed(last)
   return Effect.fail(
     new Failure({
       message: `no time of "${name}" is sealed yet, so its contents may still change; ` +

@@ -39,12 +39,15 @@ export type SubscribeEvent<K, V> =
  * - `from`: at a frontier that an earlier subscription has told: everything at or after it.
  * - neither: at the beginning of the history that is left, with the contents as of `since`.
  *
+ * With `until` it ends as soon as every time below that frontier has been told, and tells nothing at or after it.
+ *
  * @category models
  * @since 0.1.0
  */
 export interface SubscribeOptions {
   readonly asOf?: Timestamp | undefined
   readonly from?: Frontier | undefined
+  readonly until?: Frontier | undefined
 }
 
 /**
@@ -70,6 +73,7 @@ export interface Options<K, V> {
 export const make = <K, V>(options: Options<K, V>): Stream.Stream<SubscribeEvent<K, V>, SubscribeError> =>
   Stream.suspend(() => {
     const { start, store } = options
+    const until = start.until ?? Infinity
     /** The last time that has been told, or none. Starting at 0 is starting with nothing told. */
     let told: number | undefined = start.from === undefined || start.from === 0 ? undefined : start.from - 1
 
@@ -82,19 +86,21 @@ export const make = <K, V>(options: Options<K, V>): Stream.Stream<SubscribeEvent
           if (captured === undefined) return yield* new StreamDestroyed({ collection: options.name })
           const { since, upper } = captured.capture
           const base: number = told ?? start.asOf ?? since
+          const next = told === undefined ? base : told + 1
+          if (next >= until && upper >= until) {
+            captured.release()
+            break
+          }
           if (base < since) {
             captured.release()
             return yield* new AsOfBeforeSince({ collection: options.name, asOf: base, since })
           }
-          if (base === Infinity && upper === Infinity) {
-            captured.release()
-            break
-          }
-          if (upper > (told === undefined ? base : told + 1)) {
+          if (upper > next) {
+            const toTime = Math.min(upper, until)
             const query = told === undefined
-              ? { fromTime: 0, toTime: upper, since: base }
-              : { fromTime: told + 1, toTime: upper, since: 0 }
-            told = upper - 1
+              ? { fromTime: 0, toTime, since: base }
+              : { fromTime: told + 1, toTime, since: 0 }
+            told = toTime - 1
             return Stream.ensuring(between(options, captured, query), Effect.sync(captured.release))
           }
           captured.release()

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Metric, Scope, Stream } from "effect"
 import type { ListenEvent } from "../../src/client/Listen.ts"
 import type * as PersistClient from "../../src/client/PersistClient.ts"
+import type * as Subscription from "../../src/client/Subscription.ts"
 import * as Codec from "../../src/Codec.ts"
 import { DecodeError } from "../../src/PersistError.ts"
 import * as Metrics from "../../src/runtime/Metrics.ts"
@@ -204,6 +205,33 @@ describe("subscriptions", () => {
       assert.deepStrictEqual(yield* Stream.runCollect(Stream.take(read.subscribe({ from: 3 }), 2)), [
         { _tag: "Updates", updates: [a(3), a(5)] },
         { _tag: "Progress", frontier: 6 }
+      ])
+    }))
+
+  it.effect("end at the frontier that they were to reach, and go on there without a seam", () =>
+    Effect.gen(function*() {
+      const { read, write } = yield* fresh()
+      yield* write.write([a(1), a(4), a(7)])
+      yield* write.seal(8)
+      const told = (options: Subscription.SubscribeOptions) => Stream.runCollect(read.subscribe(options))
+      assert.deepStrictEqual(yield* told({ until: 5 }), [
+        { _tag: "Updates", updates: [a(1), a(4)] },
+        { _tag: "Progress", frontier: 5 }
+      ])
+      assert.deepStrictEqual(yield* told({ from: 5, until: 8 }), [
+        { _tag: "Updates", updates: [a(7)] },
+        { _tag: "Progress", frontier: 8 }
+      ])
+      assert.deepStrictEqual(yield* told({ from: 5, until: 5 }), [])
+      yield* write.allowCompaction(6)
+      assert.deepStrictEqual(yield* told({ until: 6 }), [])
+      assert.deepStrictEqual(yield* told({ from: 3, until: 3 }), [], "there is nothing left to tell")
+      const waiting = yield* Effect.forkChild(told({ from: 8, until: 9 }))
+      yield* write.write([a(8), a(9)])
+      yield* write.seal(10)
+      assert.deepStrictEqual(yield* Fiber.join(waiting), [
+        { _tag: "Updates", updates: [a(8)] },
+        { _tag: "Progress", frontier: 9 }
       ])
     }))
 

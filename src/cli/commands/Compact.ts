@@ -6,6 +6,7 @@
 import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { PersistClient } from "../../client/PersistClient.ts"
+import * as StoredJson from "../../client/StoredJson.ts"
 import * as Frontier from "../../Frontier.ts"
 import { Failure } from "../Failure.ts"
 import * as Footprint from "../Footprint.ts"
@@ -16,7 +17,7 @@ import * as Times from "../Times.ts"
 
 /** Only says what would become of it. */
 const rehearse = Effect.fnUntraced(function*(name: string, since: Option.Option<number>) {
-  const { description } = yield* Store.open(name)
+  const { description } = yield* StoredJson.open(name)
   const to = Option.getOrElse(since, () => description.since)
   if (to < description.since) {
     return yield* new Failure({
@@ -31,7 +32,7 @@ const rehearse = Effect.fnUntraced(function*(name: string, since: Option.Option<
 
 const perform = Effect.fnUntraced(function*(name: string, since: Option.Option<number>) {
   const client = yield* PersistClient
-  const { write } = yield* Store.open(name)
+  const { write } = yield* StoredJson.open(name)
   const before = yield* Footprint.read(name)
   if (Option.isSome(since)) yield* write.allowCompaction(since.value)
   yield* client.compact(name)

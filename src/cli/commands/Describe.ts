@@ -6,12 +6,12 @@
 import { Effect } from "effect"
 import { Argument, Command } from "effect/cli"
 import type { StoredCodec } from "../../client/PersistClient.ts"
+import * as StoredJson from "../../client/StoredJson.ts"
 import * as Frontier from "../../Frontier.ts"
 import * as Footprint from "../Footprint.ts"
 import * as Output from "../Output.ts"
 import { root } from "../Root.ts"
 import * as Store from "../Store.ts"
-import * as Times from "../Times.ts"
 
 const codecJson = ({ document, name }: StoredCodec) => ({
   codec: name,
@@ -28,7 +28,7 @@ export const describe = Command.make(
   Effect.fn(function*({ name }) {
     const { dir, json } = yield* root
     yield* Effect.gen(function*() {
-      const { description: { id, key, since, upper, value } } = yield* Store.open(name)
+      const { description: { id, key, since, upper, value } } = yield* StoredJson.open(name)
       const { state } = yield* Store.recover
       const footprint = Footprint.of(yield* Footprint.collectionOf(state, name))
       if (json) {
@@ -37,8 +37,8 @@ export const describe = Command.make(
           id,
           key: codecJson(key),
           value: codecJson(value),
-          since: Times.toJson(since),
-          upper: Times.toJson(upper),
+          since: Frontier.toJson(since),
+          upper: Frontier.toJson(upper),
           ...footprint
         })
       }

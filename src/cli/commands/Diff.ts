@@ -5,6 +5,7 @@
  */
 import { Effect } from "effect"
 import { Argument, Command } from "effect/cli"
+import * as StoredJson from "../../client/StoredJson.ts"
 import { AsOfNotSealed } from "../../PersistError.ts"
 import * as Output from "../Output.ts"
 import { root } from "../Root.ts"
@@ -21,7 +22,7 @@ export const diff = Command.make(
   Effect.fn(function*({ from, name, to }) {
     const { dir } = yield* root
     yield* Effect.gen(function*() {
-      const { description: { upper }, read } = yield* Store.open(name)
+      const { description: { upper }, read } = yield* StoredJson.open(name)
       const last = Math.max(from, to)
       if (last >= upper) return yield* new AsOfNotSealed({ collection: name, asOf: last, upper })
       yield* Output.lines(read.changes({ from, to }), ([key, value, diff]) => JSON.stringify({ key, value, diff }))

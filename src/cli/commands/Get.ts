@@ -5,6 +5,7 @@
  */
 import { Effect } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
+import * as StoredJson from "../../client/StoredJson.ts"
 import * as Output from "../Output.ts"
 import { root } from "../Root.ts"
 import * as Store from "../Store.ts"
@@ -28,7 +29,7 @@ export const get = Command.make(
   Effect.fn(function*({ asOf, key, name }) {
     const { dir } = yield* root
     yield* Effect.gen(function*() {
-      const { description, read } = yield* Store.open(name)
+      const { description, read } = yield* StoredJson.open(name)
       const wanted = yield* Values.parseKey(name, description.key, key)
       const time = yield* Times.asOf(description, asOf)
       const values = yield* read.get(wanted, { asOf: time, wait: false })

@@ -5,6 +5,7 @@
  */
 import { Effect } from "effect"
 import { Argument, Command } from "effect/cli"
+import * as StoredJson from "../../client/StoredJson.ts"
 import * as Output from "../Output.ts"
 import { root } from "../Root.ts"
 import * as Store from "../Store.ts"
@@ -20,7 +21,7 @@ export const history = Command.make(
   Effect.fn(function*({ key, name }) {
     const { dir } = yield* root
     yield* Effect.gen(function*() {
-      const { description, read } = yield* Store.open(name)
+      const { description, read } = yield* StoredJson.open(name)
       const wanted = yield* Values.parseKey(name, description.key, key)
       for (const update of yield* read.history(wanted)) yield* Output.json(update)
     }).pipe(Effect.scoped, Effect.provide(Store.reading(dir)))

@@ -6,6 +6,7 @@
 import { Effect, Option, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import fs from "node:fs"
+import * as StoredJson from "../../client/StoredJson.ts"
 import * as Frontier from "../../Frontier.ts"
 import type { Update } from "../../Update.ts"
 import { Failure } from "../Failure.ts"
@@ -17,7 +18,6 @@ import * as Progress from "../Progress.ts"
 import { root } from "../Root.ts"
 import { split } from "../Split.ts"
 import * as Store from "../Store.ts"
-import * as Times from "../Times.ts"
 import * as Values from "../Values.ts"
 
 interface Input {
@@ -55,8 +55,8 @@ interface Options {
 const run = Effect.fnUntraced(function*(name: string, source: Input, { recreate, resume }: Options) {
   const { description, write } = yield* Store.openOrCreate(name, recreate)
   const sealed = description.upper
-  yield* Values.checkWritable(name, [description.key, description.value])
-  const check = Values.makeCheck(description)
+  yield* Values.checkWritable(description)
+  const check = StoredJson.makeCheck(description)
   const leftovers = resume ? yield* Leftovers.load(write) : undefined
   const pipeline = Pipeline.make(write, sealed)
   const progress = yield* Progress.make({
@@ -69,7 +69,7 @@ const run = Effect.fnUntraced(function*(name: string, source: Input, { recreate,
   let line = 0
   let skipped = 0
 
-  const row = (update: Update<Values.Json, Values.Json>, bytes: number) => {
+  const row = (update: Update<StoredJson.Json, StoredJson.Json>, bytes: number) => {
     if (update.time < upper) return refuse(`time ${update.time} lies below the seal ${Frontier.format(upper)}`)
     const refusal = check(update)
     if (refusal !== undefined) return refuse(refusal.message)
@@ -150,7 +150,7 @@ export const ingest = Command.make(
     const { durable, skipped } = yield* Effect.scoped(run(name, source, options)).pipe(
       Effect.provide(Store.writing(dir))
     )
-    if (json) return yield* Output.json({ updates: durable.updates, skipped, upper: Times.toJson(durable.upper) })
+    if (json) return yield* Output.json({ updates: durable.updates, skipped, upper: Frontier.toJson(durable.upper) })
     const before = skipped === 0 ? "" : `; ${Output.counted(skipped, "update")} had been there already`
     yield* Output.line(Pipeline.report(durable) + before)
   })

@@ -15,7 +15,6 @@ import * as Orphans from "../Orphans.ts"
 import * as Output from "../Output.ts"
 import { root } from "../Root.ts"
 import * as Store from "../Store.ts"
-import * as Times from "../Times.ts"
 
 const batchJson = (batch: Batch.Batch) => ({
   level: batch.level,
@@ -23,9 +22,9 @@ const batchJson = (batch: Batch.Batch) => ({
   bytes: Batch.bytes(batch),
   minTime: Batch.minTime(batch),
   maxTime: Batch.maxTime(batch),
-  lower: Times.toJson(batch.lower),
-  upper: Times.toJson(batch.upper),
-  since: Times.toJson(batch.since),
+  lower: Frontier.toJson(batch.lower),
+  upper: Frontier.toJson(batch.upper),
+  since: Frontier.toJson(batch.since),
   parts: batch.parts.map(({ bytes, checksum, key, rows }) => ({
     blob: `blobs/${key}`,
     rows,
@@ -41,9 +40,9 @@ const collectionJson = (collection: Collection) => {
     id: registration.id,
     key: registration.key.name,
     value: registration.value.name,
-    since: Times.toJson(since),
-    upper: Times.toJson(upper),
-    traceUpper: Times.toJson(traceUpper),
+    since: Frontier.toJson(since),
+    upper: Frontier.toJson(upper),
+    traceUpper: Frontier.toJson(traceUpper),
     memory: { blocks: blocks.length, rows: memoryRows, bytes: memoryBytes },
     spills: spills.map(batchJson),
     trace: trace.map(batchJson)

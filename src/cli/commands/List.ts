@@ -10,7 +10,6 @@ import * as Frontier from "../../Frontier.ts"
 import * as Output from "../Output.ts"
 import { root } from "../Root.ts"
 import * as Store from "../Store.ts"
-import * as Times from "../Times.ts"
 
 const rowOf = ({ key, name, since, upper, value }: Description): ReadonlyArray<string> => [
   name,
@@ -25,8 +24,8 @@ const jsonOf = ({ id, key, name, since, upper, value }: Description) => ({
   id,
   key: key.name,
   value: value.name,
-  since: Times.toJson(since),
-  upper: Times.toJson(upper)
+  since: Frontier.toJson(since),
+  upper: Frontier.toJson(upper)
 })
 
 export const list = Command.make(

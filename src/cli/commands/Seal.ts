@@ -5,6 +5,7 @@
  */
 import { Effect } from "effect"
 import { Argument, Command } from "effect/cli"
+import * as StoredJson from "../../client/StoredJson.ts"
 import * as Frontier from "../../Frontier.ts"
 import * as Output from "../Output.ts"
 import { root } from "../Root.ts"
@@ -22,10 +23,10 @@ export const seal = Command.make(
   Effect.fn(function*({ name, upper }) {
     const { dir, json } = yield* root
     yield* Effect.gen(function*() {
-      const { write } = yield* Store.open(name)
+      const { write } = yield* StoredJson.open(name)
       yield* write.seal(upper)
     }).pipe(Effect.scoped, Effect.provide(Store.changing(dir)))
-    if (json) return yield* Output.json({ name, upper: Times.toJson(upper) })
+    if (json) return yield* Output.json({ name, upper: Frontier.toJson(upper) })
     yield* Output.line(
       Frontier.isEmpty(upper)
         ? `"${name}" is finished`

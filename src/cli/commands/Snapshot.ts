@@ -5,6 +5,7 @@
  */
 import { Effect, Option, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
+import * as StoredJson from "../../client/StoredJson.ts"
 import * as Csv from "../Csv.ts"
 import { Usage } from "../Failure.ts"
 import * as Output from "../Output.ts"
@@ -43,7 +44,7 @@ export const snapshot = Command.make(
       return yield* new Usage({ message: "Parquet is no text for a terminal: send it to a file, as in > out.parquet" })
     }
     yield* Effect.gen(function*() {
-      const { description, read } = yield* Store.open(name)
+      const { description, read } = yield* StoredJson.open(name)
       const taken = yield* updates && Option.isNone(asOf)
         ? read.snapshot()
         : Effect.flatMap(Times.asOf(description, asOf), (time) => read.snapshot({ asOf: time, wait }))

@@ -6,17 +6,18 @@
 import { Effect, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import type { ListenEvent } from "../../client/Listen.ts"
+import * as StoredJson from "../../client/StoredJson.ts"
+import * as Frontier from "../../Frontier.ts"
 import type { Update } from "../../Update.ts"
 import * as Output from "../Output.ts"
 import { root } from "../Root.ts"
 import * as Store from "../Store.ts"
 import * as Times from "../Times.ts"
-import type * as Values from "../Values.ts"
 
-const updateLine = ({ diff, key, time, value }: Update<Values.Json, Values.Json>): string =>
+const updateLine = ({ diff, key, time, value }: Update<StoredJson.Json, StoredJson.Json>): string =>
   `${JSON.stringify({ key, value, time, diff })}\n`
 
-const sealLine = (upper: number): string => `${JSON.stringify({ seal: Times.toJson(upper) })}\n`
+const sealLine = (upper: number): string => `${JSON.stringify({ seal: Frontier.toJson(upper) })}\n`
 
 export const tail = Command.make(
   "tail",
@@ -34,12 +35,12 @@ export const tail = Command.make(
   },
   Effect.fn(function*({ follow, from, name }) {
     const { dir } = yield* root
-    const wanted = (updates: ReadonlyArray<Update<Values.Json, Values.Json>>): string =>
+    const wanted = (updates: ReadonlyArray<Update<StoredJson.Json, StoredJson.Json>>): string =>
       updates.filter(({ time }) => time >= from).map(updateLine).join("")
-    const told = (event: ListenEvent<Values.Json, Values.Json>): string =>
+    const told = (event: ListenEvent<StoredJson.Json, StoredJson.Json>): string =>
       event._tag === "Sealed" ? sealLine(event.upper) : wanted(event.updates)
     yield* Effect.gen(function*() {
-      const { read } = yield* Store.open(name)
+      const { read } = yield* StoredJson.open(name)
       const { events, snapshot } = yield* read.listen()
       yield* Stream.runForEachArray(snapshot.updates, (updates) => Output.write(wanted(updates)))
       if (snapshot.upper > 0) yield* Output.write(sealLine(snapshot.upper))

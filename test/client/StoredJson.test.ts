@@ -1,22 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Stream } from "effect"
 import { ByteWriter } from "../../src/ByteWriter.ts"
-import { split } from "../../src/cli/Split.ts"
-import * as Values from "../../src/cli/Values.ts"
+import * as StoredJson from "../../src/client/StoredJson.ts"
 import { ValueOutOfRange } from "../../src/PersistError.ts"
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text)
 
 const decode = (name: string, bytes: Uint8Array): unknown =>
-  Values.codec({ name, document: "" }).decode(bytes, 0, bytes.length)
+  StoredJson.codec({ name, document: "" }).decode(bytes, 0, bytes.length)
 
-const encode = (name: string, value: Values.Json): Uint8Array => {
+const encode = (name: string, value: StoredJson.Json): Uint8Array => {
   const into = new ByteWriter(16)
-  Values.codec({ name, document: "" }).encode(value, into)
+  StoredJson.codec({ name, document: "" }).encode(value, into)
   return into.view8().slice()
 }
 
-describe("Values", () => {
+describe("StoredJson", () => {
   it.each([
     ["string", utf8("text"), "text"],
     ["json", utf8(`{"a":1}`), { a: 1 }],
@@ -42,32 +40,10 @@ describe("Values", () => {
 
   it("a row that is too large is refused before it is sent", () => {
     const json = { name: "json", document: "" }
-    const check = Values.makeCheck({ key: json, value: json })
+    const check = StoredJson.makeCheck({ key: json, value: json })
     const update = (size: number) => ({ key: 1, value: "x".repeat(size), time: 0, diff: 1 })
     assert.isUndefined(check(update(1024 * 1024)))
     assert.match(check(update(16 * 1024 * 1024))!.message, /a row may have/)
     assert.isUndefined(check(update(1)))
   })
-})
-
-describe("split", () => {
-  const cases: ReadonlyArray<readonly [text: string, pieces: ReadonlyArray<string>]> = [
-    ["", []],
-    ["a", ["a"]],
-    ["a\n", ["a"]],
-    ["\n", [""]],
-    ["one\n\ntwo\nthree", ["one", "", "two", "three"]]
-  ]
-  it.effect.each(cases)("%j, cut anywhere, gives the same pieces", ([text, pieces]) =>
-    Effect.gen(function*() {
-      const bytes = utf8(text)
-      for (let size = 1; size <= bytes.length + 1; size++) {
-        const chunks = Array.from(
-          { length: Math.ceil(bytes.length / size) },
-          (_, i) => bytes.subarray(i * size, (i + 1) * size)
-        )
-        const found = yield* Stream.runCollect(split(Stream.fromArray(chunks), 0x0a))
-        assert.deepStrictEqual(found.flat().map((piece) => new TextDecoder().decode(piece)), pieces)
-      }
-    }))
 })
