@@ -103,7 +103,7 @@ describe("platform", () => {
     file === "src/Platform.ts" || file.startsWith("src/node/") || file.startsWith("src/cli/")
 
   it("only Platform.ts, node and cli import node:*", () => {
-    const touching = sources.filter((file) => /\b(?:from|import\(?)\s*"node:/.test(read(file)))
+    const touching = sources.filter((file) => /^(?! \*).*\b(?:from|import\(?)\s*"node:/m.test(read(file)))
     assert.include(touching, "src/Platform.ts")
     assert.deepStrictEqual(touching.filter((file) => !mayTouchIt(file)), [])
   })

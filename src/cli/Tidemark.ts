@@ -20,6 +20,7 @@ import { ingest } from "./commands/Ingest.ts"
 import { inspect } from "./commands/Inspect.ts"
 import { list } from "./commands/List.ts"
 import { seal } from "./commands/Seal.ts"
+import { serve } from "./commands/Serve.ts"
 import { simulate } from "./commands/Simulate.ts"
 import { snapshot } from "./commands/Snapshot.ts"
 import { tail } from "./commands/Tail.ts"
@@ -37,6 +38,7 @@ const tidemark = root.pipe(
     { group: "The main job", commands: [demo] },
     { group: "Write", commands: [ingest, seal, compact, destroy] },
     { group: "Read", commands: [snapshot, get, history, diff, tail] },
+    { group: "Serve", commands: [serve] },
     { group: "Look after", commands: [list, describe, inspect, verify, gc] },
     { group: "Prove", commands: [simulate] }
   ]),

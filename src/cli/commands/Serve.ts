@@ -1,0 +1,91 @@
+/**
+ * `tidemark serve`: a store over HTTP.
+ *
+ * @internal
+ */
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import { Config, Effect, Layer, Logger, Option, Redacted } from "effect"
+import { Command, Flag } from "effect/cli"
+import { FetchHttpClient, HttpServer } from "effect/http"
+import { Otlp, OtlpSerialization } from "effect/observability"
+import { createServer } from "node:http"
+import * as Server from "../../server/Server.ts"
+import { Failure, Usage } from "../Failure.ts"
+import * as Output from "../Output.ts"
+import { root } from "../Root.ts"
+import * as Store from "../Store.ts"
+
+const isLoopback = (host: string): boolean => host === "localhost" || host === "::1" || host.startsWith("127.")
+
+/** The token, from the environment: what stands on a command line, everybody on the machine can see. */
+const tokenFor = Effect.fnUntraced(function*(host: string) {
+  const token = Option.getOrUndefined(yield* Config.option(Config.Redacted("TIDEMARK_TOKEN")))
+  if (token !== undefined && Redacted.value(token) === "") {
+    return yield* new Usage({ message: "TIDEMARK_TOKEN is empty" })
+  }
+  if (token === undefined && !isLoopback(host)) {
+    return yield* new Usage({
+      message: `--host ${host} lets other machines in, so it needs a token: set TIDEMARK_TOKEN`
+    })
+  }
+  return token
+})
+
+/** Sends metrics, traces and logs where the variables of OpenTelemetry say, and those that they name. */
+const telemetry = Otlp.layerFromConfig({ resource: { serviceName: "tidemark" } }).pipe(
+  Layer.provide([OtlpSerialization.layerJson, FetchHttpClient.layer])
+)
+
+export const serve = Command.make(
+  "serve",
+  {
+    host: Flag.String("host").pipe(
+      Flag.withDescription("The address to listen on (default: 127.0.0.1)"),
+      Flag.withDefault("127.0.0.1")
+    ),
+    port: Flag.Int("port").pipe(
+      Flag.withDescription("The port to listen on; 0 takes a free one (default: 4437)"),
+      Flag.withDefault(4437)
+    ),
+    readOnly: Flag.Boolean("read-only").pipe(
+      Flag.withDescription("Only read, beside a process that writes"),
+      Flag.withDefault(false)
+    )
+  },
+  Effect.fn(function*({ host, port, readOnly }) {
+    const { dir, json } = yield* root
+    const token = yield* tokenFor(host)
+    const announce = Effect.flatMap(HttpServer.HttpServer, (server) => {
+      const url = HttpServer.formatAddress(server.address)
+      return json ? Output.json({ url }) : Output.line(`serving ${dir} at ${url}`)
+    })
+    const http = NodeHttpServer.layer(createServer, { host, port, gracefulShutdownTimeout: "1 second" })
+    const server = Server.layer({ token })
+    return yield* Layer.launch(
+      Layer.effectDiscard(announce).pipe(
+        Layer.provide(server),
+        Layer.provide([readOnly ? Store.reading(dir) : Store.writing(dir), http, telemetry])
+      )
+    ).pipe(
+      Effect.provideService(Logger.LogToStderr, true),
+      Effect.catchTag("ServeError", ({ cause }) =>
+        Effect.fail(
+          new Failure({
+            message: `cannot listen on ${host}:${port}: ${cause instanceof Error ? cause.message : String(cause)}`
+          })
+        ))
+    )
+  })
+).pipe(
+  Command.withDescription(
+    "Serve the store over HTTP: an API with its description at /openapi.json, subscriptions as server-sent events, " +
+      "metrics at /metrics, and a page to look at collections. Without a token, only programs of this machine are " +
+      "answered."
+  ),
+  Command.withShortDescription("Serve the store over HTTP"),
+  Command.withExamples([
+    { command: "tidemark serve", description: "For this machine" },
+    { command: "TIDEMARK_TOKEN=... tidemark serve --host 0.0.0.0", description: "For others, with a token" },
+    { command: "tidemark serve --read-only --port 4438", description: "Beside a process that writes" }
+  ])
+)

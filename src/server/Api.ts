@@ -1,0 +1,171 @@
+/**
+ * The HTTP API: what there is to ask, and what the answers look like. It holds no implementation, so that clients share
+ * it; `OpenApi.fromApi(Api)` describes it for everybody else.
+ *
+ * @since 0.1.0
+ */
+import { Schema } from "effect"
+import {
+  HttpApi,
+  HttpApiEndpoint,
+  HttpApiGroup,
+  HttpApiMiddleware,
+  HttpApiSchema,
+  HttpApiSecurity,
+  OpenApi
+} from "effect/http-api"
+import * as Problem from "./Problem.ts"
+import { FrontierJson, NewUpdateJson, RowJson, TimeJson, UpdateJson } from "./Rows.ts"
+
+/**
+ * Demands the server's token, if it has one.
+ *
+ * @category middleware
+ * @since 0.1.0
+ */
+export class Authorization extends HttpApiMiddleware.Service<Authorization>()("tidemark/server/Authorization", {
+  security: { bearer: HttpApiSecurity.bearer },
+  error: Problem.Unauthorized
+}) {}
+
+const CodecJson = Schema.Struct({
+  name: Schema.String,
+  /** The JSON Schema of the values, where the codec has one. */
+  schema: Schema.optionalKey(Schema.Json)
+})
+
+/**
+ * A collection: its codecs and frontiers.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Collection = Schema.Struct({
+  name: Schema.String,
+  id: Schema.Int,
+  key: CodecJson,
+  value: CodecJson,
+  since: FrontierJson,
+  upper: FrontierJson
+})
+
+/**
+ * What a subscriber hears, as server-sent events.
+ *
+ * - `updates`: updates at times that are complete, consolidated.
+ * - `progress`: every update at a time before the frontier has been told. Its id is the frontier: who stores what it was
+ *   told together with this id can resume there.
+ * - `problem`: the stream cannot go on, and ends.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Event = Schema.Union([
+  Schema.Struct({
+    event: Schema.Literal("updates"),
+    id: Schema.optional(Schema.String),
+    data: Schema.fromJsonString(Schema.Array(UpdateJson))
+  }),
+  Schema.Struct({
+    event: Schema.Literal("progress"),
+    id: Schema.optional(Schema.String),
+    data: Schema.fromJsonString(Schema.Struct({ frontier: FrontierJson }))
+  }),
+  Schema.Struct({
+    event: Schema.Literal("problem"),
+    id: Schema.optional(Schema.String),
+    data: Schema.fromJsonString(
+      Schema.Struct({ type: Schema.String, status: Schema.Number, title: Schema.String, detail: Schema.String })
+    )
+  })
+])
+
+/** A row may have 16 MiB, and its JSON more. */
+const maxElementBytes = 128 * 1024 * 1024
+
+const params = { name: Schema.String }
+
+const asOf = { asOf: Schema.optional(TimeJson) }
+
+const Durable = Schema.Struct({ seqNo: Schema.Int })
+
+const updates = { updates: Schema.Array(NewUpdateJson) }
+
+/**
+ * The endpoints about collections.
+ *
+ * @category api
+ * @since 0.1.0
+ */
+export class Collections extends HttpApiGroup.make("collections").add(
+  HttpApiEndpoint.get("list", "/collections", {
+    success: Schema.Array(Collection),
+    error: Problem.reading
+  }).annotate(OpenApi.Summary, "All collections"),
+  HttpApiEndpoint.get("describe", "/collections/:name", {
+    params,
+    success: Collection,
+    error: Problem.reading
+  }).annotate(OpenApi.Summary, "One collection"),
+  HttpApiEndpoint.put("create", "/collections/:name", {
+    params,
+    success: Collection,
+    error: Problem.writing
+  }).annotate(OpenApi.Summary, "Makes a collection of JSON keys and values, if there is none"),
+  HttpApiEndpoint.get("snapshot", "/collections/:name/snapshot", {
+    params,
+    query: asOf,
+    success: HttpApiSchema.StreamNdjson({ schema: RowJson, maxElementBytes }),
+    error: Problem.reading
+  }).annotate(OpenApi.Summary, "The contents as of a time, else the last sealed one; header Tidemark-As-Of says which"),
+  HttpApiEndpoint.get("get", "/collections/:name/values", {
+    params,
+    query: { ...asOf, key: Schema.fromJsonString(Schema.Json) },
+    success: Schema.Array(RowJson),
+    error: Problem.reading
+  }).annotate(OpenApi.Summary, "The values of one key, which is given as JSON"),
+  HttpApiEndpoint.get("subscribe", "/collections/:name/events", {
+    params,
+    query: { ...asOf, from: Schema.optional(FrontierJson) },
+    headers: { "last-event-id": Schema.optional(FrontierJson) },
+    success: HttpApiSchema.StreamSse({ events: Event }),
+    error: [...Problem.reading, Problem.TooManySubscribers]
+  }).annotate(OpenApi.Summary, "Complete times as they come, from a time or a frontier on; 204 where nothing is left"),
+  HttpApiEndpoint.post("write", "/collections/:name/updates", {
+    params,
+    payload: Schema.Struct(updates),
+    success: Durable,
+    error: Problem.writing
+  }).annotate(OpenApi.Summary, "Writes updates, all or none"),
+  HttpApiEndpoint.post("append", "/collections/:name/append", {
+    params,
+    payload: Schema.Struct({ ...updates, expected: FrontierJson, upper: FrontierJson }),
+    success: Durable,
+    error: Problem.writing
+  }).annotate(OpenApi.Summary, "Writes and seals in one step, if the upper is the expected one: safe to try again"),
+  HttpApiEndpoint.post("seal", "/collections/:name/seal", {
+    params,
+    payload: Schema.Struct({ upper: FrontierJson }),
+    success: Durable,
+    error: Problem.writing
+  }).annotate(OpenApi.Summary, "Makes all times before the upper complete"),
+  HttpApiEndpoint.post("compact", "/collections/:name/since", {
+    params,
+    payload: Schema.Struct({ since: FrontierJson }),
+    success: Durable,
+    error: Problem.writing
+  }).annotate(OpenApi.Summary, "Gives up the history before since")
+).middleware(Authorization).middleware(HttpApiMiddleware.ProblemDetails) {}
+
+/**
+ * The API as a whole.
+ *
+ * @category api
+ * @since 0.1.0
+ */
+export class Api extends HttpApi.make("tidemark").add(Collections).annotateMerge(
+  OpenApi.annotations({
+    title: "Tidemark",
+    description: "Durable, time-versioned, differential collections"
+  })
+) {}

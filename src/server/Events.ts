@@ -1,0 +1,51 @@
+/**
+ * Server-sent events: how complete times, and the end of them, look on the wire.
+ *
+ * @internal
+ */
+import type { Json } from "../client/StoredJson.ts"
+import type { SubscribeError, SubscribeEvent } from "../client/Subscription.ts"
+import * as Frontier from "../Frontier.ts"
+import type { ValueOutOfRange } from "../PersistError.ts"
+import type { Update } from "../Update.ts"
+import * as Problem from "./Problem.ts"
+
+/** What a subscription over HTTP may fail with on its way. */
+export type EventsError = SubscribeError | ValueOutOfRange
+
+const encoder = new TextEncoder()
+
+/** The length of the text of one event, about: parsers hold one in memory. */
+const eventLength = 64 * 1024
+
+const updatesEvents = (updates: ReadonlyArray<Update<Json, Json>>): string => {
+  let text = ""
+  let open = 0
+  for (const { diff, key, time, value } of updates) {
+    text += open === 0 ? "event: updates\ndata: [" : ","
+    const row = JSON.stringify({ key, value, time, diff })
+    text += row
+    open += row.length
+    if (open >= eventLength) {
+      text += "]\n\n"
+      open = 0
+    }
+  }
+  return open === 0 ? text : `${text}]\n\n`
+}
+
+/** The bytes that tell an event of a subscription. */
+export const render = (event: SubscribeEvent<Json, Json>): Uint8Array => {
+  if (event._tag === "Updates") return encoder.encode(updatesEvents(event.updates))
+  const frontier = Frontier.toJson(event.frontier)
+  return encoder.encode(`event: progress\nid: ${frontier}\ndata: ${JSON.stringify({ frontier })}\n\n`)
+}
+
+/** A comment, which clients ignore: a connection that nobody listens on any more breaks by it. */
+export const heartbeat = encoder.encode(": \n\n")
+
+/** Tells why nothing more follows. */
+export const problem = (error: EventsError): Uint8Array => {
+  const { detail, status, title, type } = Problem.of(error)
+  return encoder.encode(`event: problem\ndata: ${JSON.stringify({ type, status, title, detail })}\n\n`)
+}

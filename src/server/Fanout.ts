@@ -1,0 +1,118 @@
+/**
+ * One reading of a collection for all of its subscribers.
+ *
+ * A stretch of complete times is read, decoded and rendered once, and its bytes are kept, up to a limit, under the
+ * frontier where it begins. Subscribers pull: who stands at that frontier takes the bytes, and who finds none there is
+ * behind, and reads the collection itself up to the newest frontier. So no subscriber, however slow, makes memory grow.
+ *
+ * @internal
+ */
+import { Deferred, Effect, type Exit, Schedule, type Scope, Stream } from "effect"
+import type { Json } from "../client/StoredJson.ts"
+import type { StreamReadHandle } from "../client/StreamReadHandle.ts"
+import type { Frontier } from "../Frontier.ts"
+import { type EventsError, render } from "./Events.ts"
+
+/** What a subscriber is to do next. */
+export type Step =
+  /** Send bytes that tell everything up to a frontier. */
+  | { readonly _tag: "Shared"; readonly bytes: Uint8Array; readonly to: Frontier }
+  /** Read the collection up to a frontier. */
+  | { readonly _tag: "Behind"; readonly until: Frontier }
+  /** Nothing, but it has been a while. */
+  | { readonly _tag: "Idle" }
+  /** Nothing will follow. */
+  | { readonly _tag: "End" }
+
+export interface Fanout {
+  /** Waits until there is something to do for who has been told everything before `told`. */
+  readonly next: (told: Frontier) => Effect.Effect<Step, EventsError>
+}
+
+export interface Options {
+  /** Bytes of stretches that are kept, in all. */
+  readonly maxBytes: number
+  /** How often everybody is woken who has nothing to do, in milliseconds. */
+  readonly heartbeat: number
+}
+
+/** Follows a collection from a frontier on, until the scope closes. */
+export const make = Effect.fnUntraced(function*(
+  read: StreamReadHandle<Json, Json>,
+  start: Frontier,
+  { heartbeat, maxBytes }: Options
+): Effect.fn.Return<Fanout, never, Scope.Scope> {
+  const stretches = new Map<Frontier, { readonly bytes: Uint8Array; readonly to: Frontier }>()
+  let keptBytes = 0
+  let head = start
+  let ended: Exit.Exit<void, EventsError> | undefined
+  let pending: Array<Uint8Array> = []
+  let pendingBytes = 0
+  let changed = Deferred.makeUnsafe<void>()
+
+  const wake = Effect.sync(() => {
+    const waiting = changed
+    changed = Deferred.makeUnsafe()
+    Deferred.doneUnsafe(waiting, Effect.void)
+  })
+  const add = (bytes: Uint8Array) => {
+    pendingBytes += bytes.length
+    // What is too large to be kept is read by each subscriber.
+    if (pendingBytes <= maxBytes) pending.push(bytes)
+    else pending = []
+  }
+  const publish = (to: Frontier) => {
+    if (pendingBytes <= maxBytes) {
+      stretches.set(head, { bytes: concat(pending, pendingBytes), to })
+      keptBytes += pendingBytes
+    }
+    pending = []
+    pendingBytes = 0
+    head = to
+    for (const [from, { bytes }] of stretches) {
+      if (keptBytes <= maxBytes) break
+      stretches.delete(from)
+      keptBytes -= bytes.length
+    }
+  }
+
+  yield* Stream.runForEach(read.subscribe({ from: start }), (event) => {
+    add(render(event))
+    if (event._tag === "Updates") return Effect.void
+    publish(event.frontier)
+    return wake
+  }).pipe(
+    Effect.onExit((exit) => {
+      ended = exit
+      return wake
+    }),
+    Effect.forkScoped
+  )
+  yield* Effect.forkScoped(Effect.schedule(wake, Schedule.spaced(heartbeat)))
+
+  const next = (told: Frontier): Effect.Effect<Step, EventsError> =>
+    Effect.suspend((): Effect.Effect<Step, EventsError> => {
+      if (told < head) {
+        const stretch = stretches.get(told)
+        return Effect.succeed(
+          stretch === undefined ? { _tag: "Behind", until: head } : { _tag: "Shared", ...stretch }
+        )
+      }
+      if (ended !== undefined) return Effect.as(ended, { _tag: "End" })
+      return Effect.flatMap(
+        Deferred.await(changed),
+        () => told < head || ended !== undefined ? next(told) : Effect.succeed<Step>({ _tag: "Idle" })
+      )
+    })
+  return { next }
+})
+
+const concat = (parts: ReadonlyArray<Uint8Array>, length: number): Uint8Array => {
+  const whole = new Uint8Array(length)
+  let at = 0
+  for (const part of parts) {
+    whole.set(part, at)
+    at += part.length
+  }
+  return whole
+}

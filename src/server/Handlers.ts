@@ -1,0 +1,183 @@
+/**
+ * What the endpoints do.
+ *
+ * @internal
+ */
+import { Effect, RcMap, Stream } from "effect"
+import { HttpServerResponse } from "effect/http"
+import { HttpApiBuilder } from "effect/http-api"
+import { type Description, PersistClient, type StoredCodec } from "../client/PersistClient.ts"
+import * as StoredJson from "../client/StoredJson.ts"
+import type { SubscribeOptions } from "../client/Subscription.ts"
+import * as Codec from "../Codec.ts"
+import * as Frontier from "../Frontier.ts"
+import { AsOfBeforeSince, AsOfNotSealed, UnknownStream } from "../PersistError.ts"
+import type { Update } from "../Update.ts"
+import { Api } from "./Api.ts"
+import * as Fanout from "./Fanout.ts"
+import * as Pace from "./Pace.ts"
+import * as Problem from "./Problem.ts"
+import type { NewUpdateJson } from "./Rows.ts"
+import * as Seats from "./Seats.ts"
+import * as Subscriber from "./Subscriber.ts"
+
+export interface Options extends Fanout.Options {
+  readonly maxSubscribers: number
+  /** Milliseconds. */
+  readonly stallTimeout: number
+}
+
+const codecJson = ({ document, name }: StoredCodec) => ({
+  name,
+  ...(document !== "" && { schema: JSON.parse(document) as StoredJson.Json })
+})
+
+const collectionJson = ({ id, key, name, since, upper, value }: Description) => ({
+  name,
+  id,
+  key: codecJson(key),
+  value: codecJson(value),
+  since,
+  upper
+})
+
+const encoder = new TextEncoder()
+
+const ndjson = <E>(rows: Stream.Stream<unknown, E>): Stream.Stream<Uint8Array, E> =>
+  Stream.map(Stream.chunks(rows), (chunk) => encoder.encode(chunk.map((row) => `${JSON.stringify(row)}\n`).join("")))
+
+/** The time to read as of: the one asked for, or else the last that is sealed. */
+const timeOf = ({ name, upper }: Description, asOf: number | undefined): Effect.Effect<number, AsOfNotSealed> => {
+  const time = asOf ?? Frontier.lastSettled(upper)
+  return time === undefined
+    ? Effect.fail(new AsOfNotSealed({ collection: name, asOf: 0, upper }))
+    : Effect.succeed(time)
+}
+
+/** Refuses to tell from where history was given up, before an answer has begun. */
+const checkStart = ({ name, since }: Description, start: SubscribeOptions) => {
+  const first = start.from === undefined || start.from === 0 ? start.asOf : start.from - 1
+  return first === undefined || first >= since
+    ? Effect.void
+    : Effect.fail(new AsOfBeforeSince({ collection: name, asOf: first, since }))
+}
+
+type JsonUpdate = Update<StoredJson.Json, StoredJson.Json>
+
+const updatesOf = (given: ReadonlyArray<typeof NewUpdateJson.Type>): ReadonlyArray<JsonUpdate> =>
+  given.map(({ diff = 1, ...row }) => ({ ...row, diff }))
+
+/** Refuses updates that cannot be stored, and says which is the first. */
+const checkUpdates = (
+  description: Description,
+  updates: ReadonlyArray<JsonUpdate>
+): Effect.Effect<void, Problem.ValueOutOfRange> => {
+  const codec = StoredJson.foreign(description)
+  if (codec !== undefined) {
+    const detail = `only the program that defines codec "${codec.name}" can write to "${description.name}"`
+    return Effect.fail(new Problem.ValueOutOfRange({ detail }))
+  }
+  const check = StoredJson.makeCheck(description)
+  const row = updates.findIndex((update) => check(update) !== undefined)
+  return row < 0 ? Effect.void : Effect.fail(
+    new Problem.ValueOutOfRange({ detail: `update ${row}: ${check(updates[row]!)!.message}`, row })
+  )
+}
+
+const durable = (seqNo: number) => ({ seqNo })
+
+/** @internal */
+export const layer = (options: Options) =>
+  HttpApiBuilder.group(
+    Api,
+    "collections",
+    Effect.fnUntraced(function*(handlers) {
+      const client = yield* PersistClient
+      const open = (name: string) => Effect.provideService(StoredJson.open(name), PersistClient, client)
+      const writing = Effect.fnUntraced(function*(name: string, updates: ReadonlyArray<JsonUpdate>) {
+        const { description, write } = yield* Effect.mapError(open(name), Problem.of)
+        yield* checkUpdates(description, updates)
+        return write
+      })
+      const pace = yield* Pace.make(options.stallTimeout)
+      const seats = yield* Seats.make(options.maxSubscribers)
+      const fanouts = yield* RcMap.make({
+        lookup: (id: number) =>
+          Effect.gen(function*() {
+            const description = (yield* client.descriptions).find((each) => each.id === id)
+            if (description === undefined) return yield* new UnknownStream({ collection: `${id}` })
+            const { read } = yield* open(description.name)
+            return yield* Fanout.make(read, Math.max(description.upper, description.since + 1), options)
+          })
+      })
+      return handlers.handleAll({
+        list: () =>
+          Effect.mapBoth(client.descriptions, {
+            onFailure: Problem.of,
+            onSuccess: (all) => all.map(collectionJson)
+          }),
+        describe: ({ params }) =>
+          Effect.mapBoth(open(params.name), {
+            onFailure: Problem.of,
+            onSuccess: ({ description }) => collectionJson(description)
+          }),
+        create: ({ params }) =>
+          client.createOrLoad(params.name, { key: Codec.json, value: Codec.json }).pipe(
+            Effect.andThen(client.description(params.name)),
+            Effect.mapBoth({ onFailure: Problem.of, onSuccess: collectionJson })
+          ),
+        snapshot: ({ params, query }) =>
+          Effect.gen(function*() {
+            const { description, read } = yield* open(params.name)
+            const asOf = yield* timeOf(description, query.asOf)
+            const { contents } = yield* read.snapshot({ asOf, wait: false })
+            const rows = Stream.map(contents, ([key, value, diff]) => ({ key, value, diff }))
+            return HttpServerResponse.stream(pace.guard(ndjson(rows)), {
+              contentType: "application/x-ndjson",
+              headers: { "tidemark-as-of": `${asOf}` }
+            })
+          }).pipe(Effect.mapError(Problem.of)),
+        get: ({ params, query: { asOf, key } }) =>
+          Effect.gen(function*() {
+            const { description, read } = yield* open(params.name)
+            const values = yield* read.get(key, { asOf: yield* timeOf(description, asOf), wait: false })
+            return values.map(([value, diff]) => ({ key, value, diff }))
+          }).pipe(Effect.mapError(Problem.of)),
+        subscribe: ({ headers, params, query }) =>
+          Effect.gen(function*() {
+            const from = headers["last-event-id"] ?? query.from
+            // Everything has been told; this status keeps browsers from asking again.
+            if (from === Frontier.empty) return HttpServerResponse.empty({ status: 204 })
+            const start = from === undefined ? query : { from }
+            const { description, read } = yield* open(params.name)
+            yield* checkStart(description, start)
+            const fanout = yield* RcMap.get(fanouts, description.id)
+            yield* seats.take
+            return HttpServerResponse.stream(pace.guard(Subscriber.events(read, fanout, start)), {
+              contentType: "text/event-stream",
+              headers: { "cache-control": "no-store" }
+            })
+          }).pipe(Effect.mapError((error) => error instanceof Problem.TooManySubscribers ? error : Problem.of(error))),
+        write: ({ params, payload }) =>
+          Effect.gen(function*() {
+            const updates = updatesOf(payload.updates)
+            const write = yield* writing(params.name, updates)
+            return yield* Effect.mapError(write.write(updates), Problem.of)
+          }).pipe(Effect.map(durable)),
+        append: ({ params, payload: { expected, upper, ...payload } }) =>
+          Effect.gen(function*() {
+            const updates = updatesOf(payload.updates)
+            const write = yield* writing(params.name, updates)
+            return yield* Effect.mapError(write.compareAndAppend(updates, { expected, upper }), Problem.of)
+          }).pipe(Effect.map(durable)),
+        seal: ({ params, payload }) =>
+          Effect.flatMap(open(params.name), ({ write }) => write.seal(payload.upper)).pipe(
+            Effect.mapBoth({ onFailure: Problem.of, onSuccess: durable })
+          ),
+        compact: ({ params, payload }) =>
+          Effect.flatMap(open(params.name), ({ write }) => write.allowCompaction(payload.since)).pipe(
+            Effect.mapBoth({ onFailure: Problem.of, onSuccess: durable })
+          )
+      })
+    })
+  )

@@ -1,0 +1,248 @@
+/**
+ * What a request may fail with: problem bodies (RFC 9457), one type for each error of the library that a caller can
+ * tell apart and act on. The tags are those of `PersistError`, so that code that catches them stays the same.
+ *
+ * @since 0.1.0
+ */
+import { Schema } from "effect"
+import { HttpApiError } from "effect/http-api"
+import type * as PersistError from "../PersistError.ts"
+import { FrontierJson } from "./Rows.ts"
+
+const type = <Name extends string>(name: Name): `urn:tidemark:problem:${Name}` => `urn:tidemark:problem:${name}`
+
+/**
+ * The token is missing or wrong.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Unauthorized extends HttpApiError.Problem<Unauthorized>()("Unauthorized", {
+  type: type("unauthorized"),
+  status: 401,
+  title: "The bearer token is missing or wrong"
+}) {}
+
+/**
+ * @category errors
+ * @since 0.1.0
+ */
+export class UnknownStream extends HttpApiError.Problem<UnknownStream>()("UnknownStream", {
+  type: type("unknown-collection"),
+  status: 404,
+  title: "There is no such collection"
+}) {}
+
+/**
+ * @category errors
+ * @since 0.1.0
+ */
+export class StreamDestroyed extends HttpApiError.Problem<StreamDestroyed>()("StreamDestroyed", {
+  type: type("collection-destroyed"),
+  status: 410,
+  title: "The collection was destroyed"
+}) {}
+
+/**
+ * The history at the place asked for was given up. `since` is the first time that can be read.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class AsOfBeforeSince extends HttpApiError.Problem<AsOfBeforeSince>()("AsOfBeforeSince", {
+  type: type("before-since"),
+  status: 410,
+  title: "The history at this time was given up"
+}, { since: FrontierJson }) {}
+
+/**
+ * The time is not sealed yet. `upper` is the first time that is not.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class AsOfNotSealed extends HttpApiError.Problem<AsOfNotSealed>()("AsOfNotSealed", {
+  type: type("not-sealed"),
+  status: 409,
+  title: "The time is not sealed yet"
+}, { upper: FrontierJson }) {}
+
+/**
+ * Somebody else has appended. `actual` is the upper that the collection has.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class UpperMismatch extends HttpApiError.Problem<UpperMismatch>()("UpperMismatch", {
+  type: type("upper-mismatch"),
+  status: 409,
+  title: "The collection has another upper than expected"
+}, { actual: FrontierJson }) {}
+
+/**
+ * The request does not fit the frontiers of the collection. Nothing of it was applied.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class InvalidRequest extends HttpApiError.Problem<InvalidRequest>()("InvalidRequest", {
+  type: type("invalid-request"),
+  status: 409,
+  title: "The request does not fit the frontiers of the collection"
+}, { reason: Schema.Literals(["TimeSealed", "SealRegressed", "SinceRegressed", "StreamDestroyed"]) }) {}
+
+/**
+ * The collection exists with other codecs.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class CodecMismatch extends HttpApiError.Problem<CodecMismatch>()("CodecMismatch", {
+  type: type("codec-mismatch"),
+  status: 409,
+  title: "The collection has other codecs"
+}) {}
+
+/**
+ * A key, a value, a time or a diff cannot be stored in this collection. Nothing of the request was applied. `row` is the
+ * place of the first such update in the request, from 0.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ValueOutOfRange extends HttpApiError.Problem<ValueOutOfRange>()("ValueOutOfRange", {
+  type: type("value-out-of-range"),
+  status: 422,
+  title: "A value cannot be stored in this collection"
+}, { row: Schema.optionalKey(Schema.Number) }) {}
+
+/**
+ * As many subscribers as the server may have are there already.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class TooManySubscribers extends HttpApiError.Problem<TooManySubscribers>()("TooManySubscribers", {
+  type: type("too-many-subscribers"),
+  status: 503,
+  title: "The server has as many subscribers as it may have"
+}) {}
+
+/**
+ * The store could not do it now, and did not. Trying again is safe.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Unavailable extends HttpApiError.Problem<Unavailable>()("Unavailable", {
+  type: type("unavailable"),
+  status: 503,
+  title: "The store could not do it now, and did not"
+}) {}
+
+/**
+ * The server only reads.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ReadOnly extends HttpApiError.Problem<ReadOnly>()("ReadOnly", {
+  type: type("read-only"),
+  status: 403,
+  title: "This server only reads"
+}) {}
+
+/**
+ * No space is left. Nothing of the request was applied.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class OutOfSpace extends HttpApiError.Problem<OutOfSpace>()("OutOfSpace", {
+  type: type("out-of-space"),
+  status: 507,
+  title: "The store has no space left"
+}) {}
+
+/**
+ * Nobody knows whether the request was applied: read before trying again.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Indeterminate extends HttpApiError.Problem<Indeterminate>()("Indeterminate", {
+  type: type("indeterminate"),
+  status: 500,
+  title: "It is unknown whether the request was applied"
+}) {}
+
+/**
+ * The store is damaged, or this server may no longer use it.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class StoreFailed extends HttpApiError.Problem<StoreFailed>()("StoreFailed", {
+  type: type("store-failed"),
+  status: 500,
+  title: "The store is damaged, or this server may no longer use it"
+}) {}
+
+/** @internal What an answer about a collection may be instead. */
+export const reading = [
+  UnknownStream,
+  StreamDestroyed,
+  CodecMismatch,
+  Unavailable,
+  OutOfSpace,
+  Indeterminate,
+  StoreFailed,
+  ReadOnly,
+  AsOfBeforeSince,
+  AsOfNotSealed,
+  ValueOutOfRange
+] as const
+
+/** @internal As `reading`, and what only a change may run into. */
+export const writing = [...reading, InvalidRequest, UpperMismatch] as const
+
+const detailed = ({ message }: Error) => ({ detail: message })
+
+const byTag = {
+  UnknownStream: (error: PersistError.UnknownStream) => new UnknownStream(detailed(error)),
+  StreamDestroyed: (error: PersistError.StreamDestroyed) => new StreamDestroyed(detailed(error)),
+  AsOfBeforeSince: (error: PersistError.AsOfBeforeSince) =>
+    new AsOfBeforeSince({ ...detailed(error), since: error.since }),
+  AsOfNotSealed: (error: PersistError.AsOfNotSealed) => new AsOfNotSealed({ ...detailed(error), upper: error.upper }),
+  UpperMismatch: (error: PersistError.UpperMismatch) => new UpperMismatch({ ...detailed(error), actual: error.actual }),
+  InvalidRequest: (error: PersistError.InvalidRequest) =>
+    new InvalidRequest({ ...detailed(error), reason: error.reason }),
+  CodecMismatch: (error: PersistError.CodecMismatch) => new CodecMismatch(detailed(error)),
+  ValueOutOfRange: (error: PersistError.ValueOutOfRange) => new ValueOutOfRange(detailed(error)),
+  ReadOnly: (error: PersistError.ReadOnly) => new ReadOnly(detailed(error)),
+  Unavailable: (error: PersistError.Unavailable) => new Unavailable(detailed(error)),
+  RuntimeShutdown: (error: PersistError.RuntimeShutdown) => new Unavailable(detailed(error)),
+  HoldExpired: (error: PersistError.HoldExpired) => new Unavailable(detailed(error)),
+  OutOfSpace: (error: PersistError.OutOfSpace) => new OutOfSpace(detailed(error)),
+  Indeterminate: (error: PersistError.Indeterminate) => new Indeterminate(detailed(error)),
+  Corrupt: (error: PersistError.Corrupt) => new StoreFailed(detailed(error)),
+  DecodeError: (error: PersistError.DecodeError) => new StoreFailed(detailed(error)),
+  Fenced: (error: PersistError.Fenced) => new StoreFailed(detailed(error)),
+  NotAStore: (error: PersistError.NotAStore) => new StoreFailed(detailed(error)),
+  UnsafeStore: (error: PersistError.UnsafeStore) => new StoreFailed(detailed(error)),
+  UnsupportedFormat: (error: PersistError.UnsupportedFormat) => new StoreFailed(detailed(error))
+}
+
+type Tag = keyof typeof byTag
+
+/** Errors of the library. */
+export type Problematic = Parameters<(typeof byTag)[Tag]>[0]
+
+/** The problem of an error. */
+export type Of<E extends Problematic> = ReturnType<(typeof byTag)[E["_tag"]]>
+
+/** @internal The problem that tells an error of the library. */
+export const of = <E extends Problematic>(error: E): Of<E> => {
+  const make: (error: never) => unknown = byTag[error._tag]
+  return make(error as never) as Of<E>
+}

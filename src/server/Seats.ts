@@ -1,0 +1,34 @@
+/**
+ * How many subscribers there are, and may be.
+ *
+ * @internal
+ */
+import { Effect, Metric, type Scope } from "effect"
+import * as Metrics from "./Metrics.ts"
+import * as Problem from "./Problem.ts"
+
+export interface Seats {
+  /** Takes a place until the scope closes. */
+  readonly take: Effect.Effect<void, Problem.TooManySubscribers, Scope.Scope>
+}
+
+export const make = Effect.fnUntraced(function*(count: number) {
+  let taken = 0
+  const change = (by: number) =>
+    Effect.suspend(() => {
+      taken += by
+      return Metric.update(Metrics.subscribers, taken)
+    })
+  yield* change(0)
+  const seats: Seats = {
+    take: Effect.acquireRelease(
+      Effect.suspend(() =>
+        taken < count
+          ? change(1)
+          : Effect.fail(new Problem.TooManySubscribers({ detail: `there are ${count}; try again later` }))
+      ),
+      () => change(-1)
+    )
+  }
+  return seats
+})

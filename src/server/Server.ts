@@ -1,0 +1,156 @@
+/**
+ * The server: a store over HTTP.
+ *
+ * It needs a `PersistClient` and an `HttpServer`. What a client sees is in `Api`; besides there are `/openapi.json`,
+ * `/metrics` for Prometheus, and at `/` a page to look at collections.
+ *
+ * @since 0.1.0
+ */
+import { ByteSize, Cause, Duration, Effect, Layer, type Redacted } from "effect"
+import {
+  HttpIncomingMessage,
+  HttpRouter,
+  HttpServer,
+  HttpServerError,
+  HttpServerRequest,
+  HttpServerResponse,
+  ProblemDetails
+} from "effect/http"
+import { HttpApiBuilder, HttpApiMiddleware } from "effect/http-api"
+import { PrometheusMetrics } from "effect/observability"
+import type { PersistClient } from "../client/PersistClient.ts"
+import * as Access from "./Access.ts"
+import { Api } from "./Api.ts"
+import * as Handlers from "./Handlers.ts"
+
+/**
+ * Who may use the server, and how much.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /**
+   * What requests must bring as bearer token. Without one, only requests to a name of the loopback interface are
+   * answered, and none from pages of other sites.
+   */
+  readonly token?: Redacted.Redacted | undefined
+  /** Bytes that the body of a request may have. Default 16 MiB. */
+  readonly maxBodyBytes?: ByteSize.Input | undefined
+  /** Subscribers that may be connected. Default 4,096. */
+  readonly maxSubscribers?: number | undefined
+  /** Bytes of events that are kept for the subscribers of one collection; slower ones read it again. Default 4 MiB. */
+  readonly fanoutBytes?: number | undefined
+  /** How often a subscriber is sent something, if only a comment. Default 15 seconds. */
+  readonly heartbeat?: Duration.Input | undefined
+  /** How long a reader may take nothing of what is sent before it is disconnected. Default 30 seconds. */
+  readonly stallTimeout?: Duration.Input | undefined
+}
+
+const mebibyte = 1024 * 1024
+
+const millis = (input: Duration.Input | undefined, seconds: number): number =>
+  Duration.toMillis(input ?? Duration.seconds(seconds))
+
+const titles: Readonly<Record<number, string>> = {
+  403: "Without a token, only programs of this machine are answered",
+  404: "There is nothing at this address",
+  413: "The body is larger than this server takes",
+  415: "The body must be application/json"
+}
+
+/** What the server itself refuses looks like what the API refuses. */
+const asProblem = (response: HttpServerResponse.HttpServerResponse): HttpServerResponse.HttpServerResponse => {
+  const { headers, status } = response
+  if (status < 400 || headers["content-type"] === ProblemDetails.contentType) return response
+  const problem = ProblemDetails.toResponse({
+    type: ProblemDetails.blankType,
+    status,
+    title: titles[status] ?? "The request failed"
+  })
+  return headers["connection"] === undefined
+    ? problem
+    : HttpServerResponse.setHeader(problem, "connection", headers["connection"])
+}
+
+const respond = Effect.fnUntraced(function*<E>(cause: Cause.Cause<E>) {
+  const [response] = yield* HttpServerError.causeResponse(cause)
+  if (response.status >= 500) yield* Effect.logError("a request failed", cause)
+  return response
+})
+
+/** Around every request, whether there is something at its address or not. */
+const around = ({ maxBodyBytes = 16 * mebibyte, token }: Options) => {
+  const maxBodySize = ByteSize.fromInputUnsafe(maxBodyBytes)
+  return HttpRouter.middleware(
+    (handler) =>
+      Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+        token === undefined && Access.isForeign(request)
+          ? Effect.succeed(asProblem(HttpServerResponse.empty({ status: 403 })))
+          : handler.pipe(
+            Effect.catchCauseIf((cause) => !Cause.hasInterruptsOnly(cause), respond),
+            Effect.map(asProblem),
+            Effect.provideService(HttpIncomingMessage.MaxBodySize, maxBodySize)
+          )),
+    { global: true }
+  )
+}
+
+const metrics = (token: Redacted.Redacted | undefined) =>
+  HttpRouter.add(
+    "GET",
+    "/metrics",
+    Effect.andThen(
+      Access.required(token),
+      Effect.map(PrometheusMetrics.format(), (body) => HttpServerResponse.text(body, { contentType: prometheus }))
+    )
+  )
+
+const prometheus = "text/plain; version=0.0.4; charset=utf-8"
+
+/** Names of collections are part of addresses. */
+const maxParamLength = 4096
+
+/**
+ * Serves the store on the `HttpServer` there is. Where that listens is its own affair: bind it to 127.0.0.1 unless others
+ * are meant to reach it.
+ *
+ * @example
+ * ```ts
+ * import { NodeHttpServer } from "@effect/platform-node"
+ * import { Layer } from "effect"
+ * import { createServer } from "node:http"
+ * import { MemoryStorage, PersistClient } from "tidemark"
+ * import { Server } from "tidemark/server"
+ *
+ * export const main = Server.layer().pipe(
+ *   Layer.provide(PersistClient.layer().pipe(Layer.provide(MemoryStorage.layer))),
+ *   Layer.provide(NodeHttpServer.layer(createServer, { host: "127.0.0.1", port: 4437 }))
+ * )
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options: Options = {}): Layer.Layer<never, never, PersistClient | HttpServer.HttpServer> => {
+  const handlers = Handlers.layer({
+    maxSubscribers: options.maxSubscribers ?? 4096,
+    maxBytes: options.fanoutBytes ?? 4 * mebibyte,
+    heartbeat: millis(options.heartbeat, 15),
+    stallTimeout: millis(options.stallTimeout, 30)
+  })
+  const api = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
+    Layer.provide(handlers),
+    // It serves no files.
+    Layer.provide([
+      HttpServer.layerServices,
+      Access.layer(options.token),
+      HttpApiMiddleware.layerProblemDetails({ includeDetails: true })
+    ])
+  )
+  return HttpRouter.serve(Layer.mergeAll(api, metrics(options.token), around(options)), {
+    disableLogger: true,
+    disableListenLog: true,
+    routerConfig: { maxParamLength }
+  })
+}

@@ -1,0 +1,59 @@
+/**
+ * One subscriber: how it gets from where it stands to where the others are, and goes on with them.
+ *
+ * @internal
+ */
+import { Cause, Effect, type Pull, Stream } from "effect"
+import type { Json } from "../client/StoredJson.ts"
+import type { StreamReadHandle } from "../client/StreamReadHandle.ts"
+import type { SubscribeEvent, SubscribeOptions } from "../client/Subscription.ts"
+import * as Events from "./Events.ts"
+import type { Fanout } from "./Fanout.ts"
+
+/**
+ * The events of one subscriber, as bytes. It tells first what the collection holds, then what all others are told as
+ * well; a subscriber that has fallen behind those reads the collection again until it has caught up. Between two pulls it
+ * holds nothing but its frontier.
+ */
+export const events = (
+  read: StreamReadHandle<Json, Json>,
+  fanout: Fanout,
+  start: SubscribeOptions
+): Stream.Stream<Uint8Array> =>
+  Stream.suspend(() => {
+    let told = start.from
+    let begun = told !== undefined
+
+    const own = (events: Stream.Stream<SubscribeEvent<Json, Json>, Events.EventsError>) =>
+      Stream.map(events, (event) => {
+        if (event._tag === "Progress") told = event.frontier
+        return Events.render(event)
+      })
+    const next: Pull.Pull<Stream.Stream<Uint8Array, Events.EventsError>, Events.EventsError> = Effect.gen(function*() {
+      if (!begun) {
+        begun = true
+        return own(Stream.takeUntil(read.subscribe(start), (event) => event._tag === "Progress"))
+      }
+      // The store was closed before there was anything to tell.
+      if (told === undefined) return yield* Cause.done()
+      const step = yield* fanout.next(told)
+      switch (step._tag) {
+        case "Shared": {
+          told = step.to
+          return Stream.succeed(step.bytes)
+        }
+        case "Behind":
+          return own(read.subscribe({ from: told, until: step.until }))
+        case "Idle":
+          return Stream.succeed(Events.heartbeat)
+        case "End":
+          return yield* Cause.done()
+      }
+    })
+    return Stream.fromPull(Effect.succeed(Effect.map(next, (events) => [events] as const))).pipe(
+      Stream.flatMap((events) => events),
+      // The headers of an answer may wait for its first byte.
+      (events) => Stream.concat(Stream.succeed(Events.heartbeat), events),
+      Stream.catch((error) => Stream.succeed(Events.problem(error)))
+    )
+  })

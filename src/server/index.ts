@@ -1,0 +1,5 @@
+export * as Api from "./Api.ts"
+export * as Client from "./Client.ts"
+export * as Problem from "./Problem.ts"
+export * as Rows from "./Rows.ts"
+export * as Server from "./Server.ts"

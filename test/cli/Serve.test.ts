@@ -1,0 +1,86 @@
+import { afterEach, assert, describe, it } from "@effect/vitest"
+import { once } from "node:events"
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
+import * as Tool from "./Tool.ts"
+
+describe("serve", () => {
+  const directory = Tool.temporary()
+  const running: Array<ReturnType<typeof Tool.start>> = []
+
+  afterEach(async () => {
+    for (const { child, ended } of running.splice(0)) {
+      child.kill("SIGINT")
+      await ended
+    }
+  })
+
+  /** Starts it on a free port and waits until it says where. */
+  const serve = async (args: ReadonlyArray<string> = [], env: Readonly<Record<string, string>> = {}) => {
+    const tool = Tool.start(["--dir", directory, "--json", "serve", "--port", "0", ...args], { env })
+    running.push(tool)
+    while (!tool.chunks.out.includes("\n")) await Promise.race([once(tool.child.stdout, "data"), tool.ended])
+    const [{ url }] = Tool.values(tool.chunks.out) as [{ readonly url: string }]
+    return { ...tool, url }
+  }
+
+  it("serves a store until it is interrupted, and gives it up then", { timeout: 60_000 }, async () => {
+    const { child, ended, url } = await serve()
+    assert.match(url, /^http:\/\/127\.0\.0\.1:\d+$/)
+    assert.strictEqual((await fetch(`${url}/collections/orders`, { method: "PUT" })).status, 200)
+    const reader = await serve(["--read-only"])
+    assert.strictEqual((await fetch(`${reader.url}/collections/orders`)).status, 200)
+    assert.strictEqual((await fetch(`${reader.url}/collections/more`, { method: "PUT" })).status, 404)
+    const seal = { method: "POST", headers: { "content-type": "application/json" }, body: `{"upper":1}` }
+    assert.strictEqual((await fetch(`${reader.url}/collections/orders/seal`, seal)).status, 403)
+    const subscribed = await fetch(`${url}/collections/orders/events`)
+    child.kill("SIGINT")
+    assert.strictEqual((await ended).code, 130)
+    await subscribed.text().catch(() => "disconnected")
+    assert.deepInclude(await Tool.run(["--dir", directory, "seal", "orders", "1"]), { code: 0 }, "nobody has the store")
+  })
+
+  it("lets other machines in with a token only", { timeout: 60_000 }, async () => {
+    const open = await Tool.runAlone(["--dir", directory, "serve", "--host", "0.0.0.0", "--port", "0"])
+    assert.strictEqual(open.code, 2)
+    assert.match(open.err, /TIDEMARK_TOKEN/)
+    const { url } = await serve(["--host", "0.0.0.0"], { TIDEMARK_TOKEN: "s3cret" })
+    const { port } = new URL(url)
+    const ask = (headers: Readonly<Record<string, string>>) =>
+      fetch(`http://127.0.0.1:${port}/collections`, { headers }).then(({ status }) => status)
+    assert.strictEqual(await ask({}), 401)
+    assert.strictEqual(await ask({ authorization: "Bearer s3cret" }), 200)
+  })
+
+  it("says so where it cannot listen", { timeout: 60_000 }, async () => {
+    const taken = createServer().listen(0, "127.0.0.1")
+    await once(taken, "listening")
+    const { port } = taken.address() as AddressInfo
+    const { code, err } = await Tool.runAlone(["--dir", directory, "serve", "--port", String(port)])
+    taken.close()
+    assert.strictEqual(code, 1)
+    assert.match(err, new RegExp(`^tidemark: cannot listen on 127\\.0\\.0\\.1:${port}: .*EADDRINUSE.*\\n$`))
+  })
+
+  it("sends metrics where the variables of OpenTelemetry say", { timeout: 60_000 }, async () => {
+    const heard = new Promise<string>((resolve) => {
+      const collector = createServer((request, response) => {
+        let body = ""
+        request.setEncoding("utf8").on("data", (text) => void (body += text)).on("end", () => {
+          response.end("{}")
+          if (request.url !== "/v1/metrics") return
+          collector.close()
+          resolve(body)
+        })
+      }).listen(0, "127.0.0.1", () => {
+        const { port } = collector.address() as AddressInfo
+        void serve([], {
+          OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`,
+          OTEL_METRICS_EXPORTER: "otlp",
+          OTEL_METRIC_EXPORT_INTERVAL: "100"
+        })
+      })
+    })
+    assert.include(await heard, "tidemark_stream_count")
+  })
+})
