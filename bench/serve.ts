@@ -1,0 +1,148 @@
+/**
+ * The server under load: `npm run bench -- serve`.
+ *
+ * `tidemark serve` in a process of its own; this process writes 10,000 updates a second to it, over HTTP, and has 1,000
+ * subscribers connected, one of whom never reads. In one part they are spread over 20 collections, in the other all are
+ * of one. Figures are ratios to the rate that was asked for, and of the server's memory late to early in the same run.
+ * `TIDEMARK_BENCH_SCALE=0.1` makes the run shorter.
+ */
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import * as fs from "node:fs"
+import * as net from "node:net"
+import * as os from "node:os"
+import * as path from "node:path"
+
+const scale = Number(process.env["TIDEMARK_BENCH_SCALE"] ?? "1")
+const seconds = Math.max(6, Math.round(60 * scale))
+const subscriberCount = 1000
+const updatesASecond = 10_000
+const roundsASecond = 5
+
+const sleep = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis))
+
+const serve = async (directory: string) => {
+  const bin = path.join(import.meta.dirname, "../src/cli/bin.ts")
+  const child = spawn(process.execPath, [bin, "--dir", directory, "--json", "serve", "--port", "0"], {
+    stdio: ["ignore", "pipe", "inherit"]
+  })
+  const [line] = await once(child.stdout, "data") as [Buffer]
+  const { url } = JSON.parse(line.toString()) as { readonly url: string }
+  const residentBytes = (): number =>
+    Number(/^VmRSS:\s+(\d+) kB/m.exec(fs.readFileSync(`/proc/${child.pid}/status`, "utf8"))![1]) * 1024
+  return { child, url, residentBytes }
+}
+
+const request = async (url: string, method: string, body?: unknown): Promise<void> => {
+  const response = await fetch(url, {
+    method,
+    headers: { "content-type": "application/json" },
+    body: body === undefined ? null : JSON.stringify(body)
+  })
+  if (!response.ok) throw new Error(`${method} ${url}: ${response.status} ${await response.text()}`)
+  await response.arrayBuffer()
+}
+
+/** A subscriber that looks at nothing but how far it was told. */
+const subscribe = (port: number, name: string) => {
+  const socket = net.connect(port, "127.0.0.1")
+  const subscriber = { socket, told: 0, bytes: 0, isOpen: true }
+  socket.write(`GET /collections/${name}/events HTTP/1.1\r\nHost: localhost\r\n\r\n`)
+  socket.on("data", (chunk) => {
+    subscriber.bytes += chunk.length
+    // The last progress of a chunk is near its end.
+    const id = /.*\nid: (\d+)\n/s.exec(chunk.subarray(-200).toString("latin1"))
+    if (id !== null) subscriber.told = Number(id[1])
+  })
+  socket.on("error", () => {})
+  socket.on("close", () => void (subscriber.isOpen = false))
+  return subscriber
+}
+
+const run = async (collections: number) => {
+  const directory = fs.mkdtempSync(path.join(process.env["TIDEMARK_BENCH_DIR"] ?? os.tmpdir(), "tidemark-bench-serve-"))
+  const { child, residentBytes, url } = await serve(directory)
+  const port = Number(new URL(url).port)
+  const names = Array.from({ length: collections }, (_, i) => `c${i}`)
+  for (const name of names) await request(`${url}/collections/${name}`, "PUT")
+  const subscribers = Array.from({ length: subscriberCount }, (_, i) => subscribe(port, names[i % collections]!))
+  const slow = subscribers[0]!
+  slow.socket.pause()
+
+  const rounds = seconds * roundsASecond
+  const rows = updatesASecond / roundsASecond / collections
+  const memory: Array<number> = []
+  const start = performance.now()
+  for (let round = 0; round < rounds; round++) {
+    await Promise.all(names.map((name) =>
+      request(`${url}/collections/${name}/append`, "POST", {
+        updates: Array.from(
+          { length: rows },
+          (_, key) => ({ key: round * rows + key, value: "0123456789", time: round })
+        ),
+        expected: round,
+        upper: round + 1
+      })
+    ))
+    if (round % roundsASecond === 0) memory.push(residentBytes())
+    await sleep(Math.max(0, start + (round + 1) * 1000 / roundsASecond - performance.now()))
+  }
+  const elapsed = (performance.now() - start) / 1000
+  const reading = subscribers.slice(1)
+  const behind = rounds - Math.min(...reading.map(({ told }) => told))
+  for (let wait = 0; wait < 600 && reading.some(({ isOpen, told }) => isOpen && told < rounds); wait++) await sleep(100)
+  memory.push(residentBytes())
+
+  const scraped = await (await fetch(`${url}/metrics`)).text()
+  const stalled = Number(/^tidemark_http_stalled_total (\d+)$/m.exec(scraped)?.[1] ?? 0)
+  const complete = reading.filter(({ told }) => told === rounds).length
+  const late = Math.max(...memory.slice(-Math.ceil(memory.length / 3)))
+  const early = Math.max(...memory.slice(0, Math.ceil(memory.length / 2)))
+  const rate = rounds * rows * collections / elapsed / updatesASecond
+  const sent = subscribers.reduce((sum, { bytes }) => sum + bytes, 0)
+  const where = collections === 1 ? "of one collection" : `of ${collections} collections`
+  for (const { socket } of subscribers) socket.destroy()
+  child.kill("SIGINT")
+  await once(child, "close")
+  fs.rmSync(directory, { recursive: true, force: true })
+  return [
+    {
+      work: `updates written, ${subscriberCount} subscribers ${where}`,
+      figure: `${(rate * 100).toFixed(0)} % of ${updatesASecond} a second for ${elapsed.toFixed(0)} s`,
+      target: ">= 95 %",
+      holds: rate >= 0.95
+    },
+    {
+      work: "subscribers that were told everything",
+      figure: `${complete} of ${reading.length}, ${behind} of ${rounds} seals behind at the end, ${
+        (sent / 1024 / 1024 / elapsed).toFixed(0)
+      } MiB a second`,
+      target: "all",
+      holds: complete === reading.length
+    },
+    {
+      work: "the server's memory, last third to first half",
+      figure: `${(late / early).toFixed(2)} (${(early / 1024 / 1024).toFixed(0)} to ${
+        (late / 1024 / 1024).toFixed(0)
+      } MiB)`,
+      target: "<= 1.2",
+      holds: late <= early * 1.2
+    },
+    // With fewer events, they all fit into the buffers of its socket.
+    ...(collections > 1 ? [] : [{
+      work: "the subscriber that never reads",
+      figure: stalled === 1 ? "disconnected" : "connected",
+      target: "disconnected",
+      holds: stalled === 1
+    }])
+  ]
+}
+
+console.log(`\nnode ${process.version}, ${os.cpus().length} cores, scale ${scale}\n`)
+console.log("| work | figure | target | holds |\n|---|---|---|---|")
+for (const collections of [20, 1]) {
+  for (const { figure, holds, target, work } of await run(collections)) {
+    console.log(`| ${work} | ${figure} | ${target} | ${holds ? "yes" : "**no**"} |`)
+    if (!holds) process.exitCode = 1
+  }
+}
