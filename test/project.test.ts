@@ -37,6 +37,7 @@ const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
   postgres: ["vocabulary", "storage"],
   s3: ["vocabulary", "storage", "runtime"],
   server: ["entry", "vocabulary", "storage", "runtime", "client", "operators"],
+  services: ["vocabulary", "client"],
   cli: [
     "entry",
     "vocabulary",

@@ -1,0 +1,1 @@
+export * as KeyValueStore from "./KeyValueStore.ts"
