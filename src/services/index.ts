@@ -1,1 +1,2 @@
+export * as EventJournal from "./EventJournal.ts"
 export * as KeyValueStore from "./KeyValueStore.ts"
