@@ -22,6 +22,7 @@ import type { PersistClient } from "../client/PersistClient.ts"
 import * as Access from "./Access.ts"
 import { Api } from "./Api.ts"
 import * as Handlers from "./Handlers.ts"
+import * as Inspector from "./Inspector.ts"
 
 /**
  * Who may use the server, and how much.
@@ -148,9 +149,12 @@ export const layer = (options: Options = {}): Layer.Layer<never, never, PersistC
       HttpApiMiddleware.layerProblemDetails({ includeDetails: true })
     ])
   )
-  return HttpRouter.serve(Layer.mergeAll(api, metrics(options.token), around(options)), {
-    disableLogger: true,
-    disableListenLog: true,
-    routerConfig: { maxParamLength }
-  })
+  return HttpRouter.serve(
+    Layer.mergeAll(api, HttpRouter.add("GET", "/", Inspector.page), metrics(options.token), around(options)),
+    {
+      disableLogger: true,
+      disableListenLog: true,
+      routerConfig: { maxParamLength }
+    }
+  )
 }

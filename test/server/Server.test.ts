@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted, Stream } from "effect"
+import { Script } from "node:vm"
 import * as Codec from "../../src/Codec.ts"
 import * as Running from "./Running.ts"
 
@@ -195,6 +196,18 @@ describe("what is wrong gets a problem, and changes nothing", () => {
 })
 
 describe("around the API", () => {
+  it.live("there is a page, which needs no token and asks nobody else", () =>
+    Effect.gen(function*() {
+      const { url } = yield* Running.start({ token: Redacted.make("s3cret") })
+      const { body, headers, status, type } = yield* Running.ask(`${url}/`)
+      assert.strictEqual(status, 200)
+      assert.strictEqual(type, "text/html; charset=utf-8")
+      assert.match(headers.get("content-security-policy")!, /^default-src 'none'; connect-src 'self'/)
+      assert.notMatch(body as string, /https?:/)
+      const [, script] = /<script>([^]*)<\/script>/.exec(body as string)!
+      assert.doesNotThrow(() => new Script(script!))
+    }))
+
   it.live("there is a description of it", () =>
     Effect.gen(function*() {
       const { url } = yield* Running.start()
