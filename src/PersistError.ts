@@ -291,8 +291,7 @@ export class UnsafeStore extends Schema.TaggedError<UnsafeStore>("tidemark/Unsaf
   detail: Schema.String
 }) {
   override get message(): string {
-    return `${this.location} cannot hold a log safely: ${this.detail}; ` +
-      "keep the log in a store that honours conditional writes, or in a database"
+    return `${this.location} cannot hold a log safely: ${this.detail}; mend that, or keep the log in another place`
   }
 }
 

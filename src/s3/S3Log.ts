@@ -7,10 +7,11 @@
  *
  * @internal
  */
-import { Duration, Effect, Option, PubSub, Random, type Scope, Stream } from "effect"
+import { Effect, Option, PubSub, Random, type Scope, Stream } from "effect"
 import { type Corrupt, type StorageError, Unavailable, type UnsupportedFormat } from "../PersistError.ts"
 import { decode } from "../runtime/Pure.ts"
 import type { Bounds, Entry, Log } from "../storage/Log.ts"
+import * as Polling from "../storage/Polling.ts"
 import type { Bucket } from "./Bucket.ts"
 import * as Chain from "./Chain.ts"
 import * as Claims from "./Claims.ts"
@@ -19,8 +20,7 @@ import * as Record from "./Record.ts"
 import * as S3Writer from "./S3Writer.ts"
 
 export interface Options {
-  /** The shortest and the longest pause between two looks for new records. */
-  readonly poll: { readonly shortest: Duration.Input; readonly longest: Duration.Input }
+  readonly poll: Polling.Options
 }
 
 /** Records that are read ahead. */
@@ -114,19 +114,14 @@ const problemsOf = (
     Effect.catchTag(["Corrupt", "UnsupportedFormat"], (problem) => Effect.succeed([problem]))
   )
 
-/** Looks again and again, ever more seldom while nothing happens. */
+/** Looks whether there are records after those that this opener knows. */
 const polling = (chain: Chain.Chain, { poll }: Options): Stream.Stream<void> =>
   Stream.suspend(() => {
-    const [shortest, longest] = [Duration.toMillis(poll.shortest), Duration.toMillis(poll.longest)]
     let seen = chain.next()
-    let pause = shortest
-    const look = Effect.gen(function*() {
-      yield* Effect.sleep(pause)
-      const mayHaveGrown = yield* Effect.orElseSucceed(chain.peek, () => false)
+    const look = Effect.map(Effect.orElseSucceed(chain.peek, () => false), (mayHaveGrown) => {
       const hasGrown = mayHaveGrown || chain.next() !== seen
       seen = chain.next()
-      pause = hasGrown ? shortest : Math.min(longest, pause * 1.5)
       return hasGrown
     })
-    return Stream.fromEffectRepeat(look).pipe(Stream.filter((hasGrown) => hasGrown), Stream.map(() => undefined))
+    return Polling.make(look, poll)
   })

@@ -3,9 +3,10 @@
  *
  * @internal
  */
-import { Effect, Exit, Option, type Scope } from "effect"
-import { Corrupt, Fenced, Indeterminate, type StorageError, Unavailable } from "../PersistError.ts"
+import { Effect, type Scope } from "effect"
+import { Corrupt, Fenced, Indeterminate } from "../PersistError.ts"
 import type { Writer } from "../storage/Log.ts"
+import * as WriterStatus from "../storage/WriterStatus.ts"
 import type { Bucket } from "./Bucket.ts"
 import * as Chain from "./Chain.ts"
 import type { Claim } from "./Claims.ts"
@@ -20,23 +21,12 @@ export interface Options {
 
 const unknown = (detail: string) => new Indeterminate({ operation: "appending to the log", detail })
 
-/** `unknown`: an append has not said what became of it, so that the next number may or may not be taken by it. */
-type Status = "open" | "unknown" | "closed"
-
 export const make: (options: Options) => Effect.Effect<Writer, never, Scope.Scope> = Effect.fnUntraced(
   function*({ bucket, chain, claim: { bounds, header: { epoch, number, opener } }, onAppend }) {
     const location = bucket.location
-    let status: Status = "open"
+    const { settling, whileOpen } = yield* WriterStatus.make
     let next = number + 1
     let upper = bounds.upper
-    yield* Effect.addFinalizer(() => Effect.sync(() => void (status = "closed")))
-
-    const whileOpen = <A>(operation: string, run: () => Effect.Effect<A, StorageError>) =>
-      Effect.suspend(() => {
-        if (status === "open") return run()
-        const detail = status === "closed" ? "the writer is closed" : "the outcome of the append before is unknown"
-        return Effect.fail(new Unavailable({ operation, detail }))
-      })
 
     /** Who has taken the number that this writer wanted. */
     const findRival = Effect.fnUntraced(function*(mine: Record.Header) {
@@ -65,15 +55,6 @@ export const make: (options: Options) => Effect.Effect<Writer, never, Scope.Scop
       onAppend()
       return upper
     })
-
-    /** Whether it can be known, when this ends, what has become of the append. */
-    const settling = <A>(run: Effect.Effect<A, StorageError>) =>
-      Effect.onExit(run, (exit) =>
-        Effect.sync(() => {
-          if (Exit.isSuccess(exit)) return
-          const error = Option.getOrUndefined(Exit.findErrorOption(exit))
-          if (error === undefined || error._tag === "Indeterminate") status = "unknown"
-        }))
 
     const truncate = Effect.fnUntraced(function*(before: number) {
       yield* chain.refresh

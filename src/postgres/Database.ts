@@ -1,0 +1,167 @@
+/**
+ * The database of a store: its connections, its tables, and statements with their failures in the words of storage.
+ *
+ * @internal
+ */
+import type * as PgConnection from "@effect/sql-pg/PgConnection"
+import * as PgPool from "@effect/sql-pg/PgPool"
+import { Effect, Redacted, Schedule, type Scope, Stream } from "effect"
+import type { SqlError } from "effect/sql/SqlError"
+import { NotAStore, type StorageError, UnsafeStore, UnsupportedFormat } from "../PersistError.ts"
+import * as Failure from "./Failure.ts"
+import * as Migrations from "./Migrations.ts"
+
+/** Where the tables of a store lie, and how they are reached. The entry point shows it as `PostgresStorage.Options`. */
+export interface Options extends Pick<PgPool.Config, "ssl" | "prepare" | "connectTimeout" | "keepAlive"> {
+  /** `postgres://user:password@host:port/database`, with `?schema=...` where `schema` does not say it. */
+  readonly url: string | Redacted.Redacted<string>
+  /** The schema that has the tables of this store, and nothing else; if absent, that of the URL, or else `tidemark`. */
+  readonly schema?: string | undefined
+  /** How many connections there may be at a time; 10 if absent. A follower keeps one of them for notifications. */
+  readonly maxConnections?: number | undefined
+}
+
+export type Parameters = ReadonlyArray<string | bigint | Uint8Array | ReadonlyArray<bigint> | ReadonlyArray<Uint8Array>>
+
+export type Row = PgConnection.Row
+
+type Run = (
+  operation: string,
+  sql: string,
+  parameters?: Parameters
+) => Effect.Effect<ReadonlyArray<Row>, StorageError>
+
+export interface Database {
+  readonly location: string
+  /** The tables, for use in statements. */
+  readonly tables: { readonly log: string; readonly entries: string; readonly blobs: string }
+  /** The channel of notifications. */
+  readonly channel: string
+  /** A statement that changes nothing. */
+  readonly read: Run
+  /** A change that can be made twice: it is sent again where the connection breaks. */
+  readonly change: Run
+  /** A change that must not be sent again: where the connection breaks, it is `Indeterminate`. */
+  readonly changeOnce: Run
+  /** Makes the tables, or brings them to the newest format. For those who write. */
+  readonly prepare: Effect.Effect<void, StorageError>
+  /** Fails unless there are tables of a format that can be read. */
+  readonly check: Effect.Effect<void, StorageError>
+  /** Ticks with each notification, over a connection of its own. Fails when that breaks. */
+  readonly notifications: Stream.Stream<void, SqlError>
+}
+
+/** Values have at most 1 GiB in Postgres. The limit of the driver is there for servers that are not to be trusted. */
+const maxMessageSize = 0x7fff_ffff
+
+const again = Schedule.exponential("20 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 4 }))
+
+/** The channel of notifications, which has the schema in its name, has 63 bytes at most. */
+const schemaPattern = /^[a-z_][a-z0-9_]{0,47}$/
+
+/** Whether a schema may have this name. */
+export const isSchema = (name: string): boolean => schemaPattern.test(name)
+
+export const make: (options: Options) => Effect.Effect<Database, never, Scope.Scope> = Effect.fnUntraced(
+  function*(options) {
+    const { connectTimeout, keepAlive, maxConnections, prepare: isPreparing, ssl } = options
+    const url = Redacted.isRedacted(options.url) ? options.url : Redacted.make(options.url)
+    const { location, schema } = placeOf(Redacted.value(url), options.schema)
+    const pool = yield* Effect.orDie(
+      PgPool.make({
+        url,
+        ssl,
+        connectTimeout,
+        keepAlive,
+        maxConnections,
+        prepare: isPreparing,
+        maxMessageSize,
+        applicationName: "tidemark"
+      })
+    )
+    const tables = { log: `${schema}.log`, entries: `${schema}.entries`, blobs: `${schema}.blobs` }
+    const channel = `tidemark_${schema}`
+
+    const send = (sql: string, parameters: Parameters = []) =>
+      pool.use((connection) => Effect.map(connection.query(sql, parameters), ({ rows }) => rows))
+
+    const read: Run = (operation, sql, parameters) =>
+      Effect.mapError(send(sql, parameters), (error) => Failure.toStorageError(error, operation, location, false))
+
+    const changeOnce: Run = (operation, sql, parameters) =>
+      Effect.mapError(
+        send(sql, parameters),
+        (error) => Failure.toStorageError(error, operation, location, Failure.kindOf(error) === "lost")
+      )
+
+    const change: Run = (operation, sql, parameters) =>
+      Effect.retry(changeOnce(operation, sql, parameters), {
+        schedule: again,
+        while: ({ _tag }) => _tag === "Indeterminate"
+      })
+
+    let isPrepared = false
+    let isChecked = false
+
+    const check = Effect.gen(function*() {
+      if (isChecked) return
+      const [row] = yield* read("looking for the tables", `SELECT format FROM ${tables.log}`)
+      const found = Number(row?.["format"] ?? 0)
+      if (found > Migrations.format) {
+        return yield* new UnsupportedFormat({ location, found, supported: Migrations.format })
+      }
+      isChecked = true
+    })
+
+    const migrate = Effect.catchIf(
+      send(Migrations.statement(schema)),
+      (error) => Failure.stateOf(error) === Failure.tableExists,
+      () => Effect.fail(new NotAStore({ location, detail: "the schema has tables of something else" }))
+    ).pipe(
+      Effect.catchTag(
+        "SqlError",
+        (error) => Effect.fail(Failure.toStorageError(error, "making the tables", location, false))
+      )
+    )
+
+    const prepare = Effect.gen(function*() {
+      if (isPrepared) return
+      yield* migrate
+      yield* check
+      yield* requireDurability(read, location)
+      isPrepared = true
+    })
+
+    const notifications = Stream.unwrap(
+      Effect.map(
+        Effect.flatMap(pool.reserve, (connection) => connection.listen(channel)),
+        (queue) => Stream.map(Stream.fromQueue(queue), () => undefined)
+      )
+    )
+
+    return { location, tables, channel, read, change, changeOnce, prepare, check, notifications }
+  }
+)
+
+/** The schema, and a name of the place without anything secret. */
+const placeOf = (text: string, chosen: string | undefined) => {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  const schema = chosen ?? url?.searchParams.get("schema") ?? "tidemark"
+  if (!isSchema(schema)) {
+    throw new Error(`"${schema}" is no name for the schema of a store: up to 48 of a-z, 0-9 and _, no digit first`)
+  }
+  return { schema, location: `postgres://${url?.host ?? ""}${url?.pathname ?? ""}?schema=${schema}` }
+}
+
+/** Acknowledged means durable: a server that is told to acknowledge before that cannot hold a log. */
+const requireDurability = Effect.fnUntraced(function*(read: Run, location: string) {
+  for (const name of ["fsync", "synchronous_commit"]) {
+    const [row] = yield* read("reading the settings", `SELECT current_setting($1) AS value`, [name])
+    if (row?.["value"] === "off") {
+      return yield* new UnsafeStore({
+        location,
+        detail: `its setting ${name} is off, so that a crash takes commits back`
+      })
+    }
+  }
+})

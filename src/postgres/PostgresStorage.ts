@@ -1,0 +1,85 @@
+/**
+ * Log and blobs in a schema of a Postgres database.
+ *
+ * One process at a time may write, and any number may read; the database decides who. What a call has acknowledged is as
+ * durable as Postgres makes its commits. The tables, the guarantees and the limits are described in `docs/postgres.md`.
+ *
+ * Needs the package `@effect/sql-pg`.
+ *
+ * @since 0.1.0
+ */
+import { Context, type Duration, Effect, Layer } from "effect"
+import { Blob } from "../storage/Blob.ts"
+import { Log } from "../storage/Log.ts"
+import * as Database from "./Database.ts"
+import * as PostgresBlob from "./PostgresBlob.ts"
+import * as PostgresLog from "./PostgresLog.ts"
+
+/**
+ * Where blobs lie, and how they are reached.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface BlobOptions extends Database.Options {}
+
+/**
+ * Where a store lies, and how it is reached.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options extends BlobOptions {
+  /** The pause after which a follower looks for new entries while there are some; 50 milliseconds if absent. */
+  readonly shortestPoll?: Duration.Input | undefined
+  /** The pause that it comes to while there are none; 1 second if absent. */
+  readonly longestPoll?: Duration.Input | undefined
+}
+
+/**
+ * The storage of one schema. Building it sends nothing. Whoever writes first makes the schema and its tables.
+ *
+ * A newer writer fences the one before without asking. Acquiring the log fails with `UnsafeStore` where the server is set
+ * to acknowledge commits before they are durable, and with `NotAStore` where the schema has other tables of these names.
+ *
+ * @example
+ * ```ts check
+ * import { Layer, Redacted } from "effect"
+ * import { PersistClient } from "tidemark"
+ * import { PostgresStorage } from "tidemark/postgres"
+ *
+ * export const client = PersistClient.layer().pipe(
+ *   Layer.provide(PostgresStorage.layer({ url: Redacted.make("postgres://app:secret@db.example.org/app") }))
+ * )
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options: Options): Layer.Layer<Log | Blob> =>
+  Layer.effectContext(Effect.gen(function*() {
+    const database = yield* Database.make(options)
+    const log = yield* logOf(database, options)
+    return Context.make(Log, log).pipe(Context.add(Blob, PostgresBlob.make(database)))
+  }))
+
+/**
+ * The log of one schema alone, for blobs that are kept elsewhere, such as in a bucket.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerLog = (options: Options): Layer.Layer<Log> =>
+  Layer.effect(Log, Effect.flatMap(Database.make(options), (database) => logOf(database, options)))
+
+/**
+ * The blobs of one schema alone, for a log that is kept elsewhere.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerBlob = (options: BlobOptions): Layer.Layer<Blob> =>
+  Layer.effect(Blob, Effect.map(Database.make(options), PostgresBlob.make))
+
+const logOf = (database: Database.Database, { longestPoll, shortestPoll }: Options) =>
+  PostgresLog.make(database, { poll: { shortest: shortestPoll ?? "50 millis", longest: longestPoll ?? "1 second" } })

@@ -1,0 +1,100 @@
+/**
+ * The writer of one epoch of a log in Postgres.
+ *
+ * @internal
+ */
+import { Effect, type Scope } from "effect"
+import { Corrupt, Fenced } from "../PersistError.ts"
+import * as Platform from "../Platform.ts"
+import type { Bounds, Writer } from "../storage/Log.ts"
+import * as WriterStatus from "../storage/WriterStatus.ts"
+import type { Database } from "./Database.ts"
+
+export interface Options {
+  readonly database: Database
+  readonly epoch: number
+  readonly bounds: Bounds
+  readonly onAppend: () => void
+}
+
+/** Entries that one statement of a truncation deletes. */
+const truncatedAtOnce = 1_000
+
+export const make: (options: Options) => Effect.Effect<Writer, never, Scope.Scope> = Effect.fnUntraced(
+  function*({ bounds, database, epoch, onAppend }) {
+    const { change, changeOnce, location, read, tables } = database
+    const { settling, whileOpen } = yield* WriterStatus.make
+    let upper = bounds.upper
+
+    /** Why a statement found no row of this epoch at this upper. */
+    const refusal = Effect.fnUntraced(function*(operation: string) {
+      const [row] = yield* read(operation, `SELECT epoch, upper FROM ${tables.log}`)
+      const current = Number(row?.["epoch"])
+      if (current > epoch) return yield* new Fenced({ epoch, current })
+      return yield* new Corrupt({
+        location,
+        offset: 0,
+        detail: `the log has epoch ${current} and ends at ${row?.["upper"]}, but epoch ${epoch} has come to ${upper}`
+      })
+    })
+
+    // Whoever raises the epoch at the same time holds the row until that is durable, or waits for this.
+    const insertion = `
+      WITH head AS (
+        UPDATE ${tables.log} SET upper = upper + cardinality($3::bigint[])
+        WHERE epoch = $1 AND upper = $2 RETURNING upper
+      ), added AS (
+        INSERT INTO ${tables.entries} (position, epoch, crc, bytes)
+        SELECT $2 + given.number - 1, $1, given.crc, given.bytes
+        FROM head, unnest($3::bigint[], $4::bytea[]) WITH ORDINALITY AS given (crc, bytes, number)
+      )
+      SELECT upper FROM head`
+
+    const append = Effect.fnUntraced(function*(entries: ReadonlyArray<Uint8Array>) {
+      const operation = "appending to the log"
+      const [row] = yield* changeOnce(operation, insertion, [
+        BigInt(epoch),
+        BigInt(upper),
+        entries.map((bytes) => BigInt(Platform.crc32(bytes))),
+        entries
+      ])
+      if (row === undefined) return yield* refusal(operation)
+      upper = Number(row["upper"])
+      onAppend()
+      return upper
+    })
+
+    const truncate = Effect.fnUntraced(function*(before: number) {
+      const operation = "truncating the log"
+      const [row] = yield* change(
+        operation,
+        `UPDATE ${tables.log} SET lower = GREATEST(lower, LEAST($2::bigint, upper)) WHERE epoch = $1 RETURNING lower`,
+        [BigInt(epoch), BigInt(before)]
+      )
+      if (row === undefined) return yield* refusal(operation)
+      // What lies below the lower belongs to nobody any more, so that no epoch has to be looked at.
+      const deletion = `
+        WITH gone AS (
+          DELETE FROM ${tables.entries} WHERE position IN (
+            SELECT position FROM ${tables.entries} WHERE position < $1 ORDER BY position LIMIT ${truncatedAtOnce}
+          ) RETURNING 1
+        )
+        SELECT count(*) AS count FROM gone`
+      for (;;) {
+        const [deleted] = yield* change(operation, deletion, [BigInt(Number(row["lower"]))])
+        if (Number(deleted?.["count"]) < truncatedAtOnce) return
+      }
+    })
+
+    return {
+      epoch,
+      bounds,
+      append: (position, entries) =>
+        whileOpen("appending to the log", () => {
+          if (position !== upper) throw new Error(`an append at ${position}, but the log ends at ${upper}`)
+          return entries.length === 0 ? Effect.succeed(upper) : settling(append(entries))
+        }),
+      truncate: (before) => whileOpen("truncating the log", () => truncate(before))
+    }
+  }
+)

@@ -1,0 +1,41 @@
+/**
+ * Whether the writer of a log may still be used: it may not once its scope is closed, and not after an append of unknown
+ * outcome.
+ *
+ * @internal
+ */
+import { Effect, Exit, Option, type Scope } from "effect"
+import { type StorageError, Unavailable } from "../PersistError.ts"
+
+export interface WriterStatus {
+  /** Runs what needs a usable writer. */
+  readonly whileOpen: <A>(
+    operation: string,
+    run: () => Effect.Effect<A, StorageError>
+  ) => Effect.Effect<A, StorageError>
+  /** Runs an append, and remembers whether it can be known, when it ends, what has become of it. */
+  readonly settling: <A>(append: Effect.Effect<A, StorageError>) => Effect.Effect<A, StorageError>
+}
+
+/** The status of a writer that is open until the scope closes. */
+export const make: Effect.Effect<WriterStatus, never, Scope.Scope> = Effect.gen(function*() {
+  let status: "open" | "unknown" | "closed" = "open"
+  yield* Effect.addFinalizer(() => Effect.sync(() => void (status = "closed")))
+
+  const made: WriterStatus = {
+    whileOpen: (operation, run) =>
+      Effect.suspend(() => {
+        if (status === "open") return run()
+        const detail = status === "closed" ? "the writer is closed" : "the outcome of the append before is unknown"
+        return Effect.fail(new Unavailable({ operation, detail }))
+      }),
+    settling: (append) =>
+      Effect.onExit(append, (exit) =>
+        Effect.sync(() => {
+          if (Exit.isSuccess(exit)) return
+          const error = Option.getOrUndefined(Exit.findErrorOption(exit))
+          if (error === undefined || error._tag === "Indeterminate") status = "unknown"
+        }))
+  }
+  return made
+})

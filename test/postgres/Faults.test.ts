@@ -1,0 +1,274 @@
+import * as PgConnection from "@effect/sql-pg/PgConnection"
+import { afterAll, assert, describe, it } from "@effect/vitest"
+import { Context, Effect, Exit, Fiber, Redacted, Schedule, Stream } from "effect"
+import { Blob, Log, type PersistClient, Update } from "tidemark"
+import * as Prng from "../../src/testing/Prng.ts"
+import * as Store from "../utils/Store.ts"
+import * as Proxy from "./Proxy.ts"
+import { query, server } from "./Server.ts"
+import { open } from "./Stores.ts"
+
+const postgres = await server()
+afterAll(() => postgres?.remove())
+
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
+
+const tableOf = (url: string, table: string): string => `${new URL(url).searchParams.get("schema")}.${table}`
+
+/** Keeps everybody else from appending and acquiring, until the scope closes or the effect that it gives has run. */
+const holdRow = Effect.fnUntraced(function*(url: string) {
+  const connection = yield* PgConnection.make({ url: Redacted.make(url) })
+  yield* connection.query("BEGIN")
+  yield* connection.query(`SELECT 1 FROM ${tableOf(url, "log")} FOR UPDATE`)
+  return Effect.asVoid(connection.query("COMMIT"))
+})
+
+/** Waits until so many sessions wait for a row that is held. */
+const waiting = (url: string, count: number) =>
+  query(
+    url,
+    `SELECT 1 FROM pg_stat_activity
+     WHERE application_name = 'tidemark' AND wait_event_type = 'Lock' AND query LIKE '%${tableOf(url, "log")}%'`
+  ).pipe(
+    Effect.filterOrFail((rows) => rows.length >= count),
+    Effect.retry({ schedule: Schedule.spaced("10 millis"), times: 1_000 })
+  )
+
+const terminate = (url: string) =>
+  query(
+    url,
+    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+     WHERE application_name = 'tidemark' AND query LIKE '%${new URL(url).searchParams.get("schema")}%'`
+  )
+
+describe.skipIf(postgres === undefined)("connections that break", () => {
+  it.live("in the middle of an append leave it Indeterminate, and the writer unusable", () =>
+    Effect.gen(function*() {
+      const url = postgres!.newStore()
+      const log = Context.get(yield* open(url), Log.Log)
+      const writer = yield* log.acquire
+      yield* writer.append(0, [bytes("a")])
+      const release = yield* holdRow(url)
+      const append = yield* Effect.forkChild(Effect.flip(writer.append(1, [bytes("b")])))
+      yield* waiting(url, 1)
+      yield* terminate(url)
+      assert.strictEqual((yield* Fiber.join(append))._tag, "Indeterminate")
+      yield* release
+      assert.strictEqual((yield* Effect.flip(writer.append(1, [bytes("c")])))._tag, "Unavailable")
+      assert.deepStrictEqual((yield* log.acquire).bounds, { lower: 0, upper: 1 })
+    }))
+
+  it.live("before an append leave it undone, and the writer usable", () =>
+    Effect.gen(function*() {
+      const url = postgres!.newStore()
+      const writer = yield* Context.get(yield* open(url), Log.Log).acquire
+      for (let position = 0; position < 20; position++) {
+        yield* terminate(url)
+        // The driver notices the end of a session that is idle as soon as it is told.
+        yield* Effect.sleep("5 millis")
+        const exit = yield* Effect.exit(writer.append(position, [bytes("a")]))
+        if (Exit.isFailure(exit)) return assert.strictEqual(Exit.findErrorOption(exit)._tag, "Some")
+      }
+    }))
+
+  it.live("hide an append that happens later: the client finds it by its nonce", () =>
+    Effect.gen(function*() {
+      const url = postgres!.newStore()
+      const proxy = yield* Proxy.make(postgres!)
+      const storage = yield* open(proxy.through(url))
+      const persist = yield* Store.client(storage, { ...Store.quiet, timeout: "20 seconds" })
+      const { write } = yield* persist.createOrLoad("rows", Store.text)
+      yield* write.write([Update.insert("before", "", 0)])
+      const release = yield* holdRow(url)
+      const writing = yield* Effect.forkChild(write.write([Update.insert("unknown", "", 0)]))
+      yield* waiting(url, 1)
+      yield* proxy.cut
+      // The append still waits, and behind it the acquisition that is to tell what became of it.
+      yield* waiting(url, 2)
+      yield* release
+      yield* Fiber.join(writing)
+      yield* write.write([Update.insert("after", "", 0)])
+      const { read } = yield* (yield* Store.follower(yield* open(url))).load("rows", Store.text)
+      assert.deepStrictEqual((yield* Store.contents(read)).map(([key]) => key).toSorted(), [
+        "after",
+        "before",
+        "unknown"
+      ])
+    }))
+
+  it.live("hide an acquisition: the epoch is raised once for it", () =>
+    Effect.gen(function*() {
+      const url = postgres!.newStore()
+      const proxy = yield* Proxy.make(postgres!)
+      const log = Context.get(yield* open(proxy.through(url)), Log.Log)
+      const { epoch } = yield* Effect.scoped(log.acquire)
+      const release = yield* holdRow(url)
+      const acquiring = yield* Effect.forkScoped(log.acquire)
+      yield* waiting(url, 1)
+      yield* proxy.cut
+      yield* waiting(url, 2)
+      yield* release
+      const writer = yield* Fiber.join(acquiring)
+      assert.strictEqual(writer.epoch, epoch + 1)
+      yield* writer.append(0, [bytes("a")])
+    }))
+})
+
+/** Everything that can happen to a store happens soon, and maintenance goes on all the time. */
+const busy: PersistClient.Options = {
+  ...Store.tiny,
+  maintenance: Schedule.spaced("10 millis"),
+  retry: undefined
+}
+
+/** What writers were told of their rows. */
+const makeRecord = () => {
+  const acknowledged = new Set<string>()
+  const refused = new Set<string>()
+  let rows = 0
+  /** Writes a few rows, and notes what became of them. */
+  const write = Effect.fnUntraced(
+    function*(
+      handle: {
+        readonly write: (
+          rows: ReadonlyArray<Update.Update<string, string>>
+        ) => Effect.Effect<unknown, { readonly _tag: string }>
+      },
+      random: Prng.Prng
+    ) {
+      const keys = Array.from({ length: 1 + random.int(8) }, () => `key ${rows++}`)
+      const exit = yield* Effect.exit(handle.write(keys.map((key) => Update.insert(key, "value", 0))))
+      const told = Exit.isSuccess(exit) ? acknowledged : refused
+      const failure = Exit.findErrorOption(exit)
+      if (failure._tag === "None" || failure.value._tag === "Unavailable" || failure.value._tag === "RuntimeShutdown") {
+        for (const key of keys) told.add(key)
+      }
+    }
+  )
+  const judge = Effect.fnUntraced(function*(url: string) {
+    const { read } = yield* (yield* Store.follower(yield* open(url))).load("rows", Store.text)
+    const found = yield* Store.contents(read)
+    const multiplicities = new Map(found.map(([key, , multiplicity]) => [key, multiplicity]))
+    assert.deepStrictEqual([...acknowledged].filter((key) => multiplicities.get(key) !== 1), [], "acknowledged")
+    assert.deepStrictEqual([...refused].filter((key) => multiplicities.has(key)), [], "refused")
+    assert.deepStrictEqual(found.filter(([, , multiplicity]) => multiplicity !== 1), [], "more than once")
+  })
+  return { acknowledged, write, judge }
+}
+
+describe.skipIf(postgres === undefined)("a client", () => {
+  it.live.each([1, 2, 3])(
+    "keeps what it acknowledged, once, while its sessions are ended: seed %i",
+    (seed) =>
+      Effect.gen(function*() {
+        const random = Prng.make(seed)
+        const url = postgres!.newStore()
+        const record = makeRecord()
+        const persist = yield* Store.client(yield* open(url), busy)
+        const { write } = yield* persist.createOrLoad("rows", Store.text)
+        const killing = yield* Effect.forkChild(
+          Effect.forever(Effect.andThen(Effect.sleep(`${random.int(30)} millis`), terminate(url)))
+        )
+        for (let round = 0; round < 60; round++) {
+          yield* Effect.forEach([1, 2, 3, 4], () => record.write(write, random), { concurrency: "unbounded" })
+        }
+        yield* Fiber.interrupt(killing)
+        yield* persist.sync
+        yield* record.judge(url)
+        assert.isAbove(record.acknowledged.size, 100)
+      }),
+    120_000
+  )
+
+  it.live(
+    "keeps what it acknowledged, once, while Postgres itself is stopped and started again",
+    () =>
+      Effect.gen(function*() {
+        const random = Prng.make(7)
+        const url = postgres!.newStore()
+        const record = makeRecord()
+        const persist = yield* Store.client(yield* open(url), busy)
+        const { write } = yield* persist.createOrLoad("rows", Store.text)
+        let isDone = false
+        const writers = yield* Effect.forkChild(
+          Effect.forEach([1, 2, 3, 4], () =>
+            Effect.gen(function*() {
+              while (!isDone) yield* record.write(write, random)
+            }), { concurrency: "unbounded" })
+        )
+        for (let round = 0; round < 4; round++) {
+          const before = record.acknowledged.size
+          yield* Effect.suspend(() => record.acknowledged.size > before + 50 ? Effect.void : Effect.fail("too few"))
+            .pipe(
+              Effect.retry({ schedule: Schedule.spaced("10 millis"), times: 3_000 })
+            )
+          yield* Effect.promise(() => postgres!.stopImmediately())
+          yield* Effect.sleep(`${random.int(300)} millis`)
+          yield* Effect.promise(() => postgres!.start())
+        }
+        isDone = true
+        yield* Fiber.join(writers)
+        // The circuit may still be open.
+        yield* Effect.retry(persist.sync, { schedule: Schedule.spaced("50 millis"), times: 200 })
+        yield* record.judge(url)
+      }),
+    120_000
+  )
+})
+
+describe.skipIf(postgres === undefined)("two writers", () => {
+  it.live("that take the log from each other append in one order, and lose nothing that they were told of", () =>
+    Effect.gen(function*() {
+      const url = postgres!.newStore()
+      const told: Array<{ readonly position: number; readonly text: string }> = []
+      const refusals = new Set<string>()
+      const contend = Effect.fnUntraced(function*(name: string) {
+        const log = Context.get(yield* open(url), Log.Log)
+        for (let round = 0; round < 15; round++) {
+          const writer = yield* log.acquire
+          let position = writer.bounds.upper
+          for (let i = 0; i < 10; i++) {
+            const text = `${name} ${round} ${i}`
+            const exit = yield* Effect.exit(writer.append(position, [bytes(text)]))
+            if (Exit.isFailure(exit)) {
+              const failure = Exit.findErrorOption(exit)
+              refusals.add(failure._tag === "Some" ? failure.value._tag : "a defect")
+              break
+            }
+            told.push({ position, text })
+            position = exit.value
+          }
+        }
+      })
+      yield* Effect.forEach(["a", "b", "c"], contend, { concurrency: "unbounded" })
+      const log = Context.get(yield* open(url), Log.Log)
+      const entries = yield* Stream.runCollect(log.read(0))
+      assert.deepStrictEqual(
+        entries.map((entry) => ({ position: entry.position, text: new TextDecoder().decode(entry.bytes) })),
+        told.toSorted((a, b) => a.position - b.position)
+      )
+      assert.deepStrictEqual(entries.filter(({ epoch }, i) => i > 0 && epoch < entries[i - 1]!.epoch), [])
+      assert.deepStrictEqual([...refusals], ["Fenced"])
+      assert.deepStrictEqual(yield* Stream.runCollect(log.verify), [])
+    }))
+})
+
+describe.skipIf(postgres === undefined)("truncation", () => {
+  it.live("deletes what it forgets, in many statements, and what one before it has left", () =>
+    Effect.gen(function*() {
+      const url = postgres!.newStore()
+      const storage = yield* open(url)
+      const writer = yield* Context.get(storage, Log.Log).acquire
+      yield* writer.append(0, Array.from({ length: 3_500 }, (_, i) => bytes(`${i}`)))
+      const count = Effect.map(query(url, `SELECT count(*)::int AS n FROM ${tableOf(url, "entries")}`), ([row]) =>
+        row?.["n"])
+      // As if it had been interrupted after the first of its statements.
+      yield* query(url, `UPDATE ${tableOf(url, "log")} SET lower = 1200`)
+      assert.strictEqual(yield* count, 3_500)
+      yield* writer.truncate(1_000)
+      assert.strictEqual(yield* count, 2_300)
+      yield* writer.truncate(3_400)
+      assert.strictEqual(yield* count, 100)
+      yield* Context.get(storage, Blob.Blob).put("a", bytes("x"))
+    }))
+})
