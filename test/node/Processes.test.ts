@@ -1,43 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Schedule, Stream } from "effect"
-import { type ChildProcess, spawn } from "node:child_process"
 import fs from "node:fs"
 import { hostname } from "node:os"
 import { join } from "node:path"
-import { createInterface } from "node:readline"
+import * as Child from "../utils/Child.ts"
 import { append, directory, entry, inScope, openLog, readTexts, texts } from "./Temporary.ts"
 
 const script = join(import.meta.dirname, "Child.ts")
 
-interface Child {
-  readonly pid: number
-  readonly process: ChildProcess
-  /** What it says next. */
-  readonly next: Effect.Effect<string>
-  readonly append: Effect.Effect<void>
-  readonly kill: (signal: NodeJS.Signals) => Effect.Effect<void>
-}
-
-const start = (path: string) =>
-  Effect.acquireRelease(
-    Effect.sync((): Child => {
-      const child = spawn(process.execPath, [script, path], { stdio: ["pipe", "pipe", "inherit"] })
-      const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
-      return {
-        pid: child.pid!,
-        process: child,
-        next: Effect.map(Effect.promise(() => lines.next()), ({ value }) => String(value)),
-        append: Effect.sync(() => void child.stdin.write("\n")),
-        kill: (signal) => Effect.sync(() => void child.kill(signal))
-      }
-    }),
-    ({ process }) =>
-      Effect.callback<void>((resume) => {
-        if (process.exitCode !== null || process.signalCode !== null) return resume(Effect.void)
-        process.once("exit", () => resume(Effect.void))
-        process.kill("SIGKILL")
-      })
-  )
+const start = (path: string) => Child.start(script, path)
 
 describe("two processes", () => {
   it.live("lock_info: the second writer is told who has the store; a kill frees it at once", () =>
@@ -46,7 +17,7 @@ describe("two processes", () => {
       const child = yield* start(path)
       assert.strictEqual(yield* child.next, "acquired 1 0")
       for (let upper = 1; upper <= 5; upper++) {
-        yield* child.append
+        yield* child.tell("append")
         assert.strictEqual(yield* child.next, `appended ${upper}`)
       }
       const log = yield* openLog(path)
@@ -70,7 +41,7 @@ describe("two processes", () => {
       const path = join(yield* directory, "store")
       const child = yield* start(path)
       yield* child.next
-      yield* child.append
+      yield* child.tell("append")
       yield* child.next
       const ended = Effect.callback<void>((resume) => void child.process.once("exit", () => resume(Effect.void)))
       child.process.stdin!.end()
@@ -84,7 +55,7 @@ describe("two processes", () => {
       const path = join(yield* directory, "store")
       const child = yield* start(path)
       yield* child.next
-      yield* child.append
+      yield* child.tell("append")
       yield* child.next
       yield* child.kill("SIGSTOP")
       for (const name of fs.readdirSync(join(path, "lock"))) fs.rmSync(join(path, "lock", name))
@@ -92,10 +63,10 @@ describe("two processes", () => {
       const writer = yield* log.acquire
       assert.strictEqual(writer.epoch, 2)
       yield* child.kill("SIGCONT")
-      yield* child.append
+      yield* child.tell("append")
       assert.strictEqual(yield* child.next, "Fenced")
       yield* append(writer, 1, 3)
-      yield* child.append
+      yield* child.tell("append")
       assert.strictEqual(yield* child.next, "Fenced")
       assert.deepStrictEqual(yield* readTexts(yield* openLog(path), 0), texts(0, 3))
       assert.deepStrictEqual(yield* Stream.runCollect(log.verify), [])
@@ -107,7 +78,7 @@ describe("two processes", () => {
       const child = yield* start(path)
       yield* child.next
       const total = 3_000
-      for (let i = 0; i < total; i++) yield* child.append
+      for (let i = 0; i < total; i++) yield* child.tell("append")
       const log = yield* openLog(path)
       let upper = 0
       const take = Effect.suspend(() => readTexts(log, upper)).pipe(
@@ -133,7 +104,7 @@ describe("two processes", () => {
       const child = yield* start(path)
       yield* child.next
       yield* Fiber.join(first)
-      yield* child.append
+      yield* child.tell("append")
       yield* child.next
       assert.deepStrictEqual(yield* readTexts(log, 0), texts(0, 1))
     }))

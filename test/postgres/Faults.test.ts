@@ -58,19 +58,6 @@ describe.skipIf(postgres === undefined)("connections that break", () => {
       assert.deepStrictEqual((yield* log.acquire).bounds, { lower: 0, upper: 1 })
     }))
 
-  it.live("before an append leave it undone, and the writer usable", () =>
-    Effect.gen(function*() {
-      const url = postgres!.newStore()
-      const writer = yield* Context.get(yield* open(url), Log.Log).acquire
-      for (let position = 0; position < 20; position++) {
-        yield* terminate(url)
-        // The driver notices the end of a session that is idle as soon as it is told.
-        yield* Effect.sleep("5 millis")
-        const exit = yield* Effect.exit(writer.append(position, [bytes("a")]))
-        if (Exit.isFailure(exit)) return assert.strictEqual(Exit.findErrorOption(exit)._tag, "Some")
-      }
-    }))
-
   it.live("hide an append that happens later: the client finds it by its nonce", () =>
     Effect.gen(function*() {
       const url = postgres!.newStore()
@@ -166,9 +153,12 @@ describe.skipIf(postgres === undefined)("a client", () => {
         const record = makeRecord()
         const persist = yield* Store.client(yield* open(url), busy)
         const { write } = yield* persist.createOrLoad("rows", Store.text)
-        const killing = yield* Effect.forkChild(
-          Effect.forever(Effect.andThen(Effect.sleep(`${random.int(30)} millis`), terminate(url)))
+        let ended = 0
+        const kill = Effect.suspend(() => Effect.sleep(`${random.int(30)} millis`)).pipe(
+          Effect.andThen(terminate(url)),
+          Effect.map(({ length }) => ended += length)
         )
+        const killing = yield* Effect.forkChild(Effect.forever(kill))
         for (let round = 0; round < 60; round++) {
           yield* Effect.forEach([1, 2, 3, 4], () => record.write(write, random), { concurrency: "unbounded" })
         }
@@ -176,6 +166,7 @@ describe.skipIf(postgres === undefined)("a client", () => {
         yield* persist.sync
         yield* record.judge(url)
         assert.isAbove(record.acknowledged.size, 100)
+        assert.isAbove(ended, 10)
       }),
     120_000
   )
@@ -189,24 +180,23 @@ describe.skipIf(postgres === undefined)("a client", () => {
         const record = makeRecord()
         const persist = yield* Store.client(yield* open(url), busy)
         const { write } = yield* persist.createOrLoad("rows", Store.text)
-        let isDone = false
+        let isGoingOn = true
+        // While Postgres is away, each write fails at once.
+        const writing = Effect.andThen(record.write(write, random), Effect.sleep("1 millis"))
         const writers = yield* Effect.forkChild(
-          Effect.forEach([1, 2, 3, 4], () =>
-            Effect.gen(function*() {
-              while (!isDone) yield* record.write(write, random)
-            }), { concurrency: "unbounded" })
+          Effect.forEach([1, 2, 3, 4], () => Effect.repeat(writing, { while: () => isGoingOn }), {
+            concurrency: "unbounded"
+          })
         )
         for (let round = 0; round < 4; round++) {
           const before = record.acknowledged.size
           yield* Effect.suspend(() => record.acknowledged.size > before + 50 ? Effect.void : Effect.fail("too few"))
-            .pipe(
-              Effect.retry({ schedule: Schedule.spaced("10 millis"), times: 3_000 })
-            )
+            .pipe(Effect.retry({ schedule: Schedule.spaced("10 millis"), times: 3_000 }))
           yield* Effect.promise(() => postgres!.stopImmediately())
           yield* Effect.sleep(`${random.int(300)} millis`)
           yield* Effect.promise(() => postgres!.start())
         }
-        isDone = true
+        isGoingOn = false
         yield* Fiber.join(writers)
         // The circuit may still be open.
         yield* Effect.retry(persist.sync, { schedule: Schedule.spaced("50 millis"), times: 200 })

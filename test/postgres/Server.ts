@@ -62,10 +62,13 @@ const freePort = async (): Promise<number> => {
 
 /** Starts it on the data in a directory, and waits until it accepts connections. */
 const launch = async (postgres: string, directory: string, port: number): Promise<ChildProcess> => {
-  const child = spawn(postgres, [
-    ...["-D", path.join(directory, "data"), "-p", String(port), "-k", directory],
-    ...["-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200"]
-  ], { ...user, cwd: directory, stdio: ["ignore", "ignore", "pipe"] })
+  const data = ["-D", path.join(directory, "data"), "-k", directory]
+  const settings = ["-p", String(port), "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200"]
+  const child = spawn(postgres, [...data, ...settings], {
+    ...user,
+    cwd: directory,
+    stdio: ["ignore", "ignore", "pipe"]
+  })
   // Also later it has to be listened to: what it says would fill the pipe.
   let said = ""
   const isReady = new Promise<boolean>((resolve) => {
@@ -93,10 +96,12 @@ const boot = async (found: Binaries): Promise<Server> => {
   fs.chmodSync(directory, 0o755)
   if (user.uid !== undefined && user.gid !== undefined) fs.chownSync(directory, user.uid, user.gid)
   const { initdb, postgres } = reachable(found, directory)
-  const made = spawnSync(initdb, [
-    ...["-D", path.join(directory, "data"), "-U", "tidemark", "--auth=trust", "--encoding=UTF8", "--locale=C"],
-    "--no-sync"
-  ], { ...user, cwd: directory, encoding: "utf8" })
+  const cluster = ["-D", path.join(directory, "data"), "-U", "tidemark", "--auth=trust", "--no-sync"]
+  const made = spawnSync(initdb, [...cluster, "--encoding=UTF8", "--locale=C"], {
+    ...user,
+    cwd: directory,
+    encoding: "utf8"
+  })
   if (made.status !== 0) throw new Error(`initdb failed:\n${made.stdout}${made.stderr}${made.error ?? ""}`)
   const port = await freePort()
   let child = await launch(postgres, directory, port)

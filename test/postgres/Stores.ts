@@ -1,6 +1,6 @@
 // Stores in Postgres, for tests.
-import { Effect, Layer, type Scope } from "effect"
-import { type Blob, type Log } from "tidemark"
+import { Effect, Layer } from "effect"
+import type { Blob, Log } from "tidemark"
 import { PostgresStorage } from "tidemark/postgres"
 import type { Server } from "./Server.ts"
 
