@@ -281,6 +281,20 @@ export class NotAStore extends Schema.TaggedError<NotAStore>("tidemark/NotAStore
 }
 
 /**
+ * A store was to be copied to a place that has one. Nothing was changed there.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class NotEmpty extends Schema.TaggedError<NotEmpty>("tidemark/NotEmpty")("NotEmpty", {
+  location: Schema.String
+}) {
+  override get message(): string {
+    return `${this.location} has a store already, which a copy would mix with another; name an empty place`
+  }
+}
+
+/**
  * The storage does not keep a promise on which the safety of a store depends. Nothing was written to the store.
  *
  * @category errors

@@ -20,6 +20,7 @@ const samples = [
   new PersistError.UnsupportedFormat({ location: "data/store", found: 72, supported: 71 }),
   new PersistError.UnsafeStore({ location: "data/store", detail: "why" }),
   new PersistError.NotAStore({ location: "data/store", detail: "why" }),
+  new PersistError.NotEmpty({ location: "data/store" }),
   new PersistError.InvalidHandle({ detail: "two handles of one collection" }),
   new PersistError.ReadOnly({ operation: "seal" }),
   new PersistError.HoldExpired({ collection: "orders", detail: "why" }),

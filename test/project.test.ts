@@ -38,6 +38,7 @@ const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
   s3: ["vocabulary", "storage", "runtime"],
   server: ["entry", "vocabulary", "storage", "runtime", "client", "operators"],
   services: ["vocabulary", "client"],
+  config: ["vocabulary", "storage", "node", "postgres", "s3"],
   cli: [
     "entry",
     "vocabulary",
@@ -51,6 +52,7 @@ const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
     "node",
     "postgres",
     "s3",
+    "config",
     "server"
   ]
 }

@@ -3,18 +3,32 @@
  *
  * @internal
  */
-import { Config } from "effect"
+import { Config, Effect, type Layer, Option } from "effect"
 import { Command, Flag } from "effect/cli"
+import { StorageConfig } from "../config/index.ts"
+import { FileStorage } from "../node/index.ts"
+import type { NotAStore, Unavailable } from "../PersistError.ts"
+import type { Blob } from "../storage/Blob.ts"
+import type { Log } from "../storage/Log.ts"
+import { Usage } from "./Failure.ts"
 
-export const defaultDirectory = "./.tidemark"
+const defaultDirectory = "./.tidemark"
 
-/** Commands read the shared flags with `yield* root`. */
+/** Where a store lies. */
+export type Storage = Layer.Layer<Log | Blob, NotAStore | Unavailable>
+
 export const root = Command.make("tidemark").pipe(
   Command.withSharedFlags({
     dir: Flag.Directory("dir").pipe(
       Flag.withDescription(`The store's directory (default: $TIDEMARK_DIR, else ${defaultDirectory})`),
-      Flag.withFallbackConfig(Config.String("TIDEMARK_DIR")),
-      Flag.withDefault(defaultDirectory)
+      Flag.optional
+    ),
+    store: Flag.String("store").pipe(
+      Flag.withDescription(
+        "The store's URL, instead of --dir: file:///path, postgres://host/database, s3://bucket/prefix, or two of them, " +
+          "with a space between, for log and blobs (default: $TIDEMARK_STORE)"
+      ),
+      Flag.optional
     ),
     json: Flag.Boolean("json").pipe(
       Flag.withDescription("Print results as JSON, for programs"),
@@ -25,3 +39,25 @@ export const root = Command.make("tidemark").pipe(
     "Durable, time-versioned, differential collections: write updates, seal times, read the contents as of any of them."
   )
 )
+
+/** The storage, and the flags that name it to another command. A URL, which may have a password in it, is not repeated. */
+const placeOf = Effect.fnUntraced(function*(dir: Option.Option<string>, store: Option.Option<string>) {
+  if (Option.isSome(dir) && Option.isSome(store)) {
+    return yield* new Usage({ message: "--dir and --store both name the store: give one of them" })
+  }
+  const url = Option.isSome(store) ? store : yield* Config.option(Config.String("TIDEMARK_STORE"))
+  if (Option.isNone(dir) && Option.isSome(url)) {
+    const storage: Storage = StorageConfig.layerUrl(url.value)
+    return { storage, flags: Option.isSome(store) ? ["--store", "..."] : [] }
+  }
+  const fallback = Config.String("TIDEMARK_DIR").pipe(Config.withDefault(defaultDirectory))
+  const directory = Option.isSome(dir) ? dir.value : yield* fallback
+  const storage: Storage = FileStorage.layer({ directory })
+  return { storage, flags: directory === defaultDirectory ? [] : ["--dir", directory] }
+})
+
+/** What the flags that commands have in common ask for, or else the environment. */
+export const common = Effect.gen(function*() {
+  const { dir, json, store } = yield* root
+  return { json, ...(yield* placeOf(dir, store)) }
+})

@@ -7,27 +7,23 @@ import { Effect, Layer, Schedule } from "effect"
 import * as PersistClient from "../client/PersistClient.ts"
 import * as StoredJson from "../client/StoredJson.ts"
 import * as Codec from "../Codec.ts"
-import { FileStorage } from "../node/index.ts"
 import * as Recovery from "../runtime/Recovery.ts"
 import { Blob } from "../storage/Blob.ts"
 import { Log } from "../storage/Log.ts"
+import type { Storage } from "./Root.ts"
 
-/** The files alone. */
-export const files = (directory: string) => FileStorage.layer({ directory })
-
-/** The files of a store that is there. */
-export const existing = (directory: string) =>
-  Layer.effectDiscard(Effect.flatMap(Log, (log) => log.bounds)).pipe(Layer.provideMerge(files(directory)))
+/** The storage of a store that is there. */
+export const existing = (storage: Storage) =>
+  Layer.effectDiscard(Effect.flatMap(Log, (log) => log.bounds)).pipe(Layer.provideMerge(storage))
 
 /** To read, also beside a live writer. */
-export const reading = (directory: string) =>
-  PersistClient.layerReadOnly().pipe(Layer.provideMerge(existing(directory)))
+export const reading = (storage: Storage) => PersistClient.layerReadOnly().pipe(Layer.provideMerge(existing(storage)))
 
 /** To write, in a store that is there. */
-export const changing = (directory: string) => PersistClient.layer().pipe(Layer.provideMerge(existing(directory)))
+export const changing = (storage: Storage) => PersistClient.layer().pipe(Layer.provideMerge(existing(storage)))
 
 /** To write, in a store that is made where there is none. */
-export const writing = (directory: string) => PersistClient.layer().pipe(Layer.provideMerge(files(directory)))
+export const writing = (storage: Storage) => PersistClient.layer().pipe(Layer.provideMerge(storage))
 
 /**
  * Opens a collection; where there is none, it makes one of JSON keys and values; where there was one, only if that

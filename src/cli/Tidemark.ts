@@ -9,6 +9,7 @@ import { Cause, Effect, Exit, Layer } from "effect"
 import { CliConfig, CliError, CliOutput, Command, GlobalFlag } from "effect/cli"
 import fs from "node:fs"
 import { compact } from "./commands/Compact.ts"
+import { copy } from "./commands/Copy.ts"
 import { demo } from "./commands/Demo.ts"
 import { describe } from "./commands/Describe.ts"
 import { destroy } from "./commands/Destroy.ts"
@@ -39,7 +40,7 @@ const tidemark = root.pipe(
     { group: "Write", commands: [ingest, seal, compact, destroy] },
     { group: "Read", commands: [snapshot, get, history, diff, tail] },
     { group: "Serve", commands: [serve] },
-    { group: "Look after", commands: [list, describe, inspect, verify, gc] },
+    { group: "Look after", commands: [list, describe, inspect, verify, gc, copy] },
     { group: "Prove", commands: [simulate] }
   ]),
   Command.withExamples([

@@ -8,6 +8,7 @@
  */
 import { Context, Effect, Layer } from "effect"
 import { resolve } from "node:path"
+import { fileURLToPath } from "node:url"
 import { Blob } from "../storage/Blob.ts"
 import { Log } from "../storage/Log.ts"
 import * as Directory from "./Directory.ts"
@@ -22,8 +23,8 @@ import * as WorkerMerger from "./WorkerMerger.ts"
  * @since 0.1.0
  */
 export interface Options {
-  /** The directory of the store. Whoever writes first makes it, with its parents. */
-  readonly directory: string
+  /** The directory of the store, or its `file:` URL. Whoever writes first makes it, with its parents. */
+  readonly directory: string | URL
   /** How large a file of the log may grow before the next one begins, in bytes; 16 MiB if absent. */
   readonly segmentBytes?: number | undefined
 }
@@ -44,7 +45,8 @@ export const layer = (options: Options): Layer.Layer<Log | Blob> => Layer.merge(
 
 const storage = (options: Options): Layer.Layer<Log | Blob> =>
   Layer.effectContext(Effect.gen(function*() {
-    const directory = Directory.make(resolve(options.directory))
+    const path = typeof options.directory === "string" ? options.directory : fileURLToPath(options.directory)
+    const directory = Directory.make(resolve(path))
     const log = yield* FileLog.make({ directory, segmentBytes: options.segmentBytes ?? defaultSegmentBytes })
     return Context.make(Log, log).pipe(Context.add(Blob, FileBlob.make(directory)))
   }))

@@ -16,25 +16,25 @@ import * as PostgresBlob from "./PostgresBlob.ts"
 import * as PostgresLog from "./PostgresLog.ts"
 
 /**
- * Where blobs lie, and how they are reached.
- *
- * @category models
- * @since 0.1.0
- */
-export interface BlobOptions extends Database.Options {}
-
-/**
  * Where a store lies, and how it is reached.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Options extends BlobOptions {
+export interface Options extends Database.Options {
   /** The pause after which a follower looks for new entries while there are some; 50 milliseconds if absent. */
   readonly shortestPoll?: Duration.Input | undefined
   /** The pause that it comes to while there are none; 1 second if absent. */
   readonly longestPoll?: Duration.Input | undefined
 }
+
+/**
+ * Whether the schema of a store may have this name: up to 48 of `a-z`, `0-9` and `_`, no digit first.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isSchema: (name: string) => boolean = Database.isSchema
 
 /**
  * The storage of one schema. Building it sends nothing. Whoever writes first makes the schema and its tables.
@@ -71,15 +71,6 @@ export const layer = (options: Options): Layer.Layer<Log | Blob> =>
  */
 export const layerLog = (options: Options): Layer.Layer<Log> =>
   Layer.effect(Log, Effect.flatMap(Database.make(options), (database) => logOf(database, options)))
-
-/**
- * The blobs of one schema alone, for a log that is kept elsewhere.
- *
- * @category layers
- * @since 0.1.0
- */
-export const layerBlob = (options: BlobOptions): Layer.Layer<Blob> =>
-  Layer.effect(Blob, Effect.map(Database.make(options), PostgresBlob.make))
 
 const logOf = (database: Database.Database, { longestPoll, shortestPoll }: Options) =>
   PostgresLog.make(database, { poll: { shortest: shortestPoll ?? "50 millis", longest: longestPoll ?? "1 second" } })

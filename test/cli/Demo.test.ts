@@ -10,6 +10,7 @@ import * as Store from "../../src/cli/Store.ts"
 import * as MultiWriteHandle from "../../src/client/MultiWriteHandle.ts"
 import * as PersistClient from "../../src/client/PersistClient.ts"
 import * as Codec from "../../src/Codec.ts"
+import { FileStorage } from "../../src/node/index.ts"
 import * as Update from "../../src/Update.ts"
 import { lines, output, remove, run, temporary } from "./Tool.ts"
 
@@ -159,7 +160,10 @@ describe("demo", () => {
             add(commits.write, [Update.insert(String(index + 1), `${id} subject`, index + 1)])
           }
         })
-      }).pipe(Effect.scoped, Effect.provide([NodeServices.layer, Store.writing(store)]))
+      }).pipe(
+        Effect.scoped,
+        Effect.provide([NodeServices.layer, Store.writing(FileStorage.layer({ directory: store }))])
+      )
     )
     const report = JSON.parse(await output(["demo", "--json", "--dir", store, "--repo", repo])) as Report
     assert.deepInclude(report, { already: 2, commits: 8 } as object)

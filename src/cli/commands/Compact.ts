@@ -11,7 +11,7 @@ import * as Frontier from "../../Frontier.ts"
 import { Failure } from "../Failure.ts"
 import * as Footprint from "../Footprint.ts"
 import * as Output from "../Output.ts"
-import { root } from "../Root.ts"
+import { common } from "../Root.ts"
 import * as Store from "../Store.ts"
 import * as Times from "../Times.ts"
 
@@ -54,10 +54,10 @@ export const compact = Command.make(
     )
   },
   Effect.fn(function*({ dryRun, name, since }) {
-    const { dir, json } = yield* root
+    const { json, storage } = yield* common
     const { after, before } = yield* dryRun
-      ? Effect.provide(rehearse(name, since), Store.reading(dir))
-      : Effect.provide(perform(name, since), Store.changing(dir))
+      ? Effect.provide(rehearse(name, since), Store.reading(storage))
+      : Effect.provide(perform(name, since), Store.changing(storage))
     if (json) return yield* Output.json({ name, dryRun, before, after })
     yield* Output.line(`before: ${Footprint.format(before)}`)
     yield* Output.line(

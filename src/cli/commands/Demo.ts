@@ -14,7 +14,7 @@ import * as Git from "../Git.ts"
 import * as GitCollections from "../GitCollections.ts"
 import type { History } from "../History.ts"
 import * as Output from "../Output.ts"
-import { defaultDirectory, root } from "../Root.ts"
+import { common } from "../Root.ts"
 import * as Sample from "../Sample.ts"
 import * as Store from "../Store.ts"
 
@@ -98,13 +98,13 @@ const historyOf = Effect.fnUntraced(function*(repo: string) {
 const quoted = (text: string): string => /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
 
 /** How the tool was started, so that the next commands can be copied. */
-const invocation = (dir: string): string => {
+const invocation = (flags: ReadonlyArray<string>): string => {
   const script = process.env.npm_lifecycle_event
   const tool = script === undefined ? "tidemark" : script === "npx" ? "npx tidemark" : "npm run -s tidemark --"
-  return dir === defaultDirectory ? tool : `${tool} --dir ${quoted(dir)}`
+  return [tool, ...flags.map(quoted)].join(" ")
 }
 
-const nextCommands = (dir: string, last: number, path: string): string => {
+const nextCommands = (flags: ReadonlyArray<string>, last: number, path: string): string => {
   const middle = Math.max(1, Math.floor(last / 2))
   return Output.table([
     [`snapshot files --as-of ${middle}`, `every file as of commit ${middle}`],
@@ -113,7 +113,7 @@ const nextCommands = (dir: string, last: number, path: string): string => {
     [`get commits ${middle}`, "which commit that is"],
     [`compact files --since ${last}`, "keep the last commit only"],
     ["inspect", "what is stored, and why"]
-  ].map(([command, meaning]) => [`  ${invocation(dir)} ${command}`, `# ${meaning}`]))
+  ].map(([command, meaning]) => [`  ${invocation(flags)} ${command}`, `# ${meaning}`]))
 }
 
 const rate = (count: number, seconds: number): string => Output.count(Math.round(count / Math.max(seconds, 0.001)))
@@ -154,7 +154,7 @@ Try next:
 
 ${next}`
 
-const run = Effect.fnUntraced(function*(repo: string, dir: string, json: boolean) {
+const run = Effect.fnUntraced(function*(repo: string, { flags, json, storage }: Effect.Success<typeof common>) {
   const history = yield* historyOf(repo)
   const last = history.ids.length
   yield* Effect.gen(function*() {
@@ -164,13 +164,13 @@ const run = Effect.fnUntraced(function*(repo: string, dir: string, json: boolean
     yield* json
       ? Output.json({ history: history.name, last, ...loaded, checks, sizes })
       : Output.line(
-        reportText({ history, loaded, checks, sizes }, nextCommands(dir, last, yield* examplePath(read, last)))
+        reportText({ history, loaded, checks, sizes }, nextCommands(flags, last, yield* examplePath(read, last)))
       )
     const wrong = checks.filter(({ differences }) => differences > 0).length
     if (wrong === 0) return
     const differ = wrong === 1 ? "1 commit differs" : `${wrong} commits differ`
-    return yield* new Failure({ message: `${differ} from git: run tidemark verify, or begin in another --dir` })
-  }).pipe(Effect.scoped, Effect.provide(Store.writing(dir)))
+    return yield* new Failure({ message: `${differ} from git: run tidemark verify, or begin in another store` })
+  }).pipe(Effect.scoped, Effect.provide(Store.writing(storage)))
 })
 
 export const demo = Command.make(
@@ -182,8 +182,7 @@ export const demo = Command.make(
     )
   },
   Effect.fn(function*({ repo }) {
-    const { dir, json } = yield* root
-    yield* run(repo, dir, json)
+    yield* run(repo, yield* common)
   })
 ).pipe(
   Command.withDescription(

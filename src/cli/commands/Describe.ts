@@ -10,7 +10,7 @@ import * as StoredJson from "../../client/StoredJson.ts"
 import * as Frontier from "../../Frontier.ts"
 import * as Footprint from "../Footprint.ts"
 import * as Output from "../Output.ts"
-import { root } from "../Root.ts"
+import { common } from "../Root.ts"
 import * as Store from "../Store.ts"
 
 const codecJson = ({ document, name }: StoredCodec) => ({
@@ -26,7 +26,7 @@ export const describe = Command.make(
     name: Argument.String("NAME")
   },
   Effect.fn(function*({ name }) {
-    const { dir, json } = yield* root
+    const { json, storage } = yield* common
     yield* Effect.gen(function*() {
       const { description: { id, key, since, upper, value } } = yield* StoredJson.open(name)
       const { state } = yield* Store.recover
@@ -51,7 +51,7 @@ export const describe = Command.make(
         ["upper", `${Frontier.format(upper)} (all times before are complete)`],
         ["stored", Footprint.format(footprint)]
       ]))
-    }).pipe(Effect.scoped, Effect.provide(Store.reading(dir)))
+    }).pipe(Effect.scoped, Effect.provide(Store.reading(storage)))
   })
 ).pipe(
   Command.withDescription("Print a collection's codecs, frontiers and size."),

@@ -7,7 +7,7 @@ import { Effect } from "effect"
 import { Argument, Command } from "effect/cli"
 import { PersistClient } from "../../client/PersistClient.ts"
 import * as Output from "../Output.ts"
-import { root } from "../Root.ts"
+import { common } from "../Root.ts"
 import * as Store from "../Store.ts"
 
 export const destroy = Command.make(
@@ -16,9 +16,9 @@ export const destroy = Command.make(
     name: Argument.String("NAME")
   },
   Effect.fn(function*({ name }) {
-    const { dir, json } = yield* root
+    const { json, storage } = yield* common
     const destroyed = yield* PersistClient.use((client) => client.destroy(name)).pipe(
-      Effect.provide(Store.changing(dir))
+      Effect.provide(Store.changing(storage))
     )
     if (json) return yield* Output.json({ name, destroyed })
     yield* Output.line(destroyed ? `"${name}" is destroyed` : `"${name}" had been destroyed already`)

@@ -8,7 +8,7 @@ import { Argument, Command } from "effect/cli"
 import * as StoredJson from "../../client/StoredJson.ts"
 import { AsOfNotSealed } from "../../PersistError.ts"
 import * as Output from "../Output.ts"
-import { root } from "../Root.ts"
+import { common } from "../Root.ts"
 import * as Store from "../Store.ts"
 import * as Times from "../Times.ts"
 
@@ -20,13 +20,13 @@ export const diff = Command.make(
     to: Times.argument("T2")
   },
   Effect.fn(function*({ from, name, to }) {
-    const { dir } = yield* root
+    const { storage } = yield* common
     yield* Effect.gen(function*() {
       const { description: { upper }, read } = yield* StoredJson.open(name)
       const last = Math.max(from, to)
       if (last >= upper) return yield* new AsOfNotSealed({ collection: name, asOf: last, upper })
       yield* Output.lines(read.changes({ from, to }), ([key, value, diff]) => JSON.stringify({ key, value, diff }))
-    }).pipe(Effect.scoped, Effect.provide(Store.reading(dir)))
+    }).pipe(Effect.scoped, Effect.provide(Store.reading(storage)))
   })
 ).pipe(
   Command.withDescription(

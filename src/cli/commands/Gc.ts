@@ -9,7 +9,7 @@ import { Blob } from "../../storage/Blob.ts"
 import { Log } from "../../storage/Log.ts"
 import * as Orphans from "../Orphans.ts"
 import * as Output from "../Output.ts"
-import { root } from "../Root.ts"
+import { common } from "../Root.ts"
 import * as Store from "../Store.ts"
 
 const find = Effect.flatMap(Store.recover, ({ state }) => Orphans.list(state))
@@ -33,8 +33,8 @@ export const gc = Command.make(
     )
   },
   Effect.fn(function*({ dryRun }) {
-    const { dir, json } = yield* root
-    const orphans = yield* Effect.scoped(dryRun ? find : remove).pipe(Effect.provide(Store.existing(dir)))
+    const { json, storage } = yield* common
+    const orphans = yield* Effect.scoped(dryRun ? find : remove).pipe(Effect.provide(Store.existing(storage)))
     const bytes = Orphans.bytesOf(orphans)
     if (json) return yield* Output.json({ dryRun, blobs: orphans, bytes })
     for (const orphan of orphans) yield* Output.line(`blobs/${orphan.key}  ${Output.bytes(orphan.bytes)}`)

@@ -7,7 +7,7 @@ import { Effect } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import * as StoredJson from "../../client/StoredJson.ts"
 import * as Output from "../Output.ts"
-import { root } from "../Root.ts"
+import { common } from "../Root.ts"
 import * as Store from "../Store.ts"
 import * as Times from "../Times.ts"
 import * as Values from "../Values.ts"
@@ -27,14 +27,14 @@ export const get = Command.make(
     )
   },
   Effect.fn(function*({ asOf, key, name }) {
-    const { dir } = yield* root
+    const { storage } = yield* common
     yield* Effect.gen(function*() {
       const { description, read } = yield* StoredJson.open(name)
       const wanted = yield* Values.parseKey(name, description.key, key)
       const time = yield* Times.asOf(description, asOf)
       const values = yield* read.get(wanted, { asOf: time, wait: false })
       for (const [value, diff] of values) yield* Output.json({ key: wanted, value, diff })
-    }).pipe(Effect.scoped, Effect.provide(Store.reading(dir)))
+    }).pipe(Effect.scoped, Effect.provide(Store.reading(storage)))
   })
 ).pipe(
   Command.withDescription("Print the values of a key as of a time; nothing where there are none."),

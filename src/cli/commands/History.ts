@@ -7,7 +7,7 @@ import { Effect } from "effect"
 import { Argument, Command } from "effect/cli"
 import * as StoredJson from "../../client/StoredJson.ts"
 import * as Output from "../Output.ts"
-import { root } from "../Root.ts"
+import { common } from "../Root.ts"
 import * as Store from "../Store.ts"
 import * as Values from "../Values.ts"
 import { keyArgument } from "./Get.ts"
@@ -19,12 +19,12 @@ export const history = Command.make(
     key: keyArgument
   },
   Effect.fn(function*({ key, name }) {
-    const { dir } = yield* root
+    const { storage } = yield* common
     yield* Effect.gen(function*() {
       const { description, read } = yield* StoredJson.open(name)
       const wanted = yield* Values.parseKey(name, description.key, key)
       for (const update of yield* read.history(wanted)) yield* Output.json(update)
-    }).pipe(Effect.scoped, Effect.provide(Store.reading(dir)))
+    }).pipe(Effect.scoped, Effect.provide(Store.reading(storage)))
   })
 ).pipe(
   Command.withDescription("Print the updates of a key by time, as far as compaction has left them apart."),

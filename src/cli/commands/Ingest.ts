@@ -15,7 +15,7 @@ import * as Ndjson from "../Ndjson.ts"
 import * as Output from "../Output.ts"
 import * as Pipeline from "../Pipeline.ts"
 import * as Progress from "../Progress.ts"
-import { root } from "../Root.ts"
+import { common } from "../Root.ts"
 import { split } from "../Split.ts"
 import * as Store from "../Store.ts"
 import * as Values from "../Values.ts"
@@ -145,10 +145,10 @@ export const ingest = Command.make(
     )
   },
   Effect.fn(function*({ file, name, ...options }) {
-    const { dir, json } = yield* root
+    const { json, storage } = yield* common
     const source = yield* input(file)
     const { durable, skipped } = yield* Effect.scoped(run(name, source, options)).pipe(
-      Effect.provide(Store.writing(dir))
+      Effect.provide(Store.writing(storage))
     )
     if (json) return yield* Output.json({ updates: durable.updates, skipped, upper: Frontier.toJson(durable.upper) })
     const before = skipped === 0 ? "" : `; ${Output.counted(skipped, "update")} had been there already`

@@ -13,7 +13,7 @@ import { Log } from "../../storage/Log.ts"
 import * as Footprint from "../Footprint.ts"
 import * as Orphans from "../Orphans.ts"
 import * as Output from "../Output.ts"
-import { root } from "../Root.ts"
+import { common } from "../Root.ts"
 import * as Store from "../Store.ts"
 
 const batchJson = (batch: Batch.Batch) => ({
@@ -96,7 +96,7 @@ export const inspect = Command.make(
     name: Argument.String("NAME").pipe(Argument.optional)
   },
   Effect.fn(function*({ name }) {
-    const { dir, json } = yield* root
+    const { json, storage } = yield* common
     yield* Effect.gen(function*() {
       const log = yield* Log
       const bounds = yield* log.bounds
@@ -127,7 +127,7 @@ export const inspect = Command.make(
         )
       }
       for (const collection of collections) yield* Output.line(`\n${collectionText(collection)}`)
-    }).pipe(Effect.provide(Store.existing(dir)))
+    }).pipe(Effect.provide(Store.existing(storage)))
   })
 ).pipe(
   Command.withDescription(

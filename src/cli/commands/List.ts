@@ -8,7 +8,7 @@ import { Command } from "effect/cli"
 import { type Description, PersistClient } from "../../client/PersistClient.ts"
 import * as Frontier from "../../Frontier.ts"
 import * as Output from "../Output.ts"
-import { root } from "../Root.ts"
+import { common } from "../Root.ts"
 import * as Store from "../Store.ts"
 
 const rowOf = ({ key, name, since, upper, value }: Description): ReadonlyArray<string> => [
@@ -32,8 +32,10 @@ export const list = Command.make(
   "list",
   {},
   Effect.fn(function*() {
-    const { dir, json } = yield* root
-    const all = yield* PersistClient.use(({ descriptions }) => descriptions).pipe(Effect.provide(Store.reading(dir)))
+    const { json, storage } = yield* common
+    const all = yield* PersistClient.use(({ descriptions }) => descriptions).pipe(
+      Effect.provide(Store.reading(storage))
+    )
     if (json) return yield* Output.json(all.map(jsonOf))
     yield* Output.line(Output.table([["NAME", "KEYS", "VALUES", "SINCE", "UPPER"], ...all.map(rowOf)]))
   })

@@ -8,7 +8,7 @@ import { Argument, Command } from "effect/cli"
 import * as StoredJson from "../../client/StoredJson.ts"
 import * as Frontier from "../../Frontier.ts"
 import * as Output from "../Output.ts"
-import { root } from "../Root.ts"
+import { common } from "../Root.ts"
 import * as Store from "../Store.ts"
 import * as Times from "../Times.ts"
 
@@ -21,11 +21,11 @@ export const seal = Command.make(
     )
   },
   Effect.fn(function*({ name, upper }) {
-    const { dir, json } = yield* root
+    const { json, storage } = yield* common
     yield* Effect.gen(function*() {
       const { write } = yield* StoredJson.open(name)
       yield* write.seal(upper)
-    }).pipe(Effect.scoped, Effect.provide(Store.changing(dir)))
+    }).pipe(Effect.scoped, Effect.provide(Store.changing(storage)))
     if (json) return yield* Output.json({ name, upper: Frontier.toJson(upper) })
     yield* Output.line(
       Frontier.isEmpty(upper)

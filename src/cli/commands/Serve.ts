@@ -12,7 +12,7 @@ import { createServer } from "node:http"
 import * as Server from "../../server/Server.ts"
 import { Failure, Usage } from "../Failure.ts"
 import * as Output from "../Output.ts"
-import { root } from "../Root.ts"
+import { common } from "../Root.ts"
 import * as Store from "../Store.ts"
 
 const isLoopback = (host: string): boolean => host === "localhost" || host === "::1" || host.startsWith("127.")
@@ -53,18 +53,18 @@ export const serve = Command.make(
     )
   },
   Effect.fn(function*({ host, port, readOnly }) {
-    const { dir, json } = yield* root
+    const { json, storage } = yield* common
     const token = yield* tokenFor(host)
     const announce = Effect.flatMap(HttpServer.HttpServer, (server) => {
       const url = HttpServer.formatAddress(server.address)
-      return json ? Output.json({ url }) : Output.line(`serving ${dir} at ${url}`)
+      return json ? Output.json({ url }) : Output.line(`serving at ${url}`)
     })
     const http = NodeHttpServer.layer(createServer, { host, port, gracefulShutdownTimeout: "1 second" })
     const server = Server.layer({ token })
     return yield* Layer.launch(
       Layer.effectDiscard(announce).pipe(
         Layer.provide(server),
-        Layer.provide([readOnly ? Store.reading(dir) : Store.writing(dir), http, telemetry])
+        Layer.provide([readOnly ? Store.reading(storage) : Store.writing(storage), http, telemetry])
       )
     ).pipe(
       Effect.provideService(Logger.LogToStderr, true),

@@ -12,7 +12,7 @@ import * as Seeds from "../../testing/Seeds.ts"
 import { Failure } from "../Failure.ts"
 import * as Output from "../Output.ts"
 import * as Progress from "../Progress.ts"
-import { root } from "../Root.ts"
+import { common } from "../Root.ts"
 
 const storages = {
   none: Faults.none,
@@ -26,7 +26,7 @@ const replayPattern = /^\d+(:[cfs][\d,]*)*$/
 
 /** The violation in full is a result; that there is one, and how to see it again, is the failure. */
 const tell = Effect.fnUntraced(function*(found: Seeds.SeedFailed | Seeds.NotDeterministic, again: string) {
-  const { json } = yield* root
+  const { json } = yield* common
   if (found instanceof Seeds.NotDeterministic) return yield* new Failure({ message: found.message })
   const violation = found.cause instanceof Error ? found.cause.message : String(found.cause)
   const replay = `tidemark simulate --seed ${found.replay} ${again}`
@@ -61,7 +61,7 @@ export const simulate = Command.make(
     )
   },
   Effect.fn(function*({ faults, profile, seed, seeds, steps }) {
-    const { json } = yield* root
+    const { json } = yield* common
     const first = Option.getOrElse(seed, () => "0")
     const count = Option.getOrElse(seeds, () => Option.isSome(seed) ? 1 : 100)
     const summary = yield* Effect.gen(function*() {

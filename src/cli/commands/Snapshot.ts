@@ -10,7 +10,7 @@ import * as Csv from "../Csv.ts"
 import { Usage } from "../Failure.ts"
 import * as Output from "../Output.ts"
 import * as Parquet from "../Parquet.ts"
-import { root } from "../Root.ts"
+import { common } from "../Root.ts"
 import * as Store from "../Store.ts"
 import * as Times from "../Times.ts"
 
@@ -38,7 +38,7 @@ export const snapshot = Command.make(
     )
   },
   Effect.fn(function*({ asOf, format, name, updates, wait }) {
-    const { dir } = yield* root
+    const { storage } = yield* common
     const { output } = yield* Output.Channels
     if (format === "parquet" && output.isTTY) {
       return yield* new Usage({ message: "Parquet is no text for a terminal: send it to a file, as in > out.parquet" })
@@ -55,7 +55,7 @@ export const snapshot = Command.make(
       if (format === "parquet") return yield* Parquet.write(rows, updates)
       yield* Output.line(Csv.header(updates))
       yield* Output.lines(rows, Csv.line)
-    }).pipe(Effect.scoped, Effect.provide(Store.reading(dir)))
+    }).pipe(Effect.scoped, Effect.provide(Store.reading(storage)))
   })
 ).pipe(
   Command.withDescription("Print the contents of a collection as of a time, one row with its multiplicity a line."),

@@ -10,7 +10,7 @@ import * as StoredJson from "../../client/StoredJson.ts"
 import * as Frontier from "../../Frontier.ts"
 import type { Update } from "../../Update.ts"
 import * as Output from "../Output.ts"
-import { root } from "../Root.ts"
+import { common } from "../Root.ts"
 import * as Store from "../Store.ts"
 import * as Times from "../Times.ts"
 
@@ -34,7 +34,7 @@ export const tail = Command.make(
     )
   },
   Effect.fn(function*({ follow, from, name }) {
-    const { dir } = yield* root
+    const { storage } = yield* common
     const wanted = (updates: ReadonlyArray<Update<StoredJson.Json, StoredJson.Json>>): string =>
       updates.filter(({ time }) => time >= from).map(updateLine).join("")
     const told = (event: ListenEvent<StoredJson.Json, StoredJson.Json>): string =>
@@ -45,7 +45,7 @@ export const tail = Command.make(
       yield* Stream.runForEachArray(snapshot.updates, (updates) => Output.write(wanted(updates)))
       if (snapshot.upper > 0) yield* Output.write(sealLine(snapshot.upper))
       if (follow) yield* Stream.runForEachArray(events, (heard) => Output.write(heard.map(told).join("")))
-    }).pipe(Effect.scoped, Effect.provide(Store.reading(dir)))
+    }).pipe(Effect.scoped, Effect.provide(Store.reading(storage)))
   })
 ).pipe(
   Command.withDescription(

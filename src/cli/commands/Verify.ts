@@ -8,19 +8,18 @@ import { Command } from "effect/cli"
 import { Failure } from "../Failure.ts"
 import * as Output from "../Output.ts"
 import * as Progress from "../Progress.ts"
-import { root } from "../Root.ts"
-import * as Store from "../Store.ts"
+import { common } from "../Root.ts"
 import * as Verification from "../Verification.ts"
 
 export const verify = Command.make(
   "verify",
   {},
   Effect.fn(function*() {
-    const { dir, json } = yield* root
+    const { json, storage } = yield* common
     const { blobs, bytes, problems } = yield* Effect.gen(function*() {
       const total = yield* Verification.size
       return yield* Verification.run(yield* Progress.make({ label: "verifying", total, format: Output.bytes }))
-    }).pipe(Effect.scoped, Effect.provide(Store.files(dir)))
+    }).pipe(Effect.scoped, Effect.provide(storage))
     if (json) yield* Output.json({ ok: problems.length === 0, blobs, bytes, problems })
     else for (const { detail, file, offset } of problems) yield* Output.line(`${file}: offset ${offset}: ${detail}`)
     if (problems.length > 0) {

@@ -1,0 +1,173 @@
+/**
+ * The engine on Postgres against bare statements: `npm run bench -- scale [commit|writers|follow]`.
+ *
+ * Runs on the server of the tests, or where `TIDEMARK_BENCH_POSTGRES` names a database. Every figure is a ratio to what
+ * `INSERT ... RETURNING` on one connection reaches on the same server in the same run, or a time that has a target of its
+ * own. `TIDEMARK_BENCH_SCALE=0.1` makes everything smaller by that factor.
+ */
+import * as PgConnection from "@effect/sql-pg/PgConnection"
+import { Deferred, Effect, Layer, Redacted, type Scope, Stream } from "effect"
+import * as os from "node:os"
+import { Codec, PersistClient, Update } from "tidemark"
+import { PostgresStorage } from "tidemark/postgres"
+import { server } from "../test/postgres/Server.ts"
+
+const scale = Number(process.env["TIDEMARK_BENCH_SCALE"] ?? "1")
+const count = (n: number): number => Math.max(1, Math.round(n * scale))
+
+interface Row {
+  readonly work: string
+  readonly figure: string
+  readonly target: string
+  readonly holds: boolean
+}
+
+const given = process.env["TIDEMARK_BENCH_POSTGRES"]
+const booted = given === undefined ? await server() : undefined
+const url = given ?? booted?.url
+if (url === undefined) process.exit(1)
+
+const now = (): number => performance.now()
+const quantile = (values: ReadonlyArray<number>, q: number): number =>
+  values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * q))]!
+const median = (values: ReadonlyArray<number>): number => quantile(values, 0.5)
+const ms = (value: number): string => `${value.toFixed(2)} ms`
+
+const run = `${process.pid}_${Math.round(now())}`
+let stores = 0
+const newStore = (): PostgresStorage.Options => ({ url, schema: `bench_${run}_${stores++}` })
+
+const text = { key: Codec.string, value: Codec.string }
+const row = (i: number) => Update.insert(`key-${String(i).padStart(12, "0")}`, "v".repeat(84), i)
+
+/** One row of 100 bytes, appended by a statement on a connection of its own. */
+const bare = Effect.gen(function*() {
+  const connection = yield* PgConnection.make({ url: Redacted.make(url) })
+  const table = `bench_${run}_${stores++}`
+  yield* connection.query(`CREATE TABLE ${table} (position bigint PRIMARY KEY, bytes bytea NOT NULL)`)
+  yield* Effect.addFinalizer(() => Effect.ignore(connection.query(`DROP TABLE ${table}`)))
+  const bytes = new Uint8Array(100).fill(7)
+  let position = 0n
+  return Effect.suspend(() =>
+    connection.query(`INSERT INTO ${table} (position, bytes) VALUES ($1, $2) RETURNING position`, [position++, bytes])
+  )
+})
+
+const client = (options: PostgresStorage.Options) =>
+  Effect.flatMap(
+    Layer.build(PostgresStorage.layer(options)),
+    (storage) => Effect.provide(PersistClient.make(), storage)
+  )
+
+/** Small writes and bare statements in turns, so that both meet the same weather. */
+const commit = Effect.gen(function*() {
+  const { write } = yield* (yield* client(newStore())).createOrLoad("rows", text)
+  const insert = yield* bare
+  const times: Array<number> = []
+  const bareTimes: Array<number> = []
+  const warmUp = 200
+  for (let i = 0; i < warmUp + count(2_000); i++) {
+    const start = now()
+    yield* write.write([row(i)])
+    const middle = now()
+    yield* insert
+    const end = now()
+    if (i < warmUp) continue
+    times.push(middle - start)
+    bareTimes.push(end - middle)
+  }
+  const ratio = median(times) / median(bareTimes)
+  const found: Row = {
+    work: "a commit of one small write, p50, against a bare INSERT ... RETURNING",
+    figure: `${ratio.toFixed(2)} x (${ms(median(times))} against ${ms(median(bareTimes))}; p99 ${
+      ms(quantile(times, 0.99))
+    } against ${ms(quantile(bareTimes, 0.99))})`,
+    target: "<= 1.5 x",
+    holds: ratio <= 1.5
+  }
+  return [found]
+})
+
+/** Writers that each wait for their write before the next, all in one process: they share commits. */
+const writers = Effect.gen(function*() {
+  const { write } = yield* (yield* client(newStore())).createOrLoad("rows", text)
+  const insert = yield* bare
+  const ratios: Array<number> = []
+  const rates: Array<number> = []
+  const each = count(500)
+  for (let round = 0; round < 4; round++) {
+    const start = now()
+    yield* Effect.forEach(
+      Array.from({ length: 64 }, (_, writer) => writer),
+      (writer) =>
+        Effect.forEach(Array.from({ length: each }, (_, i) => writer * each + i), (i) => write.write([row(i)]), {
+          discard: true
+        }),
+      { concurrency: "unbounded", discard: true }
+    )
+    const middle = now()
+    const inserts = count(2_000)
+    for (let i = 0; i < inserts; i++) yield* insert
+    const end = now()
+    // The first round warms up.
+    if (round === 0) continue
+    rates.push(64 * each / (middle - start) * 1000)
+    ratios.push(64 * each / (middle - start) / (inserts / (end - middle)))
+  }
+  const found: Row = {
+    work: "64 writers, writes a second, against bare statements on one connection",
+    figure: `${median(ratios).toFixed(1)} x (${median(rates).toFixed(0)} writes/s; rounds ${
+      ratios.map((ratio) => ratio.toFixed(1)).join(", ")
+    })`,
+    target: ">= 10 x",
+    holds: median(ratios) >= 10
+  }
+  return [found]
+})
+
+/** From the acknowledgement of a write to the row in the hands of a follower over connections of its own. */
+const follow = Effect.gen(function*() {
+  const place = newStore()
+  const { write } = yield* (yield* client(place)).createOrLoad("rows", text)
+  const storage = yield* Layer.build(Layer.fresh(PostgresStorage.layer(place)))
+  const { read } = yield* (yield* Effect.provide(PersistClient.makeReadOnly(), storage)).load("rows", text)
+  const { events } = yield* read.listen()
+  let seen = yield* Deferred.make<number>()
+  yield* Effect.forkScoped(Stream.runForEach(events, () => Effect.suspend(() => Deferred.succeed(seen, now()))))
+  const delays: Array<number> = []
+  for (let i = 0; i < count(300); i++) {
+    seen = yield* Deferred.make<number>()
+    yield* write.write([row(i)])
+    const acknowledged = now()
+    delays.push(Math.max(0, (yield* Deferred.await(seen)) - acknowledged))
+    // Writes at no particular place between two looks of the follower.
+    yield* Effect.sleep(5 + i * 7 % 20)
+  }
+  const p50 = median(delays)
+  const found: Row = {
+    work: "a follower sees a write, after its acknowledgement",
+    figure: `p50 ${ms(p50)}, p95 ${ms(quantile(delays, 0.95))}, p99 ${ms(quantile(delays, 0.99))}`,
+    target: "p50 < 20 ms",
+    holds: p50 < 20
+  }
+  return [found]
+})
+
+const sections: Readonly<Record<string, Effect.Effect<ReadonlyArray<Row>, unknown, Scope.Scope>>> = {
+  commit,
+  writers,
+  follow
+}
+
+const chosen = process.argv[2]
+const found: Array<Row> = []
+for (const [name, section] of Object.entries(sections)) {
+  if (chosen === undefined || name === chosen) found.push(...await Effect.runPromise(Effect.scoped(section)))
+}
+await booted?.remove()
+console.log(`\nnode ${process.version}, ${os.cpus().length} cores, scale ${scale}\n`)
+console.log("| work | figure | target | holds |\n|---|---|---|---|")
+for (const { figure, holds, target, work } of found) {
+  console.log(`| ${work} | ${figure} | ${target} | ${holds ? "yes" : "**no**"} |`)
+}
+if (found.some(({ holds }) => !holds)) process.exitCode = 1

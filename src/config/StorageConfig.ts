@@ -1,0 +1,50 @@
+/**
+ * The storage that a URL names, so that where a store lies is a matter of configuration.
+ *
+ * | URL                                           | store                                                       |
+ * | --------------------------------------------- | ----------------------------------------------------------- |
+ * | `file:///path`                                | a directory                                                 |
+ * | `memory:`                                     | memory, for as long as the layer lives                      |
+ * | `postgres://user:password@host/db?schema=name` | a schema of a Postgres database; `tidemark` if absent       |
+ * | `s3://bucket/prefix?endpoint=url&region=name` | a bucket; keys come from the environment                    |
+ *
+ * Two URLs with a space between name the place of the log and that of the blobs: `postgres://host/db s3://bucket/prefix`
+ * keeps order in Postgres and bytes in a bucket.
+ *
+ * @since 0.1.0
+ */
+import { Config, Effect, Layer, Redacted } from "effect"
+import type { NotAStore, Unavailable } from "../PersistError.ts"
+import type { Blob } from "../storage/Blob.ts"
+import type { Log } from "../storage/Log.ts"
+import * as StorageUrl from "./StorageUrl.ts"
+
+/**
+ * The storage that a URL names. Fails with `NotAStore` where it names none, and with `Unavailable` where the package that
+ * it needs is not installed. Nothing is sent or touched.
+ *
+ * @example
+ * ```ts run
+ * import { Effect, Layer } from "effect"
+ * import { PersistClient } from "tidemark"
+ * import { StorageConfig } from "tidemark/config"
+ *
+ * const client = PersistClient.layer().pipe(Layer.provide(StorageConfig.layerUrl("memory:")))
+ * await Effect.runPromise(Effect.provide(PersistClient.PersistClient.use(({ sync }) => sync), client))
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerUrl = (url: string | Redacted.Redacted<string>): Layer.Layer<Log | Blob, NotAStore | Unavailable> =>
+  Layer.unwrap(StorageUrl.storage(typeof url === "string" ? url : Redacted.value(url)))
+
+/**
+ * The storage that the configuration names: `TIDEMARK_STORE`, or what is given.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (
+  url: Config.Config<string | Redacted.Redacted<string>> = Config.Redacted("TIDEMARK_STORE")
+): Layer.Layer<Log | Blob, NotAStore | Unavailable | Config.ConfigError> => Layer.unwrap(Effect.map(url, layerUrl))

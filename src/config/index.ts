@@ -1,0 +1,1 @@
+export * as StorageConfig from "./StorageConfig.ts"

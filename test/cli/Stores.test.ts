@@ -1,0 +1,67 @@
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { join } from "node:path"
+import { pathToFileURL } from "node:url"
+import { query, server } from "../postgres/Server.ts"
+import { lines, output, remove, run, temporary } from "./Tool.ts"
+
+const postgres = await server()
+
+let home = ""
+beforeAll(() => void (home = temporary()))
+afterAll(async () => {
+  remove(home)
+  await postgres?.remove()
+})
+
+const rows = Array.from({ length: 50 }, (_, i) => JSON.stringify({ key: `k${i}`, value: { i }, time: i })).join("\n")
+
+describe("--store", () => {
+  it("names a directory as --dir does, and not together with it", async () => {
+    const dir = join(home, "files")
+    const url = pathToFileURL(dir).href
+    await output(["ingest", "orders", "--store", url], { input: rows })
+    assert.strictEqual(
+      await output(["snapshot", "orders", "--dir", dir, "--updates"]),
+      await output(["snapshot", "orders", "--store", url, "--updates"])
+    )
+    assert.strictEqual((await run(["list", "--store", url, "--dir", dir])).code, 2)
+  })
+
+  it("that names nothing is one line, without a password", async () => {
+    const { code, err } = await run(["list", "--store", "ftp://user:secret@host/x"])
+    assert.strictEqual(code, 1)
+    assert.strictEqual(lines(err).length, 1)
+    assert.notInclude(err, "secret")
+  })
+})
+
+describe.skipIf(postgres === undefined)("a store in Postgres", () => {
+  it("is one for every command, and copied to files and back it is the same", async () => {
+    const [first, second] = [postgres!.newStore(), postgres!.newStore()]
+    assert.strictEqual((await run(["list", "--store", first])).code, 1)
+    await output(["ingest", "orders", "--store", first], { input: `${rows}\n{"seal":50}` })
+    await output(["compact", "orders", "--since", "40", "--store", first])
+    const contents = await output(["snapshot", "orders", "--store", first])
+    assert.strictEqual(lines(contents).length, 50)
+    await output(["verify", "--store", first])
+    const dir = join(home, "copied")
+    assert.include(
+      await output(["copy", "--from", first, "--to", pathToFileURL(dir).href]),
+      "copied and verified 1 collection"
+    )
+    await output(["copy", "--from", pathToFileURL(dir).href, "--to", second, "--json"])
+    for (const flags of [["--dir", dir], ["--store", second]]) {
+      assert.strictEqual(await output(["snapshot", "orders", ...flags]), contents)
+    }
+    const again = await run(["copy", "--from", first, "--to", second])
+    assert.strictEqual(again.code, 1)
+    assert.include(again.err, "has a store already")
+    const [, schema] = /schema=(\w+)/.exec(second)!
+    const last = `position = (SELECT max(position) FROM ${schema}.entries)`
+    await Effect.runPromise(query(second, `UPDATE ${schema}.entries SET bytes = '' WHERE ${last}`))
+    const damaged = await run(["verify", "--store", second])
+    assert.strictEqual(damaged.code, 1)
+    assert.match(damaged.out, /^log position \d+: /)
+  })
+})
