@@ -1,5 +1,5 @@
 /**
- * The engine on Postgres against bare statements: `npm run bench -- scale [commit|writers|follow]`.
+ * The engine on Postgres against bare statements: `npm run bench -- scale [commit|writers|follow|takeover]`.
  *
  * Runs on the server of the tests, or where `TIDEMARK_BENCH_POSTGRES` names a database. Every figure is a ratio to what
  * `INSERT ... RETURNING` on one connection reaches on the same server in the same run, or a time that has a target of its
@@ -153,10 +153,36 @@ const follow = Effect.gen(function*() {
   return [found]
 })
 
+/** From the decision to take over from a writer that says nothing any more to the first write that is acknowledged. */
+const takeover = Effect.gen(function*() {
+  const place = newStore()
+  const opened = Effect.flatMap(client(place), (persist) => persist.createOrLoad("rows", text))
+  const first = yield* opened
+  for (let i = 0; i < count(5_000); i += 50) {
+    yield* Effect.forEach(Array.from({ length: 50 }, (_, j) => i + j), (i) => first.write.write([row(i)]), {
+      concurrency: "unbounded"
+    })
+  }
+  const times: Array<number> = []
+  for (let round = 0; round < 10; round++) {
+    const start = now()
+    yield* Effect.flatMap(opened, ({ write }) => write.write([row(round)]))
+    times.push(now() - start)
+  }
+  const found: Row = {
+    work: "a take-over of a store of 5,000 writes, to its first write",
+    figure: `median ${ms(median(times))}, longest ${ms(Math.max(...times))}`,
+    target: "< 1 s",
+    holds: Math.max(...times) < 1_000
+  }
+  return [found]
+})
+
 const sections: Readonly<Record<string, Effect.Effect<ReadonlyArray<Row>, unknown, Scope.Scope>>> = {
   commit,
   writers,
-  follow
+  follow,
+  takeover
 }
 
 const chosen = process.argv[2]

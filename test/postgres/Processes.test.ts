@@ -46,6 +46,39 @@ describe.skipIf(postgres === undefined)("processes on one store in Postgres", ()
     60_000
   )
 
+  it.live.each(["SIGKILL", "SIGSTOP"] as const)(
+    "a standby takes over from a writer after %s, and nothing is lost",
+    (signal) =>
+      Effect.gen(function*() {
+        const url = postgres!.newStore()
+        const told: Array<string> = []
+        /** Reads what it says until it says that. Orders that it names are those that it was told are durable. */
+        const until = (child: Child.Child, last: RegExp) =>
+          Effect.repeat(
+            Effect.tap(child.next, (line) => Effect.sync(() => void (/ \d+$/.test(line) && told.push(line)))),
+            { until: (line) => last.test(line) }
+          )
+        const standby = join(import.meta.dirname, "Standby.ts")
+        const first = yield* Child.start(standby, "first", url)
+        yield* until(first, /^first 5$/)
+        const second = yield* Child.start(standby, "second", url)
+        yield* until(first, /^first 30$/)
+        yield* first.kill(signal)
+        yield* until(second, /^second 10$/)
+        if (signal === "SIGSTOP") {
+          yield* first.kill("SIGCONT")
+          yield* until(first, /^first is fenced$/)
+        }
+        yield* until(second, /^second 15$/)
+        yield* second.kill("SIGKILL")
+        const { read } = yield* (yield* Store.follower(yield* open(url))).load("orders", Store.text)
+        const found = new Set((yield* Store.contents(read)).map(([key]) => key))
+        assert.deepStrictEqual(told.filter((order) => !found.has(order)), [])
+        assert.isAtLeast(told.length, 45)
+      }),
+    60_000
+  )
+
   it.live("a follower sees every write in order", () =>
     Effect.gen(function*() {
       const url = postgres!.newStore()
