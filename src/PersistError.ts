@@ -385,6 +385,21 @@ export class DecodeError extends Schema.TaggedError<DecodeError>("tidemark/Decod
   }
 }
 
+/**
+ * A collection that is to have at most one value for a key has something else.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class NotKeyed extends Schema.TaggedError<NotKeyed>("tidemark/NotKeyed")("NotKeyed", {
+  collection: Schema.String,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `"${this.collection}" does not have one value a key: ${this.detail}; let one writer alone upsert into it`
+  }
+}
+
 /** What a storage layer may answer to any operation. */
 export type StorageError =
   | Unavailable

@@ -25,7 +25,8 @@ const samples = [
   new PersistError.ReadOnly({ operation: "seal" }),
   new PersistError.HoldExpired({ collection: "orders", detail: "why" }),
   new PersistError.ValueOutOfRange({ what: "a time", detail: "why" }),
-  new PersistError.DecodeError({ codec: "json", detail: "why" })
+  new PersistError.DecodeError({ codec: "json", detail: "why" }),
+  new PersistError.NotKeyed({ collection: "orders", detail: "why" })
 ]
 
 const AnyError = Schema.Union(Object.values(PersistError))

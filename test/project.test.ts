@@ -31,6 +31,7 @@ const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
   runtime: ["vocabulary", "batch", "engine", "storage"],
   client: ["vocabulary", "batch", "engine", "storage", "runtime"],
   operators: ["vocabulary", "batch", "engine", "storage", "runtime", "client"],
+  views: ["vocabulary", "client", "operators"],
   entry: ["vocabulary", "storage", "runtime", "client", "operators"],
   testing: ["vocabulary", "batch", "engine", "storage", "runtime", "client", "operators"],
   node: ["vocabulary", "batch", "engine", "storage", "runtime"],

@@ -8,12 +8,10 @@
  * @internal
  */
 import { Effect, type Schema, Stream } from "effect"
-import { target } from "../client/Registration.ts"
-import * as Runs from "../client/Runs.ts"
-import * as Snapshot from "../client/Snapshot.ts"
-import { registeredOf, type StreamWriteHandle } from "../client/StreamWriteHandle.ts"
+import type { StreamWriteHandle } from "../client/StreamWriteHandle.ts"
 import { canonicalJson } from "../Codec.ts"
-import * as Update from "../Update.ts"
+import { unsealed } from "../operators/Unsealed.ts"
+import type * as Update from "../Update.ts"
 
 type Json = Schema.Json
 
@@ -24,22 +22,13 @@ export interface Leftovers {
 
 /** Reads the unsealed rows, consolidated. Memory follows their number. */
 export const load = Effect.fnUntraced(function*(write: StreamWriteHandle<Json, Json>) {
-  const registered = registeredOf(write)
-  const { batches, capture } = registered.store
-  const captured = yield* Effect.acquireRelease(
-    Effect.flatMap(target(registered), capture),
-    ({ release }) => Effect.sync(release)
-  )
-  const { since, upper } = captured.capture
-  // The trace has sealed rows only.
-  const source = { ...registered, batches, runs: Runs.make(), capture: { ...captured.capture, trace: [] } }
-  const unsealed = Snapshot.rows(source, { fromTime: upper, toTime: Infinity, since }, Update.make<Json, Json>)
+  const { since, updates } = yield* unsealed(write)
 
   const diffs = new Map<string, number>()
   // Times below since may have been advanced to it, so all are compared as if they had been.
   const identify = ({ key, time, value }: Update.Update<Json, Json>): string =>
     `${Math.max(time, since)} ${canonicalJson([key, value])}`
-  yield* Stream.runForEach(unsealed, (update) => Effect.sync(() => void diffs.set(identify(update), update.diff)))
+  yield* Stream.runForEach(updates, (update) => Effect.sync(() => void diffs.set(identify(update), update.diff)))
 
   const remaining = (update: Update.Update<Json, Json>): number => {
     if (diffs.size === 0) return update.diff

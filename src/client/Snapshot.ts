@@ -39,6 +39,7 @@ export type Row<K, V> = readonly [key: K, value: V, multiplicity: number]
  * @since 0.1.0
  */
 export interface Snapshot<out K, out V> {
+  readonly streamName: string
   /** Every command up to this one is reflected. */
   readonly seqNo: number
   readonly since: Frontier
@@ -54,6 +55,8 @@ export interface Snapshot<out K, out V> {
   readonly contents: Stream.Stream<Row<K, V>, ReadError>
   /** `updates` in `n` streams of about the same size, to be read in parallel. */
   readonly parts: (n: number) => ReadonlyArray<Stream.Stream<Update<K, V>, ReadError>>
+  /** Lets go of the stored batches before the scope ends. The snapshot cannot be read any more. */
+  readonly release: Effect.Effect<void>
 }
 
 /** What reading a captured collection needs. */
@@ -66,16 +69,22 @@ export interface Source<K, V> {
 }
 
 /** @internal */
-export const make = <K, V>(source: Source<K, V>, asOf: Timestamp | undefined): Snapshot<K, V> => {
-  const { seqNo, since, upper } = source.capture
+export const make = <K, V>(
+  source: Source<K, V>,
+  asOf: Timestamp | undefined,
+  release: () => void
+): Snapshot<K, V> => {
+  const { name, seqNo, since, upper } = source.capture
   return {
+    streamName: name,
     seqNo,
     since,
     upper,
     asOf,
     updates: updatesOf(source, units(source.capture), asOf),
     contents: contents(source, asOf === undefined ? everything : { ...everything, toTime: asOf + 1, since: asOf }),
-    parts: (n) => deal(units(source.capture), n).map((dealt) => updatesOf(source, dealt, asOf))
+    parts: (n) => deal(units(source.capture), n).map((dealt) => updatesOf(source, dealt, asOf)),
+    release: Effect.sync(release)
   }
 }
 

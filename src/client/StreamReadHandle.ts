@@ -105,6 +105,27 @@ export interface StreamReadHandle<in out K, out V, out E = never> {
   }) => Stream.Stream<Snapshot.Row<K, V>, PlaceError | Snapshot.ReadError | E>
 }
 
+/** What it takes to make the handle once more. */
+const Internal: unique symbol = Symbol("tidemark/StreamReadHandle")
+
+interface WithInternal<K, V, E> extends StreamReadHandle<K, V, E> {
+  readonly [Internal]: { readonly self: Registered<K, V, E>; readonly runs: Runs.Runs }
+}
+
+/**
+ * The same handle with another policy for rows that do not decode.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const withUndecodable = <K, V, E>(
+  handle: StreamReadHandle<K, V, E>,
+  policy: Rows.DecodePolicy
+): StreamReadHandle<K, V, E> => {
+  const { runs, self } = (handle as WithInternal<K, V, E>)[Internal]
+  return make({ ...self, policy }, runs)
+}
+
 /** @internal */
 export const make = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs): StreamReadHandle<K, V, E> => {
   const { codecs, name, policy, store } = self
@@ -144,14 +165,15 @@ export const make = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs): Strea
 
   const keyOf = (key: K | undefined) => key === undefined ? Effect.undefined : Rows.encodeKey(codecs, key)
 
-  return {
+  const handle: WithInternal<K, V, E> = {
+    [Internal]: { self, runs },
     streamName: name,
     streamId: Effect.map(located, ({ id }) => id),
     snapshot: (options = {}) =>
       traced(
         "StreamReadHandle.snapshot",
         name,
-        Effect.map(held(options), (captured) => Snapshot.make(sourceOf(captured), options.asOf))
+        Effect.map(held(options), (captured) => Snapshot.make(sourceOf(captured), options.asOf, captured.release))
       ),
     listen: () =>
       traced(
@@ -168,7 +190,7 @@ export const make = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs): Strea
             cursor: captured.cursor,
             upper
           })
-          return { snapshot: Snapshot.make(sourceOf(captured), undefined), events }
+          return { snapshot: Snapshot.make(sourceOf(captured), undefined, captured.release), events }
         })
       ),
     subscribe: (start = {}) =>
@@ -219,6 +241,7 @@ export const make = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs): Strea
         return from <= to ? rows : Stream.map(rows, ([key, value, n]): Snapshot.Row<K, V> => [key, value, -n])
       }))
   }
+  return handle
 }
 
 type QueryOf = Parameters<typeof Snapshot.contents>[1]

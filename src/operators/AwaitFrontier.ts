@@ -1,0 +1,35 @@
+/**
+ * Holding data until its time is complete.
+ *
+ * @since 0.1.0
+ */
+import { Stream } from "effect"
+import type { Event, Flow } from "./Flow.ts"
+import { progress, updates } from "./Flow.ts"
+import * as Held from "./Held.ts"
+
+/**
+ * Holds updates until the frontier has passed their times, and then lets them go together. Behind `persist` and `seal` it
+ * makes data visible only once it is durable and complete; without it data is visible as soon as it is durable. Errors
+ * are not held.
+ *
+ * Memory follows the number of rows at times that are not complete.
+ *
+ * @category operators
+ * @since 0.1.0
+ */
+export const awaitFrontier = <K, V, E, R>(flow: Flow<K, V, E, R>): Flow<K, V, E, R> =>
+  Stream.mapAccumArray(flow, makeHeld<K, V>, (held, chunk) => {
+    const events: Array<Event<K, V>> = []
+    for (const event of chunk) {
+      if (event._tag === "Updates") held.add(event.updates)
+      else {
+        const complete = event._tag === "Progress" ? held.take(event.frontier) : []
+        if (complete.length > 0) events.push(updates(complete))
+        events.push(event._tag === "Progress" ? progress(event.frontier) : event)
+      }
+    }
+    return [held, events]
+  })
+
+const makeHeld = <K, V>() => Held.make<Extract<Event<K, V>, { readonly _tag: "Updates" }>["updates"][number]>()

@@ -1,0 +1,176 @@
+/**
+ * Flows: streams that carry updates, what is wrong with the data, and how far they have come.
+ *
+ * A flow is a `Stream` of batches. `Progress(f)` promises that no update and no error at a time below `f` follows, as a
+ * frontier does in timely dataflow; `subscribe` of a collection is a flow as it is. Two kinds of failure are kept apart:
+ *
+ * - What is wrong with the data is **data**: `Errors` are updates of a collection of `DataError`s. They have times, can
+ *   be persisted like everything else, and are retracted when the row that they are about is.
+ * - What went wrong on the way (storage, a history that is gone) is in the stream's error channel. It ends the flow,
+ *   and nothing is promised beyond the last `Progress`.
+ *
+ * @since 0.1.0
+ */
+import { Effect, Schema, type Scope, Stream } from "effect"
+import type { SubscribeEvent } from "../client/Subscription.ts"
+import type { Frontier } from "../Frontier.ts"
+import * as Update from "../Update.ts"
+
+/**
+ * What is wrong with rows of a flow, as data: canonical under `Codec.schema(DataError)`, and without anything of the
+ * rows themselves.
+ *
+ * - `Undecodable`: a stored row does not decode with the codecs that it is read with.
+ * - `Refused`: a batch could not be written, and nothing of it was: a time below the seal, a value that does not encode.
+ * - `Late`: rows at times that were complete already.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export const DataError = Schema.Struct({
+  operator: Schema.String,
+  collection: Schema.String,
+  reason: Schema.Literals(["Undecodable", "Refused", "Late"]),
+  detail: Schema.String
+})
+
+/**
+ * @category errors
+ * @since 0.1.0
+ */
+export type DataError = typeof DataError.Type
+
+/**
+ * One element of a flow.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Event<K, V> =
+  | SubscribeEvent<K, V>
+  | { readonly _tag: "Errors"; readonly errors: ReadonlyArray<Update.Update<DataError, void>> }
+
+/**
+ * A stream of batches that says how far it has come.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Flow<K, V, E = never, R = never> extends Stream.Stream<Event<K, V>, E, R> {}
+
+/**
+ * @category constructors
+ * @since 0.1.0
+ */
+export const updates = <K, V>(updates: ReadonlyArray<Update.Update<K, V>>): Event<K, V> => ({
+  _tag: "Updates",
+  updates
+})
+
+/**
+ * @category constructors
+ * @since 0.1.0
+ */
+export const progress = (frontier: Frontier): Event<never, never> => ({ _tag: "Progress", frontier })
+
+/**
+ * One definite error.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const error = (error: DataError, time: number, diff = 1): Event<never, never> => ({
+  _tag: "Errors",
+  errors: [Update.make(error, undefined, time, diff)]
+})
+
+/**
+ * All data of several flows. Its frontier is the earliest of theirs, so a flow that ends holds it where it stood.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Stream } from "effect"
+ * import { Update } from "tidemark"
+ * import { Flow } from "tidemark/operators"
+ *
+ * const a = Stream.make(Flow.updates([Update.insert("a", 1, 0)]), Flow.progress(5))
+ * const b = Stream.make(Flow.updates([Update.insert("b", 2, 0)]), Flow.progress(3))
+ *
+ * const events = await Effect.runPromise(Stream.runCollect(Flow.merge([a, b])))
+ * const last = events.at(-1)
+ * if (last?._tag !== "Progress" || last.frontier !== 3) throw new Error("it is complete up to 3")
+ * ```
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const merge = <K, V, E, R>(flows: ReadonlyArray<Flow<K, V, E, R>>): Flow<K, V, E, R> =>
+  tagged(flows).pipe(
+    Stream.mapAccumArray(() => meet(flows.length), (meeting, chunk) => {
+      const events: Array<Event<K, V>> = []
+      for (const [index, event] of chunk) {
+        if (event._tag !== "Progress") {
+          events.push(event)
+          continue
+        }
+        const frontier = meeting.advance(index, event.frontier)
+        if (frontier !== undefined) events.push(progress(frontier))
+      }
+      return [meeting, events]
+    })
+  )
+
+/** @internal The elements of several streams, each with the index of the stream that it came from. */
+export const tagged = <A, E, R>(
+  streams: ReadonlyArray<Stream.Stream<A, E, R>>
+): Stream.Stream<readonly [index: number, element: A], E, R> =>
+  Stream.mergeAll(
+    streams.map((stream, index) => Stream.map(stream, (element) => [index, element] as const)),
+    { concurrency: "unbounded" }
+  )
+
+/** @internal The earliest of several frontiers. */
+export interface Meet {
+  /** Moves one of them. Returns the earliest of all if that has moved. */
+  readonly advance: (index: number, frontier: Frontier) => Frontier | undefined
+}
+
+/** @internal */
+export const meet = (count: number): Meet => {
+  const frontiers = Array.from({ length: count }, () => 0)
+  let told = 0
+  return {
+    advance: (index, frontier) => {
+      frontiers[index] = Math.max(frontiers[index]!, frontier)
+      const earliest = Math.min(...frontiers)
+      if (earliest <= told) return undefined
+      told = earliest
+      return earliest
+    }
+  }
+}
+
+/**
+ * The data of a flow and its errors, as two flows with the same progress. Both must be run; the faster of them gets ahead
+ * by a few batches.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const splitOkErr = <K, V, E, R>(
+  flow: Flow<K, V, E, R>
+): Effect.Effect<
+  readonly [
+    ok: Stream.Stream<SubscribeEvent<K, V>, E>,
+    errors: Stream.Stream<SubscribeEvent<DataError, void>, E>
+  ],
+  never,
+  Scope.Scope | R
+> =>
+  Effect.map(Stream.broadcastN(flow, { n: 2, capacity: 16 }), ([left, right]) => [
+    Stream.filter(left, (event): event is SubscribeEvent<K, V> => event._tag !== "Errors"),
+    right.pipe(
+      Stream.filter((event) => event._tag !== "Updates"),
+      Stream.map((event) => event._tag === "Errors" ? { _tag: "Updates", updates: event.errors } : event)
+    )
+  ])

@@ -1,0 +1,122 @@
+/**
+ * An input for rows that come at several times at once, in any order.
+ *
+ * @since 0.1.0
+ */
+import { Effect, Semaphore } from "effect"
+import type { ListenError } from "../client/Listen.ts"
+import type { Handles } from "../client/PersistClient.ts"
+import type { PlaceError } from "../client/StreamReadHandle.ts"
+import type { WriteError } from "../client/StreamWriteHandle.ts"
+import * as Frontier from "../Frontier.ts"
+import { ValueOutOfRange } from "../PersistError.ts"
+import type { Update } from "../Update.ts"
+import type { Flow } from "./Flow.ts"
+import { isPassed } from "./Seal.ts"
+import { persistedSource } from "./Source.ts"
+
+/**
+ * The right to write at a time and after it, for as long as its session is open.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Session<in K, in V, out E> {
+  /** Writes updates at or after the session's time. They come out of the input's flow once they are durable. */
+  readonly give: (updates: Iterable<Update<K, V>>) => Effect.Effect<number, WriteError | E>
+}
+
+/**
+ * An input over one collection.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface UnorderedInput<in out K, in out V, out E> {
+  /** Everything that the collection holds, then everything that is given: durable before it comes out. */
+  readonly flow: Flow<K, V, PlaceError | ListenError | E>
+  /** Runs with a session, which keeps its time and those after it from being sealed. */
+  readonly session: <A, E2, R>(
+    time: Frontier.Timestamp,
+    use: (session: Session<K, V, E>) => Effect.Effect<A, E2, R>
+  ) => Effect.Effect<A, WriteError | E | E2, R>
+  /** Seals up to `upper`: now as far as open sessions allow, and the rest when they are over. */
+  readonly seal: (upper: Frontier.Frontier) => Effect.Effect<void, WriteError | E>
+}
+
+/**
+ * Makes an input. Sessions at different times may be open together, and the collection is sealed up to the earliest of
+ * them at most, which is what a capability is in timely dataflow.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { Codec, MemoryStorage, PersistClient, Update } from "tidemark"
+ * import { unorderedInput } from "tidemark/operators"
+ *
+ * const program = Effect.gen(function*() {
+ *   const persist = yield* PersistClient.PersistClient
+ *   const clicks = yield* persist.createOrLoad("clicks", { key: Codec.string, value: Codec.unit })
+ *   const input = yield* unorderedInput(clicks)
+ *   yield* input.session(3, (late) =>
+ *     Effect.gen(function*() {
+ *       yield* input.session(7, (early) => early.give([Update.insert("b", undefined, 7)]))
+ *       yield* input.seal(8)
+ *       yield* late.give([Update.insert("a", undefined, 3)])
+ *     }))
+ *   return yield* persist.description("clicks")
+ * }).pipe(Effect.provide(PersistClient.layer().pipe(Layer.provide(MemoryStorage.layer))))
+ *
+ * const { upper } = await Effect.runPromise(program)
+ * if (upper !== 8) throw new Error("it is sealed once the session at 3 is over")
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const unorderedInput = <K, V, E>(handles: Handles<K, V, E>): Effect.Effect<UnorderedInput<K, V, E>> =>
+  Effect.map(Semaphore.make(1), (semaphore) => {
+    const { read, write } = handles
+    const open = new Map<symbol, Frontier.Timestamp>()
+    let wanted = Frontier.initial
+    let sealed = Frontier.initial
+
+    /** Seals as far as is wanted and allowed. */
+    const settle = semaphore.withPermit(Effect.suspend((): Effect.Effect<void, WriteError | E> => {
+      const upper = Math.min(wanted, ...open.values())
+      return upper <= sealed
+        ? Effect.void
+        : write.seal(upper).pipe(
+          Effect.catchIf(isPassed, () => Effect.void),
+          Effect.map(() => void (sealed = upper))
+        )
+    }))
+
+    return {
+      flow: persistedSource(read),
+      session: (time, use) =>
+        Effect.acquireUseRelease(
+          Effect.sync(() => {
+            const id = Symbol()
+            open.set(id, time)
+            return id
+          }),
+          () =>
+            use({
+              give: (updates) => {
+                const rows = [...updates]
+                return rows.every((update) => update.time >= time)
+                  ? write.write(rows)
+                  : Effect.fail(
+                    new ValueOutOfRange({
+                      what: "the time of an update",
+                      detail: `the session writes at ${time} and after it`
+                    })
+                  )
+              }
+            }),
+          (id) => Effect.sync(() => void open.delete(id))
+        ).pipe(Effect.tap(settle)),
+      seal: (upper) => Effect.andThen(Effect.sync(() => void (wanted = Math.max(wanted, upper))), settle)
+    }
+  })

@@ -1,0 +1,120 @@
+/**
+ * Running a view: its updates as they become complete, and its contents as a collection of their own.
+ *
+ * @since 0.1.0
+ */
+import { Effect, Stream } from "effect"
+import type { Handles } from "../client/PersistClient.ts"
+import type { PlaceError } from "../client/StreamReadHandle.ts"
+import type { WriteError } from "../client/StreamWriteHandle.ts"
+import type { SubscribeError, SubscribeEvent, SubscribeOptions } from "../client/Subscription.ts"
+import * as Frontier from "../Frontier.ts"
+import * as Flow from "../operators/Flow.ts"
+import * as Held from "../operators/Held.ts"
+import type { UpperMismatch, ValueOutOfRange } from "../PersistError.ts"
+import type * as Update from "../Update.ts"
+import * as Dataflow from "./Dataflow.ts"
+import type { View } from "./View.ts"
+
+/**
+ * What running a view may fail with. `AsOfBeforeSince`: an input has given up the history where the view begins.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type ChangesError = SubscribeError | ValueOutOfRange
+
+/**
+ * The updates of a view, and how far it is complete: as `subscribe` of a collection, and with the same elements. It begins
+ * with the contents as of `asOf`, or of the beginning of the history that its inputs have.
+ *
+ * Memory follows what the view must remember: the rows of both sides of a `join`, those of every key of a `reduce`.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const changes = <K, V, E>(
+  view: View<K, V, E>,
+  options: Pick<SubscribeOptions, "asOf"> = {}
+): Stream.Stream<SubscribeEvent<K, V>, ChangesError | E> =>
+  Stream.suspend(() => {
+    const dataflow = Dataflow.make(view)
+    const held = dataflow.inputs.map(() => Held.make<Update.Update<unknown, unknown>>())
+    return Flow.tagged(dataflow.inputs.map((input) => input.subscribe(options))).pipe(
+      Stream.mapAccumArray(() => Flow.meet(held.length), (meeting, chunk) => {
+        const events: Array<SubscribeEvent<K, V>> = []
+        for (const [input, event] of chunk) {
+          if (event._tag === "Updates") {
+            held[input]!.add(event.updates)
+            continue
+          }
+          const frontier = meeting.advance(input, event.frontier)
+          if (frontier === undefined) continue
+          const updates = advance(dataflow, held.map((rows) => rows.take(frontier)))
+          if (updates.length > 0) events.push({ _tag: "Updates", updates })
+          events.push({ _tag: "Progress", frontier })
+        }
+        return [meeting, events]
+      })
+    )
+  })
+
+/** Steps through complete times, one after the other. `inputs` are in the order of their times. */
+const advance = <K, V, E>(
+  dataflow: Dataflow.Dataflow<K, V, E>,
+  inputs: ReadonlyArray<ReadonlyArray<Update.Update<unknown, unknown>>>
+): ReadonlyArray<Update.Update<K, V>> => {
+  const starts = inputs.map(() => 0)
+  const steps: Array<ReadonlyArray<Update.Update<K, V>>> = []
+  while (true) {
+    const time = Math.min(...inputs.map((rows, i) => rows[starts[i]!]?.time ?? Infinity))
+    if (time === Infinity) return steps.flat()
+    steps.push(dataflow.step(
+      time,
+      inputs.map((rows, i) => {
+        const start = starts[i]!
+        let end = start
+        while (end < rows.length && rows[end]!.time === time) end++
+        starts[i] = end
+        return rows.slice(start, end)
+      })
+    ))
+  }
+}
+
+/**
+ * Keeps a collection equal to a view, exactly once across restarts: every stretch of complete times is appended and
+ * sealed in one step, so that the collection's own upper says where to go on. Passes on what it has made durable.
+ *
+ * It goes on from the contents of the inputs as of the last complete time, which they must still have: compact an input
+ * no further than to the upper of the views on it, less one. Otherwise it fails with `AsOfBeforeSince`, before anything is
+ * written. Of two that keep the same collection one fails with `UpperMismatch`. After any failure it can be run again.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const materialize = <K, V, E, E2>(
+  view: View<K, V, E>,
+  into: Handles<K, V, E2>
+): Stream.Stream<SubscribeEvent<K, V>, ChangesError | PlaceError | WriteError | UpperMismatch | E | E2> =>
+  Stream.unwrap(Effect.gen(function*() {
+    const { upper } = yield* Effect.scoped(into.read.snapshot())
+    if (Frontier.isEmpty(upper)) return Stream.empty
+    return Stream.mapAccumArrayEffect(
+      changes(view, upper === Frontier.initial ? {} : { asOf: upper - 1 }),
+      () => upper,
+      (expected, chunk) => {
+        const frontier = chunk.reduce((to, event) => event._tag === "Progress" ? event.frontier : to, expected)
+        if (frontier <= expected) return Effect.succeed([expected, []] as const)
+        // A chunk has the updates with their progress. What comes before `expected` is there already: it only brings the
+        // dataflow up to date.
+        const rows = chunk.flatMap((event) => event._tag === "Updates" ? event.updates : [])
+          .filter(({ time }) => time >= expected)
+        const events: ReadonlyArray<SubscribeEvent<K, V>> = [
+          ...(rows.length > 0 ? [{ _tag: "Updates", updates: rows } as const] : []),
+          { _tag: "Progress", frontier }
+        ]
+        return Effect.as(into.write.compareAndAppend(rows, { expected, upper: frontier }), [frontier, events] as const)
+      }
+    )
+  }))
