@@ -1,0 +1,11 @@
+import { it as base } from "@effect/vitest"
+import * as Faults from "../../src/testing/Faults.ts"
+import * as SimulationTest from "../../src/testing/SimulationTest.ts"
+import { killed } from "./Pipeline.ts"
+
+const it = SimulationTest.extend(base)
+
+it.sim("bindings, upsert and conditional seal: killed at any moment, nothing is lost, doubled or changed", {
+  seeds: 40,
+  faults: Faults.mild
+}, killed)
