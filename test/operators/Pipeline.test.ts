@@ -7,5 +7,6 @@ const it = SimulationTest.extend(base)
 
 it.sim("bindings, upsert and conditional seal: killed at any moment, nothing is lost, doubled or changed", {
   seeds: 40,
-  faults: Faults.mild
+  // Slow storage keeps more things half done.
+  faults: { ...Faults.mild, slow: 0.5, slowMillis: 200 }
 }, killed)

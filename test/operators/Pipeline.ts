@@ -25,6 +25,15 @@ interface Record {
 /** Partitions that are never changed but at their ends, as a topic is. */
 type Source = ReadonlyArray<Array<Record>>
 
+/** What is outside of the process. */
+interface World {
+  readonly source: Source
+  /** The greatest frontier that anybody has seen. */
+  visible: number
+  /** How often positions have been bound, or were about to be. */
+  bound: number
+}
+
 const bindingsOf = { key: Codec.schema(Schema.Number), value: Codec.schema(Schema.Number) }
 const outputOf = { key: Codec.string, value: Codec.string }
 const bucketMillis = 5000
@@ -41,7 +50,9 @@ const opened = Effect.gen(function*() {
 const contents = <K, V>(read: StreamReadHandle<K, V>, asOf: number) =>
   asOf < 0
     ? Effect.succeed([])
-    : Effect.scoped(Effect.flatMap(read.snapshot({ asOf, wait: false }), (snapshot) => Stream.runCollect(snapshot.contents)))
+    : Effect.scoped(
+      Effect.flatMap(read.snapshot({ asOf, wait: false }), (snapshot) => Stream.runCollect(snapshot.contents))
+    )
 
 interface Step {
   readonly records: ReadonlyArray<Update.Update<string, Upsert.Change<string>>>
@@ -50,7 +61,7 @@ interface Step {
 }
 
 /** Polls every second; when the time bucket changes, binds the positions to the bucket that is over. */
-const poll = Effect.fnUntraced(function*(source: Source, start: number, bound: ReadonlyArray<number>) {
+const poll = (world: World, start: number, bound: ReadonlyArray<number>) => {
   const positions = [...bound]
   const written = [...bound]
   let time = start
@@ -66,39 +77,46 @@ const poll = Effect.fnUntraced(function*(source: Source, start: number, bound: R
         written[partition] = position
       }
       time = now
+      world.bound++
     }
-    const records = source.flatMap((partition, i) =>
+    const records = world.source.flatMap((partition, i) =>
       partition.slice(positions[i], positions[i]! + 3).map(({ key, value }) =>
         Update.insert(key, { value, offset: positions[i]!++ }, time)
       )
     )
     return { records, bindings, frontier: time } satisfies Step
   })
-})
+}
 
 /** One life: goes on where the sealed bindings say, and never ends. */
-const pipeline = Effect.fnUntraced(function*(source: Source, visible: (frontier: number) => void) {
+const pipeline = Effect.fnUntraced(function*(world: World) {
   const { bindings, output } = yield* opened
   const store = yield* PersistClient.PersistClient
   const uppers = yield* Effect.forEach(["bindings", "output"], (name) => store.description(name))
   const start = Math.min(...uppers.map(({ upper }) => upper))
   yield* retractUnsealed(bindings.write, { upper: start })
-  const positions = source.map(() => 0)
+  const positions = world.source.map(() => 0)
   for (const [partition, position] of yield* contents(bindings.read, start - 1)) positions[partition] = position
 
-  const steps = Stream.fromEffectRepeat(yield* poll(source, start, positions))
+  const steps = Stream.fromEffectRepeat(poll(world, start, positions))
   const [left, right] = yield* Stream.broadcastN(steps, { n: 2, capacity: 4 })
-  const records: Flow.Flow<string, Upsert.Change<string>> = Stream.flatMap(left, ({ frontier, records }) =>
-    Stream.make(Flow.progress(frontier), Flow.updates(records)))
-  const bound: Flow.Flow<number, number> = Stream.flatMap(right, ({ bindings, frontier }) =>
-    Stream.make(Flow.updates(bindings), Flow.progress(frontier)))
+  const records: Flow.Flow<string, Upsert.Change<string>> = Stream.flatMap(
+    left,
+    ({ frontier, records }) => Stream.make(Flow.progress(frontier), Flow.updates(records))
+  )
+  const bound: Flow.Flow<number, number> = Stream.flatMap(
+    right,
+    ({ bindings, frontier }) => Stream.make(Flow.updates(bindings), Flow.progress(frontier))
+  )
   const flow = conditionalSeal({
     primary: { flow: Upsert.upsert(output, { upper: start })(records), write: output.write },
     condition: { flow: persist(bindings.write)(bound), write: bindings.write }
   })
   yield* Stream.runForEach(awaitFrontier(flow), (event) => {
     if (event._tag === "Errors") return Effect.die(new Error(event.errors[0]!.key.detail))
-    return Effect.sync(() => event._tag === "Progress" ? visible(event.frontier) : undefined)
+    return Effect.sync(() => {
+      if (event._tag === "Progress") world.visible = Math.max(world.visible, event.frontier)
+    })
   })
 })
 
@@ -145,6 +163,7 @@ const untilItWorks = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
 /** Is killed at any moment, several times, and loses, doubles and changes nothing. */
 export const killed = Effect.gen(function*() {
   const source: Source = [[], []]
+  const world: World = { source, visible: 0, bound: 0 }
   const feed = Effect.gen(function*() {
     const partition = yield* Random.nextIntBetween(0, 2)
     const key = `p${partition}-k${yield* Random.nextIntBetween(0, 4)}`
@@ -152,23 +171,24 @@ export const killed = Effect.gen(function*() {
     source[partition]!.push({ key, value: value === 0 ? Option.none() : Option.some(`v${value}`) })
     yield* Effect.sleep(yield* Random.nextIntBetween(1, 1500))
   })
-  let visible = 0
-  const see = (frontier: number) => void (visible = Math.max(visible, frontier))
   let history: ReadonlyArray<unknown> = []
   for (let life = 0; life < 4; life++) {
-    const process = yield* Simulation.spawn(untilItWorks(pipeline(source, see)))
+    const process = yield* Simulation.spawn(untilItWorks(pipeline(world)))
     const feeding = yield* Effect.forkChild(Effect.forever(feed))
-    yield* Effect.sleep(yield* Random.nextIntBetween(1, 20_000))
+    // Most of the time nothing is half done, so it dies soon after a bucket has changed.
+    const { bound } = world
+    yield* Effect.repeat(Effect.sleep("1 millis"), { until: () => world.bound > bound + life, times: 40_000 })
+    yield* Effect.sleep(yield* Random.nextIntBetween(0, 400))
     yield* (yield* Random.nextBoolean) ? process.kill : Simulation.crash
     feeding.interruptUnsafe()
     const now = yield* untilItWorks(checked(source))
-    assert.isAtLeast(now.history.length, visible)
+    assert.isAtLeast(now.history.length, world.visible)
     assert.deepStrictEqual(now.history.slice(0, history.length), history)
     history = now.history
   }
   const injector = yield* Faults.Injector
   injector.pause(true)
-  const last = yield* Simulation.spawn(untilItWorks(pipeline(source, see)))
+  const last = yield* Simulation.spawn(untilItWorks(pipeline(world)))
   yield* Effect.sleep("2 minutes")
   yield* last.kill
   const end = yield* untilItWorks(checked(source))
