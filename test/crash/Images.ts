@@ -10,6 +10,11 @@ import type { Event } from "./Recorder.ts"
 
 export interface Machine {
   readonly disk: Disk.Disk
+  /**
+   * Whether directories are journaled: then a flush of one stores all changes before it, and a crash leaves a beginning
+   * of them. Otherwise it stores its own, as POSIX promises no more, and a crash leaves any of the others.
+   */
+  readonly isJournaled: boolean
   /** The files by the numbers of their opens. */
   readonly files: Map<number, Disk.Node>
 }
@@ -17,7 +22,7 @@ export interface Machine {
 const root = "/disk"
 
 /** A disk with what is in a directory on it, all of it flushed. */
-export const make = (initial: Image): Machine => {
+export const make = (initial: Image, isJournaled: boolean): Machine => {
   const disk = Disk.make()
   Disk.makeDirectory(disk, root)
   for (const [path, bytes] of initial) {
@@ -29,15 +34,23 @@ export const make = (initial: Image): Machine => {
     }
   }
   flushDirectories(disk)
-  return { disk, files: new Map() }
+  return { disk, isJournaled, files: new Map() }
 }
 
 const flushDirectories = (disk: Disk.Disk): void => {
   for (const { directories } of disk.changes.slice()) for (const each of directories) Disk.flushDirectory(disk, each)
 }
 
+const flushAlone = (disk: Disk.Disk, directory: Disk.Directory): void => {
+  const changes = disk.changes.splice(0)
+  for (const change of changes) {
+    if (change.directories.includes(directory)) change.store()
+    else disk.changes.push(change)
+  }
+}
+
 /** What the disk makes of an event. */
-export const apply = ({ disk, files }: Machine, event: Event): void => {
+export const apply = ({ disk, files, isJournaled }: Machine, event: Event): void => {
   const at = (path: string): string => path === "" ? root : `${root}/${path}`
   const fileOf = (number: number): Disk.File => files.get(number) as Disk.File
   switch (event._tag) {
@@ -55,8 +68,9 @@ export const apply = ({ disk, files }: Machine, event: Event): void => {
       break
     case "flush": {
       const node = files.get(event.file)!
-      if (node.kind === "directory") Disk.flushDirectory(disk, node)
-      else Disk.flush(node)
+      if (node.kind === "file") Disk.flush(node)
+      else if (isJournaled) Disk.flushDirectory(disk, node)
+      else flushAlone(disk, node)
       break
     }
     case "directory":
@@ -81,31 +95,36 @@ export type Image = ReadonlyMap<string, Uint8Array | undefined>
 
 /** How much of what was not flushed is there. */
 export interface Survival {
-  /** Of so many changes of directories, how many: a beginning of them. */
-  readonly changes: (count: number) => number
+  /** Of so many changes of directories, which, in order; where they are journaled, as many of the first. */
+  readonly changes: (count: number) => ReadonlyArray<number>
   /** For each file anew: whether its new size survives, if it has one, and then for each of its sectors. */
   readonly sectors: () => () => boolean
 }
 
-export const nothing: Survival = { changes: () => 0, sectors: () => () => false }
+const first = (count: number): ReadonlyArray<number> => Array.from({ length: count }, (_, i) => i)
 
-export const everything: Survival = { changes: (count) => count, sectors: () => () => true }
+export const nothing: Survival = { changes: () => [], sectors: () => () => false }
+
+export const everything: Survival = { changes: first, sectors: () => () => true }
 
 /** Of every file, the first sectors. */
 export const torn = (kept: number): Survival => ({
-  changes: (count) => count,
+  changes: first,
   sectors: () => {
     let left = kept
     return () => left-- > 0
   }
 })
 
-/** A beginning of the changes of directories, and all sectors. */
-export const unnamed = (kept: number): Survival => ({ ...everything, changes: () => kept })
+/** All changes of directories but one, or but the last ones where they are journaled, and all sectors. */
+export const unnamed = (lost: number): Survival => ({
+  ...everything,
+  changes: (count) => first(count).filter((i) => i !== lost)
+})
 
 /** By chance. */
 export const random = (prng: Prng.Prng): Survival => ({
-  changes: (count) => prng.int(count + 1),
+  changes: (count) => first(count).filter(() => prng.chance(0.5)),
   sectors: () => () => prng.chance(0.5)
 })
 
@@ -116,11 +135,12 @@ export const unflushed = ({ disk, files }: Machine): { readonly sectors: number;
 })
 
 /** What a power failure leaves. The machine stays as it is. */
-export const crash = ({ disk }: Machine, survival: Survival): Image => {
+export const crash = ({ disk, isJournaled }: Machine, survival: Survival): Image => {
   const stored = new Map(
     disk.changes.flatMap(({ directories }) => directories).map((each) => [each, new Map(each.stored)])
   )
-  for (const { store } of disk.changes.slice(0, survival.changes(disk.changes.length))) store()
+  const surviving = survival.changes(disk.changes.length)
+  surviving.forEach((change, i) => (!isJournaled || change === i) && disk.changes[change]!.store())
   const image = new Map<string, Uint8Array | undefined>()
   const walk = (directory: Disk.Directory, path: string): void => {
     for (const [name, node] of directory.stored) {
