@@ -238,6 +238,7 @@ export const readFooter = (
     end = block.offset + block.length
     blocks.push(block)
   }
+  if (blocks.length === 0) reader.fail("the file has no blocks")
   if (end !== trailer.footerOffset) reader.fail("the blocks do not reach up to the footer")
   reader.end()
   return { description, rows, checksum, blocks }
