@@ -60,7 +60,7 @@ const recognise = Effect.fnUntraced(function*(client: Client, allowed: ReadonlyA
 })
 
 /**
- * Opens the store twice: as the crash has left it, and after a write, a seal and maintenance.
+ * Opens the store twice: as the crash has left it, and after a write, a seal and maintenance. Returns what it holds then.
  */
 export const judge = Effect.fnUntraced(function*(
   storage: Effect.Effect<Faulty.Storage, never, Scope.Scope>,
@@ -88,4 +88,5 @@ export const judge = Effect.fnUntraced(function*(
       "blobs that nothing refers to are gone"
     )
   }))
+  return state
 })

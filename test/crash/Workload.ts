@@ -149,13 +149,17 @@ export const run = Effect.fnUntraced(function*(
 })
 
 /**
- * Every state of the store that the account allows. What is acknowledged has happened, what is refused has not; of those
- * commands of a group that are open, a beginning may have happened.
+ * Every state of the store that the account allows, if it was in the state `from` before. What is acknowledged has
+ * happened, what is refused has not; of those commands of a group that are open, a beginning may have happened.
  */
-export const allowed = (groups: ReadonlyArray<Group>, account: Account): ReadonlyArray<Contents> =>
+export const allowed = (
+  groups: ReadonlyArray<Group>,
+  account: Account,
+  from: Contents = new Map()
+): ReadonlyArray<Contents> =>
   account.reduce<ReadonlyArray<Contents>>(
     (states, fates, i) => states.flatMap((state) => outcomes(groups[i]!, fates).map((applied) => fold(state, applied))),
-    [new Map()]
+    [from]
   )
 
 const fold = (contents: Contents, commands: ReadonlyArray<Command>): Contents =>

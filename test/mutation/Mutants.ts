@@ -1,0 +1,543 @@
+/**
+ * The bugs that `npm run mutate` plants, one at a time. `find` stands in the file exactly once, and the tests named must
+ * fail where `replace` stands in its place.
+ */
+export interface Mutant {
+  readonly name: string
+  readonly file: string
+  readonly find: string
+  readonly replace: string
+  /** Of all tests those that concern it, to be quick. */
+  readonly tests: ReadonlyArray<string>
+}
+
+/** A mutant: what is wrong with it, where, and which tests should notice. */
+const plant = (
+  name: string,
+  file: string,
+  find: string,
+  replace: string,
+  ...tests: ReadonlyArray<string>
+): Mutant => ({
+  name,
+  file: `src/${file}`,
+  find,
+  replace,
+  tests: tests.map((test) => `test/${test}.test.ts`)
+})
+
+const files: ReadonlyArray<Mutant> = [
+  plant("an append is not flushed", "node/File.ts", "append: O_RDWR | O_DSYNC", "append: O_RDWR", "crash/Files"),
+  plant(
+    "a blob is not flushed",
+    "node/File.ts",
+    "Effect.andThen(writeInPieces(fd, bytes, 0), sync(fd))",
+    "writeInPieces(fd, bytes, 0)",
+    "crash/Files"
+  ),
+  plant(
+    "a blob's directory is not flushed",
+    "node/FileBlob.ts",
+    "yield* File.syncDirectory(dirname(path))",
+    "",
+    "crash/Files"
+  ),
+  plant(
+    "the log's directory is not flushed for a new segment",
+    "node/SegmentFile.ts",
+    "Effect.andThen(File.syncDirectory(directory.log)),",
+    "",
+    "crash/Files"
+  ),
+  plant(
+    "a segment joins the log before its header is written",
+    "node/SegmentFile.ts",
+    "File.writeDurably(fd, header, 0).pipe(\n      Effect.andThen(File.rename(prepared.path, path)),",
+    "File.rename(prepared.path, path).pipe(\n      Effect.andThen(File.writeDurably(fd, header, 0)),",
+    "crash/Files"
+  ),
+  plant(
+    "the parents of a new directory are not flushed",
+    "node/File.ts",
+    "first === undefined ? Effect.void : syncParents(resolve(path), dirname(resolve(first)))",
+    "Effect.void",
+    "crash/Files"
+  ),
+  plant(
+    "a segment is used again before it has lost its name",
+    "node/LogWriter.ts",
+    "    yield* File.syncDirectory(directory.log)\n    recycled.push",
+    "    recycled.push",
+    "crash/Files",
+    "node/Recycling"
+  ),
+  plant(
+    "a segment of an older epoch is used again",
+    "node/LogWriter.ts",
+    "of === epoch && recycled",
+    "recycled",
+    "node/Recycling",
+    "node/FileStorage"
+  ),
+  plant(
+    "segments that are still needed are forgotten",
+    "node/LogWriter.ts",
+    "next > forgotten",
+    "next > forgotten + 1",
+    "node/FileStorage",
+    "crash/Files"
+  ),
+  plant(
+    "an epoch is given out twice",
+    "node/Lock.ts",
+    "Math.max(last, yield* lastEpoch) + 1",
+    "Math.max(last, yield* lastEpoch, 1)",
+    "node/Processes",
+    "node/FileStorage"
+  ),
+  plant(
+    "a fenced writer acknowledges",
+    "node/LogWriter.ts",
+    "if (!Lock.isHeld(lock)) return resume(",
+    "if (lock.epoch < 0) return resume(",
+    "node/Processes"
+  ),
+  plant(
+    "a later process with the id of a dead one counts as it",
+    "node/Lock.ts",
+    "if (state.isDead || startTime !== state.startTime) return false",
+    "if (state.isDead) return false",
+    "node/Processes"
+  ),
+  plant(
+    "a dead process holds its lock",
+    "node/Lock.ts",
+    "if (state === undefined) return exists(pid)",
+    "if (state === undefined) return true",
+    "crash/Kills",
+    "node/Processes"
+  ),
+  plant(
+    "the checksum of a frame is not looked at",
+    "node/Segment.ts",
+    "if (view.getUint32(at, true) !== Platform.crc32(bytes.subarray(at + 4, at + claim.size), seed)) return undefined",
+    "if (seed < 0) return undefined",
+    "node/Recovery",
+    "crash/Files"
+  ),
+  plant(
+    "a frame's checksum does not go on from its segment's",
+    "node/Segment.ts",
+    "bytes.subarray(at + 4, at + claim.size), seed)) return undefined",
+    "bytes.subarray(at + 4, at + claim.size), 0)) return undefined",
+    "node/Recovery"
+  ),
+  plant(
+    "the checksum of a segment's header is not looked at",
+    "node/Segment.ts",
+    "if (seed !== Platform.crc32(bytes.subarray(0, headerBytes - 4)))",
+    "if (seed < 0)",
+    "node/Recovery",
+    "hostile/Bytes"
+  ),
+  plant(
+    "a torn tail is not cut",
+    "node/LogRecovery.ts",
+    "if (link.next === undefined && run.end !== \"closed\") yield* close(",
+    "if (link.next === undefined && run.end === \"closed\") yield* close(",
+    "node/Recovery",
+    "node/Faults"
+  ),
+  plant(
+    "damage before valid frames counts as a torn tail",
+    "node/LogRecovery.ts",
+    "else if (run.end === \"open\") yield* Chain.checkTail(",
+    "else if (link.base < 0) yield* Chain.checkTail(",
+    "node/Recovery"
+  ),
+  plant(
+    "what a writer of an older epoch puts into the log counts",
+    "node/Chain.ts",
+    "if (file.epoch < epoch) superseded.push(file.path)",
+    "if (file.epoch < 0) superseded.push(file.path)",
+    "node/Recovery",
+    "node/Processes"
+  ),
+  plant(
+    "a reader does not wait for a takeover",
+    "node/LogReader.ts",
+    "if (!(yield* Lock.isSucceeded(directory.lock, link.epoch))) return",
+    "if (link.epoch > 0) return",
+    "node/Processes"
+  ),
+  plant(
+    "a reader does not flush what it has read of another's log",
+    "node/LogReader.ts",
+    "yield* File.syncData(fd)",
+    "",
+    "node/FileStorage",
+    "node/Processes",
+    "node/Recovery",
+    "node/Faults"
+  )
+]
+
+const bytes: ReadonlyArray<Mutant> = [
+  plant(
+    "the checksum of a block is not looked at",
+    "batch/BatchFile.ts",
+    "bytes.length !== block.length || Platform.crc32(bytes) !== block.crc",
+    "bytes.length !== block.length",
+    "batch/BatchFile"
+  ),
+  plant(
+    "the checksum of a footer is not looked at",
+    "batch/BatchFile.ts",
+    "if (Platform.crc32(bytes) !== trailer.footerCrc)",
+    "if (bytes.length === 0)",
+    "batch/BatchFile"
+  ),
+  plant(
+    "the checksum of a trailer is not looked at",
+    "batch/BatchFile.ts",
+    "crc !== Platform.crc32(trailer.subarray(0, 20)) || ",
+    "crc < 0 || ",
+    "batch/BatchFile"
+  ),
+  plant(
+    "the checksum of a rollup is not looked at",
+    "engine/Rollup.ts",
+    "Platform.crc32(bytes.subarray(0, 12))) !== crc",
+    "Platform.crc32(bytes.subarray(0, 12))) < 0",
+    "engine/Codecs"
+  ),
+  plant(
+    "a count is believed, whatever it says",
+    "ByteReader.ts",
+    "if (count * minimum > this.remaining)",
+    "if (count < 0)",
+    "hostile/Bytes",
+    "engine/Codecs",
+    "batch/Block"
+  ),
+  plant(
+    "a block may decompress to anything",
+    "Platform.ts",
+    "{ maxOutputLength: Math.max(1, length) }",
+    "{}",
+    "hostile/Bytes"
+  ),
+  plant(
+    "a merge may change the multiset checksum",
+    "batch/MergeJob.ts",
+    "const isConserved = this.given === this.taken.value() ||",
+    "const isConserved = this.given >= 0n ||",
+    "batch/MergeJob"
+  )
+]
+
+const rows: ReadonlyArray<Mutant> = [
+  plant("a seal completes its own time", "Frontier.ts", "=> time < frontier", "=> time <= frontier", "Frontier"),
+  plant(
+    "rows with the same key, value and time are not summed",
+    "batch/Consolidate.ts",
+    "if (advanced === heldTime) sum =",
+    "if (advanced < 0) sum =",
+    "batch/Consolidate"
+  ),
+  plant(
+    "consolidation does not advance times",
+    "batch/Consolidate.ts",
+    "Math.max(time, since)",
+    "time",
+    "batch/Consolidate"
+  ),
+  plant(
+    "a sum of diffs may be rounded",
+    "batch/Consolidate.ts",
+    "if (Number.isSafeInteger(sum)) return sum",
+    "if (Number.isInteger(sum)) return sum",
+    "batch/Consolidate"
+  ),
+  plant(
+    "a merge takes the rows at the end of its window",
+    "batch/Merge.ts",
+    "columns.times[row]! < upper\n",
+    "columns.times[row]! <= upper\n",
+    "batch/Merge"
+  ),
+  plant(
+    "a merge keeps rows that cancel out",
+    "batch/Merge.ts",
+    "if (sum !== 0) out.push(",
+    "out.push(",
+    "batch/Merge"
+  ),
+  plant(
+    "unsealed rows count again that the trace has",
+    "client/Merging.ts",
+    "const unsealedFrom = Math.max(fromTime, capture.traceUpper)",
+    "const unsealedFrom = fromTime",
+    "runtime/Programs",
+    "client/Reading"
+  ),
+  plant(
+    "a snapshot leaves out its own time",
+    "client/Snapshot.ts",
+    "toTime: asOf + 1",
+    "toTime: asOf",
+    "client/Reading"
+  ),
+  plant(
+    "a listener hears what its snapshot has",
+    "client/Listen.ts",
+    "entry.position === cursor.position ? cursor.writes : 0",
+    "0",
+    "client/Listening"
+  ),
+  plant(
+    "a key at the end of a block is not found",
+    "batch/BatchFile.ts",
+    "compareBytes(blocks[middle]!.maxKey, key) >= 0",
+    "compareBytes(blocks[middle]!.maxKey, key) > 0",
+    "batch/BatchFile"
+  )
+]
+
+const engine: ReadonlyArray<Mutant> = [
+  plant(
+    "a write below a seal is taken",
+    "engine/Stage.ts",
+    "if (columns.times[i]! < upper)",
+    "if (columns.times[i]! + 1 < upper)",
+    "engine/Stage"
+  ),
+  plant(
+    "a seal moves back",
+    "engine/Stage.ts",
+    "if (upper < pending.upper) {",
+    "if (upper < 0) {",
+    "engine/Stage"
+  ),
+  plant(
+    "a since moves back",
+    "engine/Stage.ts",
+    "if (target.since < pending.since) {",
+    "if (target.since < 0) {",
+    "engine/Stage"
+  ),
+  plant(
+    "everybody wins a compare-and-append",
+    "engine/Stage.ts",
+    "if (pending.upper !== expected) {",
+    "if (pending.upper < 0) {",
+    "engine/Stage"
+  ),
+  plant(
+    "an outdated swap is applied",
+    "runtime/Owner.ts",
+    "collection !== undefined && Collection.swapViolation(collection, request.change) === undefined",
+    "collection !== undefined",
+    "runtime/Maintenance",
+    "runtime/Commands"
+  ),
+  plant(
+    "other codecs than the registered ones are taken",
+    "runtime/Owner.ts",
+    "mismatch === undefined ? Exit.succeed(registration) : Exit.fail(mismatch)",
+    "mismatch === null ? Exit.fail(mismatch) : Exit.succeed(registration)",
+    "client/Reading"
+  ),
+  plant(
+    "a destroyed collection comes back unasked",
+    "runtime/Owner.ts",
+    "state.destroyed.has(request.name) && !request.recreate",
+    "state.destroyed.has(request.name) && request.recreate === undefined",
+    "runtime/Commands",
+    "traces"
+  ),
+  plant(
+    "a rollup leaves out the last rows that it lets go",
+    "engine/Rollup.ts",
+    "block.position < logFrom",
+    "block.position + 1 < logFrom",
+    "crash/Memory",
+    "runtime/Programs"
+  ),
+  plant(
+    "recovery brings rows back that are in a batch",
+    "engine/State.ts",
+    "position < collection.blocksFrom",
+    "position + 1 < collection.blocksFrom",
+    "crash/Memory",
+    "runtime/Programs"
+  ),
+  plant(
+    "recovery begins at the oldest rollup",
+    "runtime/Recovery.ts",
+    "entries.findLast((entry)",
+    "entries.find((entry)",
+    "crash/Memory",
+    "runtime/Commands"
+  )
+]
+
+const order: ReadonlyArray<Mutant> = [
+  plant(
+    "writes are answered before they are durable",
+    "runtime/Owner.ts",
+    "    const exit = yield* Effect.exit(commit(stage.commit(options.writerId, ++attempts)))\n",
+    "    for (const { message, reply } of staged) if (Exit.isExit(reply)) message.answer(reply)\n" +
+      "    const exit = yield* Effect.exit(commit(stage.commit(options.writerId, ++attempts)))\n",
+    "crash/Memory",
+    "runtime/Commands"
+  ),
+  plant(
+    "a commit is visible before it is durable",
+    "runtime/Owner.ts",
+    "    const { bytes } = yield* Effect.tapError(journal.append(state.position, stagedCommit), note)\n",
+    "    State.apply(state, stagedCommit, location)\n    state.position--\n" +
+      "    const { bytes } = yield* Effect.tapError(journal.append(state.position, stagedCommit), note)\n",
+    "crash/Memory",
+    "runtime/Commands"
+  ),
+  plant(
+    "the nonce of an entry is not looked at",
+    "runtime/Journal.ts",
+    "if (found.writer === commit.writer && found.attempt === commit.attempt) return true",
+    "if (found.writer >= 0) return true",
+    "runtime/Fencing"
+  ),
+  plant(
+    "an append of unknown outcome counts as applied",
+    "runtime/Journal.ts",
+    "return overtaken === undefined ? false : yield* overtaken",
+    "return overtaken === undefined ? true : yield* overtaken",
+    "crash/Memory",
+    "runtime/Fencing"
+  ),
+  plant(
+    "an append of unknown outcome counts as lost",
+    "runtime/Journal.ts",
+    "found.attempt === commit.attempt) return true",
+    "found.attempt === commit.attempt) return false",
+    "crash/Memory",
+    "runtime/Fencing"
+  ),
+  plant(
+    "a log of unknown end is appended to",
+    "runtime/Journal.ts",
+    "if (unresolved !== undefined) {",
+    "if (unresolved === null) {",
+    "runtime/Fencing"
+  ),
+  plant(
+    "a takeover while an append was unknown is not noticed",
+    "runtime/Journal.ts",
+    "if (current !== epoch + 1) overtaken",
+    "if (current < 0) overtaken",
+    "runtime/Fencing"
+  ),
+  plant(
+    "the log in memory ignores the epoch",
+    "storage/MemoryStorage.ts",
+    "if (state.epoch !== epoch)",
+    "if (state.epoch < epoch)",
+    "storage/MemoryStorage"
+  ),
+  plant(
+    "blobs are deleted before the commit that unnames them",
+    "runtime/Maintenance.ts",
+    "    const isApplied = yield* naming(",
+    "    for (const batch of planned.trace) for (const { key } of batch.parts) yield* Effect.ignore(blob.delete(key))\n" +
+      "    const isApplied = yield* naming(",
+    "crash/Memory",
+    "runtime/Maintenance"
+  ),
+  plant(
+    "a rollup is named before it is stored",
+    "runtime/Maintenance.ts",
+    "    yield* Effect.onError(blob.put(key, bytes), () => Effect.sync(() => abandon([key])))\n" +
+      "    yield* naming([key], mailbox.submit(new Command.Rollup({ key, position, logFrom })))\n",
+    "    yield* naming([key], mailbox.submit(new Command.Rollup({ key, position, logFrom })))\n" +
+      "    yield* Effect.onError(blob.put(key, bytes), () => Effect.sync(() => abandon([key])))\n",
+    "crash/Memory"
+  ),
+  plant(
+    "the log is truncated before the rollup is named",
+    "runtime/Maintenance.ts",
+    "    yield* naming([key], mailbox.submit(new Command.Rollup(",
+    "    yield* journal.truncate(logFrom)\n    yield* naming([key], mailbox.submit(new Command.Rollup(",
+    "crash/Memory"
+  ),
+  plant(
+    "the log is truncated under a slow listener",
+    "runtime/Maintenance.ts",
+    "Math.min(firstOfLast(freed, kept) ?? logFrom, options.holds.lowest())",
+    "firstOfLast(freed, kept) ?? logFrom",
+    "client/Listening",
+    "runtime/Maintenance"
+  ),
+  plant(
+    "blobs that are being written are swept",
+    "runtime/Maintenance.ts",
+    "!referenced.has(key) && !inFlight.has(key)",
+    "!referenced.has(key)",
+    "runtime/Maintenance"
+  ),
+  plant(
+    "a fenced writer sweeps blobs that it does not know",
+    "runtime/Maintenance.ts",
+    "    yield* journal.truncate(0)\n",
+    "",
+    "runtime/Fencing",
+    "runtime/Maintenance"
+  ),
+  plant(
+    "nothing sweeps what a crash left behind",
+    "runtime/Maintenance.ts",
+    "if (isSweepDue) yield* sweep",
+    "",
+    "crash/Memory"
+  ),
+  plant(
+    "blobs that a snapshot reads are deleted",
+    "runtime/Garbage.ts",
+    "added <= addedBy && !held.has(key)",
+    "added <= addedBy",
+    "runtime/Maintenance",
+    "client/Reading"
+  ),
+  plant(
+    "readers in other processes are given no time",
+    "runtime/Garbage.ts",
+    "added <= addedBy && !held.has(key)",
+    "!held.has(key)",
+    "runtime/Maintenance"
+  ),
+  plant(
+    "a blob is held for ever",
+    "runtime/Garbage.ts",
+    "if (count === 1) held.delete(key)",
+    "if (count === 0) held.delete(key)",
+    "runtime/Maintenance"
+  ),
+  plant(
+    "a command of a group that died is never answered",
+    "runtime/Owner.ts",
+    "Effect.ensuring(runGroup(messages), Effect.sync(() => messages.forEach(refuse)))",
+    "runGroup(messages)",
+    "runtime/Shutdown",
+    "runtime/Commands"
+  ),
+  plant(
+    "ingest --resume repeats the rows of an interrupted run",
+    "cli/Leftovers.ts",
+    "return update.diff - used",
+    "return update.diff",
+    "cli/Commands",
+    "cli/Processes"
+  )
+]
+
+export const mutants: ReadonlyArray<Mutant> = [...files, ...bytes, ...rows, ...engine, ...order]
