@@ -11,6 +11,8 @@ const copy = join(root, ".tmp/mutation")
 const limitMillis = 240_000
 /** A busy machine is no bug. */
 const patient = ["--testTimeout", "120000"]
+/** Flushes of a real disk take most of the time of many tests, and no planted bug is found by them. */
+const memory = fs.existsSync("/dev/shm") ? { TMPDIR: "/dev/shm" } : {}
 const word = process.argv[2] ?? ""
 const chosen = mutants.filter(({ file, name }) => name.includes(word) || file.includes(word))
 
@@ -40,6 +42,7 @@ const test = (files: ReadonlyArray<string>): Promise<{ readonly outcome: Outcome
       ...files
     ], {
       cwd: copy,
+      env: { ...process.env, ...memory },
       // A group of its own, so that its workers end with it.
       detached: true
     })
