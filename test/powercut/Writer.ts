@@ -1,0 +1,27 @@
+// The writer of cut.sh: `node Writer.ts DIRECTORY`. Appends without end, one row a commit, seals and compacts now and then,
+// and prints the number of each row once it is durable.
+import { Effect, Layer } from "effect"
+import * as PersistClient from "../../src/client/PersistClient.ts"
+import * as FileStorage from "../../src/node/FileStorage.ts"
+import * as Update from "../../src/Update.ts"
+import * as Store from "../utils/Store.ts"
+
+const program = Effect.gen(function*() {
+  const client = yield* PersistClient.PersistClient
+  const { write } = yield* client.createOrLoad("rows", Store.text)
+  for (let i = 0;; i++) {
+    yield* write.write([Update.insert(String(i), "v".repeat(i % 300), i)])
+    yield* Effect.sync(() => console.log(i))
+    if (i % 10 === 9) yield* write.seal(i)
+    if (i % 100 === 99) yield* client.compact("rows")
+  }
+})
+
+program.pipe(
+  Effect.provide(
+    PersistClient.layer({ ...Store.tiny, logBytes: 64_000, memoryBytes: 32_000 }).pipe(
+      Layer.provide(FileStorage.layer({ directory: process.argv[2]!, segmentBytes: 64 * 1024 }))
+    )
+  ),
+  Effect.runFork
+)
