@@ -1,5 +1,6 @@
-import { assert, it } from "@effect/vitest"
+import { afterAll, assert, it } from "@effect/vitest"
 import { Context, Effect, Layer, Stream } from "effect"
+import { createHash } from "node:crypto"
 import fs from "node:fs"
 import { join } from "node:path"
 import * as BatchVerifier from "../src/batch/BatchVerifier.ts"
@@ -7,6 +8,7 @@ import * as Codec from "../src/Codec.ts"
 import { version } from "../src/engine/Rollup.ts"
 import { Log } from "../src/storage/Log.ts"
 import * as Update from "../src/Update.ts"
+import { filesOf } from "./cli/Tool.ts"
 import { directory, layerOf } from "./node/Temporary.ts"
 import * as Model from "./utils/Model.ts"
 import * as Store from "./utils/Store.ts"
@@ -33,6 +35,24 @@ const model = (): Model.Model => {
 
 it("golden_test: there is a store of the present format", () => {
   assert.include(formats, `format-${version}`)
+})
+
+/** Of every file that a format's store had when it was made. They stay as they are for ever. */
+const digests: Readonly<Record<string, string>> = {
+  "format-1": "b2f73aa9ae9c4d0545d985774afecbd0fe589f01d0fd306b83db4771804010e7"
+}
+
+const digestOf = (format: string): string => {
+  const hash = createHash("sha256")
+  for (const name of filesOf(join(golden, format))) {
+    hash.update(`${name}\0`).update(fs.readFileSync(join(golden, format, name)))
+  }
+  return hash.digest("hex")
+}
+
+// After all others: no test may write to them.
+afterAll(() => {
+  assert.deepStrictEqual(Object.fromEntries(formats.map((format) => [format, digestOf(format)])), digests)
 })
 
 for (const format of formats) {
