@@ -1,8 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as BatchFile from "../../src/batch/BatchFile.ts"
 import * as BatchVerifier from "../../src/batch/BatchVerifier.ts"
-import type * as Columns from "../../src/batch/Columns.ts"
+import * as Columns from "../../src/batch/Columns.ts"
+import { Merge } from "../../src/batch/Merge.ts"
 import { MergeJob, type Piece, type Task } from "../../src/batch/MergeJob.ts"
+import { Corrupt } from "../../src/PersistError.ts"
 import * as Prng from "../../src/testing/Prng.ts"
 import * as Rows from "./Rows.ts"
 
@@ -104,6 +106,22 @@ describe("trace_compact", () => {
         ...(inputs.length === 2 ? stored : [])
       ]
       assert.deepStrictEqual(rowsOf(result), Rows.show(Rows.consolidate(counted, { since })), `round ${round}`)
+    }
+  })
+})
+
+describe("a merge that loses a row", () => {
+  it("is not applied: its multiset checksum is another one than that of its inputs", () => {
+    const rows = [Rows.row("a", "", 1, 1), Rows.row("b", "", 1, 1), Rows.row("c", "", 1, 1)]
+    const task = { inputs: [all, all], description, partBytes: 1_000 }
+    const { push } = Merge.prototype
+    Merge.prototype.push = function(input, columns) {
+      push.call(this, input, Columns.slice(columns, 0, columns.length - 1))
+    }
+    try {
+      assert.throws(() => run(task, [unsorted(rows), unsorted(rows)]), Corrupt, "multiset checksum")
+    } finally {
+      Merge.prototype.push = push
     }
   })
 })

@@ -17,7 +17,8 @@ import * as Workload from "./Workload.ts"
 // every single operation may have left it. TIDEMARK_CRASHES=all: a longer workload, and more of what may be left.
 
 const isLong = process.env["TIDEMARK_CRASHES"] === "all"
-const segmentBytes = 4096
+/** So small that segments are let go, and used again. */
+const segmentBytes = 2048
 
 /** Without the worker thread: it touches no file. */
 const open = (parent: string) =>
@@ -141,6 +142,13 @@ const crashAt = (events: ReadonlyArray<Recorder.Event>, at: number, survival: Im
   return after(Images.crash(machine, survival), account)
 }
 
+/** Whether a segment became another one: a power failure on the way must not bring its former name back. */
+const hasRecycled = (events: ReadonlyArray<Recorder.Event>): boolean =>
+  events.some((event) =>
+    event._tag === "rename" && event.path.startsWith("store/log/") &&
+    events.some((later) => later._tag === "rename" && later.path === event.to && later.to.startsWith("store/log/"))
+  )
+
 const count = (events: ReadonlyArray<Recorder.Event>, tag: Recorder.Event["_tag"]): number =>
   events.filter(({ _tag }) => _tag === tag).length
 
@@ -161,6 +169,7 @@ describe("crash enumeration on files", { timeout: isLong ? 3_600_000 : 300_000 }
       for (const tag of ["create", "write", "truncate", "flush", "directory", "rename", "link", "remove"] as const) {
         assert.isAbove(count(events, tag), 2, tag)
       }
+      assert.isTrue(hasRecycled(events), "a segment is used again")
       assert.isAbove(yield* judgeAll(first, events), 200)
     }))
 

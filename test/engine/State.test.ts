@@ -3,7 +3,7 @@ import * as Collection from "../../src/engine/Collection.ts"
 import type * as Commit from "../../src/engine/Commit.ts"
 import * as State from "../../src/engine/State.ts"
 import { Corrupt } from "../../src/PersistError.ts"
-import { allowCompaction, apply, batch, registration, seal, stateOf, swap, write } from "./Fixtures.ts"
+import { allowCompaction, apply, batch, commit, registration, seal, stateOf, swap, write } from "./Fixtures.ts"
 
 const detailOf = (run: () => unknown): string => {
   try {
@@ -167,5 +167,15 @@ describe("folding", () => {
       detailOf(() => apply(state, { _tag: "Rollup", key: "r3", position: 7, logFrom: 5 })),
       "the rollup lets the wrong part of the log go"
     )
+  })
+})
+
+describe("rows of entries before a rollup", () => {
+  it("come back into memory from the first position on that no batch has", () => {
+    const state = stateOf("s")
+    const collection = state.collections.get(0)!
+    collection.blocksFrom = 5
+    for (const position of [4, 5, 6]) State.restoreRows(state, position, commit(write(0, position)))
+    assert.deepStrictEqual(collection.blocks.map(({ position }) => position), [5, 6])
   })
 })

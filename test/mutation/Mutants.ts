@@ -274,14 +274,6 @@ const rows: ReadonlyArray<Mutant> = [
     "batch/Merge"
   ),
   plant(
-    "unsealed rows count again that the trace has",
-    "client/Merging.ts",
-    "const unsealedFrom = Math.max(fromTime, capture.traceUpper)",
-    "const unsealedFrom = fromTime",
-    "runtime/Programs",
-    "client/Reading"
-  ),
-  plant(
     "a snapshot leaves out its own time",
     "client/Snapshot.ts",
     "toTime: asOf + 1",
@@ -335,11 +327,10 @@ const engine: ReadonlyArray<Mutant> = [
   ),
   plant(
     "an outdated swap is applied",
-    "runtime/Owner.ts",
-    "collection !== undefined && Collection.swapViolation(collection, request.change) === undefined",
-    "collection !== undefined",
-    "runtime/Maintenance",
-    "runtime/Commands"
+    "engine/State.ts",
+    "if (violation !== undefined) return violation\n",
+    "",
+    "engine/State"
   ),
   plant(
     "other codecs than the registered ones are taken",
@@ -369,8 +360,7 @@ const engine: ReadonlyArray<Mutant> = [
     "engine/State.ts",
     "position < collection.blocksFrom",
     "position + 1 < collection.blocksFrom",
-    "crash/Memory",
-    "runtime/Programs"
+    "engine/State"
   ),
   plant(
     "recovery begins at the oldest rollup",
@@ -479,13 +469,6 @@ const order: ReadonlyArray<Mutant> = [
     "runtime/Maintenance"
   ),
   plant(
-    "blobs that are being written are swept",
-    "runtime/Maintenance.ts",
-    "!referenced.has(key) && !inFlight.has(key)",
-    "!referenced.has(key)",
-    "runtime/Maintenance"
-  ),
-  plant(
     "a fenced writer sweeps blobs that it does not know",
     "runtime/Maintenance.ts",
     "    yield* journal.truncate(0)\n",
@@ -505,30 +488,21 @@ const order: ReadonlyArray<Mutant> = [
     "runtime/Garbage.ts",
     "added <= addedBy && !held.has(key)",
     "added <= addedBy",
-    "runtime/Maintenance",
-    "client/Reading"
+    "runtime/Garbage"
   ),
   plant(
     "readers in other processes are given no time",
     "runtime/Garbage.ts",
     "added <= addedBy && !held.has(key)",
     "!held.has(key)",
-    "runtime/Maintenance"
+    "runtime/Garbage"
   ),
   plant(
     "a blob is held for ever",
     "runtime/Garbage.ts",
     "if (count === 1) held.delete(key)",
     "if (count === 0) held.delete(key)",
-    "runtime/Maintenance"
-  ),
-  plant(
-    "a command of a group that died is never answered",
-    "runtime/Owner.ts",
-    "Effect.ensuring(runGroup(messages), Effect.sync(() => messages.forEach(refuse)))",
-    "runGroup(messages)",
-    "runtime/Shutdown",
-    "runtime/Commands"
+    "runtime/Garbage"
   ),
   plant(
     "ingest --resume repeats the rows of an interrupted run",

@@ -7,7 +7,7 @@ import { join } from "node:path"
 import { type Mutant, mutants } from "./Mutants.ts"
 
 const root = join(import.meta.dirname, "../..")
-const copy = join(root, ".tmp/mutation")
+const copy = join(root, `.tmp/mutation-${process.pid}`)
 const limitMillis = 300_000
 /** A busy machine is no bug. */
 const patient = ["--testTimeout", "120000"]

@@ -68,6 +68,21 @@ describe("a sound disk", () => {
 })
 
 describe("a failing disk", () => {
+  it.effect("a reader gives out nothing of another's log that it could not flush: the next writer may not find it", () =>
+    Effect.gen(function*() {
+      const path = join(yield* directory, "store")
+      const writer = yield* (yield* openLog(path)).acquire
+      yield* append(writer, 0, 3)
+      const reader = yield* openLog(path)
+      const { fdatasync } = fs
+      yield* Effect.addFinalizer(() => Effect.sync(() => Object.assign(fs, { fdatasync })))
+      const fail = (_: number, done: (error: Error) => void) => done(Object.assign(new Error("EIO"), { code: "EIO" }))
+      Object.assign(fs, { fdatasync: fail })
+      assert.strictEqual((yield* Effect.flip(readTexts(reader, 0)))._tag, "Unavailable")
+      Object.assign(fs, { fdatasync })
+      assert.deepStrictEqual(yield* readTexts(reader, 0), texts(0, 3))
+    }))
+
   it.effect("an I/O error leaves the append unknown, and the writer unusable until the log is acquired again", () =>
     Effect.gen(function*() {
       const path = join(yield* directory, "store")
