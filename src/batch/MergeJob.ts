@@ -3,7 +3,7 @@
  *
  * Like the merge that it drives, it is a state machine without I/O, so that it runs as well in a worker thread. Inputs
  * are fed as they are stored, or as rows from memory that are neither sorted nor consolidated; files come out one at a
- * time, as soon as one is full. It holds a block of each input and one unfinished file.
+ * time, as soon as one is full. It holds a block of each stored input, all rows of the others, and one unfinished file.
  *
  * @internal
  */
@@ -22,8 +22,8 @@ export interface Task {
 }
 
 /**
- * The next of an input: all its rows, in any order and in memory that nobody else uses, or its next sorted block as it is
- * stored.
+ * The next of an input: some of its rows, in any order and in memory that nobody else uses, or its next sorted block as it
+ * is stored.
  */
 export type Piece =
   | { readonly _tag: "Rows"; readonly columns: Columns.Columns }
@@ -45,6 +45,8 @@ export class MergeJob {
   private readonly blockBytes: number
   private readonly rows = new Columns.Builder(1024, BatchFile.targetBlockBytes, BatchFile.targetBlockBytes)
   private writer: BatchFile.Writer
+  /** The rows of each input that is fed as rows, so far. */
+  private readonly loose: Array<Array<Columns.Columns> | undefined> = []
   /** The rows of an only input, sorted: they need no merge. */
   private direct: Columns.Columns | undefined
   private directRow = 0
@@ -61,21 +63,29 @@ export class MergeJob {
 
   /** The next of the input that `step` needed, or `undefined` at its end. */
   feed(input: number, piece: Piece | undefined): void {
-    const { lower, upper } = this.task.inputs[input]!
-    if (piece === undefined) this.merge.end(input)
-    else if (piece._tag === "Stored") {
+    if (piece === undefined) this.end(input)
+    else if (piece._tag === "Rows") (this.loose[input] ??= []).push(piece.columns)
+    else {
+      const { lower, upper } = this.task.inputs[input]!
       const columns = BatchFile.readBlock(piece.block, piece.bytes, piece.location)
       this.taken.add(columns, lower, upper)
       this.merge.push(input, columns)
-    } else {
-      this.taken.add(piece.columns, lower, upper)
-      const isOnly = this.task.inputs.length === 1
-      // A merge looks at the times that rows had, and advances them itself.
-      const since = isOnly ? this.task.description.since : 0
-      const sorted = Consolidate.consolidate(piece.columns, { since, lower, upper })
-      if (isOnly) this.direct = sorted
-      else this.merge.push(input, sorted)
     }
+  }
+
+  private end(input: number): void {
+    const loose = this.loose[input]
+    if (loose === undefined) return this.merge.end(input)
+    this.loose[input] = undefined
+    const { lower, upper } = this.task.inputs[input]!
+    const columns = loose.length === 1 ? loose[0]! : Columns.copy(loose)
+    this.taken.add(columns, lower, upper)
+    const isOnly = this.task.inputs.length === 1
+    // A merge looks at the times that rows had, and advances them itself.
+    const since = isOnly ? this.task.description.since : 0
+    const sorted = Consolidate.consolidate(columns, { since, lower, upper })
+    if (isOnly) this.direct = sorted
+    else this.merge.push(input, sorted)
   }
 
   /** Goes on until an input is needed, a file is full, or there is no more. */

@@ -140,9 +140,9 @@ export interface Options {
   readonly queueBytes?: number | undefined
   /** Bytes of rows that share a commit at most, about. Default 8 MiB. */
   readonly groupBytes?: number | undefined
-  /** Bytes of unsealed or recent rows in memory beyond which they are written to batches. Default 32 MiB. */
+  /** Bytes of unsealed or recent rows in memory beyond which they are written to batches. Default 64 MiB. */
   readonly memoryBytes?: number | undefined
-  /** Bytes of log after which it is rolled up and truncated. Default 32 MiB. */
+  /** Bytes of log after which it is rolled up and truncated. Default 64 MiB. */
   readonly logBytes?: number | undefined
   /** Bytes of rows that stay in memory when the log is rolled up. Default 1 MiB. */
   readonly inlineBytes?: number | undefined
@@ -175,8 +175,8 @@ const resolve = (options: Options): Runtime.Options => ({
   mailbox: { capacity: options.queueCapacity ?? 1024, capacityBytes: options.queueBytes ?? 64 * mebibyte },
   maxGroupBytes: options.groupBytes ?? 8 * mebibyte,
   limits: {
-    memoryBytes: options.memoryBytes ?? 32 * mebibyte,
-    logBytes: options.logBytes ?? 32 * mebibyte,
+    memoryBytes: options.memoryBytes ?? 64 * mebibyte,
+    logBytes: options.logBytes ?? 64 * mebibyte,
     inlineBytes: options.inlineBytes ?? mebibyte,
     reclaimBytes: options.reclaimBytes ?? mebibyte
   },

@@ -10,7 +10,7 @@
 import type { Frontier } from "../Frontier.ts"
 import * as Batch from "./Batch.ts"
 import * as Collection from "./Collection.ts"
-import { memoryBytes, type State } from "./State.ts"
+import type { State } from "./State.ts"
 
 /** What a rewrite takes, and where its rows go. */
 export interface Rewrite {
@@ -83,12 +83,12 @@ export const horizon = (state: State, limits: Limits): number => {
 
 /** Whether a rollup pays that lets `freed` bytes of the log go. */
 export const isRollupDue = (state: State, limits: Limits, freed: number): boolean =>
-  freed >= limits.logBytes || (freed >= limits.reclaimBytes && freed >= 4 * memoryBytes(state))
+  freed >= limits.logBytes || (freed >= limits.reclaimBytes && freed >= 4 * state.memoryBytes)
 
 /** The largest collections, when all together exceed the limit: as many as bring the rest to half of it. */
 const collectionsToFlush = (state: State, limit: number): Set<number> => {
   const chosen = new Set<number>()
-  let total = memoryBytes(state)
+  let total = state.memoryBytes
   if (total <= limit) return chosen
   const bySize = [...state.collections].toSorted(([, a], [, b]) => b.memoryBytes - a.memoryBytes)
   for (const [id, collection] of bySize) {

@@ -102,7 +102,7 @@ const addCollection = (state: State.State, reader: ByteReader): void => {
   const seqNo = reader.u64()
   reader.align(8)
   const columns = Block.decode(reader)
-  if (columns.length > 0) Collection.append(collection, Collection.block(state.logFrom - 1, seqNo, columns))
+  if (columns.length > 0) State.remember(state, collection, Collection.block(state.logFrom - 1, seqNo, columns))
   if (state.collections.has(id)) reader.fail("a collection id stands twice")
   if (state.names.has(name)) reader.fail("a collection name stands twice")
   state.collections.set(id, collection)

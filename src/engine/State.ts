@@ -22,6 +22,8 @@ export interface State {
   /** Rows in memory of log positions before it are in a rollup, and may be nowhere else. */
   logFrom: number
   readonly collections: Map<number, Collection.Collection>
+  /** Bytes of the rows in memory of all collections: kept as a sum, as each commit asks for it. */
+  memoryBytes: number
   /** Live collections by name. */
   readonly names: Map<string, number>
   /** Names of destroyed collections that were not created anew, with the last id. */
@@ -35,6 +37,7 @@ export const make = (): State => ({
   rollup: undefined,
   logFrom: 0,
   collections: new Map(),
+  memoryBytes: 0,
   names: new Map(),
   destroyed: new Map()
 })
@@ -45,13 +48,6 @@ export const blobKeys = (self: State): Set<string> => {
   for (const collection of self.collections.values()) for (const key of Collection.blobKeys(collection)) keys.add(key)
   if (self.rollup !== undefined) keys.add(self.rollup.key)
   return keys
-}
-
-/** Bytes of unsealed rows in memory. */
-export const memoryBytes = (self: State): number => {
-  let sum = 0
-  for (const collection of self.collections.values()) sum += collection.memoryBytes
-  return sum
 }
 
 /**
@@ -84,8 +80,14 @@ export const restoreRows = (self: State, position: number, commit: Commit): void
     if (change._tag !== "Write") continue
     const collection = self.collections.get(change.collection)
     if (collection === undefined || position < collection.blocksFrom) continue
-    Collection.append(collection, Collection.block(position, commit.seqNo, change.columns))
+    remember(self, collection, Collection.block(position, commit.seqNo, change.columns))
   }
+}
+
+/** Adds rows to those in memory. */
+export const remember = (self: State, collection: Collection.Collection, added: Collection.Block): void => {
+  Collection.append(collection, added)
+  self.memoryBytes += added.bytes
 }
 
 const applyChange = (self: State, commit: Commit, change: Change, garbage: Array<string>): string | undefined => {
@@ -120,12 +122,13 @@ const applyChange = (self: State, commit: Commit, change: Change, garbage: Array
       self.collections.delete(id)
       self.names.delete(name)
       self.destroyed.set(name, id)
+      self.memoryBytes -= collection.memoryBytes
       return undefined
     }
     case "Write": {
       const added = Collection.block(self.position, commit.seqNo, change.columns)
       if (added.minTime < collection.upper) return "an update lies below the seal"
-      Collection.append(collection, added)
+      remember(self, collection, added)
       return undefined
     }
     case "Seal":
@@ -139,7 +142,9 @@ const applyChange = (self: State, commit: Commit, change: Change, garbage: Array
     case "Swap": {
       const violation = Collection.swapViolation(collection, change)
       if (violation !== undefined) return violation
+      const before = collection.memoryBytes
       for (const key of Collection.swap(collection, change)) garbage.push(key)
+      self.memoryBytes += collection.memoryBytes - before
       return undefined
     }
   }

@@ -150,7 +150,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       abandon(keys)
       Metrics.compactionsStale.updateUnsafe(1, context)
     }
-    if (State.memoryBytes(state) < pressure * limits.memoryBytes) mailbox.resume()
+    if (state.memoryBytes < pressure * limits.memoryBytes) mailbox.resume()
   })
 
   const logBytes = (before = Infinity): number => sizeOf(log.filter(({ position }) => position < before))
@@ -206,7 +206,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     Metrics.streamCount.updateUnsafe(collections.length, context)
     Metrics.unsealedBlobCount.updateUnsafe(spills.length, context)
     Metrics.unsealedBlobBytes.updateUnsafe(sizeOf(spills), context)
-    Metrics.unsealedMemoryBytes.updateUnsafe(State.memoryBytes(state), context)
+    Metrics.unsealedMemoryBytes.updateUnsafe(state.memoryBytes, context)
     Metrics.traceBlobCount.updateUnsafe(trace.length, context)
     Metrics.traceBlobBytes.updateUnsafe(sizeOf(trace), context)
     Metrics.backlogJobs.updateUnsafe(due, context)
@@ -267,7 +267,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       log.push({ position: state.position - 1, bytes })
       sinceRollup += bytes
       options.holds.appended(bytes)
-      const memory = State.memoryBytes(state)
+      const memory = state.memoryBytes
       if (memory >= pressure * limits.memoryBytes) mailbox.pause()
       if (memory > limits.memoryBytes || sinceRollup > limits.logBytes) isDue.openUnsafe()
     },

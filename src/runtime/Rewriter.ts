@@ -85,14 +85,18 @@ const unsealedInputs = (options: Options, rewrite: Rewrite, lower: number, upper
   ]
 }
 
-/** The rows in memory, in one piece. */
+/** Rows in memory are handed over in pieces of about so many bytes: commands wait for the copying of one of them. */
+const pieceBytes = 1024 * 1024
+
+/** The rows in memory. */
 const memory = (blocks: ReadonlyArray<Block>, lower: number, upper: number): Input => {
-  let isRead = false
+  let next = 0
   return {
     next: Effect.sync(() => {
-      if (isRead) return undefined
-      isRead = true
-      return { _tag: "Rows", columns: Columns.copy(blocks.map((block) => block.columns)) }
+      const first = next
+      for (let bytes = 0; next < blocks.length && bytes < pieceBytes; next++) bytes += blocks[next]!.bytes
+      if (next === first) return undefined
+      return { _tag: "Rows", columns: Columns.copy(blocks.slice(first, next).map((block) => block.columns)) }
     }),
     lower,
     upper

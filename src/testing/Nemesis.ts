@@ -211,7 +211,7 @@ const inspect = Effect.fnUntraced(function*(world: World.World) {
   if (missing.length > 0) world.problems.push(`blobs are referred to that are not stored: ${missing.join(", ")}`)
   const logBytes = logSizes.reduce((sum, { bytes }) => sum + bytes, 0)
   if (logBytes > World.limits.logBytes) world.problems.push(`the log keeps ${logBytes} bytes`)
-  const memoryBytes = State.memoryBytes(state)
+  const { memoryBytes } = state
   if (memoryBytes > World.limits.memoryBytes) world.problems.push(`${memoryBytes} bytes of rows stay in memory`)
 })
 

@@ -24,9 +24,12 @@ const run = (task: Task, pieces: ReadonlyArray<ReadonlyArray<Piece>>): ReadonlyA
   }
 }
 
-const unsorted = (
-  rows: ReadonlyArray<Rows.Row>
-): ReadonlyArray<Piece> => [{ _tag: "Rows", columns: Rows.toColumns(rows) }]
+/** In two pieces, the first of which may be empty. */
+const unsorted = (rows: ReadonlyArray<Rows.Row>): ReadonlyArray<Piece> =>
+  [rows.slice(0, rows.length >> 1), rows.slice(rows.length >> 1)].map((each) => ({
+    _tag: "Rows",
+    columns: Rows.toColumns(each)
+  }))
 
 const openFile = (bytes: Uint8Array): BatchFile.Footer => {
   assert.deepStrictEqual(BatchVerifier.verify(bytes, "file"), [])

@@ -150,6 +150,24 @@ describe("folding", () => {
     assert.deepInclude(s(state), { blocks: [], memoryBytes: 0, memoryRows: 0, blocksFrom: 5 })
   })
 
+  it("knows the bytes in memory of all collections", () => {
+    const state = stateOf("s", "t")
+    const check = () => {
+      const bytes = [...state.collections.values()].flatMap(({ blocks }) => blocks.map((block) => block.bytes))
+      assert.strictEqual(state.memoryBytes, bytes.reduce((sum, each) => sum + each, 0))
+      return state.memoryBytes
+    }
+    apply(state, write(0, 1), write(1, 2), write(1, 3))
+    assert.isAbove(check(), 0)
+    State.restoreRows(state, 5, commit(write(0, 4)))
+    apply(state, swap(1, { blocksBefore: 3, newSpills: [batch("a", 0, Infinity)] }))
+    assert.isAbove(check(), 0)
+    apply(state, { _tag: "Destroy", collection: 0 })
+    const [one] = state.collections.values()
+    apply(state, swap(1, { blocksFrom: one!.blocksFrom, blocksBefore: 9, newSpills: [batch("b", 0, Infinity)] }))
+    assert.strictEqual(check(), 0)
+  })
+
   it("destroying forgets the collection and gives its blobs up; its name can be taken again, its id cannot", () => {
     const state = full()
     assert.sameMembers(apply(state, { _tag: "Destroy", collection: 0 }), ["a", "b", "c"])

@@ -1,6 +1,7 @@
 /**
  * Stores in memory, and clients on them, with limits so tiny that everything that can happen happens soon.
  */
+import { assert } from "@effect/vitest"
 import { Context, Effect, Exit, Fiber, Layer, Metric, Schedule, Scope, Stream } from "effect"
 import * as PersistClient from "../../src/client/PersistClient.ts"
 import type { Row as SnapshotRow, Snapshot } from "../../src/client/Snapshot.ts"
@@ -69,7 +70,11 @@ export const updates = <K, V>(read: StreamReadHandle<K, V>) =>
 
 /** What a process that opened the store now would find. */
 export const recovered = (storage: Faulty.Storage): Effect.Effect<State.State, unknown> =>
-  Effect.map(Recovery.load(Context.get(storage, Log), Context.get(storage, Blob)), ({ state }) => state)
+  Effect.map(Recovery.load(Context.get(storage, Log), Context.get(storage, Blob)), ({ state }) => {
+    const sizes = [...state.collections.values()].map(({ memoryBytes }) => memoryBytes)
+    assert.strictEqual(state.memoryBytes, sizes.reduce((sum, each) => sum + each, 0))
+    return state
+  })
 
 export const storedKeys = (storage: Faulty.Storage): Effect.Effect<Array<string>, unknown> =>
   Effect.map(Stream.runCollect(Context.get(storage, Blob).list("")), (infos) => infos.map(({ key }) => key).toSorted())
