@@ -6,6 +6,7 @@
 export * as Listen from "./client/Listen.ts"
 export * as MultiWriteHandle from "./client/MultiWriteHandle.ts"
 export * as PersistClient from "./client/PersistClient.ts"
+export * as Retention from "./client/Retention.ts"
 export * as Snapshot from "./client/Snapshot.ts"
 export * as StreamReadHandle from "./client/StreamReadHandle.ts"
 export * as StreamWriteHandle from "./client/StreamWriteHandle.ts"

@@ -1,23 +1,14 @@
 /**
- * Retention as a `Schedule`: a fiber moves `since` so that a fixed span of history stays readable. Under `TestClock` an
+ * Retention as a layer: the last ten sealed times stay readable, and what is before them is given up. Under `TestClock` an
  * hour of it takes no time.
  */
 import { Console, Effect, Layer, Schedule } from "effect"
 import { TestClock } from "effect/testing"
-import { Codec, MemoryStorage, PersistClient, Update } from "tidemark"
-
-/** How many times of history stay. */
-const kept = 10
+import { Codec, MemoryStorage, PersistClient, Retention, Update } from "tidemark"
 
 const program = Effect.gen(function*() {
   const persist = yield* PersistClient.PersistClient
   const { write } = yield* persist.createOrLoad("metrics", { key: Codec.string, value: Codec.json })
-
-  const retain = Effect.gen(function*() {
-    const { upper } = yield* persist.description("metrics")
-    if (upper > kept) yield* write.allowCompaction(upper - kept)
-  })
-  yield* Effect.forkChild(Effect.repeat(retain, Schedule.spaced("1 minute")))
 
   for (let minute = 0; minute < 60; minute++) {
     yield* write.write([Update.insert("load", minute, minute)])
@@ -28,7 +19,18 @@ const program = Effect.gen(function*() {
   yield* Console.log(`readable as of ${since} to ${upper - 1}`)
 })
 
+const retention = Retention.layer({
+  collections: { metrics: Retention.times(10) },
+  schedule: Schedule.spaced("1 minute")
+})
+
 await program.pipe(
-  Effect.provide(PersistClient.layer().pipe(Layer.provide(MemoryStorage.layer), Layer.provideMerge(TestClock.layer()))),
+  Effect.provide(
+    retention.pipe(
+      Layer.provideMerge(PersistClient.layer()),
+      Layer.provide(MemoryStorage.layer),
+      Layer.provideMerge(TestClock.layer())
+    )
+  ),
   Effect.runPromise
 )

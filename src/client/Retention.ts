@@ -1,0 +1,132 @@
+/**
+ * How much history collections keep, as a layer: policies that a `Schedule` carries out.
+ *
+ * A policy moves `since`, and maintenance frees what is below it when that pays. History is given up for all keys of a
+ * collection alike: as of a time that is kept, everything can be read.
+ *
+ * @since 0.1.0
+ */
+import { Clock, Duration, Effect, Layer, Schedule } from "effect"
+import type * as Frontier from "../Frontier.ts"
+import { type Description, PersistClient } from "./PersistClient.ts"
+import * as StoredJson from "./StoredJson.ts"
+
+/**
+ * Begins to watch one collection. What it returns is asked from time to time, with the clock's milliseconds, for the
+ * `since` that the collection may have: one that is lower than the present one leaves it alone.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Policy = () => (description: Description, nowMillis: number) => Frontier.Frontier
+
+/**
+ * Keeps the last `count` sealed times, one at least.
+ *
+ * @category policies
+ * @since 0.1.0
+ */
+export const times = (count: number): Policy => () => ({ since, upper }) =>
+  // The last time of a finished collection is not known.
+  upper === Infinity ? since : upper - Math.max(1, count)
+
+/**
+ * Keeps the contents as of the last sealed time only.
+ *
+ * @category policies
+ * @since 0.1.0
+ */
+export const latest: Policy = times(1)
+
+/**
+ * Keeps what could be read during the last `span`, whatever the collection's times mean: what was sealed by then is
+ * known from having been seen. A policy that has just begun has seen nothing, so that history is kept for longer after
+ * a restart, and never for less.
+ *
+ * @category policies
+ * @since 0.1.0
+ */
+export const duration = (span: Duration.Input): Policy => () => {
+  const millis = Duration.toMillis(Duration.fromInputUnsafe(span))
+  const seen: Array<{ readonly at: number; readonly upper: Frontier.Frontier }> = []
+  return ({ since, upper }, nowMillis) => {
+    if (upper !== Infinity && seen.at(-1)?.upper !== upper) seen.push({ at: nowMillis, upper })
+    while (seen.length > 1 && seen[1]!.at <= nowMillis - millis) seen.shift()
+    const oldest = seen[0]
+    return oldest === undefined || oldest.at > nowMillis - millis ? since : Math.max(0, oldest.upper - 1)
+  }
+}
+
+/**
+ * Keeps everything: somebody else moves `since`.
+ *
+ * @category policies
+ * @since 0.1.0
+ */
+export const manual: Policy = () => ({ since }) => since
+
+/**
+ * What policies apply to, and when.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** Policies by the names of collections, which need not be there yet. */
+  readonly collections?: Readonly<Record<string, Policy>> | undefined
+  /** The policy of all collections that are not named. Default: `manual`. */
+  readonly others?: Policy | undefined
+  /** When they are asked. Default: at once, and then every minute. */
+  readonly schedule?: Schedule.Schedule<unknown> | undefined
+}
+
+/**
+ * Carries policies out for as long as the layer's scope is open. A store that cannot be written to is tried again the next
+ * time, with a warning in the log.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { MemoryStorage, PersistClient, Retention } from "tidemark"
+ *
+ * const store = Retention.layer({
+ *   collections: { metrics: Retention.duration("7 days"), orders: Retention.manual },
+ *   others: Retention.times(1000)
+ * }).pipe(Layer.provideMerge(PersistClient.layer()), Layer.provide(MemoryStorage.layer))
+ *
+ * await Effect.runPromise(Effect.provide(Effect.void, store))
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options: Options): Layer.Layer<never, never, PersistClient> =>
+  Layer.effectDiscard(Effect.gen(function*() {
+    const client = yield* PersistClient
+    const { collections = {}, others = manual, schedule = Schedule.spaced("1 minute") } = options
+    /** By id: a new collection of an old name is watched anew. */
+    let watches = new Map<number, ReturnType<Policy>>()
+
+    const retain = Effect.fnUntraced(function*(description: Description, since: Frontier.Frontier) {
+      const { key, name, value } = description
+      const codecs = { key: StoredJson.codec(key), value: StoredJson.codec(value) }
+      const { write } = yield* client.load(name, codecs)
+      yield* write.allowCompaction(since)
+    })
+    const round = Effect.gen(function*() {
+      const now = yield* Clock.currentTimeMillis
+      const next: typeof watches = new Map()
+      for (const description of yield* client.descriptions) {
+        const { id, name, since } = description
+        const watch = watches.get(id) ?? (Object.hasOwn(collections, name) ? collections[name]! : others)()
+        next.set(id, watch)
+        const wanted = watch(description, now)
+        if (wanted <= since) continue
+        // Destroyed, or given up further, by somebody who was faster.
+        yield* Effect.catchTag(retain(description, wanted), ["InvalidRequest", "StreamDestroyed"], () => Effect.void)
+      }
+      watches = next
+    })
+    const rounds = Effect.catch(round, (error) => Effect.logWarning("retention waits for its next time", error))
+    yield* Effect.forkScoped(Effect.repeat(rounds, schedule))
+  }))
