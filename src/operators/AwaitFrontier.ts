@@ -5,13 +5,13 @@
  */
 import { Stream } from "effect"
 import type { Event, Flow } from "./Flow.ts"
-import { progress, updates } from "./Flow.ts"
+import { updates } from "./Flow.ts"
 import * as Held from "./Held.ts"
 
 /**
- * Holds updates until the frontier has passed their times, and then lets them go together. Behind `persist` and `seal` it
- * makes data visible only once it is durable and complete; without it data is visible as soon as it is durable. Errors
- * are not held.
+ * Holds updates until the frontier has passed their times, and then lets them go, as they came: not in the order of their
+ * times. Behind `persist` and `seal` it makes data visible only once it is durable and complete; without it data is
+ * visible as soon as it is durable. Errors are not held.
  *
  * Memory follows the number of rows at times that are not complete.
  *
@@ -24,9 +24,10 @@ export const awaitFrontier = <K, V, E, R>(flow: Flow<K, V, E, R>): Flow<K, V, E,
     for (const event of chunk) {
       if (event._tag === "Updates") held.add(event.updates)
       else {
-        const complete = event._tag === "Progress" ? held.take(event.frontier) : []
-        if (complete.length > 0) events.push(updates(complete))
-        events.push(event._tag === "Progress" ? progress(event.frontier) : event)
+        if (event._tag === "Progress") {
+          for (const complete of held.take(event.frontier)) events.push(updates(complete))
+        }
+        events.push(event)
       }
     }
     return [held, events]

@@ -3,40 +3,74 @@
  *
  * @internal
  */
-import type { Frontier, Timestamp } from "../Frontier.ts"
+import * as Frontier from "../Frontier.ts"
+
+interface Timed {
+  readonly time: Frontier.Timestamp
+}
 
 interface Batch<A> {
-  /** In the order of their times. */
-  readonly rows: ReadonlyArray<A>
+  /** In the order of their times once some of them are taken, and until then as they came. */
+  rows: ReadonlyArray<A>
   /** The first row that is still held. */
   next: number
+  /** The time of the earliest row that is still held. */
+  earliest: Frontier.Timestamp
+  readonly latest: Frontier.Timestamp
 }
 
-export interface Held<A extends { readonly time: Timestamp }> {
+export interface Held<A extends Timed> {
   readonly add: (rows: ReadonlyArray<A>) => void
-  /** Lets go of the rows before the frontier, in the order of their times; those of one time as they came. */
-  readonly take: (frontier: Frontier) => ReadonlyArray<A>
+  /** Lets go of the rows before the frontier, batch by batch as they came: mostly whole batches, which are not copied. */
+  readonly take: (frontier: Frontier.Frontier) => ReadonlyArray<ReadonlyArray<A>>
 }
 
-export const make = <A extends { readonly time: Timestamp }>(): Held<A> => {
+export const make = <A extends Timed>(): Held<A> => {
   let batches: Array<Batch<A>> = []
   return {
     add: (rows) => {
-      if (rows.length > 0) batches.push({ rows: byTime(rows), next: 0 })
+      if (rows.length > 0) batches.push(batchOf(rows))
     },
     take: (frontier) => {
-      const taken: Array<A> = []
+      const taken: Array<ReadonlyArray<A>> = []
+      const left: Array<Batch<A>> = []
       for (const batch of batches) {
-        const { rows } = batch
-        while (batch.next < rows.length && rows[batch.next]!.time < frontier) taken.push(rows[batch.next++]!)
+        if (batch.earliest < frontier) taken.push(takeFrom(batch, frontier))
+        if (batch.next < batch.rows.length) left.push(batch)
       }
-      batches = batches.filter(({ next, rows }) => next < rows.length)
-      return byTime(taken)
+      batches = left
+      return taken
     }
   }
 }
 
-const byTime = <A extends { readonly time: Timestamp }>(rows: ReadonlyArray<A>): ReadonlyArray<A> => {
+const batchOf = <A extends Timed>(rows: ReadonlyArray<A>): Batch<A> => {
+  let earliest: number = Frontier.empty
+  let latest = 0
+  for (const { time } of rows) {
+    if (time < earliest) earliest = time
+    if (time > latest) latest = time
+  }
+  return { rows, next: 0, earliest, latest }
+}
+
+const takeFrom = <A extends Timed>(batch: Batch<A>, frontier: Frontier.Frontier): ReadonlyArray<A> => {
+  const { next } = batch
+  if (next === 0) {
+    if (batch.latest < frontier) {
+      batch.next = batch.rows.length
+      return batch.rows
+    }
+    batch.rows = byTime(batch.rows)
+  }
+  const { rows } = batch
+  while (batch.next < rows.length && rows[batch.next]!.time < frontier) batch.next++
+  batch.earliest = rows[batch.next]?.time ?? Frontier.empty
+  return rows.slice(next, batch.next)
+}
+
+/** The rows in the order of their times; those of one time as they came. */
+export const byTime = <A extends Timed>(rows: ReadonlyArray<A>): ReadonlyArray<A> => {
   for (let i = 1; i < rows.length; i++) {
     if (rows[i - 1]!.time > rows[i]!.time) return rows.toSorted((a, b) => a.time - b.time)
   }

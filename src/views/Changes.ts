@@ -50,7 +50,7 @@ export const changes = <K, V, E>(
           }
           const frontier = meeting.advance(input, event.frontier)
           if (frontier === undefined) continue
-          const updates = advance(dataflow, held.map((rows) => rows.take(frontier)))
+          const updates = advance(dataflow, held.map((rows) => Held.byTime(rows.take(frontier).flat())))
           if (updates.length > 0) events.push({ _tag: "Updates", updates })
           events.push({ _tag: "Progress", frontier })
         }

@@ -197,15 +197,17 @@ describe("replay", () => {
 })
 
 describe("awaitFrontier", () => {
-  it.effect("holds each row until its time is complete, and lets it go in the order of times", () =>
+  it.effect("holds each row until its time is complete, and then lets it go with those that it came with", () =>
     Effect.gen(function*() {
       const at = (time: number) => Update.insert(`t${time}`, undefined, time)
       const events = yield* Stream.make(
-        Flow.updates([at(5), at(1)]),
-        Flow.updates([at(0), at(9)]),
+        Flow.updates([at(5), at(7), at(1), at(4)]),
+        Flow.updates([at(1), at(0)]),
         Flow.progress(2),
         Flow.updates([at(3)]),
-        Flow.progress(6)
+        Flow.progress(6),
+        Flow.progress(7),
+        Flow.progress(8)
       ).pipe(Stream.rechunk(1), awaitFrontier, Stream.runCollect)
       const short = events.map((event) =>
         event._tag === "Updates"
@@ -214,7 +216,7 @@ describe("awaitFrontier", () => {
           ? event.frontier
           : ""
       )
-      assert.deepStrictEqual(short, [[0, 1], 2, [3, 5], 6])
+      assert.deepStrictEqual(short, [[1], [1, 0], 2, [4, 5], [3], 6, 7, [7], 8])
     }))
 })
 
