@@ -11,8 +11,8 @@ import { fork } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
-import { Codec, Metrics, PersistClient, Update } from "tidemark"
-import { FileStorage } from "tidemark/node"
+import { Codec, Metrics, PersistClient, Update } from "../src/index.ts"
+import { FileStorage } from "../src/node/index.ts"
 
 const scale = Number(process.env["TIDEMARK_BENCH_SCALE"] ?? "1")
 const count = (n: number): number => Math.max(1, Math.round(n * scale))

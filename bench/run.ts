@@ -1,12 +1,15 @@
 /**
- * `npm run bench -- NAME [SECTION]` runs the benchmark `bench/NAME.ts`.
+ * `npm run bench` runs the suite, `npm run bench -- w1 w2` workloads of it, and `npm run bench -- NAME [SECTION]` the
+ * benchmark `bench/NAME.ts`.
  */
-const [name, ...rest] = process.argv.slice(2)
-if (name === undefined || !/^[a-z0-9]+$/.test(name)) {
-  console.error(
-    "usage: npm run bench -- engine [ingest|small|snapshot|large|idle]\n       npm run bench -- s3 [append|ingest|follow]\n       npm run bench -- scale [commit|writers|follow|takeover]\n       npm run bench -- serve\n       npm run bench -- operators [snapshot|ingest|view]"
-  )
-  process.exit(2)
+import { existsSync } from "node:fs"
+import { join } from "node:path"
+
+const [name = "suite", ...rest] = process.argv.slice(2)
+const isScript = /^[a-z]+[0-9]?$/.test(name) && existsSync(join(import.meta.dirname, `${name}.ts`))
+if (isScript) {
+  process.argv.splice(2, process.argv.length, ...rest)
+  await import(`./${name}.ts`)
+} else {
+  await import("./suite.ts")
 }
-process.argv.splice(2, process.argv.length, ...rest)
-await import(`./${name}.ts`)

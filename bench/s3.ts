@@ -9,8 +9,8 @@
 import { PutObjectCommand, S3Client } from "@aws-sdk/client-s3"
 import { Context, Deferred, Effect, Layer, Metric, Stream } from "effect"
 import * as os from "node:os"
-import { Codec, Log, Metrics, PersistClient, Update } from "tidemark"
-import { S3Storage } from "tidemark/s3"
+import { Codec, Log, Metrics, PersistClient, Update } from "../src/index.ts"
+import { S3Storage } from "../src/s3/index.ts"
 import { bucket, options } from "../test/s3/Buckets.ts"
 import { gateway } from "../test/s3/Gateway.ts"
 

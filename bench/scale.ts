@@ -8,8 +8,8 @@
 import * as PgConnection from "@effect/sql-pg/PgConnection"
 import { Deferred, Effect, Layer, Redacted, type Scope, Stream } from "effect"
 import * as os from "node:os"
-import { Codec, PersistClient, Update } from "tidemark"
-import { PostgresStorage } from "tidemark/postgres"
+import { Codec, PersistClient, Update } from "../src/index.ts"
+import { PostgresStorage } from "../src/postgres/index.ts"
 import { server } from "../test/postgres/Server.ts"
 
 const scale = Number(process.env["TIDEMARK_BENCH_SCALE"] ?? "1")

@@ -1,0 +1,53 @@
+/**
+ * What measuring needs: quantiles, what the machine wrote, what the process holds.
+ */
+import { execFileSync } from "node:child_process"
+import * as fs from "node:fs"
+import * as path from "node:path"
+
+export const scale = Number(process.env["TIDEMARK_BENCH_SCALE"] ?? "1")
+
+/** `n` at the chosen scale. */
+export const count = (n: number): number => Math.max(1, Math.round(n * scale))
+
+export const now = (): number => performance.now()
+
+export const quantile = (values: ArrayLike<number>, q: number): number => {
+  const sorted = Float64Array.from(values).toSorted()
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN
+}
+
+export const median = (values: ArrayLike<number>): number => quantile(values, 0.5)
+
+export const sum = (values: ReadonlyArray<number>): number => values.reduce((total, value) => total + value, 0)
+
+/** Writes back what others have left in the page cache, so that it does not slow down what is measured next. */
+export const settle = (): void => {
+  execFileSync("sync")
+  globalThis.gc?.()
+}
+
+/** Bytes that all of the machine has written to the disk of a directory; `NaN` where the system does not tell. */
+export const diskBytes = (directory: string): number => {
+  if (!fs.existsSync("/proc/diskstats")) return Number.NaN
+  const { dev } = fs.statSync(directory)
+  const line = fs.readFileSync("/proc/diskstats", "utf8").split("\n")
+    .map((each) => each.trim().split(/\s+/))
+    .find(([major, minor]) => Number(major) === dev >> 8 && Number(minor) === (dev & 0xff))
+  return line === undefined ? Number.NaN : Number(line[9]) * 512
+}
+
+/** Bytes that the files of a directory take on disk. */
+export const sizeOf = (directory: string): number =>
+  fs.readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .reduce((total, entry) => total + fs.statSync(path.join(entry.parentPath, entry.name)).blocks * 512, 0)
+
+export const emptied = (directory: string): string => {
+  fs.rmSync(directory, { recursive: true, force: true })
+  fs.mkdirSync(directory, { recursive: true })
+  return directory
+}
+
+export const loadAverage = (): string =>
+  fs.existsSync("/proc/loadavg") ? fs.readFileSync("/proc/loadavg", "utf8").split(" ").slice(0, 3).join(" ") : "unknown"
