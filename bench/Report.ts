@@ -31,10 +31,29 @@ export const table = (head: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyA
 export const targetTable = (samples: ReadonlyArray<Sample>): string =>
   table(["work", "against", "target", "measured (spread)", "holds"], outcomes(samples).map(rowOf))
 
+/** What costs how much more when there is 10 and 100 times as much of something. */
+export const slopeTable = (all: ReadonlyArray<Sample>): string => {
+  const samples = all.filter(({ workload }) => workload === "slopes")
+  if (samples.length === 0) return ""
+  const names = Object.keys(samples[0]!.figures)
+  const cell = (what: string, name: string): string => {
+    const at = (factor: number) =>
+      median(samples.filter(({ mode }) => mode === `${what} ${factor}`).map(({ figures }) => figures[name]!))
+    return [number(at(1)), ...[10, 100].map((factor) => `${number(at(factor) / at(1))} x`)].join(", ")
+  }
+  const dimensions = [...new Set(samples.map(({ mode }) => mode.split(" ")[0]!))]
+  return table(
+    ["more of: once, 10 times, 100 times", ...names],
+    dimensions.map((what) => [what, ...names.map((name) => cell(what, name))])
+  )
+}
+
+const titleOf = ({ mode, workload }: Sample): string => `${workload} ${mode}`.trim()
+
 /** For each workload and mode: an engine a row, a figure a column. */
 export const figureTables = (samples: ReadonlyArray<Sample>): string =>
-  [...new Set(samples.map(({ mode, workload }) => `${workload} ${mode}`.trim()))].map((title) => {
-    const own = samples.filter(({ mode, workload }) => `${workload} ${mode}`.trim() === title)
+  [...new Set(samples.filter(({ workload }) => workload !== "slopes").map(titleOf))].map((title) => {
+    const own = samples.filter((sample) => titleOf(sample) === title)
     const names = [...new Set(own.flatMap(({ figures }) => Object.keys(figures)))]
     const rows = [...new Set(own.map(({ engine }) => engine))].map((engine) => [
       engine,

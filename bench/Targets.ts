@@ -103,6 +103,15 @@ export const targets: ReadonlyArray<Target> = [
   ...rows("w6", "", "W6 bytes written over bytes given", { figure: "amplification", more: false }, [
     [engines("the best peer with history", keepHistory), 1],
     [alone("bytes given"), 1.8]
+  ]),
+  ...rows("compaction", "", "p99 of acknowledgements while 1 GiB is compacted", { figure: "ratio", more: false }, [
+    [alone("the p99 without"), 1.5]
+  ]),
+  ...rows("package", "", "import of the core entry point", { figure: "importMillis", more: false, unit: "ms" }, [
+    [alone("after effect"), 60]
+  ]),
+  ...rows("package", "", "size of the core entry point", { figure: "kilobytes", more: false, unit: "kB" }, [
+    [alone("minified, gzipped"), 60]
   ])
 ]
 

@@ -14,7 +14,7 @@ import * as path from "node:path"
 import { parseArgs } from "node:util"
 import { query, type Server, server } from "../test/postgres/Server.ts"
 import { loadAverage } from "./Measure.ts"
-import { figureTables, number, targetTable } from "./Report.ts"
+import { figureTables, number, slopeTable, targetTable } from "./Report.ts"
 import { machine, type Sample, save } from "./Samples.ts"
 import { inProcess } from "./Workload.ts"
 
@@ -31,7 +31,14 @@ const plan: Readonly<Record<string, Readonly<Record<string, ReadonlyArray<string
   w3: { snapshot: [...ours, ...logs, ...keyed], get: [...ours, "lmdb/upsert"] },
   w4: { one: [...ours, ...listening], ten: [...ours, ...listening] },
   w5: { "": [...ours, ...logs.filter((name) => name !== "postgres/log")] },
-  w6: { "": [...ours, ...upserts, "sqlite/log", "duckdb/log", "postgres/log"] }
+  w6: { "": [...ours, ...upserts, "sqlite/log", "duckdb/log", "postgres/log"] },
+  compaction: { "": ["tidemark/strings"] },
+  package: { "": ["tidemark/strings"] },
+  slopes: Object.fromEntries(
+    ["history", "keys", "collections", "listeners"].flatMap((what) =>
+      [1, 10, 100].map((factor) => [`${what} ${factor}`, ["tidemark/strings"]])
+    )
+  )
 }
 
 const { positionals, values } = parseArgs({ allowPositionals: true, options: { engines: { type: "string" } } })
@@ -46,7 +53,7 @@ if (unknown !== undefined) {
 }
 
 const engines = workloads.flatMap((workload) => Object.values(plan[workload]!).flat()).filter(isWanted)
-const needsPeers = engines.some((engine) => !/^(?:tidemark|raw)\//.test(engine))
+const needsPeers = workloads.includes("package") || engines.some((engine) => !/^(?:tidemark|raw)\//.test(engine))
 if (needsPeers && !fs.existsSync(path.join(import.meta.dirname, "node_modules"))) {
   console.error("installing the peers: npm ci --prefix bench")
   const { status } = spawnSync("npm", ["ci", "--prefix", import.meta.dirname], { stdio: "inherit" })
@@ -74,7 +81,7 @@ const bootPostgres = async (): Promise<Server | undefined> => {
 const booted = engines.includes("postgres/log") ? await bootPostgres() : undefined
 
 const measure = async (workload: string, mode: string, engine: string, round: number): Promise<Array<Sample>> => {
-  const directory = path.join(base, `${workload}-${mode}-${engine.replace("/", "-")}-${round}`)
+  const directory = path.join(base, `${workload}-${mode}-${engine}-${round}`.replace(/[ /]/g, "-"))
   const title = `${workload} ${mode} ${engine}, round ${round + 1} of ${rounds}`
   try {
     const figures = await inProcess(workload, engine, mode, directory)
@@ -107,4 +114,5 @@ for (const workload of workloads) {
   all.push(...samples)
 }
 await booted?.remove()
-console.log(`\n${machine()}, ${rounds} rounds\n\n${targetTable(all)}\n\n${figureTables(all)}`)
+const tables = [targetTable(all), slopeTable(all), figureTables(all)]
+console.log(["", `${machine()}, ${rounds} rounds`, ...tables.filter((each) => each !== "")].join("\n\n"))
