@@ -32,6 +32,9 @@ const plan: Readonly<Record<string, Readonly<Record<string, ReadonlyArray<string
   w4: { one: [...ours, ...listening], ten: [...ours, ...listening] },
   w5: { "": [...ours, ...logs.filter((name) => name !== "postgres/log")] },
   w6: { "": [...ours, ...upserts, "sqlite/log", "duckdb/log", "postgres/log"] },
+  openloop: Object.fromEntries(
+    ["1000", "10000", "100000"].map((rate) => [rate, [...ours, "lmdb/log", "rocksdb/log", ...listening]])
+  ),
   compaction: { "": ["tidemark/strings"] },
   package: { "": ["tidemark/strings"] },
   slopes: Object.fromEntries(
@@ -53,7 +56,8 @@ if (unknown !== undefined) {
 }
 
 const engines = workloads.flatMap((workload) => Object.values(plan[workload]!).flat()).filter(isWanted)
-const needsPeers = workloads.includes("package") || engines.some((engine) => !/^(?:tidemark|raw)\//.test(engine))
+const needsPeers = workloads.some((name) => name === "openloop" || name === "package") ||
+  engines.some((engine) => !/^(?:tidemark|raw)\//.test(engine))
 if (needsPeers && !fs.existsSync(path.join(import.meta.dirname, "node_modules"))) {
   console.error("installing the peers: npm ci --prefix bench")
   const { status } = spawnSync("npm", ["ci", "--prefix", import.meta.dirname], { stdio: "inherit" })
