@@ -1,9 +1,11 @@
 /**
- * What measuring needs: quantiles, what the machine wrote, what the process holds.
+ * What measuring needs: quantiles, the clock, what the machine wrote.
  */
 import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
+
+export { median, quantile } from "../src/cli/Latency.ts"
 
 export const scale = Number(process.env["TIDEMARK_BENCH_SCALE"] ?? "1")
 
@@ -11,15 +13,6 @@ export const scale = Number(process.env["TIDEMARK_BENCH_SCALE"] ?? "1")
 export const count = (n: number): number => Math.max(1, Math.round(n * scale))
 
 export const now = (): number => performance.now()
-
-export const quantile = (values: ArrayLike<number>, q: number): number => {
-  const sorted = Float64Array.from(values).toSorted()
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN
-}
-
-export const median = (values: ArrayLike<number>): number => quantile(values, 0.5)
-
-export const sum = (values: ReadonlyArray<number>): number => values.reduce((total, value) => total + value, 0)
 
 /** Writes back what others have left in the page cache, so that it does not slow down what is measured next. */
 export const settle = (): void => {

@@ -1,8 +1,8 @@
 /**
  * The bare disk: the bytes of a batch appended to a growing file, and `fdatasync`. It blocks, which is the quickest way.
  */
-import * as fs from "node:fs"
 import * as path from "node:path"
+import * as RawDisk from "../src/cli/RawDisk.ts"
 import type { Engine, Store } from "./Contract.ts"
 import { type Batch, updateBytes } from "./Data.ts"
 
@@ -10,17 +10,15 @@ import { type Batch, updateBytes } from "./Data.ts"
 const storedBytes = updateBytes + 16
 
 const open = async ({ directory }: { readonly directory: string }): Promise<Store> => {
-  const fd = fs.openSync(path.join(directory, "raw"), "a")
-  const bytes = Buffer.alloc(4 * 1024 * 1024, 7)
+  const disk = RawDisk.open(path.join(directory, "raw"))
   let flushes = 0
   return {
     append: async (batch: Batch) => {
-      fs.writeSync(fd, bytes, 0, batch.length * storedBytes)
-      fs.fdatasyncSync(fd)
+      disk.append(batch.length * storedBytes)
       flushes += 1
     },
     flushes: async () => flushes,
-    close: async () => fs.closeSync(fd)
+    close: async () => disk.close()
   }
 }
 

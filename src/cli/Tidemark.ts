@@ -8,6 +8,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Effect, Exit, Layer } from "effect"
 import { CliConfig, CliError, CliOutput, Command, GlobalFlag } from "effect/cli"
 import fs from "node:fs"
+import { bench } from "./commands/Bench.ts"
 import { compact } from "./commands/Compact.ts"
 import { copy } from "./commands/Copy.ts"
 import { demo } from "./commands/Demo.ts"
@@ -41,7 +42,7 @@ const tidemark = root.pipe(
     { group: "Read", commands: [snapshot, get, history, diff, tail] },
     { group: "Serve", commands: [serve] },
     { group: "Look after", commands: [list, describe, inspect, verify, gc, copy] },
-    { group: "Prove", commands: [simulate] }
+    { group: "Prove", commands: [simulate, bench] }
   ]),
   Command.withExamples([
     { command: "tidemark demo", description: "See it at work on a git history" },
