@@ -7,22 +7,37 @@ import { Effect } from "effect"
 import * as BatchFile from "../batch/BatchFile.ts"
 import * as Columns from "../batch/Columns.ts"
 import * as Compare from "../batch/Compare.ts"
+import { addDiffs } from "../batch/Consolidate.ts"
 import type { Batch } from "../engine/Batch.ts"
 import type { Capture } from "../engine/Capture.ts"
 import type { BatchStore } from "../runtime/BatchStore.ts"
 import { compute } from "../runtime/Pure.ts"
 import type * as Runs from "./Runs.ts"
 
-/** All rows of a key at times before `toTime`, in no order. */
+/** A row where it lies, with a time and a diff that may be others by now: copying each would cost more than finding it. */
+interface Found {
+  readonly columns: Columns.Columns
+  readonly row: number
+  readonly time: number
+  readonly diff: number
+}
+
+/** The rows of a key at times before `toTime`, consolidated at `since`. */
 export const rows = Effect.fnUntraced(
-  function*(batches: BatchStore, runs: Runs.Runs, capture: Capture, key: Uint8Array, toTime: number) {
-    const found = new Columns.Builder()
+  function*(
+    batches: BatchStore,
+    runs: Runs.Runs,
+    capture: Capture,
+    key: Uint8Array,
+    { since, toTime }: { readonly toTime: number; readonly since: number }
+  ) {
+    const found: Array<Found> = []
     for (const columns of yield* compute(() => runs.of(capture.blocks))) {
       collect(found, columns, key, capture.traceUpper, toTime)
     }
     for (const batch of capture.spills) yield* fromBatch(batches, batch, found, key, capture.traceUpper, toTime)
     for (const batch of capture.trace) yield* fromBatch(batches, batch, found, key, 0, toTime)
-    return found.view()
+    return yield* compute(() => columnsOf(consolidated(found, since)))
   }
 )
 
@@ -30,7 +45,7 @@ const fromBatch = Effect.fnUntraced(
   function*(
     batches: BatchStore,
     batch: Batch,
-    found: Columns.Builder,
+    found: Array<Found>,
     key: Uint8Array,
     fromTime: number,
     toTime: number
@@ -48,9 +63,9 @@ const fromBatch = Effect.fnUntraced(
   }
 )
 
-/** Copies the rows of the key out of sorted columns. */
+/** Finds the rows of the key in sorted columns. */
 const collect = (
-  found: Columns.Builder,
+  found: Array<Found>,
   columns: Columns.Columns,
   key: Uint8Array,
   fromTime: number,
@@ -59,6 +74,36 @@ const collect = (
   const end = Compare.upperBound(columns, key)
   for (let row = Compare.lowerBound(columns, key); row < end; row++) {
     const time = columns.times[row]!
-    if (time >= fromTime && time < toTime) found.push(columns, row, time, columns.diffs[row]!)
+    if (time >= fromTime && time < toTime) found.push({ columns, row, time, diff: columns.diffs[row]! })
   }
+}
+
+const byValueAndTime = (a: Found, b: Found): number =>
+  Compare.compareValues(a.columns, a.row, b.columns, b.row) || a.time - b.time
+
+/** Sums the diffs of equal values at equal times, where times before `since` are `since`. With `Infinity` every row goes. */
+const consolidated = (found: ReadonlyArray<Found>, since: number): ReadonlyArray<Found> => {
+  if (since === Infinity) return []
+  const kept: Array<Found> = []
+  let last: Found | undefined
+  for (const each of found.toSorted(byValueAndTime)) {
+    const time = Math.max(each.time, since)
+    const isSame = last !== undefined && last.time === time &&
+      Compare.compareValues(last.columns, last.row, each.columns, each.row) === 0
+    if (isSame) kept.pop()
+    last = { ...each, time, diff: isSame ? addDiffs(last!.diff, each.diff) : each.diff }
+    kept.push(last)
+  }
+  return kept.filter(({ diff }) => diff !== 0)
+}
+
+const columnsOf = (found: ReadonlyArray<Found>): Columns.Columns => {
+  if (found.length === 0) return Columns.empty
+  if (found.length === 1) {
+    const { columns, diff, row, time } = found[0]!
+    return { ...Columns.slice(columns, row, row + 1), times: Float64Array.of(time), diffs: Float64Array.of(diff) }
+  }
+  const builder = new Columns.Builder(found.length)
+  for (const { columns, diff, row, time } of found) builder.push(columns, row, time, diff)
+  return builder.view()
 }

@@ -40,10 +40,12 @@ export const maxWriteBytes = 256 * 1024 * 1024
 export const encode = <K, V>(
   codecs: Codecs<K, V>,
   updates: Iterable<Update<K, V>>
-): Effect.Effect<Columns.Columns, ValueOutOfRange> =>
+): Effect.Effect<Columns.Columns, ValueOutOfRange> => attempt(() => encodeUnsafe(codecs, updates))
+
+const attempt = <A>(encode: () => A): Effect.Effect<A, ValueOutOfRange> =>
   Effect.suspend(() => {
     try {
-      return Effect.succeed(encodeUnsafe(codecs, updates))
+      return Effect.succeed(encode())
     } catch (error) {
       return error instanceof ValueOutOfRange ? Effect.fail(error) : Effect.die(error)
     }
@@ -140,14 +142,16 @@ const checkSizes = (columns: Columns.Columns): void => {
   const { keyOffsets, length, valueOffsets } = columns
   if (keyOffsets[length]! + valueOffsets[length]! > maxWriteBytes) throw tooLarge
   for (let row = 0; row < length; row++) {
-    const bytes = keyOffsets[row + 1]! - keyOffsets[row]! + valueOffsets[row + 1]! - valueOffsets[row]!
-    if (bytes > Columns.maxRowBytes) {
-      throw new ValueOutOfRange({
-        what: "a row",
-        detail: `its key and value have ${bytes} bytes, and a row may have ${Columns.maxRowBytes}`
-      })
-    }
+    checkRowBytes(keyOffsets[row + 1]! - keyOffsets[row]! + valueOffsets[row + 1]! - valueOffsets[row]!)
   }
+}
+
+const checkRowBytes = (bytes: number): void => {
+  if (bytes <= Columns.maxRowBytes) return
+  throw new ValueOutOfRange({
+    what: "a row",
+    detail: `its key and value have ${bytes} bytes, and a row may have ${Columns.maxRowBytes}`
+  })
 }
 
 const tooLarge = new ValueOutOfRange({
@@ -157,18 +161,12 @@ const tooLarge = new ValueOutOfRange({
 
 /** The bytes of one key. */
 export const encodeKey = <K, V>(codecs: Codecs<K, V>, key: K): Effect.Effect<Uint8Array, ValueOutOfRange> =>
-  Effect.map(
-    encode({ key: codecs.key, value: nothing }, [{ key, value: undefined, time: 0, diff: 1 }]),
-    (columns) => Columns.keyAt(columns, 0)
-  )
-
-const nothing: Codec<undefined> = {
-  name: "",
-  document: undefined,
-  fingerprint: undefined,
-  encode: () => {},
-  decode: () => undefined
-}
+  attempt(() => {
+    const writer = new ByteWriter(64)
+    codecs.key.encode(key, writer)
+    checkRowBytes(writer.length)
+    return writer.bytes.subarray(0, writer.length)
+  })
 
 /** Decodes each row with `make`, by the policy. */
 export const decode = <K, V, A>(

@@ -5,7 +5,6 @@
  */
 import { Effect, type Scope, Stream } from "effect"
 import type * as Columns from "../batch/Columns.ts"
-import * as Consolidate from "../batch/Consolidate.ts"
 import * as Frontier from "../Frontier.ts"
 import {
   AsOfBeforeSince,
@@ -15,7 +14,6 @@ import {
   type ValueOutOfRange
 } from "../PersistError.ts"
 import type { Captured, Failure } from "../runtime/Command.ts"
-import { compute } from "../runtime/Pure.ts"
 import { traced } from "../runtime/Spans.ts"
 import * as Update from "../Update.ts"
 import * as Listen from "./Listen.ts"
@@ -157,10 +155,8 @@ export const make = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs): Strea
   ) =>
     Effect.scoped(Effect.gen(function*() {
       const captured = yield* held(options)
-      const { since, toTime } = window(captured)
       const bytes = yield* Rows.encodeKey(codecs, key)
-      const rows = yield* PointRead.rows(store.batches, runs, captured.capture, bytes, toTime)
-      return yield* compute(() => Consolidate.consolidate(rows, { since }))
+      return yield* PointRead.rows(store.batches, runs, captured.capture, bytes, window(captured))
     }))
 
   const keyOf = (key: K | undefined) => key === undefined ? Effect.undefined : Rows.encodeKey(codecs, key)

@@ -191,6 +191,7 @@ describe("snapshots", () => {
       assert.deepStrictEqual(told.map((event) => event._tag), ["Updates", "Progress"])
       yield* write.allowCompaction(Frontier.empty)
       assert.deepStrictEqual(yield* Store.contents(read), [])
+      assert.deepStrictEqual(yield* read.history("a"), [])
       assert.deepStrictEqual(yield* Stream.runCollect(read.subscribe({})), [])
     }))
 })
