@@ -16,6 +16,8 @@ export interface Recovered {
   readonly state: State.State
   /** Sizes of the entries that the newest rollup did not let go. */
   readonly logSizes: ReadonlyArray<{ readonly position: number; readonly bytes: number }>
+  /** Of the writer that appended last, or 0. */
+  readonly epoch: number
 }
 
 /** Names an entry in messages. */
@@ -36,7 +38,7 @@ export const load = Effect.fnUntraced(function*(log: Log["Service"], blob: Blob[
     else yield* decode(() => State.apply(state, commit, locationOf(log, entry.position)))
   }
   const logSizes = kept.map(({ bytes, position }) => ({ position, bytes: bytes.length }))
-  return { state, logSizes } satisfies Recovered
+  return { state, logSizes, epoch: entries.at(-1)?.epoch ?? 0 } satisfies Recovered
 })
 
 /** The state of the newest rollup that the entries name, or the empty state where the log is whole. */

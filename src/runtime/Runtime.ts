@@ -10,7 +10,7 @@
 import { Deferred, type Duration, Effect, Exit, Fiber, Random, type Schedule, Scope, Stream } from "effect"
 import * as Capture from "../engine/Capture.ts"
 import type { Limits } from "../engine/Plan.ts"
-import { HoldExpired, type StorageError } from "../PersistError.ts"
+import { Fenced, HoldExpired, type StorageError } from "../PersistError.ts"
 import { Blob } from "../storage/Blob.ts"
 import { Log } from "../storage/Log.ts"
 import * as BatchStore from "./BatchStore.ts"
@@ -59,7 +59,9 @@ const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeabl
   const circuit = Resilience.make(context, options.resilience)
   const blob = Resilience.blob(yield* Blob, circuit, context)
   const writer = yield* log.acquire
-  const { logSizes, state } = yield* Recovery.load(log, blob)
+  const { epoch, logSizes, state } = yield* Recovery.load(log, blob)
+  // Somebody newer has acquired the log since, and appended to it.
+  if (epoch > writer.epoch) return yield* new Fenced({ epoch: writer.epoch, current: epoch })
   const writerId = yield* Random.nextIntBetween(0, Number.MAX_SAFE_INTEGER)
 
   const cache = BlockCache.make(options.cacheBytes, context)

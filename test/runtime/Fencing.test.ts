@@ -39,6 +39,20 @@ describe("fencing", () => {
       assert.deepStrictEqual((yield* Store.contents(next.read)).map(([key]) => key), ["a", "b"])
     }))
 
+  it.effect("one that was taken over while it opened the store is told so, as what it has read is not its own", () =>
+    Effect.gen(function*() {
+      const { control, storage, takeOver } = yield* two()
+      let isTaken = false
+      control.before = (operation) => {
+        if (operation !== "bounds" || isTaken) return Effect.void
+        isTaken = true
+        return Effect.ignore(Effect.scoped(Effect.flatMap(takeOver, ({ write }) => write.write([put("b")]))))
+      }
+      assert.propertyVal(yield* Effect.flip(Store.client(storage)), "_tag", "Fenced")
+      assert.isTrue(isTaken)
+      yield* Store.client(storage)
+    }))
+
   it.effect("nor does it delete what the writer after it has stored", () =>
     Effect.gen(function*() {
       const { control, old, takeOver, zombie } = yield* two({ ...Store.tiny, memoryBytes: 100 })
