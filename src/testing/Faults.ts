@@ -166,6 +166,7 @@ export class Injector extends Context.Service<Injector, {
   readonly count: () => number
   /** No more faults from here on, or faults again. */
   readonly pause: (isPaused: boolean) => void
+  readonly isPaused: () => boolean
 }>()("tidemark/testing/Injector") {}
 
 export interface Options {
@@ -231,7 +232,8 @@ export const make = ({ faults, profile, seed, surroundings, trace }: Options): I
         Effect.asVoid
       ),
     count: () => count,
-    pause: (paused) => void (isPaused = paused)
+    pause: (paused) => void (isPaused = paused),
+    isPaused: () => isPaused
   }
 }
 

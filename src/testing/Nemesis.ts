@@ -135,6 +135,9 @@ const isRead = (step: NemesisProfile.Step): boolean =>
 /** How much longer than the last fault everything waits that was on its way. */
 const calm = "1 minute"
 
+/** How long an operation may take then: on real storage, time may go by faster than that works. */
+const patience = "1 hour"
+
 /** Some close, all die, the faults stop, and a last client must succeed in everything. */
 const end = Effect.fnUntraced(function*(world: World.World) {
   const random = yield* drawn
@@ -146,7 +149,12 @@ const end = Effect.fnUntraced(function*(world: World.World) {
   world.nodes = []
   injector.pause(true)
   yield* Effect.sleep(calm)
-  const options: PersistClient.Options = { ...World.optionsOf(random), grace: 0, maintenance: Schedule.recurs(0) }
+  const options: PersistClient.Options = {
+    ...World.optionsOf(random),
+    grace: 0,
+    maintenance: Schedule.recurs(0),
+    timeout: patience
+  }
   yield* mustSucceed(
     world,
     "the last writer",
@@ -164,7 +172,7 @@ const end = Effect.fnUntraced(function*(world: World.World) {
     world,
     "the last reader",
     Effect.scoped(Effect.gen(function*() {
-      const client = yield* World.open(world, "last reader", "reader", {})
+      const client = yield* World.open(world, "last reader", "reader", { timeout: patience })
       yield* readEverything(world, "last reader", client, random)
     }))
   )

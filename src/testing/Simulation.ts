@@ -126,8 +126,8 @@ export class Stuck extends Error {
  * @since 0.1.0
  */
 export class Simulated extends Context.Service<Simulated, {
-  /** @internal */
-  readonly machine: Machine.Machine
+  /** Makes the scheduler and the clock of a new process. @internal */
+  readonly process: () => Machine.Process
   /** @internal */
   readonly trace: Trace.Trace
   /** @internal */
@@ -200,9 +200,9 @@ export const spawn: <A, E, R>(
   effect: Effect.Effect<A, E, R>
 ) => Effect.Effect<Process<A, E>, never, Unopened<R> | Simulated> = Effect.fnUntraced(
   function*<A, E, R>(effect: Effect.Effect<A, E, R>) {
-    const { living, machine, storage } = yield* Simulated
+    const { living, process: makeProcess, storage } = yield* Simulated
     const context = yield* Effect.context<Unopened<R>>()
-    const process = machine.process()
+    const process = makeProcess()
     const ended = yield* Deferred.make<Exit.Exit<A, E>>()
     const running = effect.pipe(
       Effect.provide(Layer.fresh(storage.layer)),
@@ -231,7 +231,8 @@ export const crash: Effect.Effect<void, never, Simulated> = Simulated.use(({ liv
   Effect.andThen(Effect.forEach([...living], (die) => die, { discard: true }), storage.crash)
 )
 
-const randomOf = (seed: number): typeof Random.Random.Service => {
+/** @internal */
+export const randomOf = (seed: number): typeof Random.Random.Service => {
   const prng = Prng.make(seed)
   const nextDouble = (): number => prng.u32() / 4_294_967_296
   return {
@@ -240,8 +241,8 @@ const randomOf = (seed: number): typeof Random.Random.Service => {
   }
 }
 
-/** Each kind of chance has a stream of its own. */
-const streams = { choices: 0, program: 1, faults: 2, steps: 1000 }
+/** Each kind of chance has a stream of its own. @internal */
+export const streams = { choices: 0, program: 1, faults: 2, steps: 1000 }
 const defaultSteps = 10_000_000
 
 /** Steps that finalizers may take after the program was given up. */
@@ -273,7 +274,11 @@ export const simulate = <A, E>(options: Options<A, E>): Effect.Effect<Outcome<A,
       seed: Prng.split(seed, streams.faults)
     })
     const fiber = Effect.runForkWith(surroundings)(
-      inWorld(options, injector, (storage) => ({ machine, trace, seed, steps, storage, living: new Set() }))
+      inWorld(
+        options,
+        injector,
+        (storage) => ({ process: machine.process, trace, seed, steps, storage, living: new Set() })
+      )
     )
     return Effect.map(toTheEnd(machine, fiber, maxSteps), (exit): Outcome<A, E> => {
       trace.text(Violation.of(exit) ?? "")
@@ -290,9 +295,9 @@ export const simulate = <A, E>(options: Options<A, E>): Effect.Effect<Outcome<A,
     })
   })
 
-/** The program on its storage. */
-const inWorld = <A, E>(
-  { program, storage = memory }: Options<A, E>,
+/** The program on its storage. @internal */
+export const inWorld = <A, E>(
+  { program, storage = memory }: Pick<Options<A, E>, "program" | "storage">,
   injector: Faults.Injector["Service"],
   simulatedOn: (storage: Storage) => Simulated["Service"]
 ): Effect.Effect<A, E> =>

@@ -5,7 +5,7 @@ import { Blob, Log, type PersistClient, Update } from "tidemark"
 import * as Prng from "../../src/testing/Prng.ts"
 import * as Store from "../utils/Store.ts"
 import * as Proxy from "./Proxy.ts"
-import { query, server } from "./Server.ts"
+import { query, server, terminate } from "./Server.ts"
 import { open } from "./Stores.ts"
 
 const postgres = await server()
@@ -32,13 +32,6 @@ const waiting = (url: string, count: number) =>
   ).pipe(
     Effect.filterOrFail((rows) => rows.length >= count),
     Effect.retry({ schedule: Schedule.spaced("10 millis"), times: 1_000 })
-  )
-
-const terminate = (url: string) =>
-  query(
-    url,
-    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-     WHERE application_name = 'tidemark' AND query LIKE '%${new URL(url).searchParams.get("schema")}%'`
   )
 
 describe.skipIf(postgres === undefined)("connections that break", () => {

@@ -134,9 +134,17 @@ export const server = async (): Promise<Server | undefined> => {
 
 /** Runs one statement on a connection of its own. */
 export const query = (url: string, sql: string): Effect.Effect<ReadonlyArray<PgConnection.Row>> =>
-  PgConnection.make({ url: Redacted.make(url) }).pipe(
+  PgConnection.make({ url: Redacted.make(url), connectTimeout: "10 minutes" }).pipe(
     Effect.flatMap((connection) => connection.query(sql)),
     Effect.map(({ rows }) => rows),
     Effect.scoped,
     Effect.orDie
+  )
+
+/** Ends the sessions of a store, in the middle of whatever they do. */
+export const terminate = (url: string) =>
+  query(
+    url,
+    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+     WHERE application_name = 'tidemark' AND query LIKE '%${new URL(url).searchParams.get("schema")}%'`
   )

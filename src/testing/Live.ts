@@ -1,0 +1,132 @@
+/**
+ * Live runs: the program of a simulation on storage that is really there, such as a database or a bucket.
+ *
+ * The seed decides what the program does, what the injected faults are, and how wrong the clock of each process is: an
+ * hour early or late, or not at all. When things happen is up to the machine, so that a failure may need several runs of
+ * its seed to be seen again. Time goes by faster than usual, as programs spend much of it asleep. Processes are groups of
+ * fibers, as in a simulation, that can be killed: what they have sent by then may still arrive.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { MemoryStorage } from "tidemark"
+ * import { Faults, Live, Nemesis, type Simulation } from "tidemark/testing"
+ *
+ * // Stands for a storage of your own.
+ * const storage: Simulation.MakeStorage = Effect.map(MemoryStorage.make, (store) => ({
+ *   layer: MemoryStorage.layerOf(store),
+ *   killed: Effect.void,
+ *   crash: Effect.void
+ * }))
+ * await Effect.runPromise(
+ *   Live.run({ seed: 1, storage, program: Nemesis.program({ steps: 20 }), faults: Faults.mild, speed: 1_000 })
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ */
+import { Clock, Context, Duration, Effect, Random, Scheduler, type Scope } from "effect"
+import type { Blob } from "../storage/Blob.ts"
+import type { Log } from "../storage/Log.ts"
+import * as Faults from "./Faults.ts"
+import * as Kept from "./Kept.ts"
+import type * as Machine from "./Machine.ts"
+import * as Prng from "./Prng.ts"
+import * as Simulation from "./Simulation.ts"
+import * as Trace from "./Trace.ts"
+
+/**
+ * What a live run runs, and on what.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options<A, E> {
+  /** A non-negative integer. */
+  readonly seed: number
+  readonly program: Effect.Effect<A, E, Log | Blob | Simulation.Simulated | Faults.Injector | Scope.Scope>
+  /** Makes a store that nobody else uses. What it does to the store of its own accord ends when the injector is paused. */
+  readonly storage: Simulation.MakeStorage
+  /** Default `Faults.none`. */
+  readonly faults?: Faults.Profile | undefined
+  /** How many times as fast as usual time goes by. Default 20. */
+  readonly speed?: number | undefined
+}
+
+const defaultSpeed = 20
+
+/** What the clocks of processes are wrong by. */
+const skews = [0, -3_600_000, 3_600_000]
+
+/**
+ * Runs a program once.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const run = <A, E>(options: Options<A, E>): Effect.Effect<A, E> =>
+  Effect.gen(function*() {
+    const { seed, speed = defaultSpeed } = options
+    const clock = yield* Clock.Clock
+    const random = Prng.make(Prng.split(seed, Simulation.streams.choices))
+    const surroundings = Context.make(Clock.Clock, clockOf(clock, speed, 0)).pipe(
+      Context.add(Random.Random, Simulation.randomOf(Prng.split(seed, Simulation.streams.program)))
+    )
+    const trace = Trace.make()
+    const injector = Faults.make({
+      trace,
+      surroundings,
+      faults: Kept.counter(undefined),
+      profile: options.faults ?? Faults.none,
+      seed: Prng.split(seed, Simulation.streams.faults)
+    })
+    const simulatedOn = (storage: Simulation.Storage): Simulation.Simulated["Service"] => ({
+      process: () => makeProcess(clockOf(clock, speed, random.pick(skews))),
+      trace,
+      seed,
+      steps: Kept.counter(undefined),
+      storage,
+      living: new Set()
+    })
+    return yield* Effect.provideContext(Simulation.inWorld(options, injector, simulatedOn), surroundings)
+  })
+
+/** A clock that is wrong by some milliseconds, and on which time goes by faster. */
+const clockOf = (clock: Clock.Clock, speed: number, skew: number): Clock.Clock => {
+  const start = clock.currentTimeMillisUnsafe()
+  const millis = (): number => start + skew + Math.floor((clock.currentTimeMillisUnsafe() - start) * speed)
+  const nanos = (): bigint => BigInt(millis()) * 1_000_000n
+  const monotonic = (): bigint => clock.monotonicTimeNanosUnsafe() * BigInt(speed)
+  return {
+    currentTimeMillisUnsafe: millis,
+    currentTimeMillis: Effect.sync(millis),
+    currentTimeNanosUnsafe: nanos,
+    currentTimeNanos: Effect.sync(nanos),
+    monotonicTimeNanosUnsafe: monotonic,
+    monotonicTimeNanos: Effect.sync(monotonic),
+    sleep: (duration) => clock.sleep(Duration.divideUnsafe(duration, speed))
+  }
+}
+
+/** Fibers that run on Effect's own scheduler for as long as they live. */
+const makeProcess = (clock: Clock.Clock): Machine.Process => {
+  const inner = new Scheduler.MixedScheduler()
+  let isAlive = true
+  const scheduler: Scheduler.Scheduler = {
+    executionMode: "async",
+    // A fiber of a dead process that a timer or a socket resumes stops here, before it executes anything.
+    shouldYield: (fiber) => !isAlive || inner.shouldYield(fiber),
+    makeDispatcher: () => {
+      const dispatcher = inner.makeDispatcher()
+      return {
+        scheduleTask: (task, priority) => dispatcher.scheduleTask(() => void (isAlive && task()), priority),
+        flush: () => dispatcher.flush()
+      }
+    }
+  }
+  return {
+    isAlive: () => isAlive,
+    kill: () => void (isAlive = false),
+    context: Context.make(Scheduler.Scheduler, scheduler).pipe(Context.add(Clock.Clock, clock))
+  }
+}
