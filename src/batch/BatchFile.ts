@@ -284,15 +284,17 @@ export const readBlock = (block: BlockInfo, bytes: Uint8Array, location: string)
 }
 
 const decodeBlock = (raw: Uint8Array, { offset }: BlockInfo, location: string): Columns.Columns => {
-  const reader = new ByteReader(raw, location)
-  try {
-    const columns = Block.decode(reader)
-    reader.end()
-    return columns
-  } catch (error) {
-    if (!(error instanceof Corrupt)) throw error
-    // What is decompressed lies at no offset of the file: the error names the block's.
-    throw new Corrupt({ location, offset, detail: `${error.detail}, ${error.offset} bytes into the decoded block` })
+  const reader = new BlockReader(raw, location, offset)
+  const columns = Block.decode(reader)
+  reader.end()
+  return columns
+}
+
+/** Reads what may have been decompressed, and so lies at no offset of the file: errors name the offset of the block. */
+class BlockReader extends ByteReader {
+  override fail(detail: string): never {
+    const where = `${this.offset} bytes into the decoded block`
+    throw new Corrupt({ location: this.location, offset: this.base, detail: `${detail}, ${where}` })
   }
 }
 

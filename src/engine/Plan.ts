@@ -124,15 +124,14 @@ const gather = (
   collection: Collection.Collection,
   reason: "flush" | "drain",
   position: number
-): Rewrite | undefined => {
+): Rewrite => {
   const sealed = collection.spills.filter((spill) => Batch.minTime(spill) < collection.upper)
   const isWorth = sealed.length === 0 || sealedRows(collection, sealed) >= reclaimShare * rowsOf(sealed)
   const isCrowded = collection.spills.length >= fanIn
-  const rewrite = isWorth
+  const gathered = isWorth
     ? gatherOf(collection, position, isCrowded ? collection.spills : sealed, collection.upper)
     : gatherOf(collection, position, isCrowded ? collection.spills : [], collection.traceUpper)
-  if (rewrite.blocks.length === 0 && rewrite.spills.length === 0) return undefined
-  return { ...rewrite, reason }
+  return { ...gathered, reason }
 }
 
 const gatherOf = (

@@ -225,7 +225,37 @@ describe("checksum, decode_errors", () => {
       )
     }
   })
+
+  it("what is wrong in a block is told with the offset of the block, and the place in it", () => {
+    const raw = new ByteWriter()
+    Block.encode(Rows.toColumns([Rows.row("key", "value", 1, 1)]), raw)
+    for (
+      const [bytes, detail] of [
+        [raw.finish().subarray(0, -1), "bytes into the decoded block"],
+        [Buffer.concat([raw.finish(), new Uint8Array(8)]), "bytes into the decoded block"]
+      ] as const
+    ) {
+      const info = { ...open(small).blocks[0]!, offset: 40, length: bytes.length, crc: Platform.crc32(bytes) }
+      const error = refusal(() => BatchFile.readBlock({ ...info, encoding: "raw" }, bytes, "file"))
+      assert.deepInclude(error, { _tag: "Corrupt", location: "file", offset: 40 })
+      assert.include(error.message, detail)
+    }
+  })
+
+  it("a bug is not taken for damage", () => {
+    assert.throws(() => BatchVerifier.verify(undefined as never, "file"), TypeError)
+  })
 })
+
+const refusal = (run: () => unknown): Corrupt => {
+  try {
+    run()
+  } catch (error) {
+    if (error instanceof Corrupt) return error
+    throw error
+  }
+  return assert.fail("it was not refused")
+}
 
 const offsetOf = (problem: Corrupt | UnsupportedFormat): number =>
   problem instanceof Corrupt ? problem.offset : assert.fail("not Corrupt")
@@ -253,6 +283,7 @@ describe("trace_batch_validate", () => {
   it("wants rows sorted and consolidated, in blocks and across them", () => {
     const [a, b, c] = [Rows.row("a", "", 1, 1), Rows.row("b", "", 1, 1), Rows.row("c", "", 1, 1)] as const
     assert.deepStrictEqual(detail([[a, b], [c]]), [])
+    assert.deepStrictEqual(detail([[]]), ["a block has no rows"])
     assert.deepStrictEqual(detail([[b, a], [c]]), ["the rows of a block are not sorted and consolidated"])
     assert.deepStrictEqual(detail([[a, a]]), ["the rows of a block are not sorted and consolidated"])
     assert.deepStrictEqual(detail([[{ ...a, diff: 0 }]]), ["the rows of a block are not sorted and consolidated"])

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ByteWriter } from "../../src/ByteWriter.ts"
-import type * as Batch from "../../src/engine/Batch.ts"
+import * as Batch from "../../src/engine/Batch.ts"
 import * as Collection from "../../src/engine/Collection.ts"
 import * as Commit from "../../src/engine/Commit.ts"
 import * as Rollup from "../../src/engine/Rollup.ts"
@@ -110,6 +110,17 @@ describe("commits", () => {
     assert.deepInclude(error, { _tag: "UnsupportedFormat", location: "there", found: 9, supported: Commit.version })
   })
 
+  it("a swap brings one trace batch at most", () => {
+    const batches = [batch("a", 0, 3), batch("b", 3, 5)]
+    const bytes = encode(commit(swap(0, { newSpills: batches })))
+    const list = new ByteWriter()
+    Batch.encodeAll(batches, list)
+    // The two lists stand at the end: the spills, and the trace, which is none.
+    const [none, spills] = [bytes.slice(-4), list.finish()]
+    const exchanged = Buffer.concat([bytes.subarray(0, -4 - spills.length), none, spills])
+    assert.include(refusal(() => Commit.decode(exchanged, "test"))?.message ?? "", "more than one trace batch")
+  })
+
   it("of a rollup are told from others by their first bytes", () => {
     for (const change of everyChange) {
       assert.strictEqual(Commit.isRollup(encode(commit(change))), change._tag === "Rollup")
@@ -140,6 +151,13 @@ const summary = (state: State.State) => ({
     blocks: collection.blocks.flatMap((block) => showColumns(block.columns))
   }))
 })
+
+/** Puts the checksum of a rollup right. */
+const sealed = (bytes: Uint8Array): Uint8Array => {
+  const checksum = Platform.crc32(bytes.subarray(16), Platform.crc32(bytes.subarray(0, 12)))
+  new DataView(bytes.buffer, bytes.byteOffset).setUint32(12, checksum, true)
+  return bytes
+}
 
 describe("rollups", () => {
   it("give back the state", () => {
@@ -186,12 +204,7 @@ describe("rollups", () => {
     for (let round = 0; round < 3_000; round++) {
       const damaged = bytes.slice()
       damaged[16 + random.int(bytes.length - 16)] = random.int(256)
-      new DataView(damaged.buffer).setUint32(
-        12,
-        Platform.crc32(damaged.subarray(16), Platform.crc32(damaged.subarray(0, 12))),
-        true
-      )
-      refusal(() => Rollup.decode(damaged, "test"))
+      refusal(() => Rollup.decode(sealed(damaged), "test"))
     }
   })
 })
@@ -241,5 +254,12 @@ describe("blob_meta_validate, trace_meta_validate, unsealed_meta_validate: a rol
     }
     assert.include(twice([0, "a"], [0, "b"]), "a collection id stands twice")
     assert.include(twice([0, "a"], [1, "a"]), "a collection name stands twice")
+    const state = stateOf()
+    state.destroyed.set("aa", 0).set("ab", 1)
+    state.nextCollection = 2
+    const bytes = Rollup.encode(state, 0)
+    const at = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).indexOf("ab")
+    bytes[at + 1] = "a".charCodeAt(0)
+    assert.include(refusal(() => Rollup.decode(sealed(bytes), "test"))?.message ?? "", "a destroyed name stands twice")
   })
 })

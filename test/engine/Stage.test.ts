@@ -35,7 +35,8 @@ describe("a stage", () => {
         stage.allowCompaction([{ ...target(0), since: 8 }]),
         stage.compareAndAppend(rowsAt(0, 6), 4, 7),
         stage.compareAndAppend(rowsAt(0, 6), 5, 7),
-        stage.seal([target(9)], 1)
+        stage.seal([target(9)], 1),
+        stage.compareAndAppend(rowsAt(9, 6), 0, 7)
       ].map(shown),
       [
         6,
@@ -50,9 +51,17 @@ describe("a stage", () => {
         "SinceRegressed 15",
         "5 is not 4",
         16,
-        "StreamDestroyed 17"
+        "StreamDestroyed 17",
+        "StreamDestroyed 18"
       ]
     )
+  })
+
+  it("says how far a finished collection is sealed", () => {
+    const stage = new Stage(stateOf("c0"))
+    stage.seal([target(0)], Infinity)
+    const refused = stage.write([rowsAt(0, 1)])
+    assert.include(refused instanceof InvalidRequest ? refused.message : "", "below the seal the end of time")
   })
 
   it("applies a command to all of its collections or to none", () => {
