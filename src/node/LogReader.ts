@@ -133,7 +133,7 @@ export const make = (directory: Directory.Directory, localUpper: () => number | 
     }
     const found = yield* File.read(fd, point.offset, Segment.frameHeaderBytes)
     if (end === "open" && !wasFound(cursor, found) && (yield* hasMore(fd, seed, cursor))) return Option.some(cursor)
-    if (known === undefined || known.point.position <= point.position) known = { ...cursor, found }
+    known = { ...cursor, found }
     return Option.none<Cursor>()
   })
 
@@ -172,8 +172,7 @@ export const make = (directory: Directory.Directory, localUpper: () => number | 
     const last = chain.at(-1)
     if (last === undefined) return { lower: 0, upper: 0 }
     const from = known?.link.path === last.path ? known.point.position : last.base
-    yield* Stream.runDrain(read(from))
-    return { lower, upper: known?.point.position ?? from }
+    return { lower, upper: yield* Stream.runFold(read(from), () => from, (_, { position }) => position + 1) }
   })
 
   return { bounds, read }

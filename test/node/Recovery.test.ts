@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Random, Stream } from "effect"
 import fs from "node:fs"
-import { join } from "node:path"
+import { basename, join } from "node:path"
+import * as Segment from "../../src/node/Segment.ts"
 import * as Platform from "../../src/Platform.ts"
 import { append, crashed, directory, entry, inScope, openLog, readTexts, segments, texts } from "./Temporary.ts"
 
@@ -275,6 +276,58 @@ describe("what is no store", () => {
 })
 
 describe("segments", () => {
+  it.effect("with more frames than are read at once are recovered, and one frame may be larger than that", () =>
+    Effect.gen(function*() {
+      const root = yield* directory
+      const live = join(root, "live")
+      // Segments double in size, so that the last ones are larger than what is read at once.
+      const sizes = [...Array.from({ length: 100 }, () => 100_000), 2_000_000, 10]
+      const lengths = (path: string) =>
+        inScope(Effect.gen(function*() {
+          const log = yield* openLog(path)
+          const { bounds } = yield* log.acquire
+          const entries = yield* Stream.runCollect(log.read(0))
+          assert.strictEqual(bounds.upper, entries.length)
+          return entries.map(({ bytes }) => bytes.length)
+        }))
+      yield* inScope(Effect.gen(function*() {
+        const writer = yield* (yield* openLog(live)).acquire
+        for (const [i, size] of sizes.entries()) yield* writer.append(i, [new Uint8Array(size).fill(i)])
+        crashed(live, join(root, "whole"))
+        crashed(live, join(root, "torn"))
+      }))
+      assert.deepStrictEqual(yield* lengths(join(root, "whole")), sizes)
+      const torn = join(root, "torn")
+      const last = segments(torn).at(-1)!
+      const base = Segment.parseName(basename(last))!.base
+      assert.isBelow(base, 90)
+      const frameOf = (size: number) => Segment.dataSize([new Uint8Array(size)])
+      fs.truncateSync(last, header + (100 - base) * frameOf(100_000) + frameOf(2_000_000) - 8)
+      assert.deepStrictEqual(yield* lengths(torn), sizes.slice(0, 100))
+      assert.deepStrictEqual(yield* problems(torn), [])
+    }))
+
+  it.effect("that should follow and are missing keep the log from being acquired", () =>
+    Effect.gen(function*() {
+      const path = yield* makeClosed(40, 512)
+      fs.rmSync(segments(path).at(-1)!)
+      const refused = yield* Effect.flip(Effect.flatMap(openLog(path), (log) => log.acquire))
+      assert.include(refused.message, "should follow, but is missing")
+    }))
+
+  it.effect("that begin before the end of the one before are damage", () =>
+    Effect.gen(function*() {
+      const path = yield* makeClosed(40, 512)
+      const second = segments(path)[1]!
+      const base = Number(second.split("/").at(-1)!.slice(0, 16))
+      const { salt } = Segment.decodeHeader(fs.readFileSync(second), second, base, 1)
+      fs.rmSync(second)
+      const earlier = join(path, "log", Segment.fileName(base - 1, 1))
+      fs.writeFileSync(earlier, Segment.encodeHeader({ base: base - 1, epoch: 1, salt }))
+      const found = (yield* problems(path)).map(({ message }) => message).join("\n")
+      assert.include(found, `the entries from ${base - 1} on are in the next segment, too`)
+    }))
+
   it.effect("an append larger than a segment gets one of its own size", () =>
     Effect.gen(function*() {
       const path = join(yield* directory, "store")
