@@ -281,7 +281,7 @@ describe("segments", () => {
       const root = yield* directory
       const live = join(root, "live")
       // Segments double in size, so that the last ones are larger than what is read at once.
-      const sizes = [...Array.from({ length: 100 }, () => 100_000), 2_000_000, 10]
+      const sizes = [...Array.from({ length: 100 }, () => 100_000), 5_000_000, 10]
       const lengths = (path: string) =>
         inScope(Effect.gen(function*() {
           const log = yield* openLog(path)
@@ -302,7 +302,7 @@ describe("segments", () => {
       const base = Segment.parseName(basename(last))!.base
       assert.isBelow(base, 90)
       const frameOf = (size: number) => Segment.dataSize([new Uint8Array(size)])
-      fs.truncateSync(last, header + (100 - base) * frameOf(100_000) + frameOf(2_000_000) - 8)
+      fs.truncateSync(last, header + (100 - base) * frameOf(100_000) + frameOf(5_000_000) - 8)
       assert.deepStrictEqual(yield* lengths(torn), sizes.slice(0, 100))
       assert.deepStrictEqual(yield* problems(torn), [])
     }))
