@@ -53,6 +53,8 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   let upper = recovered.bounds.upper
   /** Entries below it have been given up. */
   let forgotten = 0
+  /** Segments with entries below it are not used again: nothing of what is in them may stay. */
+  let rotatedAt = 0
   /** Why there can be no more appends. */
   let refusal: StorageError | undefined
 
@@ -188,6 +190,13 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     )
   })
 
+  /** Begins a segment that has never been one, and will be followed by such only. */
+  const rotateForGood = Effect.gen(function*() {
+    for (; recycled.length > 0; recycled.shift()) yield* File.remove(recycled[0]!.path)
+    rotatedAt = upper
+    yield* rotate(Segment.headerBytes)
+  })
+
   /** What it writes lets `verify` miss a segment that is lost, and nothing else needs it: it may fail. */
   const endSegment = (fd: number, at: number, seed: number): Effect.Effect<void> =>
     Effect.ignore(SegmentFile.end(fd, at, Segment.encodeEnd("continued", seed, upper)))
@@ -195,10 +204,10 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   const forget = Effect.gen(function*() {
     const { links } = yield* Chain.list(directory.log)
     const kept: Array<SegmentFile.Prepared> = []
-    for (const { epoch: of, next, path } of links) {
+    for (const { base, epoch: of, next, path } of links) {
       if (next === undefined || next > forgotten) break
       // An older epoch's writer may wake up and write to its segments: what they are then must not matter.
-      const mayKeep = of === epoch && recycled.length + kept.length < keptSegments
+      const mayKeep = of === epoch && base >= rotatedAt && recycled.length + kept.length < keptSegments
       const prepared = yield* mayKeep ? SegmentFile.recycle(directory, path, planned / 2) : File.remove(path)
       if (prepared !== undefined) kept.push(prepared)
     }
@@ -248,7 +257,14 @@ export const make = Effect.fnUntraced(function*(options: Options) {
         if (!Lock.isHeld(lock)) return fenced
         forgotten = Math.max(forgotten, Math.min(before, upper))
         return File.orRefuse("truncating the log", directory.root)(forget)
-      }))
+      })),
+    rotate: Effect.uninterruptible(Effect.suspend(() => {
+      if (refusal !== undefined) return Effect.fail(refusal)
+      if (!Lock.isHeld(lock)) return fenced
+      if (isBusy) return Effect.die(new Error("a rotation while an append is under way"))
+      isBusy = true
+      return Effect.ensuring(File.orRefuse("rotating the log", directory.root)(rotateForGood), Effect.sync(idle))
+    }))
   }
 
   const untilIdle = Effect.suspend(() => {

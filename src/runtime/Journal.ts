@@ -26,6 +26,8 @@ export interface Journal {
    */
   readonly settle: Effect.Effect<Option.Option<Commit.Commit>, StorageError>
   readonly truncate: (before: number) => Effect.Effect<void, StorageError>
+  /** Parts what is in the log from what comes next: see `Writer.rotate`. Not while an append is under way. */
+  readonly rotate: Effect.Effect<void, StorageError>
 }
 
 /** How long, in all, one attempt to find out about an append may take before its callers get `Indeterminate`. */
@@ -131,7 +133,12 @@ export const make = Effect.fnUntraced(function*(
         overtaken === undefined
           ? tracedCall("Log.truncate", log.location, circuit.run("truncating the log", writer.truncate(before)))
           : Effect.fail(overtaken)
-      )
+      ),
+    rotate: Effect.suspend(() =>
+      overtaken === undefined
+        ? tracedCall("Log.rotate", log.location, circuit.retry(writer.rotate))
+        : Effect.fail(overtaken)
+    )
   }
   return journal
 })

@@ -74,7 +74,9 @@ export const make: (options: Options) => Effect.Effect<Writer, never, Scope.Scop
           if (position !== upper) throw new Error(`an append at ${position}, but the log ends at ${upper}`)
           return entries.length === 0 ? Effect.succeed(upper) : settling(append(entries))
         }),
-      truncate: (before) => whileOpen("truncating the log", () => truncate(before))
+      truncate: (before) => whileOpen("truncating the log", () => truncate(before)),
+      // Each append is an object of its own.
+      rotate: whileOpen("rotating the log", () => Effect.void)
     }
   }
 )

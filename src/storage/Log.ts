@@ -61,6 +61,11 @@ export interface Writer {
   ) => Effect.Effect<number, StorageError>
   /** Forgets the entries below `before`. At most up to the upper; a position already forgotten is no error. */
   readonly truncate: (before: number) => Effect.Effect<void, StorageError>
+  /**
+   * Parts what is there from what will be appended, so that truncating to the upper of now leaves no byte of it in the
+   * storage: not in what is retained, and not in what is kept to be used again. Not while an append is under way.
+   */
+  readonly rotate: Effect.Effect<void, StorageError>
 }
 
 /**

@@ -119,7 +119,8 @@ const makeWriter = (state: State, ticks: PubSub.PubSub<void>, epoch: number) => 
         const lower = Math.max(state.lower, Math.min(before, upperOf(state)))
         state.entries = state.entries.slice(lower - state.lower)
         state.lower = lower
-      })
+      }),
+    rotate: guarded("rotating the log", () => undefined)
   }
   return { writer, close: () => void (isClosed = true) }
 }

@@ -31,6 +31,7 @@ export type Operation =
   | "acquire"
   | "append"
   | "truncate"
+  | "rotate"
   | "bounds"
   | "read"
   | "put"
@@ -130,6 +131,7 @@ const meets: Readonly<Record<Operation, ReadonlyArray<Exclude<Kind, "rot">>>> = 
   acquire: ["unavailable", "slow"],
   append: ["unavailable", "slow", "applied", "late", "lost", "full"],
   truncate: ["unavailable", "slow", "applied", "late", "lost"],
+  rotate: ["unavailable", "slow"],
   bounds: ["unavailable", "slow"],
   read: ["unavailable", "slow"],
   put: ["unavailable", "slow", "applied", "late", "lost", "full"],

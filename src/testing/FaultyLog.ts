@@ -52,7 +52,8 @@ export const layer: Layer.Layer<Log, never, Log | Faults.Injector> = Layer.effec
           guarded("truncate", (fate) => {
             const truncate = writer.truncate(before)
             return Faults.isUnheard(fate) ? Faults.unheard(injector, "truncate", fate, truncate) : truncate
-          })
+          }),
+        rotate: guarded("rotate", () => writer.rotate)
       }
     }
 

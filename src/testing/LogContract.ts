@@ -168,6 +168,32 @@ export const tests = (makeStore: MakeStore): ReadonlyArray<Test> => {
       })
     ),
     withStore(
+      "truncation to where the log was rotated is exact, and survives a restart",
+      Effect.fnUntraced(function*(open) {
+        const isExact = (writer: Writer, log: Log["Service"], upper: number) =>
+          Effect.gen(function*() {
+            yield* writer.rotate
+            yield* writer.append(upper, [bytes("a")])
+            yield* writer.truncate(upper)
+            yield* same(yield* log.bounds, { lower: upper, upper: upper + 1 }, "bounds")
+          })
+        yield* inScope(Effect.gen(function*() {
+          const log = yield* open
+          const writer = yield* log.acquire
+          yield* isExact(writer, log, 0)
+          yield* writer.append(1, [bytes("b"), bytes("c")])
+          yield* isExact(writer, log, 3)
+          yield* writer.rotate
+          yield* isExact(writer, log, 4)
+        }))
+        const log = yield* open
+        const writer = yield* log.acquire
+        yield* same(writer.bounds, { lower: 4, upper: 5 }, "bounds after a restart")
+        yield* isExact(writer, log, 5)
+        yield* same(yield* contents(log, 5), [bytes("a")], "the entries that are left")
+      })
+    ),
+    withStore(
       "truncation survives a restart",
       Effect.fnUntraced(function*(open) {
         const lower = yield* inScope(Effect.gen(function*() {

@@ -167,14 +167,16 @@ describe("a writer", () => {
 
   it.effect("that is fenced is told so, whatever it asks for", () =>
     Effect.gen(function*() {
-      for (const ask of [0, 1, 2]) {
+      for (const ask of [0, 1, 2, 3]) {
         const writer = yield* fenced
         const asked = [
           () => writer.append(3, []),
           () => writer.truncate(1),
+          () => writer.rotate,
           () => writer.append(3, [new Uint8Array(4096)])
         ][ask]!
         assert.strictEqual((yield* Effect.flip(asked()))._tag, "Fenced")
+        assert.strictEqual((yield* Effect.flip(writer.rotate))._tag, "Fenced")
         assert.strictEqual((yield* Effect.flip(writer.truncate(0)))._tag, "Fenced")
       }
     }))
@@ -202,6 +204,8 @@ describe("a writer", () => {
       const first = yield* Effect.forkChild(writer.append(0, [entry(0)]), { startImmediately: true })
       const second = yield* Effect.exit(writer.append(0, [entry(1)]))
       assert.isTrue(Exit.isFailure(second) && Exit.hasDies(second))
+      const rotation = yield* Effect.exit(writer.rotate)
+      assert.isTrue(Exit.isFailure(rotation) && Exit.hasDies(rotation))
       yield* Scope.close(scope, Exit.void)
       assert.strictEqual(yield* Fiber.join(first), 1)
       assert.deepStrictEqual(yield* readTexts(log, 0), texts(0, 1))

@@ -8,7 +8,7 @@ import { Log, type Writer } from "../../src/storage/Log.ts"
 
 export type Storage = Context.Context<Log | Blob>
 
-type Operation = "acquire" | "append" | "truncate" | "bounds" | "read" | "put" | "get" | "delete" | "list"
+type Operation = "acquire" | "append" | "truncate" | "rotate" | "bounds" | "read" | "put" | "get" | "delete" | "list"
 
 export interface Control {
   /** Every operation fails, and does nothing. */
@@ -78,7 +78,8 @@ export const make = (inner: Storage): { readonly storage: Storage; readonly cont
             return outcome === undefined ? append : uncertain(append, outcome)
           })
         ),
-      truncate: (before) => guarded("truncate", writer.truncate(before))
+      truncate: (before) => guarded("truncate", writer.truncate(before)),
+      rotate: guarded("rotate", writer.rotate)
     }
   }
 
