@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+export * as Erasure from "./client/Erasure.ts"
 export * as Listen from "./client/Listen.ts"
 export * as MultiWriteHandle from "./client/MultiWriteHandle.ts"
 export * as PersistClient from "./client/PersistClient.ts"

@@ -298,6 +298,10 @@ class BlockReader extends ByteReader {
   }
 }
 
+/** Whether a block may hold rows with this key. */
+export const mayHold = ({ maxKey, minKey }: BlockInfo, key: Uint8Array): boolean =>
+  compareBytes(key, minKey) >= 0 && compareBytes(key, maxKey) <= 0
+
 /** The blocks that may hold rows with these keys and times; `maxKey` and `maxTime` are included. */
 export const findBlocks = (
   footer: Footer,

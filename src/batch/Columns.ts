@@ -63,6 +63,31 @@ export const slice = (self: Columns, start: number, end: number): Columns => ({
   diffs: self.diffs.subarray(start, end)
 })
 
+/** The rows that have this key. */
+export const rowsOf = (self: Columns, key: Uint8Array): Array<number> => {
+  const rows: Array<number> = []
+  for (let row = 0; row < self.length; row++) if (hasKey(self, row, key)) rows.push(row)
+  return rows
+}
+
+const hasKey = ({ keyData, keyOffsets }: Columns, row: number, key: Uint8Array): boolean => {
+  const start = keyOffsets[row]!
+  if (keyOffsets[row + 1]! - start !== key.length) return false
+  for (let i = 0; i < key.length; i++) if (keyData[start + i] !== key[i]) return false
+  return true
+}
+
+/** All rows but these, which stand in ascending order, in memory of their own. */
+export const without = (self: Columns, rows: ReadonlyArray<number>): Columns => {
+  const rest = new Builder(self.length, keyBytes(self), valueBytes(self))
+  let from = 0
+  for (const row of [...rows, self.length]) {
+    if (row > from) rest.append(slice(self, from, row))
+    from = row + 1
+  }
+  return rest.finish()
+}
+
 /**
  * Collects rows into columns that grow as needed.
  *

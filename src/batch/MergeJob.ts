@@ -22,17 +22,22 @@ export interface Task {
 }
 
 /**
- * The next of an input: some of its rows, in any order and in memory that nobody else uses, or its next sorted block as it
- * is stored.
+ * The next of an input: some of its rows, in any order, or its next sorted block, decoded or as it is stored. Columns are in
+ * memory that nobody else uses.
  */
 export type Piece =
   | { readonly _tag: "Rows"; readonly columns: Columns.Columns }
+  | { readonly _tag: "Sorted"; readonly columns: Columns.Columns }
   | {
     readonly _tag: "Stored"
     readonly block: BatchFile.BlockInfo
     readonly bytes: Uint8Array
     readonly location: string
   }
+
+/** The rows of a sorted block. Throws `Corrupt`. */
+export const sorted = (piece: Exclude<Piece, { readonly _tag: "Rows" }>): Columns.Columns =>
+  piece._tag === "Sorted" ? piece.columns : BatchFile.readBlock(piece.block, piece.bytes, piece.location)
 
 export type Step =
   | { readonly _tag: "Need"; readonly input: number }
@@ -67,7 +72,7 @@ export class MergeJob {
     else if (piece._tag === "Rows") (this.loose[input] ??= []).push(piece.columns)
     else {
       const { lower, upper } = this.task.inputs[input]!
-      const columns = BatchFile.readBlock(piece.block, piece.bytes, piece.location)
+      const columns = sorted(piece)
       this.taken.add(columns, lower, upper)
       this.merge.push(input, columns)
     }
@@ -83,9 +88,9 @@ export class MergeJob {
     const isOnly = this.task.inputs.length === 1
     // A merge looks at the times that rows had, and advances them itself.
     const since = isOnly ? this.task.description.since : 0
-    const sorted = Consolidate.consolidate(columns, { since, lower, upper })
-    if (isOnly) this.direct = sorted
-    else this.merge.push(input, sorted)
+    const consolidated = Consolidate.consolidate(columns, { since, lower, upper })
+    if (isOnly) this.direct = consolidated
+    else this.merge.push(input, consolidated)
   }
 
   /** Goes on until an input is needed, a file is full, or there is no more. */

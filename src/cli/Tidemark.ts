@@ -15,6 +15,7 @@ import { demo } from "./commands/Demo.ts"
 import { describe } from "./commands/Describe.ts"
 import { destroy } from "./commands/Destroy.ts"
 import { diff } from "./commands/Diff.ts"
+import { erase } from "./commands/Erase.ts"
 import { gc } from "./commands/Gc.ts"
 import { get } from "./commands/Get.ts"
 import { history } from "./commands/History.ts"
@@ -38,7 +39,7 @@ const version = (JSON.parse(fs.readFileSync(new URL("../../package.json", import
 const tidemark = root.pipe(
   Command.withSubcommands([
     { group: "The main job", commands: [demo] },
-    { group: "Write", commands: [ingest, seal, compact, destroy] },
+    { group: "Write", commands: [ingest, seal, compact, erase, destroy] },
     { group: "Read", commands: [snapshot, get, history, diff, tail] },
     { group: "Serve", commands: [serve] },
     { group: "Look after", commands: [list, describe, inspect, verify, gc, copy] },

@@ -5,10 +5,11 @@
  */
 import { type Deferred, Effect } from "effect"
 import * as Frontier from "../Frontier.ts"
-import { type InvalidRequest, type UpperMismatch, ValueOutOfRange } from "../PersistError.ts"
+import { type InvalidRequest, type StreamDestroyed, type UpperMismatch, ValueOutOfRange } from "../PersistError.ts"
 import * as Command from "../runtime/Command.ts"
 import { traced } from "../runtime/Spans.ts"
 import type { Update } from "../Update.ts"
+import { Erasure } from "./Erasure.ts"
 import { type Registered, target } from "./Registration.ts"
 import * as Rows from "./Rows.ts"
 
@@ -59,6 +60,18 @@ export interface StreamWriteHandle<in K, in V, out E = never> {
    * one for each live key and value. `since` may be beyond the upper.
    */
   readonly allowCompaction: (since: Frontier.Frontier) => Effect.Effect<number, WriteError | E>
+  /**
+   * Takes every row of a key out of the whole history, sealed times included, and its bytes out of the storage: the log is
+   * rotated and let go of, batches are rewritten without the key, and what had it is deleted. Reads of any time are then as
+   * if what was written before the call had never had the key; no update says so to those who follow the collection. Rows
+   * of the key that are written after the call stay.
+   *
+   * It rewrites the collection, and waits until the snapshots that are open in this process are closed. Readers in other
+   * processes that still need what is gone fail with `HoldExpired` or `Unavailable`, and read anew. Interrupted or failed,
+   * it may have done a part: call it again. Copies that are not Tidemark's are the caller's: backups, replicas and versions
+   * of a bucket, and in Postgres the pages and the write-ahead log until Postgres writes over them.
+   */
+  readonly erase: (key: K) => Effect.Effect<Erasure, Command.Failure | StreamDestroyed | ValueOutOfRange | E>
   /**
    * Appends updates at times in [expected, upper) and seals up to `upper` in one step, if the collection's upper is
    * `expected`. Of several writers that try, one succeeds, and the others get `UpperMismatch` with the upper there is.
@@ -112,6 +125,16 @@ export const make = <K, V, E>(self: Registered<K, V, E>): StreamWriteHandle<K, V
         Effect.flatMap(checked("the since of a compaction", since), () =>
           Effect.flatMap(located, (at) =>
             store.submit(new Command.AllowCompaction({ targets: [{ ...at, since }] }))))
+      ),
+    erase: (key) =>
+      traced(
+        "StreamWriteHandle.erase",
+        name,
+        Effect.gen(function*() {
+          const at = yield* located
+          const bytes = yield* Rows.encodeKey(codecs, key)
+          return yield* Erasure.receipt(name, bytes, yield* store.erase(at, bytes))
+        })
       ),
     compareAndAppend: (updates, { expected, upper }) =>
       traced(

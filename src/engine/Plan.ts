@@ -14,7 +14,7 @@ import type { State } from "./State.ts"
 
 /** What a rewrite takes, and where its rows go. */
 export interface Rewrite {
-  readonly reason: "flush" | "drain" | "merge" | "compaction"
+  readonly reason: "flush" | "drain" | "merge" | "compaction" | "erasure"
   readonly collection: number
   /** Rows in memory: all that there were, or none. */
   readonly blocks: ReadonlyArray<Collection.Block>
@@ -34,6 +34,8 @@ export interface Rewrite {
   readonly upper: Frontier
   /** The greatest level that the new trace batch may have: that of the batch before it. */
   readonly maxLevel: number
+  /** Rows with this key are left out. */
+  readonly without?: Uint8Array | undefined
 }
 
 export interface Limits {
@@ -113,6 +115,19 @@ export const everything = (collection: Collection.Collection, position: number):
   lower: collection.trace[0]?.lower ?? 0,
   maxLevel: Infinity
 })
+
+/** As `everything`, but without the rows of a key. */
+export const erasure = (collection: Collection.Collection, position: number, without: Uint8Array): Rewrite => ({
+  ...everything(collection, position),
+  reason: "erasure",
+  without
+})
+
+/** Moves all rows in memory out of it. */
+export const flushes = (state: State): ReadonlyArray<Rewrite> =>
+  [...state.collections.values()]
+    .filter((collection) => collection.blocks.length > 0)
+    .map((collection) => gather(collection, "flush", state.position))
 
 /** Whether a collection is in one piece already, so that rewriting it gains nothing. */
 export const isCompact = (collection: Collection.Collection): boolean =>

@@ -22,7 +22,7 @@ export type Answer = Step | {
 
 /** A piece, with the buffers that can be handed over with it instead of being copied. */
 export const detached = (piece: Piece): { readonly piece: Piece; readonly transfer: Array<ArrayBuffer> } => {
-  if (piece._tag === "Rows") {
+  if (piece._tag !== "Stored") {
     const { diffs, keyData, keyOffsets, times, valueData, valueOffsets } = piece.columns
     return { piece, transfer: buffersOf([keyData, keyOffsets, valueData, valueOffsets, times, diffs]) }
   }

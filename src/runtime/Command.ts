@@ -10,6 +10,7 @@ import { Request } from "effect"
 import type { Columns } from "../batch/Columns.ts"
 import type { Capture } from "../engine/Capture.ts"
 import type { CodecRef, Registration, Swap as SwapChange } from "../engine/Commit.ts"
+import type { Rewrite } from "../engine/Plan.ts"
 import type { Target } from "../engine/Stage.ts"
 import type { Frontier } from "../Frontier.ts"
 import type {
@@ -104,6 +105,16 @@ export class Describe extends Request.TaggedClass("Describe")<{}, ReadonlyArray<
 /** Applies a swap that maintenance has prepared. False if the state has moved on and it no longer fits. */
 export class Swap extends Request.TaggedClass("Swap")<{ readonly change: SwapChange }, boolean, Failure> {}
 
+/**
+ * Rotates the log, and says which rewrite leaves a key out of everything that a collection has of the entries before. Both
+ * are one step: what the log has from then on comes after the erasure.
+ */
+export class Erase extends Request.TaggedClass("Erase")<
+  { readonly target: Target; readonly key: Uint8Array },
+  Rewrite,
+  Failure | StreamDestroyed
+> {}
+
 /** Names a rollup that has been stored. */
 export class Rollup extends Request.TaggedClass("Rollup")<
   { readonly key: string; readonly position: number; readonly logFrom: number },
@@ -121,4 +132,5 @@ export type Command =
   | Capturing
   | Describe
   | Swap
+  | Erase
   | Rollup

@@ -99,6 +99,7 @@ const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeabl
     reread: (position, collection) => Runtime.reread(log, position, collection),
     sync: catchUp,
     compact: () => refuse("compact"),
+    erase: () => refuse("erase"),
     maintain: refuse("maintain"),
     stop: Scope.close(scope, Exit.void)
   }

@@ -17,6 +17,9 @@ export interface Garbage {
   readonly putBack: (keys: ReadonlyArray<string>) => void
   /** How many blobs wait. */
   readonly size: () => number
+  /** The blobs that wait. */
+  readonly keys: () => Array<string>
+  readonly has: (key: string) => boolean
 }
 
 export const make = (): Garbage => {
@@ -51,6 +54,8 @@ export const make = (): Garbage => {
     putBack: (keys) => {
       for (const key of keys) waiting.set(key, 0)
     },
-    size: () => waiting.size
+    size: () => waiting.size,
+    keys: () => [...waiting.keys()],
+    has: (key) => waiting.has(key)
   }
 }

@@ -8,11 +8,12 @@
  *
  * @internal
  */
-import { Clock, type Context, Duration, Effect, Latch, type Schedule, Semaphore, Stream } from "effect"
+import { Clock, type Context, Duration, Effect, Exit, Latch, type Schedule, Semaphore, Stream } from "effect"
 import * as Plan from "../engine/Plan.ts"
 import * as Rollup from "../engine/Rollup.ts"
+import type { Target } from "../engine/Stage.ts"
 import * as State from "../engine/State.ts"
-import { UnknownStream } from "../PersistError.ts"
+import { type StorageError, StreamDestroyed, UnknownStream } from "../PersistError.ts"
 import type { Blob } from "../storage/Blob.ts"
 import type { BatchStore } from "./BatchStore.ts"
 import type { BlockCache } from "./BlockCache.ts"
@@ -62,10 +63,24 @@ export interface Maintenance {
   readonly runDue: Effect.Effect<void, Failure>
   /** Rewrites one collection whole, and lets go of the log behind it. */
   readonly compact: (name: string) => Effect.Effect<void, Failure | UnknownStream>
+  /**
+   * Takes every row of a key out of one collection, and its bytes out of the storage: out of the log, the blobs that are
+   * replaced, and those that were left behind by whatever failed.
+   */
+  readonly erase: (target: Target, key: Uint8Array) => Effect.Effect<Erased, Failure | StreamDestroyed>
   /** The last run: what is due, as far as it succeeds, and the deletion of all garbage, whatever its age. */
   readonly finish: Effect.Effect<void>
   /** Goes on for ever. */
   readonly run: Effect.Effect<never>
+}
+
+/** What an erasure did. */
+export interface Erased {
+  /** The log position up to which every row of the key is gone. */
+  readonly position: number
+  readonly rows: number
+  /** Blobs deleted. */
+  readonly blobs: number
 }
 
 /** Followers in other processes are given this share of the log's limit to keep up. */
@@ -73,6 +88,9 @@ const followersShare = 0.5
 
 /** What is still due after so many rounds waits for the next tick. */
 const maxRounds = 64
+
+/** How often an erasure looks whether the last snapshot of what it erases is closed. */
+const betweenLooks = Duration.millis(50)
 
 /** Writes are held back while there is this many times the memory limit of unsealed rows. */
 const pressure = 4
@@ -140,7 +158,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
         return key
       }
     })
-    const { bytes, swap } = yield* Effect.onError(rewriter.run(planned), () => Effect.sync(() => abandon(keys)))
+    const { bytes, erased, swap } = yield* Effect.onError(rewriter.run(planned), () => Effect.sync(() => abandon(keys)))
     const isApplied = yield* naming(keys, mailbox.submit(new Command.Swap({ change: swap })))
     Metrics.compactionBytes.updateUnsafe(bytes, context)
     if (isApplied) {
@@ -151,6 +169,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       Metrics.compactionsStale.updateUnsafe(1, context)
     }
     if (state.memoryBytes < pressure * limits.memoryBytes) mailbox.resume()
+    return { erased, isApplied }
   })
 
   const logBytes = (before = Infinity): number => sizeOf(log.filter(({ position }) => position < before))
@@ -170,17 +189,22 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     yield* journal.truncate(Math.min(firstOfLast(freed, kept) ?? logFrom, options.holds.lowest()))
   })
 
-  const collect = (addedBy: number): Effect.Effect<void> =>
+  /** Deletes garbage. What cannot be deleted is garbage still. */
+  const collect = (addedBy: number): Effect.Effect<void, StorageError> =>
     Effect.suspend(() => {
       const keys = garbage.take(addedBy)
       if (keys.length === 0) return Effect.void
       cache.forget(keys.map((key) => `${key}#`))
       return Effect.forEach(
         keys,
-        (key) => Effect.catch(blob.delete(key), () => Effect.sync(() => garbage.putBack([key]))),
-        { concurrency: 8, discard: true }
-      )
+        (key) => Effect.exit(Effect.tapError(blob.delete(key), () => Effect.sync(() => garbage.putBack([key])))),
+        { concurrency: 8 }
+      ).pipe(Effect.flatMap((exits) => Exit.asVoidAll(exits)))
     })
+
+  const collectOld = Effect.suspend(() =>
+    Effect.ignore(collect(clock.currentTimeMillisUnsafe() - Duration.toMillis(options.grace)))
+  )
 
   /** Blobs that a runtime before this one, or a job that failed, left behind. */
   const sweep = Effect.gen(function*() {
@@ -245,7 +269,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       }
     }
     if (isSweepDue) yield* sweep
-    yield* collect(clock.currentTimeMillisUnsafe() - Duration.toMillis(options.grace))
+    yield* collectOld
     observe(stuck.size)
     for (const failure of stuck.values()) return yield* failure
   })
@@ -257,7 +281,32 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     if (!Plan.isCompact(collection)) yield* job(rewrite(Plan.everything(collection, state.position)))
     if (log.length > 0) yield* job(rollUp(0))
     else yield* journal.truncate(Math.min(state.logFrom, options.holds.lowest()))
-    yield* collect(clock.currentTimeMillisUnsafe() - Duration.toMillis(options.grace))
+    yield* collectOld
+  })
+
+  /** Leaves what had the key as garbage, and says what there is of it. */
+  const eraseRows = Effect.fnUntraced(function*(target: Target, key: Uint8Array) {
+    const planned = yield* mailbox.submit(new Command.Erase({ target, key }))
+    const position = planned.blocksBefore
+    const { erased, isApplied } = yield* job(rewrite(planned))
+    if (!isApplied) return yield* new StreamDestroyed({ collection: target.name })
+    for (const flush of Plan.flushes(state)) yield* job(rewrite(flush))
+    yield* job(rollUp(0))
+    if (state.logFrom < position) return yield* Effect.die(new Error("rows before an erasure are in the log only"))
+    // Those who follow the log from there on lose their place: that is what they are told.
+    yield* journal.truncate(state.logFrom)
+    yield* sweep
+    return { position, rows: erased, doomed: garbage.keys() }
+  })
+
+  const erase = Effect.fnUntraced(function*(target: Target, key: Uint8Array) {
+    const { doomed, position, rows } = yield* one.withPermit(eraseRows(target, key))
+    // Snapshots that are open in this process keep their blobs.
+    while (doomed.some(garbage.has)) {
+      yield* collect(Infinity)
+      if (doomed.some(garbage.has)) yield* Effect.sleep(betweenLooks)
+    }
+    return { position, rows, blobs: doomed.length }
   })
 
   const quietly = Effect.ignore(one.withPermit(runDue))
@@ -273,7 +322,8 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     },
     runDue: one.withPermit(runDue),
     compact: (name) => one.withPermit(compact(name)),
-    finish: one.withPermit(Effect.andThen(Effect.ignore(runDue), collect(Infinity))),
+    erase,
+    finish: one.withPermit(Effect.andThen(Effect.ignore(runDue), Effect.ignore(collect(Infinity)))),
     run: Effect.raceFirst(
       Effect.andThen(Effect.repeat(quietly, options.schedule), Effect.never),
       Effect.forever(Effect.andThen(

@@ -17,7 +17,8 @@ import { Clock, type Context, Effect, Exit, Option } from "effect"
 import * as Capture from "../engine/Capture.ts"
 import * as Collection from "../engine/Collection.ts"
 import * as Commit from "../engine/Commit.ts"
-import { type Place, Stage } from "../engine/Stage.ts"
+import * as Plan from "../engine/Plan.ts"
+import { type Place, Stage, type Target } from "../engine/Stage.ts"
 import * as State from "../engine/State.ts"
 import { type CodecMismatch, type StorageError, StreamDestroyed, Unavailable, UnknownStream } from "../PersistError.ts"
 import type { Captured, Command, Description } from "./Command.ts"
@@ -196,6 +197,13 @@ export const run = Effect.fnUntraced(function*(options: Options) {
     exit.value()
   })
 
+  const erase = Effect.fnUntraced(function*(target: Target, key: Uint8Array) {
+    const collection = state.collections.get(target.id)
+    if (collection === undefined) return yield* new StreamDestroyed({ collection: target.name })
+    yield* journal.rotate
+    return Plan.erasure(collection, state.position, key)
+  })
+
   const runAlone = (message: Message): Effect.Effect<void> => {
     const { request } = message
     switch (request._tag) {
@@ -222,6 +230,8 @@ export const run = Effect.fnUntraced(function*(options: Options) {
         const fits = collection !== undefined && Collection.swapViolation(collection, request.change) === undefined
         return fits ? alone(message, request.change, true) : Effect.sync(() => message.answer(Exit.succeed(false)))
       }
+      case "Erase":
+        return Effect.map(Effect.exit(erase(request.target, request.key)), (exit) => message.answer(exit))
       case "Rollup":
         return alone(
           message,
@@ -285,6 +295,7 @@ const isAlone = (request: Command): boolean => {
     case "Register":
     case "Destroy":
     case "Swap":
+    case "Erase":
     case "Rollup":
     case "Describe":
       return true

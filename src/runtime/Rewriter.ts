@@ -5,9 +5,9 @@
  * @internal
  */
 import { Effect } from "effect"
-import type * as BatchFile from "../batch/BatchFile.ts"
+import * as BatchFile from "../batch/BatchFile.ts"
 import * as Columns from "../batch/Columns.ts"
-import type { Piece } from "../batch/MergeJob.ts"
+import * as MergeJob from "../batch/MergeJob.ts"
 import * as Batch from "../engine/Batch.ts"
 import type { Block } from "../engine/Collection.ts"
 import type { Swap } from "../engine/Commit.ts"
@@ -16,17 +16,26 @@ import type { StorageError, ValueOutOfRange } from "../PersistError.ts"
 import type { Blob } from "../storage/Blob.ts"
 import type { BatchStore } from "./BatchStore.ts"
 import type { Merger } from "./Merger.ts"
+import { decode } from "./Pure.ts"
 
 export interface Rewriter {
-  /** The swap that puts the result in the place of the inputs, and the bytes written. */
-  readonly run: (rewrite: Rewrite) => Effect.Effect<{ readonly swap: Swap; readonly bytes: number }, RewriteError>
+  readonly run: (rewrite: Rewrite) => Effect.Effect<Rewritten, RewriteError>
+}
+
+export interface Rewritten {
+  /** Puts the result in the place of the inputs. */
+  readonly swap: Swap
+  /** Bytes written. */
+  readonly bytes: number
+  /** Rows left out. */
+  readonly erased: number
 }
 
 export type RewriteError = StorageError | ValueOutOfRange
 
 /** One input, of which the rows at times in [lower, upper) count. */
 interface Input {
-  readonly next: Effect.Effect<Piece | undefined, StorageError>
+  readonly next: Effect.Effect<MergeJob.Piece | undefined, StorageError>
   readonly lower: number
   readonly upper: number
 }
@@ -43,12 +52,15 @@ export interface Options {
 
 export const make = (options: Options): Rewriter => ({
   run: Effect.fnUntraced(function*(rewrite: Rewrite) {
-    const { lower, sealedTo, since, traceUpper, upper } = rewrite
+    const { lower, sealedTo, since, traceUpper, upper, without } = rewrite
+    let erased = 0
+    const kept = (inputs: ReadonlyArray<Input>): ReadonlyArray<Input> =>
+      without === undefined ? inputs : inputs.map((input) => erasing(input, without, (rows) => void (erased += rows)))
     const unsealed = sealedTo === traceUpper ? [] : unsealedInputs(options, rewrite, traceUpper, sealedTo)
     const trace = rewrite.trace.map((batch) => stored(options, batch, 0, Infinity))
-    const traceParts = yield* merge(options, [...trace, ...unsealed], { lower, upper, since })
+    const traceParts = yield* merge(options, kept([...trace, ...unsealed]), { lower, upper, since })
     const rest = unsealedInputs(options, rewrite, sealedTo, Infinity)
-    const spillParts = yield* merge(options, rest, { lower: sealedTo, upper: Infinity, since })
+    const spillParts = yield* merge(options, kept(rest), { lower: sealedTo, upper: Infinity, since })
 
     const newTrace = traceParts.length === 0 ? undefined : {
       lower: rewrite.lower,
@@ -71,9 +83,28 @@ export const make = (options: Options): Rewriter => ({
       newTrace,
       traceUpper: sealedTo
     }
-    return { swap, bytes: [...traceParts, ...spillParts].reduce((sum, part) => sum + part.bytes, 0) }
+    return { swap, erased, bytes: [...traceParts, ...spillParts].reduce((sum, part) => sum + part.bytes, 0) }
   })
 })
+
+/** An input without the rows of a key. Tells how many of those that count were left out. */
+const erasing = (input: Input, key: Uint8Array, erased: (rows: number) => void): Input => {
+  const { lower, upper } = input
+  const next: Input["next"] = Effect.flatMap(input.next, (piece) => {
+    if (piece === undefined || (piece._tag === "Stored" && !BatchFile.mayHold(piece.block, key))) {
+      return Effect.succeed(piece)
+    }
+    return Effect.flatMap(decode(() => piece._tag === "Rows" ? piece.columns : MergeJob.sorted(piece)), (columns) => {
+      const rows = Columns.rowsOf(columns, key)
+      if (rows.length === 0) return Effect.succeed(piece)
+      erased(rows.filter((row) => columns.times[row]! >= lower && columns.times[row]! < upper).length)
+      if (rows.length === columns.length) return next
+      const _tag = piece._tag === "Rows" ? "Rows" as const : "Sorted" as const
+      return Effect.succeed({ _tag, columns: Columns.without(columns, rows) })
+    })
+  })
+  return { lower, upper, next }
+}
 
 /** The inputs that may hold unsealed rows at times in [lower, upper). */
 const unsealedInputs = (options: Options, rewrite: Rewrite, lower: number, upper: number): ReadonlyArray<Input> => {

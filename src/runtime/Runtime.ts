@@ -145,6 +145,7 @@ const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeabl
     reread: (position, collection) => reread(log, position, collection),
     sync: Effect.asVoid(Effect.suspend(() => mailbox.submit(new Command.Describe()))),
     compact: maintenance.compact,
+    erase: maintenance.erase,
     maintain: maintenance.runDue,
     stop: Scope.close(scope, Exit.void)
   }

@@ -20,6 +20,7 @@ import type { Captured, Command, Description, Failure } from "./Command.ts"
 import type { Entry, Feed } from "./Feed.ts"
 import type { LogHold } from "./LogHolds.ts"
 import type { Reply } from "./Mailbox.ts"
+import type { Erased } from "./Maintenance.ts"
 
 export interface Store {
   /** Differs between any two open stores. */
@@ -51,6 +52,11 @@ export interface Store {
   readonly sync: Effect.Effect<void, Failure>
   /** Rewrites a collection into as few bytes as its frontiers allow, now. */
   readonly compact: (name: string) => Effect.Effect<void, Failure | UnknownStream | ValueOutOfRange>
+  /** Takes a key out of a collection's history, and its bytes out of the storage. */
+  readonly erase: (
+    target: Target,
+    key: Uint8Array
+  ) => Effect.Effect<Erased, Failure | StreamDestroyed | ValueOutOfRange>
   /** Runs the maintenance that is due, now. */
   readonly maintain: Effect.Effect<void, Failure | ValueOutOfRange>
   readonly stop: Effect.Effect<void>

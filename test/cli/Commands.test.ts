@@ -1,5 +1,6 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { asyncBufferFromFile, parquetReadObjects } from "hyparquet"
+import { createHash } from "node:crypto"
 import fs from "node:fs"
 import { join } from "node:path"
 import { lines, output, remove, run, runAlone, runBytes, temporary, values } from "./Tool.ts"
@@ -225,6 +226,22 @@ describe("administration", () => {
     const { code, err } = await run(["--dir", store, "snapshot", "v", "--as-of", "5"])
     assert.strictEqual(code, 1)
     assert.match(err, /history before 299 was given up/)
+  })
+
+  it("erase: a receipt, and nothing of the key", async () => {
+    const secret = "Zq8vNwKe3TfYbRs5"
+    const input = ["kept", secret, "kept too"].map((key) => `{"key":"${key}","value":1,"time":1}`).join("\n")
+    await output(["--dir", store, "ingest", "e"], { input: `${input}\n{"seal":2}\n` })
+    const receipt = JSON.parse(await there("erase", "e", JSON.stringify(secret))) as Record<string, unknown>
+    const keyHash = createHash("sha256").update(JSON.stringify(secret)).digest("hex")
+    assert.deepInclude(receipt, { collection: "e", keyHash, rows: 1 })
+    assert.isTrue(Date.parse(String(receipt["erasedAt"])) > 0)
+    assert.sameMembers([...lines(await there("snapshot", "e"))], [
+      `{"key":"kept","value":1,"diff":1}`,
+      `{"key":"kept too","value":1,"diff":1}`
+    ])
+    const unknown = await run(["--dir", store, "erase", "nobody", secret])
+    assert.deepStrictEqual([unknown.code, unknown.err.includes(secret)], [1, false])
   })
 
   it("seal; destroy, and --recreate", async () => {

@@ -74,8 +74,8 @@ const files: ReadonlyArray<Mutant> = [
   plant(
     "a segment of an older epoch is used again",
     "node/LogWriter.ts",
-    "of === epoch && recycled",
-    "recycled",
+    "of === epoch && base",
+    "base",
     "node/Recycling",
     "node/FileStorage"
   ),
@@ -489,6 +489,27 @@ const order: ReadonlyArray<Mutant> = [
     "added <= addedBy && !held.has(key)",
     "added <= addedBy",
     "runtime/Garbage"
+  ),
+  plant(
+    "a segment that held what was erased is used again",
+    "node/LogWriter.ts",
+    "base >= rotatedAt && ",
+    "",
+    "client/Erasing"
+  ),
+  plant(
+    "what was erased stays in the log under a slow listener",
+    "runtime/Maintenance.ts",
+    "    yield* journal.truncate(state.logFrom)\n    yield* sweep",
+    "    yield* sweep",
+    "client/Erasing"
+  ),
+  plant(
+    "what was erased stays in a blob that nobody refers to",
+    "runtime/Maintenance.ts",
+    "    yield* sweep\n    return { position",
+    "    return { position",
+    "client/Erasing"
   ),
   plant(
     "readers in other processes are given no time",

@@ -1,0 +1,232 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, Layer, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import fs from "node:fs"
+import { join } from "node:path"
+import * as BatchFile from "../../src/batch/BatchFile.ts"
+import * as PersistClient from "../../src/client/PersistClient.ts"
+import type { Row } from "../../src/client/Snapshot.ts"
+import type { StreamReadHandle } from "../../src/client/StreamReadHandle.ts"
+import * as Prng from "../../src/testing/Prng.ts"
+import * as Update from "../../src/Update.ts"
+import { directory, inScope, layerOf } from "../node/Temporary.ts"
+import * as Store from "../utils/Store.ts"
+
+/** A text that nothing else contains, and that does not compress. */
+const secretOf = (prng: Prng.Prng): string =>
+  Array.from({ length: 24 }, () => "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"[prng.int(62)]).join(
+    ""
+  )
+
+/** Everything that is in a file, in plain text: blocks of batches are decompressed. */
+const plain = (path: string): Buffer => {
+  const bytes = fs.readFileSync(path)
+  if (!path.includes("/batch/")) return bytes
+  const trailer = BatchFile.readTrailer(bytes.subarray(-BatchFile.trailerBytes), bytes.length, path)
+  const { footerLength, footerOffset } = trailer
+  const footer = BatchFile.readFooter(bytes.subarray(footerOffset, footerOffset + footerLength), trailer, path)
+  const blocks = footer.blocks.flatMap((block) => {
+    const columns = BatchFile.readBlock(block, bytes.subarray(block.offset, block.offset + block.length), path)
+    return [columns.keyData, columns.valueData]
+  })
+  return Buffer.concat([bytes, ...blocks])
+}
+
+/** The files below a directory that contain one of the texts. */
+const filesWith = (root: string, ...texts: ReadonlyArray<string>): ReadonlyArray<string> =>
+  fs.readdirSync(root, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((path) => texts.some((text) => plain(path).includes(text)))
+
+/** The contents as of each time that can be read, and of everything. */
+const history = (client: PersistClient.PersistClient["Service"], read: StreamReadHandle<string, string>) =>
+  Effect.gen(function*() {
+    const { since, upper } = yield* client.description(read.streamName)
+    const all: Array<ReadonlyArray<Row<string, string>>> = []
+    for (let time = since; time < upper; time++) all.push(yield* Store.contents(read, time))
+    return [...all, yield* Store.contents(read)]
+  })
+
+const without = (all: ReadonlyArray<ReadonlyArray<Row<string, string>>>, key: string) =>
+  all.map((rows) => rows.filter(([found]) => found !== key))
+
+const open = (path: string) =>
+  Effect.flatMap(
+    Layer.build(Layer.fresh(layerOf(path, 4096))),
+    (storage) => Effect.provide(PersistClient.make(Store.tiny), storage)
+  )
+
+describe("erase", () => {
+  for (let seed = 0; seed < 6; seed++) {
+    it.effect(`leaves no byte of the key in any file, and everything else as it was: seed ${seed}`, () =>
+      Effect.gen(function*() {
+        const path = join(yield* directory, "store")
+        const prng = Prng.make(seed)
+        const [key, ...values] = Array.from({ length: 4 }, () => secretOf(prng)) as [string, ...Array<string>]
+        const expected = yield* inScope(Effect.gen(function*() {
+          const client = yield* open(path)
+          const { read, write } = yield* client.createOrLoad("people", Store.text)
+          const other = yield* client.createOrLoad("other", Store.text)
+          for (let time = 0; time < 60; time++) {
+            const rows = Array.from(
+              { length: 1 + prng.int(6) },
+              () => Update.insert(`k${prng.int(20)}`, "v".repeat(prng.int(60)), time)
+            )
+            if (prng.int(4) === 0) rows.push(Update.make(key, prng.pick(values), time, prng.pick([-1, 1, 1, 2])))
+            yield* write.write(rows)
+            if (prng.int(3) === 0) yield* other.write.write([Update.insert(`o${time}`, "w", time)])
+            if (prng.int(3) === 0) yield* write.seal(time + prng.int(2))
+            if (prng.int(20) === 0) yield* write.allowCompaction(Math.max(0, time - 20))
+            if (prng.int(4) === 0) yield* client.maintain
+          }
+          yield* write.write(values.map((value) => Update.insert(key, value, 70)))
+          const before = yield* history(client, read)
+          for (let i = 0; i < 30; i++) yield* other.write.write([Update.insert(`p${i}`, "w".repeat(100), 70)])
+          const others = yield* Store.contents(other.read)
+          const found = filesWith(path, key, ...values)
+          assert.isNotEmpty(found)
+          // As a process that died would have left it.
+          const stored = found.find((file) => file.includes("/batch/"))
+          if (stored !== undefined) fs.copyFileSync(stored, `${stored.slice(0, -1)}x`)
+          const receipt = yield* write.erase(key)
+          assert.deepStrictEqual(filesWith(path, key, ...values), [])
+          assert.isAtLeast(receipt.rows, values.length)
+          assert.match(receipt.keyHash, /^[0-9a-f]{64}$/)
+          assert.deepStrictEqual(yield* history(client, read), without(before, key))
+          assert.deepStrictEqual(yield* Store.contents(other.read), others)
+          // It is as if it had never been there, also for what comes after.
+          yield* write.write([Update.insert("later", "", 80)])
+          yield* client.maintain
+          assert.strictEqual((yield* write.erase(key)).rows, 0)
+          return yield* history(client, read)
+        }))
+        yield* inScope(Effect.gen(function*() {
+          const client = yield* open(path)
+          const { read } = yield* client.load("people", Store.text)
+          assert.deepStrictEqual(yield* history(client, read), expected)
+        }))
+        assert.deepStrictEqual(filesWith(path, key, ...values), [])
+      }))
+  }
+
+  it.effect("counts the rows of the key, wherever they are", () =>
+    Effect.gen(function*() {
+      const client = yield* Store.client(yield* Store.memory)
+      const { write } = yield* client.createOrLoad("s", Store.text)
+      for (const time of [1, 2, 8, 9]) yield* write.write([Update.insert("a", "", time), Update.insert("b", "", time)])
+      yield* write.seal(5)
+      assert.strictEqual((yield* write.erase("a")).rows, 4)
+      yield* write.seal(9)
+      assert.strictEqual((yield* write.erase("b")).rows, 4)
+      assert.strictEqual((yield* write.erase("b")).rows, 0)
+    }))
+
+  it.effect("what is written meanwhile stays, the key included", () =>
+    Effect.gen(function*() {
+      const { control, storage } = yield* Store.faulty
+      const client = yield* Store.client(storage, Store.tiny)
+      const { read, write } = yield* client.createOrLoad("s", Store.text)
+      for (let i = 0; i < 50; i++) yield* write.write([Update.insert(`k${i % 10}`, `${i}`, i)])
+      let written = 0
+      control.before = (operation) =>
+        operation === "put" && written < 5
+          ? Effect.asVoid(
+            Effect.orDie(Effect.suspend(() => write.offer([Update.insert("k3", `new ${written++}`, 60)])))
+          )
+          : Effect.void
+      yield* write.erase("k3")
+      yield* client.sync
+      assert.isAbove(written, 0)
+      const rows = yield* Store.contents(read)
+      assert.deepStrictEqual(
+        rows.filter(([key]) => key === "k3").map(([, value]) => value),
+        Array.from({ length: written }, (_, i) => `new ${i}`)
+      )
+      assert.lengthOf(rows, 45 + written)
+    }))
+
+  it.effect("waits for snapshots that are open, which go on reading what they see", () =>
+    Effect.gen(function*() {
+      const storage = yield* Store.memory
+      const client = yield* Store.client(storage, Store.tiny)
+      const { read, write } = yield* client.createOrLoad("s", Store.text)
+      for (let i = 0; i < 50; i++) yield* write.write([Update.insert(`k${i}`, "v".repeat(60), i)])
+      yield* write.seal(50)
+      yield* client.maintain
+      const erasing = yield* Store.inScope(Effect.gen(function*() {
+        const snapshot = yield* read.snapshot({ asOf: 49 })
+        const erasing = yield* Effect.forkDetach(write.erase("k7"))
+        while ((yield* Store.contents(read, 49)).length === 50) yield* TestClock.adjust("50 millis")
+        for (let i = 0; i < 20; i++) yield* TestClock.adjust("50 millis")
+        assert.isUndefined(erasing.pollUnsafe())
+        assert.lengthOf(yield* Store.rows(snapshot), 50)
+        return erasing
+      }))
+      while (erasing.pollUnsafe() === undefined) yield* TestClock.adjust("50 millis")
+      assert.strictEqual((yield* Fiber.join(erasing)).rows, 1)
+      assert.deepStrictEqual(yield* Store.storedKeys(storage), yield* Store.referencedKeys(storage))
+    }))
+
+  it.effect("a follower of the log that has not read the erased part yet is told; one that has goes on", () =>
+    Effect.gen(function*() {
+      const client = yield* Store.client(yield* Store.memory, Store.tiny)
+      const { read, write } = yield* client.createOrLoad("s", Store.text)
+      const listening = Effect.flatMap(read.listen(), ({ events, snapshot }) => Effect.as(snapshot.release, events))
+      const slow = yield* Stream.toPull(yield* listening)
+      for (let i = 0; i < 50; i++) yield* write.write([Update.insert(`k${i}`, "v".repeat(100), i)])
+      const heard = yield* Effect.forkScoped(Stream.runHead(yield* listening), { startImmediately: true })
+      yield* write.erase("k7")
+      yield* write.write([Update.insert("later", "", 60)])
+      assert.strictEqual((yield* Fiber.join(heard))._tag, "Some")
+      const failure = yield* Effect.flip(Effect.forever(slow))
+      assert.deepInclude(failure as object, { _tag: "HoldExpired" })
+    }))
+
+  it.effect("may fail at any operation: nothing but the key is lost, and another try does it", () =>
+    Effect.gen(function*() {
+      for (let writesLeft = 0; writesLeft < 12; writesLeft++) {
+        const { control, storage } = yield* Store.faulty
+        const expected = yield* Store.inScope(Effect.gen(function*() {
+          const client = yield* Store.client(storage, Store.tiny)
+          const { read, write } = yield* client.createOrLoad("s", Store.text)
+          for (let i = 0; i < 60; i++) {
+            yield* write.write([Update.insert(`k${i % 20}`, `${i}`.repeat(20), i)])
+            if (i % 15 === 14) yield* client.maintain
+          }
+          yield* write.seal(55)
+          const before = yield* history(client, read)
+          control.writesLeft = writesLeft
+          yield* Effect.exit(write.erase("k7"))
+          control.writesLeft = Infinity
+          control.isDown = false
+          const after = yield* history(client, read)
+          assert.oneOf(JSON.stringify(after), [JSON.stringify(before), JSON.stringify(without(before, "k7"))])
+          control.broken.add("delete")
+          assert.strictEqual((yield* Effect.flip(write.erase("k7")))._tag, "Unavailable")
+          control.broken.clear()
+          control.broken.add("rotate")
+          assert.strictEqual((yield* Effect.flip(write.erase("k7")))._tag, "Unavailable")
+          control.broken.clear()
+          yield* write.erase("k7")
+          assert.deepStrictEqual(yield* Store.storedKeys(storage), yield* Store.referencedKeys(storage))
+          return without(before, "k7")
+        }))
+        const client = yield* Store.client(storage)
+        const { read } = yield* client.load("s", Store.text)
+        assert.deepStrictEqual(yield* history(client, read), expected)
+      }
+    }))
+
+  it.effect("of a destroyed collection, or by a reader, is refused", () =>
+    Effect.gen(function*() {
+      const storage = yield* Store.memory
+      const client = yield* Store.client(storage)
+      const { write } = yield* client.createOrLoad("s", Store.text)
+      const follower = yield* Store.follower(storage)
+      const reading = yield* follower.load("s", Store.text)
+      assert.strictEqual((yield* Effect.flip(reading.write.erase("k")))._tag, "ReadOnly")
+      yield* client.destroy("s")
+      assert.strictEqual((yield* Effect.flip(write.erase("k")))._tag, "StreamDestroyed")
+    }))
+})
