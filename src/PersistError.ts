@@ -338,17 +338,21 @@ export class InvalidHandle extends Schema.TaggedError<InvalidHandle>("tidemark/I
 }
 
 /**
- * A reader has fallen so far behind, or been away so long, that what it held on to is gone.
+ * A reader has fallen so far behind, or been away so long, that what it held on to is gone: its place in the history of a
+ * collection, or a named hold.
  *
  * @category errors
  * @since 0.1.0
  */
 export class HoldExpired extends Schema.TaggedError<HoldExpired>("tidemark/HoldExpired")("HoldExpired", {
-  collection: Schema.String,
+  collection: Schema.optionalKey(Schema.String),
+  hold: Schema.optionalKey(Schema.String),
   detail: Schema.String
 }) {
   override get message(): string {
-    return `a reader of "${this.collection}" lost its hold: ${this.detail}; take a new snapshot and follow from there`
+    return this.hold === undefined
+      ? `a reader of "${this.collection}" lost its hold: ${this.detail}; take a new snapshot and follow from there`
+      : `the hold "${this.hold}" is lost: ${this.detail}; take it anew, and begin again`
   }
 }
 

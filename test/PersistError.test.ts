@@ -24,6 +24,7 @@ const samples = [
   new PersistError.InvalidHandle({ detail: "two handles of one collection" }),
   new PersistError.ReadOnly({ operation: "seal" }),
   new PersistError.HoldExpired({ collection: "orders", detail: "why" }),
+  new PersistError.HoldExpired({ hold: "export", detail: "why" }),
   new PersistError.ValueOutOfRange({ what: "a time", detail: "why" }),
   new PersistError.DecodeError({ codec: "json", detail: "why" }),
   new PersistError.NotKeyed({ collection: "orders", detail: "why" })
@@ -33,7 +34,7 @@ const AnyError = Schema.Union(Object.values(PersistError))
 const json = Schema.fromJsonString(Schema.toCodecJson(AnyError))
 
 it("every error is tested here", () => {
-  assert.deepStrictEqual(samples.map(({ _tag }) => _tag).toSorted(), Object.keys(PersistError).toSorted())
+  assert.deepStrictEqual([...new Set(samples.map(({ _tag }) => _tag))].toSorted(), Object.keys(PersistError).toSorted())
 })
 
 describe.each(samples.map((error) => [error._tag, error] as const))("%s", (tag, error) => {

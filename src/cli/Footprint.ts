@@ -50,7 +50,11 @@ export const preview = Effect.fnUntraced(function*(state: State, collection: Col
   let keys = 0
   const rewriter = Rewriter.make({
     blob: { ...blob, put: () => Effect.void },
-    batches: BatchStore.make(blob, BlockCache.make(cacheBytes, context), Recovery.isNamed(yield* Log, blob)),
+    batches: BatchStore.make(
+      blob,
+      BlockCache.make(cacheBytes, context),
+      BatchStore.missing(Recovery.isNamed(yield* Log, blob))
+    ),
     merger: yield* Merger,
     newKey: () => `preview/${++keys}`,
     partBytes

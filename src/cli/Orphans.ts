@@ -1,10 +1,11 @@
 /**
- * Blobs that nothing in a store refers to: left by a crash, or replaced a moment ago.
+ * Blobs that nothing in a store refers to, and no hold keeps: left by a crash, or replaced a moment ago.
  *
  * @internal
  */
 import { Effect, Stream } from "effect"
 import * as State from "../engine/State.ts"
+import * as HoldFiles from "../runtime/HoldFiles.ts"
 import { Blob, type Info } from "../storage/Blob.ts"
 
 export const list = Effect.fnUntraced(function*(state: State.State) {
@@ -13,7 +14,8 @@ export const list = Effect.fnUntraced(function*(state: State.State) {
   const stored: ReadonlyArray<Info> = yield* Stream.runCollect(
     Stream.concat(blob.list("batch/"), blob.list("rollup/"))
   )
-  return stored.filter(({ key }) => !referenced.has(key))
+  const held = yield* HoldFiles.blobs(blob)
+  return stored.filter(({ key }) => !referenced.has(key) && !held.has(key))
 })
 
 export const bytesOf = (blobs: ReadonlyArray<Info>): number => blobs.reduce((sum, { bytes }) => sum + bytes, 0)

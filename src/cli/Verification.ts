@@ -12,6 +12,7 @@ import * as Collection from "../engine/Collection.ts"
 import * as Rollup from "../engine/Rollup.ts"
 import * as State from "../engine/State.ts"
 import { Corrupt, type StorageError, UnsupportedFormat } from "../PersistError.ts"
+import * as HoldFiles from "../runtime/HoldFiles.ts"
 import { Blob } from "../storage/Blob.ts"
 import { Log } from "../storage/Log.ts"
 import type { Progress } from "./Progress.ts"
@@ -38,7 +39,7 @@ const fileOf = (key: string): string => `blobs/${key}`
 /** What the location of an error is called here. */
 const fileAt = (root: string, location: string): string => {
   if (location.startsWith(root)) return location.slice(root.length).replace(/^[/\\, ]+/, "")
-  return /^(batch|rollup)\//.test(location) ? fileOf(location) : location
+  return /^(batch|rollup|hold)\//.test(location) ? fileOf(location) : location
 }
 
 const problemOf = (root: string, error: Corrupt | UnsupportedFormat): Problem => {
@@ -79,6 +80,25 @@ export const run = Effect.fnUntraced(function*(progress: Progress) {
   })
   yield* Stream.runForEach(blob.list(""), ({ key }) => check(key))
 
+  /** Checks that the batches that a state names are there, and are what it says. */
+  const checkParts = Effect.fnUntraced(
+    function*<R>(
+      state: State.State,
+      inHold: string,
+      isStillNamed: (key: string) => Effect.Effect<boolean, StorageError, R>
+    ) {
+      for (const { batch, name, part } of partsOf(state)) {
+        if (yield* check(part.key)) {
+          const footer = checked.get(part.key)
+          if (footer !== undefined) mismatches(name, batch, part, footer).forEach(add)
+        } else if (yield* isStillNamed(part.key)) {
+          const detail = `it is missing, but "${name}"${inHold} has rows in it`
+          add(new Corrupt({ location: fileOf(part.key), offset: 0, detail }))
+        }
+      }
+    }
+  )
+
   const recovered = yield* Effect.result(Store.recover)
   if (recovered._tag === "Failure") {
     const error = recovered.failure
@@ -89,16 +109,17 @@ export const run = Effect.fnUntraced(function*(progress: Progress) {
     const { state } = recovered.success
     const violation = Rollup.stateViolation(state)
     if (violation !== undefined) add(new Corrupt({ location: "log", offset: 0, detail: violation }))
-    for (const { batch, name, part } of partsOf(state)) {
-      if (yield* check(part.key)) {
-        const footer = checked.get(part.key)
-        if (footer !== undefined) mismatches(name, batch, part, footer).forEach(add)
-      } else if (yield* isStillNamed(part.key)) {
-        add(
-          new Corrupt({ location: fileOf(part.key), offset: 0, detail: `it is missing, but "${name}" has rows in it` })
-        )
-      }
-    }
+    yield* checkParts(state, "", isStillNamed)
+  }
+  for (const hold of yield* HoldFiles.list(blob)) {
+    // A damaged one has been reported with its blob.
+    const state = yield* Effect.catchTag(
+      HoldFiles.read(hold, blob),
+      ["Corrupt", "UnsupportedFormat"],
+      () => Effect.undefined
+    )
+    const isStillHeld = () => Effect.map(HoldFiles.read(hold, blob), (found) => found !== undefined)
+    if (state !== undefined) yield* checkParts(state, ` in the hold "${hold.name}"`, isStillHeld)
   }
   return { problems, blobs: checked.size, bytes } satisfies Result
 })
@@ -115,7 +136,9 @@ const partsOf = function*(state: State.State) {
 
 const verifyBlob = (key: string, bytes: Uint8Array) => {
   const file = fileOf(key)
-  if (!key.startsWith("rollup/")) {
+  // A sign of life is there, or not: nobody reads it.
+  if (HoldFiles.isBeat(key)) return { problems: [], footer: undefined }
+  if (key.startsWith("batch/")) {
     const problems = BatchVerifier.verify(bytes, file)
     return { problems, footer: problems.length > 0 ? undefined : footerOf(bytes, file) }
   }

@@ -8,10 +8,15 @@ import * as Columns from "../batch/Columns.ts"
 import * as Compare from "../batch/Compare.ts"
 import { Merge } from "../batch/Merge.ts"
 import * as Capture from "../engine/Capture.ts"
-import type { StorageError, ValueOutOfRange } from "../PersistError.ts"
+import type { HoldExpired, StorageError, ValueOutOfRange } from "../PersistError.ts"
 import type { BatchStore, Scan } from "../runtime/BatchStore.ts"
 import { compute } from "../runtime/Pure.ts"
 import * as Runs from "./Runs.ts"
+
+/** What reading batches may fail with: those of a hold may be lost. */
+type BatchError = StorageError | HoldExpired
+
+type Batches = BatchStore<BatchError>
 
 /** Which rows of a capture are wanted. */
 export interface Query {
@@ -27,7 +32,7 @@ export interface Query {
 }
 
 interface Input {
-  readonly scan: Scan<Columns.Columns>
+  readonly scan: Scan<Columns.Columns, BatchError>
   readonly lower: number
   readonly upper: number
 }
@@ -37,11 +42,11 @@ const chunkBytes = 256 * 1024
 
 /** Pulls the wanted rows as sorted, consolidated blocks; each is valid until the next pull. */
 export const pull = (
-  batches: BatchStore,
+  batches: Batches,
   runs: Runs.Runs,
   capture: Capture.Capture,
   query: Query
-): Pull.Pull<Columns.Columns, StorageError | ValueOutOfRange> => {
+): Pull.Pull<Columns.Columns, BatchError | ValueOutOfRange> => {
   let merging: { readonly inputs: ReadonlyArray<Input>; readonly merge: Merge } | undefined
   const begin = () => {
     const inputs = inputsOf(batches, runs, capture, query)
@@ -69,7 +74,7 @@ export const pull = (
   })
 }
 
-const inputsOf = (batches: BatchStore, runs: Runs.Runs, capture: Capture.Capture, query: Query): Array<Input> => {
+const inputsOf = (batches: Batches, runs: Runs.Runs, capture: Capture.Capture, query: Query): Array<Input> => {
   const { fromKey, fromTime, toKey, toTime } = query
   const unsealedFrom = Math.max(fromTime, capture.traceUpper)
   const wanted = {
@@ -126,5 +131,5 @@ export const byKey = (columns: Columns.Columns, query: Pick<Query, "fromKey" | "
 }
 
 /** The next block of a scan, as a pull. */
-export const next = (scan: Scan<Columns.Columns>): Pull.Pull<Columns.Columns, StorageError> =>
+export const next = (scan: Scan<Columns.Columns, BatchError>): Pull.Pull<Columns.Columns, BatchError> =>
   Effect.flatMap(scan.next, (columns) => columns === undefined ? Cause.done() : Effect.succeed(columns))

@@ -10,9 +10,12 @@ import * as Compare from "../batch/Compare.ts"
 import { addDiffs } from "../batch/Consolidate.ts"
 import type { Batch } from "../engine/Batch.ts"
 import type { Capture } from "../engine/Capture.ts"
+import type { HoldExpired, StorageError } from "../PersistError.ts"
 import type { BatchStore } from "../runtime/BatchStore.ts"
 import { compute } from "../runtime/Pure.ts"
 import type * as Runs from "./Runs.ts"
+
+type Batches = BatchStore<StorageError | HoldExpired>
 
 /** A row where it lies, with a time and a diff that may be others by now: copying each would cost more than finding it. */
 interface Found {
@@ -25,7 +28,7 @@ interface Found {
 /** The rows of a key at times before `toTime`, consolidated at `since`. */
 export const rows = Effect.fnUntraced(
   function*(
-    batches: BatchStore,
+    batches: Batches,
     runs: Runs.Runs,
     capture: Capture,
     key: Uint8Array,
@@ -43,7 +46,7 @@ export const rows = Effect.fnUntraced(
 
 const fromBatch = Effect.fnUntraced(
   function*(
-    batches: BatchStore,
+    batches: Batches,
     batch: Batch,
     found: Array<Found>,
     key: Uint8Array,

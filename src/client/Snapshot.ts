@@ -61,7 +61,7 @@ export interface Snapshot<out K, out V> {
 
 /** What reading a captured collection needs. */
 export interface Source<K, V> {
-  readonly batches: BatchStore
+  readonly batches: BatchStore<StorageError | HoldExpired>
   readonly runs: Runs
   readonly codecs: Rows.Codecs<K, V>
   readonly policy: Rows.DecodePolicy

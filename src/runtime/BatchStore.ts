@@ -25,33 +25,34 @@ export interface Wanted {
 }
 
 /** The pieces of a sorted run, in order. `undefined` at its end. */
-export interface Scan<A> {
-  readonly next: Effect.Effect<A | undefined, StorageError>
+export interface Scan<A, E = StorageError> {
+  readonly next: Effect.Effect<A | undefined, E>
 }
 
 /** A block as it is stored. */
 export type Stored = Extract<Piece, { readonly _tag: "Stored" }>
 
-export interface BatchStore {
+/** `E` is what reading may fail with: where a hold is read, it may have been lost. */
+export interface BatchStore<out E = StorageError> {
   /** One block, through the cache. */
-  readonly block: (part: Part, footer: BatchFile.Footer, index: number) => Effect.Effect<Columns, StorageError>
-  readonly footer: (part: Part) => Effect.Effect<BatchFile.Footer, StorageError>
+  readonly block: (part: Part, footer: BatchFile.Footer, index: number) => Effect.Effect<Columns, E>
+  readonly footer: (part: Part) => Effect.Effect<BatchFile.Footer, E>
   /** The wanted blocks of a batch in row order, read ahead and past the cache. */
-  readonly scan: (batch: Batch, wanted: Wanted) => Scan<Columns>
+  readonly scan: (batch: Batch, wanted: Wanted) => Scan<Columns, E>
   /** The same blocks as they are stored, for a merge that decodes them elsewhere. */
-  readonly scanStored: (batch: Batch, wanted: Wanted) => Scan<Stored>
+  readonly scanStored: (batch: Batch, wanted: Wanted) => Scan<Stored, E>
 }
 
 /** Bytes that a scan reads at once. */
 const readAheadBytes = 512 * 1024
 
-/** `isNamed` says whether the log, as it is now, refers to a blob: one that it has moved on from may be gone. */
-export const make = (
-  blob: Blob["Service"],
-  cache: BlockCache,
-  isNamed: (key: string) => Effect.Effect<boolean, StorageError>
-): BatchStore => {
-  const missing = ({ key }: Part): Effect.Effect<never, StorageError> =>
+/**
+ * What a missing blob means to whoever has the log open. `isNamed` says whether the log, as it is now, refers to a blob:
+ * one that it has moved on from may be gone.
+ */
+export const missing =
+  (isNamed: (key: string) => Effect.Effect<boolean, StorageError>) =>
+  (key: string): Effect.Effect<never, StorageError> =>
     Effect.flatMap(isNamed(key), (named) =>
       Effect.fail(
         named
@@ -59,9 +60,15 @@ export const make = (
           : new Unavailable({ operation: `reading ${key}`, detail: "the store has moved on from it; read anew" })
       ))
 
-  const read = (part: Part, range: Range): Effect.Effect<Uint8Array, StorageError> =>
-    Effect.flatMap(blob.get(part.key, range), (found): Effect.Effect<Uint8Array, StorageError> => {
-      if (found._tag === "None") return missing(part)
+/** `whenMissing` is asked where there is no blob of a key. */
+export const make = <E>(
+  blob: Blob["Service"],
+  cache: BlockCache,
+  whenMissing: (key: string) => Effect.Effect<never, E>
+): BatchStore<StorageError | E> => {
+  const read = (part: Part, range: Range): Effect.Effect<Uint8Array, StorageError | E> =>
+    Effect.flatMap(blob.get(part.key, range), (found): Effect.Effect<Uint8Array, StorageError | E> => {
+      if (found._tag === "None") return whenMissing(part.key)
       if (found.value.length < range.length) {
         const offset = range.offset + found.value.length
         return Effect.fail(new Corrupt({ location: part.key, offset, detail: "the blob ends too early" }))
@@ -112,12 +119,12 @@ export const make = (
   }
 }
 
-const scan = (
+const scan = <E>(
   batch: Batch,
   wanted: Wanted,
-  footerOf: (part: Part) => Effect.Effect<BatchFile.Footer, StorageError>,
-  read: (part: Part, range: Range) => Effect.Effect<Uint8Array, StorageError>
-): Scan<Stored> => {
+  footerOf: (part: Part) => Effect.Effect<BatchFile.Footer, E>,
+  read: (part: Part, range: Range) => Effect.Effect<Uint8Array, E>
+): Scan<Stored, E> => {
   const parts = batch.parts.filter((part) => mayHold(part, wanted))
   let nextPart = 0
   let part: Part

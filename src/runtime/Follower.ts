@@ -8,21 +8,19 @@
  * @internal
  */
 import { Effect, Exit, Fiber, Schedule, Scope, Semaphore, Stream } from "effect"
-import * as Capture from "../engine/Capture.ts"
 import * as State from "../engine/State.ts"
-import { ReadOnly, type StorageError, StreamDestroyed } from "../PersistError.ts"
+import type { StorageError } from "../PersistError.ts"
 import { Blob } from "../storage/Blob.ts"
 import { Log } from "../storage/Log.ts"
 import * as BatchStore from "./BatchStore.ts"
 import * as BlockCache from "./BlockCache.ts"
-import type * as Command from "./Command.ts"
 import * as Feed from "./Feed.ts"
-import * as Owner from "./Owner.ts"
+import * as HeldStore from "./HeldStore.ts"
 import { decode } from "./Pure.ts"
+import * as ReadOnlyStore from "./ReadOnlyStore.ts"
 import * as Recovery from "./Recovery.ts"
 import * as Resilience from "./Resilience.ts"
 import * as Runtime from "./Runtime.ts"
-import type { Store } from "./Store.ts"
 
 export type Options = Pick<Runtime.Options, "cacheBytes" | "feedBytes" | "resilience">
 
@@ -39,7 +37,8 @@ const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeabl
   // The writer may truncate the log, and delete a rollup, while they are being read: then there is a newer one.
   const recover = circuit.retry(Recovery.load(log, blob))
   let { state } = yield* recover
-  const batches = BatchStore.make(blob, BlockCache.make(options.cacheBytes, context), Recovery.isNamed(log, blob))
+  const cache = BlockCache.make(options.cacheBytes, context)
+  const batches = BatchStore.make(blob, cache, BatchStore.missing(Recovery.isNamed(log, blob)))
   const feed = Feed.make(state.position, options.feedBytes)
   const one = Semaphore.makeUnsafe(1)
 
@@ -73,37 +72,14 @@ const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeabl
   )
   yield* Effect.addFinalizer(() => Effect.andThen(Fiber.interrupt(following), Effect.sync(() => feed.close())))
 
-  const captureNow = (id: number): Command.Captured | undefined => {
-    const collection = state.collections.get(id)
-    if (collection === undefined) return undefined
-    const capture = Capture.whole(collection, state.seqNo)
-    return { capture, cursor: { position: state.position, writes: 0 }, release: () => {} }
-  }
-  const store: Store = {
-    id: Symbol(log.location),
+  return ReadOnlyStore.make({
+    location: log.location,
     state: () => state,
     feed,
     batches,
-    offer: ({ _tag }) => refuse(_tag),
-    submit: ({ _tag }) => refuse(_tag),
-    capture: (target) =>
-      Effect.flatMap(catchUp, () => {
-        const captured = captureNow(target.id)
-        return captured === undefined
-          ? Effect.fail(new StreamDestroyed({ collection: target.name }))
-          : Effect.succeed(captured)
-      }),
-    describe: Effect.map(catchUp, () => Owner.describe(state)),
-    captureNow,
-    holdLog: () => ({ advance: () => {}, isExpired: () => false, release: () => {} }),
+    catchUp,
     reread: (position, collection) => Runtime.reread(log, position, collection),
-    sync: catchUp,
-    compact: () => refuse("compact"),
-    erase: () => refuse("erase"),
-    maintain: refuse("maintain"),
+    hold: HeldStore.taking(blob, cache, Effect.map(catchUp, () => state)),
     stop: Scope.close(scope, Exit.void)
-  }
-  return store
+  })
 })
-
-const refuse = (operation: string) => Effect.fail(new ReadOnly({ operation }))

@@ -19,6 +19,7 @@ import type { BatchStore } from "./BatchStore.ts"
 import type { BlockCache } from "./BlockCache.ts"
 import * as Command from "./Command.ts"
 import type { Garbage } from "./Garbage.ts"
+import type { HoldWatch } from "./HoldWatch.ts"
 import type { Journal } from "./Journal.ts"
 import type { LogHolds } from "./LogHolds.ts"
 import type { Mailbox } from "./Mailbox.ts"
@@ -42,6 +43,7 @@ export interface Options {
   readonly cache: BlockCache
   readonly garbage: Garbage
   readonly holds: LogHolds
+  readonly watch: HoldWatch
   readonly journal: Journal
   readonly mailbox: Mailbox
   readonly limits: Plan.Limits
@@ -189,18 +191,21 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     yield* journal.truncate(Math.min(firstOfLast(freed, kept) ?? logFrom, options.holds.lowest()))
   })
 
-  /** Deletes garbage. What cannot be deleted is garbage still. */
-  const collect = (addedBy: number): Effect.Effect<void, StorageError> =>
-    Effect.suspend(() => {
-      const keys = garbage.take(addedBy)
-      if (keys.length === 0) return Effect.void
-      cache.forget(keys.map((key) => `${key}#`))
-      return Effect.forEach(
-        keys,
-        (key) => Effect.exit(Effect.tapError(blob.delete(key), () => Effect.sync(() => garbage.putBack([key])))),
-        { concurrency: 8 }
-      ).pipe(Effect.flatMap((exits) => Exit.asVoidAll(exits)))
-    })
+  /** Deletes garbage. What named holds keep, or cannot be deleted, is garbage still. */
+  const collect = Effect.fnUntraced(function*(addedBy: number) {
+    const taken = garbage.take(addedBy)
+    if (taken.length === 0) return
+    const held = yield* Effect.onError(options.watch.held(taken), () => Effect.sync(() => garbage.putBack(taken)))
+    garbage.putBack(taken.filter((key) => held.has(key)))
+    const keys = taken.filter((key) => !held.has(key))
+    cache.forget(keys.map((key) => `${key}#`))
+    const exits = yield* Effect.forEach(
+      keys,
+      (key) => Effect.exit(Effect.tapError(blob.delete(key), () => Effect.sync(() => garbage.putBack([key])))),
+      { concurrency: 8 }
+    )
+    yield* Exit.asVoidAll(exits)
+  })
 
   const collectOld = Effect.suspend(() =>
     Effect.ignore(collect(clock.currentTimeMillisUnsafe() - Duration.toMillis(options.grace)))

@@ -18,6 +18,8 @@ import * as BlockCache from "./BlockCache.ts"
 import * as Command from "./Command.ts"
 import * as Feed from "./Feed.ts"
 import * as Garbage from "./Garbage.ts"
+import * as HeldStore from "./HeldStore.ts"
+import * as HoldWatch from "./HoldWatch.ts"
 import * as Journal from "./Journal.ts"
 import * as LogHolds from "./LogHolds.ts"
 import * as Mailbox from "./Mailbox.ts"
@@ -65,7 +67,7 @@ const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeabl
   const writerId = yield* Random.nextIntBetween(0, Number.MAX_SAFE_INTEGER)
 
   const cache = BlockCache.make(options.cacheBytes, context)
-  const batches = BatchStore.make(blob, cache, Recovery.isNamed(log, blob))
+  const batches = BatchStore.make(blob, cache, BatchStore.missing(Recovery.isNamed(log, blob)))
   const feed = Feed.make(state.position, options.feedBytes)
   const garbage = Garbage.make()
   const holds = LogHolds.make(options.heldLogBytes)
@@ -81,6 +83,7 @@ const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeabl
     cache,
     garbage,
     holds,
+    watch: HoldWatch.make(blob),
     journal,
     mailbox,
     logSizes,
@@ -125,6 +128,7 @@ const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeabl
     }
   }
 
+  const sync = Effect.asVoid(Effect.suspend(() => mailbox.submit(new Command.Describe())))
   const store: Store = {
     id: Symbol(log.location),
     state: () => state,
@@ -143,7 +147,8 @@ const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeabl
     captureNow,
     holdLog: holds.hold,
     reread: (position, collection) => reread(log, position, collection),
-    sync: Effect.asVoid(Effect.suspend(() => mailbox.submit(new Command.Describe()))),
+    sync,
+    hold: HeldStore.taking(blob, cache, Effect.map(sync, () => state)),
     compact: maintenance.compact,
     erase: maintenance.erase,
     maintain: maintenance.runDue,

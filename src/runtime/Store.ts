@@ -18,6 +18,7 @@ import type {
 import type { BatchStore } from "./BatchStore.ts"
 import type { Captured, Command, Description, Failure } from "./Command.ts"
 import type { Entry, Feed } from "./Feed.ts"
+import type { Take } from "./HeldStore.ts"
 import type { LogHold } from "./LogHolds.ts"
 import type { Reply } from "./Mailbox.ts"
 import type { Erased } from "./Maintenance.ts"
@@ -28,7 +29,7 @@ export interface Store {
   /** The durable state. To be read, synchronously, and never kept: only the store changes it. */
   readonly state: () => State
   readonly feed: Feed
-  readonly batches: BatchStore
+  readonly batches: BatchStore<StorageError | HoldExpired>
   /** Puts a command in its place of the order; the reply comes later. */
   readonly offer: <R extends Command>(request: R) => Effect.Effect<Reply<R>, RuntimeShutdown | ReadOnly>
   /** Puts a command in its place of the order, and waits for the reply. */
@@ -50,6 +51,8 @@ export interface Store {
   ) => Effect.Effect<ReadonlyArray<Entry>, StorageError | HoldExpired>
   /** After it, everything that was durable before the call is visible here. */
   readonly sync: Effect.Effect<void, Failure>
+  /** Takes a named hold on the store as it is now, or resumes one that is there. */
+  readonly hold: Take
   /** Rewrites a collection into as few bytes as its frontiers allow, now. */
   readonly compact: (name: string) => Effect.Effect<void, Failure | UnknownStream | ValueOutOfRange>
   /** Takes a key out of a collection's history, and its bytes out of the storage. */

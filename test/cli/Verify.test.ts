@@ -1,6 +1,9 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
 import fs from "node:fs"
 import { join } from "node:path"
+import * as PersistClient from "../../src/client/PersistClient.ts"
+import { layerOf } from "../node/Temporary.ts"
 import { filesOf, output, remove, run, temporary } from "./Tool.ts"
 
 // TIDEMARK_SEEDS=100: more of the bits; TIDEMARK_BITS=all: each of them, which takes hours.
@@ -21,8 +24,21 @@ interface Report {
 
 const verify = async (): Promise<Report> => JSON.parse((await run(["--dir", dir, "verify", "--json"])).out) as Report
 
+/** Those that the collections have rows in, and those that only the hold keeps. */
+const batches = async () => {
+  const files = filesOf(dir).filter((file) => file.startsWith("blobs/batch/"))
+  const inspected = await output(["--dir", dir, "inspect", "--json"])
+  return {
+    current: files.filter((file) => inspected.includes(file)),
+    held: files.filter((file) => !inspected.includes(file))
+  }
+}
+
 beforeAll(async () => {
   await output(["--dir", dir, "ingest", "x"], { input: `${rows(3_000, 1)}{"seal":2}\n${rows(50, 5)}` })
+  await output(["--dir", dir, "compact", "x"])
+  const hold = Effect.flatMap(PersistClient.makeReadOnly(), (client) => client.hold("report", { lease: "1 day" }))
+  await Effect.runPromise(Effect.scoped(Effect.provide(hold, layerOf(dir))))
   await output(["--dir", dir, "compact", "x", "--since", "1"])
   await output(["--dir", dir, "ingest", "y"], { input: `${rows(20, 1)}{"seal":2}\n` })
 })
@@ -32,7 +48,7 @@ describe("verify", () => {
   it("finds nothing in a sound store, and there is something of every kind in it", async () => {
     assert.deepStrictEqual((await verify()).problems, [])
     const kinds = new Set(filesOf(dir).map((file) => file.split("/").slice(0, -1).join("/")))
-    assert.sameMembers([...kinds], ["", "blobs/batch", "blobs/rollup", "lock", "log"])
+    assert.sameMembers([...kinds], ["", "blobs/batch", "blobs/hold", "blobs/rollup", "lock", "log"])
   })
 
   it("a flipped bit anywhere is reported with its file", async () => {
@@ -56,7 +72,7 @@ describe("verify", () => {
   }, isEveryBit ? 36_000_000 : 120_000)
 
   it("a missing or exchanged blob is reported by name", async () => {
-    const blobs = filesOf(dir).filter((file) => file.startsWith("blobs/batch/"))
+    const { current: blobs } = await batches()
     assert.isAtLeast(blobs.length, 2)
     const [first, second] = blobs.map((file) => join(dir, file))
     const sound = fs.readFileSync(first!)
@@ -70,6 +86,22 @@ describe("verify", () => {
     const { problems } = await verify()
     assert.isTrue(problems.some(({ detail, file }) => file === blobs[0] && detail.includes("checksum")))
     fs.writeFileSync(first!, sound)
+    assert.isTrue((await verify()).ok)
+  })
+
+  it("a missing blob that a hold keeps is reported, and its name with it; gc leaves it alone", async () => {
+    const { held: [kept] } = await batches()
+    assert.isDefined(kept)
+    assert.match(
+      (await run(["--dir", dir, "inspect"])).out,
+      /^hold "report": kept until 1d after its last sign of life$/m
+    )
+    assert.match((await run(["--dir", dir, "gc"])).out, /^0 orphans/)
+    const sound = fs.readFileSync(join(dir, kept))
+    fs.rmSync(join(dir, kept))
+    const detail = `it is missing, but "x" in the hold "report" has rows in it`
+    assert.deepStrictEqual((await verify()).problems, [{ file: kept, offset: 0, detail }])
+    fs.writeFileSync(join(dir, kept), sound)
     assert.isTrue((await verify()).ok)
   })
 

@@ -526,6 +526,62 @@ const order: ReadonlyArray<Mutant> = [
     "runtime/Garbage"
   ),
   plant(
+    "blobs that a named hold keeps are deleted",
+    "runtime/Maintenance.ts",
+    "const keys = taken.filter((key) => !held.has(key))",
+    "const keys = taken",
+    "client/Holds"
+  ),
+  plant(
+    "a hold is taken of what may be gone already",
+    "runtime/Hold.ts",
+    "if ([...State.blobKeys(state)].every((key) => named.has(key))) return state",
+    "if (named.size >= 0) return state",
+    "client/Holds"
+  ),
+  plant(
+    "a hold that is lost is taken for damage",
+    "runtime/HeldStore.ts",
+    "Effect.fail(why ?? new Corrupt(",
+    "Effect.fail(new Corrupt(",
+    "client/Holds"
+  ),
+  plant(
+    "a hold that was not taken to its end is resumed",
+    "runtime/Hold.ts",
+    "found.beats.length > 0 ? yield* HoldFiles.read(found, blob) : undefined",
+    "yield* HoldFiles.read(found, blob)",
+    "client/Holds"
+  ),
+  plant(
+    "holds expire while the writer sleeps",
+    "runtime/HoldWatch.ts",
+    "Math.min(now - known.lookedAt, leaseMillis * share)",
+    "now - known.lookedAt",
+    "runtime/HoldWatch"
+  ),
+  plant(
+    "signs of life are not seen",
+    "runtime/HoldWatch.ts",
+    "known.beats === beats ? known.silentMillis + passed : 0",
+    "known.silentMillis + passed",
+    "runtime/HoldWatch"
+  ),
+  plant(
+    "a hold never expires",
+    "runtime/HoldWatch.ts",
+    "return known.silentMillis < leaseMillis",
+    "return true",
+    "runtime/HoldWatch"
+  ),
+  plant(
+    "gc deletes what a hold keeps",
+    "cli/Orphans.ts",
+    " && !held.has(key)",
+    "",
+    "cli/Verify"
+  ),
+  plant(
     "ingest --resume repeats the rows of an interrupted run",
     "cli/Leftovers.ts",
     "return update.diff - used",

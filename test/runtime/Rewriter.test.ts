@@ -21,7 +21,11 @@ const makeCollection = Effect.gen(function*() {
   const blob = Context.get(storage, Blob)
   const state = stateOf("s")
   const s = state.collections.get(0)!
-  const batches = BatchStore.make(blob, BlockCache.make(10_000, Context.empty()), () => Effect.succeed(true))
+  const batches = BatchStore.make(
+    blob,
+    BlockCache.make(10_000, Context.empty()),
+    BatchStore.missing(() => Effect.succeed(true))
+  )
   let keys = 0
   const rewriter = Rewriter.make({
     blob,

@@ -3,12 +3,14 @@
  *
  * @internal
  */
-import { Effect, Option } from "effect"
+import { Duration, Effect, Option } from "effect"
 import { Argument, Command } from "effect/cli"
 import * as Batch from "../../engine/Batch.ts"
 import type { Collection } from "../../engine/Collection.ts"
 import type { State } from "../../engine/State.ts"
 import * as Frontier from "../../Frontier.ts"
+import * as HoldFiles from "../../runtime/HoldFiles.ts"
+import { Blob } from "../../storage/Blob.ts"
 import { Log } from "../../storage/Log.ts"
 import * as Footprint from "../Footprint.ts"
 import * as Orphans from "../Orphans.ts"
@@ -102,6 +104,7 @@ export const inspect = Command.make(
       const bounds = yield* log.bounds
       const { logBytes, state } = yield* Store.recover
       const orphans = yield* Orphans.list(state)
+      const holds = yield* HoldFiles.list(yield* Blob)
       const collections = Option.isSome(name)
         ? [yield* Footprint.collectionOf(state, name.value)]
         : [...state.collections.values()]
@@ -113,6 +116,7 @@ export const inspect = Command.make(
           seqNo: state.seqNo,
           collections: collections.map(collectionJson),
           destroyed: [...state.destroyed.keys()],
+          holds: holds.map(({ leaseMillis, name }) => ({ name, leaseMillis })),
           orphans
         })
       }
@@ -121,6 +125,11 @@ export const inspect = Command.make(
         `log: entries ${bounds.lower} to before ${bounds.upper}, ${Output.bytes(logBytes)} to read when opening`
       )
       yield* Output.line(rollupText(state))
+      for (const { leaseMillis, name } of holds) {
+        yield* Output.line(
+          `hold "${name}": kept until ${Duration.format(Duration.millis(leaseMillis))} after its last sign of life`
+        )
+      }
       if (orphans.length > 0) {
         yield* Output.line(
           `${Output.counted(orphans.length, "orphan")} of ${Output.bytes(Orphans.bytesOf(orphans))}: see tidemark gc`
@@ -131,7 +140,7 @@ export const inspect = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Print what is stored and why: the log, the rollup, and for each collection its rows in the log and its batches."
+    "Print what is stored and why: the log, the rollup, the holds, and for each collection its rows in the log and its batches."
   ),
   Command.withShortDescription("Print what is stored, and why"),
   Command.withExamples([

@@ -1,0 +1,47 @@
+/**
+ * The store as a hold keeps it: the state of one log position, for ever the same.
+ *
+ * @internal
+ */
+import { Effect, type Scope } from "effect"
+import type { State } from "../engine/State.ts"
+import { Corrupt, type HoldExpired, type ValueOutOfRange } from "../PersistError.ts"
+import type { Blob } from "../storage/Blob.ts"
+import * as BatchStore from "./BatchStore.ts"
+import type { BlockCache } from "./BlockCache.ts"
+import type { Failure } from "./Command.ts"
+import * as Feed from "./Feed.ts"
+import * as Hold from "./Hold.ts"
+import * as ReadOnlyStore from "./ReadOnlyStore.ts"
+import type { Store } from "./Store.ts"
+
+export interface Held extends Pick<Hold.Hold, "isResumed" | "lost" | "release"> {
+  readonly store: Store
+}
+
+/** How an open store takes holds. */
+export type Take = (options: Hold.Options) => Effect.Effect<Held, Failure | ValueOutOfRange | HoldExpired, Scope.Scope>
+
+export const taking = (blob: Blob["Service"], cache: BlockCache, current: Effect.Effect<State, Failure>): Take =>
+  Effect.fnUntraced(function*(options) {
+    const { isResumed, lost, release, state, whyMissing } = yield* Hold.take(options, blob, current)
+    const feed = Feed.make(state.position, 0)
+    feed.close()
+    const missing = (key: string) =>
+      Effect.flatMap(
+        whyMissing,
+        (why) =>
+          Effect.fail(why ?? new Corrupt({ location: key, offset: 0, detail: "it is missing, though it is held" }))
+      )
+    const store = ReadOnlyStore.make({
+      location: `hold ${options.name}`,
+      state: () => state,
+      feed,
+      batches: BatchStore.make(blob, cache, missing),
+      catchUp: Effect.void,
+      reread: () => Effect.succeed([]),
+      hold: () => ReadOnlyStore.refuse("hold"),
+      stop: Effect.void
+    })
+    return { store, isResumed, lost, release } satisfies Held
+  })

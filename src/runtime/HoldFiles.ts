@@ -1,0 +1,100 @@
+/**
+ * The blobs of named holds, by their names.
+ *
+ * A hold is one blob `hold/<name>.<lease>.<id>.state` and some `hold/<name>.<lease>.<id>.beat.<id>`. The state is a rollup
+ * of the store as the holder reads it. It keeps the blobs that it names, is put first, and deleted first. A beat is a sign
+ * of life: each renewal puts one of another name, and deletes the one before. The first says that the hold is taken.
+ *
+ * @internal
+ */
+import { Duration, Effect, Random, Stream } from "effect"
+import * as Rollup from "../engine/Rollup.ts"
+import * as State from "../engine/State.ts"
+import { type StorageError, ValueOutOfRange } from "../PersistError.ts"
+import type { Blob } from "../storage/Blob.ts"
+import { decode } from "./Pure.ts"
+
+/** What a hold is called, and how long it outlives its last sign of life. */
+export interface Id {
+  /** What the keys of all its blobs begin with. */
+  readonly base: string
+  readonly name: string
+  readonly leaseMillis: number
+}
+
+/** What there is of a hold. */
+export interface Found extends Id {
+  readonly hasState: boolean
+  /** Keys, in order. */
+  readonly beats: ReadonlyArray<string>
+}
+
+export const stateOf = ({ base }: Id): string => `${base}.state`
+
+const newId = Effect.map(
+  Random.nextIntBetween(0, Number.MAX_SAFE_INTEGER),
+  (drawn) => drawn.toString(16).padStart(14, "0")
+)
+
+export const make = (name: string, leaseMillis: number): Effect.Effect<Id> =>
+  Effect.map(newId, (id) => ({ base: `hold/${name}.${leaseMillis}.${id}`, name, leaseMillis }))
+
+export const newBeat = ({ base }: Id): Effect.Effect<string> => Effect.map(newId, (id) => `${base}.beat.${id}`)
+
+const namePattern = /^[a-z0-9][a-z0-9._-]{0,99}$/
+
+const [shortest, longest] = [Duration.toMillis("1 second"), Duration.toMillis("365 days")]
+
+export const check = (name: string, leaseMillis: number): Effect.Effect<void, ValueOutOfRange> => {
+  if (!namePattern.test(name)) {
+    const detail = "it has 1 to 100 of a-z, 0-9, dot, underscore and dash, and begins with a letter or a digit"
+    return Effect.fail(new ValueOutOfRange({ what: "the name of a hold", detail }))
+  }
+  if (!Number.isInteger(leaseMillis) || leaseMillis < shortest || leaseMillis > longest) {
+    const detail = "it lasts from one second to 365 days, in whole milliseconds"
+    return Effect.fail(new ValueOutOfRange({ what: "the lease of a hold", detail }))
+  }
+  return Effect.void
+}
+
+const keyPattern = /^(?<base>hold\/(?<name>.+)\.(?<lease>\d+)\.[0-9a-f]{14})\.(?<kind>state|beat)/
+
+export const isBeat = (key: string): boolean => keyPattern.exec(key)?.groups?.["kind"] === "beat"
+
+/** All holds, or those of one name. */
+export const list = (blob: Blob["Service"], name?: string): Effect.Effect<ReadonlyArray<Found>, StorageError> =>
+  Effect.map(Stream.runCollect(blob.list(name === undefined ? "hold/" : `hold/${name}.`)), (infos) => {
+    const found = new Map<string, Found & { hasState: boolean; readonly beats: Array<string> }>()
+    for (const key of infos.map(({ key }) => key).toSorted()) {
+      const groups = keyPattern.exec(key)?.groups
+      if (groups === undefined || (name !== undefined && groups["name"] !== name)) continue
+      const base = groups["base"]!
+      const hold = found.get(base) ??
+        { base, name: groups["name"]!, leaseMillis: Number(groups["lease"]), hasState: false, beats: [] }
+      found.set(base, hold)
+      if (groups["kind"] === "beat") hold.beats.push(key)
+      else hold.hasState = true
+    }
+    return [...found.values()]
+  })
+
+/** The state of a hold, unless it has been given up since it was listed. */
+export const read = Effect.fnUntraced(function*(hold: Id, blob: Blob["Service"]) {
+  const key = stateOf(hold)
+  const bytes = yield* blob.get(key)
+  return bytes._tag === "None" ? undefined : yield* decode(() => Rollup.decode(bytes.value, key))
+})
+
+/** The blobs that any hold keeps. */
+export const blobs = Effect.fnUntraced(function*(blob: Blob["Service"]) {
+  const keys = new Set<string>()
+  for (const hold of yield* list(blob)) {
+    const state = yield* read(hold, blob)
+    if (state !== undefined) { for (const key of State.blobKeys(state)) keys.add(key) }
+  }
+  return keys
+})
+
+/** Gives a hold up: the state goes first, since without it nothing is held. */
+export const remove = (hold: Found, blob: Blob["Service"]): Effect.Effect<void, StorageError> =>
+  Effect.forEach([stateOf(hold), ...hold.beats], (key) => blob.delete(key), { discard: true })
