@@ -129,7 +129,6 @@ describe("maintenance", () => {
         yield* Effect.ignore(client.compact("s"))
       }))
       control.broken.clear()
-      console.log("CLEARED")
       assert.notDeepEqual(yield* Store.storedKeys(storage), yield* Store.referencedKeys(storage))
       const client = yield* Store.client(storage, { ...everySecond, grace: "10 seconds" })
       yield* TestClock.adjust("5 seconds")
@@ -151,7 +150,6 @@ describe("maintenance", () => {
         while (compacting.pollUnsafe() === undefined) yield* TestClock.adjust("1 second")
         assert.propertyVal(yield* Fiber.join(compacting), "_tag", "Indeterminate")
         control.broken.clear()
-        console.log("CLEARED")
         yield* client.maintain
         yield* client.maintain
         assert.deepStrictEqual(yield* Store.storedKeys(storage), yield* Store.referencedKeys(storage), truth)
