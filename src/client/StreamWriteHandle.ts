@@ -66,8 +66,8 @@ export interface StreamWriteHandle<in K, in V, out E = never> {
    * if what was written before the call had never had the key; no update says so to those who follow the collection. Rows
    * of the key that are written after the call stay.
    *
-   * It rewrites the collection, and waits until the snapshots that are open in this process are closed. Readers in other
-   * processes that still need what is gone fail with `HoldExpired` or `Unavailable`, and read anew. Interrupted or failed,
+   * It rewrites the collection, gives up all named holds, and waits until the snapshots that are open in this process are
+   * closed. Readers in other processes that still need what is gone fail with `HoldExpired` or `Unavailable`, and read anew. Interrupted or failed,
    * it may have done a part: call it again. Copies that are not Tidemark's are the caller's: backups, replicas and versions
    * of a bucket, and in Postgres the pages and the write-ahead log until Postgres writes over them.
    */

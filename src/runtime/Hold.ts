@@ -66,16 +66,22 @@ export const take = (
     })
   })
 
-/** Stores the current state. Undefined where some of what it names was unnamed meanwhile, and may be gone. */
+/**
+ * Stores the current state. Undefined where some of what it names was unnamed meanwhile, and may be gone, or where rows that
+ * it has in memory may have been erased.
+ */
 const store = Effect.fnUntraced(
   function*(hold: HoldFiles.Id, blob: Blob["Service"], current: Effect.Effect<State.State, Failure>) {
     const key = HoldFiles.stateOf(hold)
     const before = yield* current
-    const bytes = Rollup.encode(before, before.position)
+    // The state is the store's own, and goes on.
+    const { position } = before
+    const bytes = Rollup.encode(before, position)
     yield* blob.put(key, bytes)
     const state = yield* decode(() => Rollup.decode(bytes, key))
-    const named = State.blobKeys(yield* current)
-    if ([...State.blobKeys(state)].every((key) => named.has(key))) return state
+    const after = yield* current
+    const named = State.blobKeys(after)
+    if (after.logFrom <= position && [...State.blobKeys(state)].every((key) => named.has(key))) return state
     yield* blob.delete(key)
     return undefined
   }

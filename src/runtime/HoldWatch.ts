@@ -20,6 +20,8 @@ import * as HoldFiles from "./HoldFiles.ts"
 export interface HoldWatch {
   /** Those of the blobs that some hold keeps. It looks, unless all of them were held a moment ago. */
   readonly held: (keys: ReadonlyArray<string>) => Effect.Effect<ReadonlySet<string>, StorageError>
+  /** Gives all holds up. */
+  readonly release: Effect.Effect<void, StorageError>
 }
 
 interface Seen {
@@ -74,6 +76,10 @@ export const make = (blob: Blob["Service"]): HoldWatch => {
   }
 
   return {
+    release: Effect.flatMap(HoldFiles.list(blob), (found) => {
+      seen.clear()
+      return Effect.forEach(found, (hold) => HoldFiles.remove(hold, blob), { discard: true })
+    }),
     held: Effect.fnUntraced(function*(keys) {
       const now = Number((yield* Clock.monotonicTimeNanos) / 1_000_000n)
       const known = all()

@@ -13,7 +13,7 @@ import * as Plan from "../engine/Plan.ts"
 import * as Rollup from "../engine/Rollup.ts"
 import type { Target } from "../engine/Stage.ts"
 import * as State from "../engine/State.ts"
-import { type StorageError, StreamDestroyed, UnknownStream } from "../PersistError.ts"
+import { StreamDestroyed, UnknownStream } from "../PersistError.ts"
 import type { Blob } from "../storage/Blob.ts"
 import type { BatchStore } from "./BatchStore.ts"
 import type { BlockCache } from "./BlockCache.ts"
@@ -298,8 +298,9 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     for (const flush of Plan.flushes(state)) yield* job(rewrite(flush))
     yield* job(rollUp(0))
     if (state.logFrom < position) return yield* Effect.die(new Error("rows before an erasure are in the log only"))
-    // Those who follow the log from there on lose their place: that is what they are told.
+    // Those who follow the log, or hold what the store was, lose that, and are told.
     yield* journal.truncate(state.logFrom)
+    yield* options.watch.release
     yield* sweep
     return { position, rows: erased, doomed: garbage.keys() }
   })

@@ -183,6 +183,40 @@ describe("erase", () => {
       assert.deepInclude(failure as object, { _tag: "HoldExpired" })
     }))
 
+  it.effect("gives named holds up, with what they have of the key", () =>
+    Effect.gen(function*() {
+      const storage = yield* Store.memory
+      const client = yield* Store.client(storage, Store.tiny)
+      const { write } = yield* client.createOrLoad("s", Store.text)
+      for (let i = 0; i < 20; i++) yield* write.write([Update.insert(`k${i}`, "v".repeat(60), i)])
+      const hold = yield* (yield* Store.follower(storage)).hold("report")
+      assert.isTrue((yield* Store.storedKeys(storage)).some((key) => key.startsWith("hold/")))
+      yield* write.erase("k7")
+      assert.isFalse((yield* Store.storedKeys(storage)).some((key) => key.startsWith("hold/")))
+      const lost = yield* Effect.forkScoped(Effect.flip(hold.lost))
+      while (lost.pollUnsafe() === undefined) yield* TestClock.adjust("1 second")
+      assert.strictEqual((yield* Fiber.join(lost))._tag, "HoldExpired")
+    }))
+
+  it.effect("leaves none to a hold that is being taken", () =>
+    Effect.gen(function*() {
+      const { control, storage } = yield* Store.faulty
+      const client = yield* Store.client(storage)
+      const { write } = yield* client.createOrLoad("s", Store.text)
+      yield* write.write([Update.insert("a", "", 1), Update.insert("b", "", 1)])
+      const follower = yield* Store.follower(storage)
+      let erasing: Effect.Effect<unknown> = Effect.orDie(Effect.suspend(() => write.erase("a")))
+      control.before = (operation, key) => {
+        if (operation !== "put" || !key.startsWith("hold/")) return Effect.void
+        const first = erasing
+        erasing = Effect.void
+        return Effect.asVoid(first)
+      }
+      const { client: held } = yield* follower.hold("report")
+      const { read } = yield* held.load("s", Store.text)
+      assert.deepStrictEqual((yield* Store.contents(read)).map(([key]) => key), ["b"])
+    }))
+
   it.effect("may fail at any operation: nothing but the key is lost, and another try does it", () =>
     Effect.gen(function*() {
       for (let writesLeft = 0; writesLeft < 12; writesLeft++) {

@@ -225,6 +225,29 @@ describe("named holds", () => {
       assert.deepStrictEqual(yield* leak(storage), [])
     }))
 
+  it.effect("so is one that has not rolled up the log", () =>
+    Effect.gen(function*() {
+      const { control, storage } = yield* Store.faulty
+      const writer = yield* Store.client(storage, { ...Store.tiny, logBytes: 1e9, reclaimBytes: 1e9 })
+      const { read, write } = yield* writer.createOrLoad("s", Store.text)
+      yield* fill(write)
+      yield* writer.maintain
+      const before = yield* Store.referencedKeys(storage)
+      let merges = 0
+      const merge = Effect.gen(function*() {
+        yield* write.seal(40)
+        yield* write.allowCompaction(30)
+        yield* writer.maintain
+      })
+      control.before = (operation, detail) =>
+        operation === "put" && detail.endsWith(".state") && merges++ === 0 ? Effect.orDie(merge) : Effect.void
+      const hold = yield* (yield* Store.follower(storage)).hold("h")
+      const { logFrom } = yield* Store.recovered(storage)
+      assert.strictEqual(logFrom, 0)
+      assert.notDeepEqual(yield* Store.referencedKeys(storage), before)
+      assert.deepStrictEqual(yield* contentsOf(hold.client), yield* Store.contents(read))
+    }))
+
   it.effect("a crash anywhere in taking one leaves nothing for long, and the name free", () =>
     Effect.gen(function*() {
       for (let writes = 0; writes < 2; writes++) {

@@ -500,8 +500,8 @@ const order: ReadonlyArray<Mutant> = [
   plant(
     "what was erased stays in the log under a slow listener",
     "runtime/Maintenance.ts",
-    "    yield* journal.truncate(state.logFrom)\n    yield* sweep",
-    "    yield* sweep",
+    "    yield* journal.truncate(state.logFrom)\n",
+    "",
     "client/Erasing"
   ),
   plant(
@@ -535,9 +535,23 @@ const order: ReadonlyArray<Mutant> = [
   plant(
     "a hold is taken of what may be gone already",
     "runtime/Hold.ts",
-    "if ([...State.blobKeys(state)].every((key) => named.has(key))) return state",
-    "if (named.size >= 0) return state",
+    "[...State.blobKeys(state)].every((key) => named.has(key))",
+    "named.size >= 0",
     "client/Holds"
+  ),
+  plant(
+    "a hold shows what is being erased",
+    "runtime/Hold.ts",
+    "after.logFrom <= position && ",
+    "",
+    "client/Erasing"
+  ),
+  plant(
+    "a hold outlives an erasure",
+    "runtime/Maintenance.ts",
+    "    yield* options.watch.release\n",
+    "",
+    "client/Erasing"
   ),
   plant(
     "a hold that is lost is taken for damage",
