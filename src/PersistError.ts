@@ -404,6 +404,30 @@ export class NotKeyed extends Schema.TaggedError<NotKeyed>("tidemark/NotKeyed")(
   }
 }
 
+/**
+ * Input in a file format cannot be taken. What stands before `place` was, and no progress was made beyond it.
+ *
+ * - `Malformed`: it is not of the format.
+ * - `Truncated`: it ends too early.
+ * - `SchemaDrift`: it is of the format, but its fields or columns are not those that were asked for.
+ * - `BelowSeal`: it has a time that is said to be complete already.
+ * - `Refused`: it is of the format, but cannot be stored where it goes to.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class InvalidInput extends Schema.TaggedError<InvalidInput>("tidemark/InvalidInput")("InvalidInput", {
+  format: Schema.String,
+  place: Schema.String,
+  reason: Schema.Literals(["Malformed", "Truncated", "SchemaDrift", "BelowSeal", "Refused"]),
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `${this.format} input cannot be taken at ${this.place}: ${this.detail}; mend it there, and go on from the ` +
+      "last sealed time"
+  }
+}
+
 /** What a storage layer may answer to any operation. */
 export type StorageError =
   | Unavailable

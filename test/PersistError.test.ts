@@ -27,7 +27,8 @@ const samples = [
   new PersistError.HoldExpired({ hold: "export", detail: "why" }),
   new PersistError.ValueOutOfRange({ what: "a time", detail: "why" }),
   new PersistError.DecodeError({ codec: "json", detail: "why" }),
-  new PersistError.NotKeyed({ collection: "orders", detail: "why" })
+  new PersistError.NotKeyed({ collection: "orders", detail: "why" }),
+  new PersistError.InvalidInput({ format: "CSV", place: "line 71", reason: "Malformed", detail: "why" })
 ]
 
 const AnyError = Schema.Union(Object.values(PersistError))

@@ -8,7 +8,6 @@ import { ChildProcess, ChildProcessSpawner } from "effect/process"
 import path from "node:path"
 import { Failure } from "./Failure.ts"
 import * as History from "./History.ts"
-import { split } from "./Split.ts"
 
 /** There is no history: no git, no repository, or no commit. */
 export interface None {
@@ -83,7 +82,7 @@ export const open = Effect.fnUntraced(function*(repo: string) {
     Stream.provideService(output(repo, args), ChildProcessSpawner.ChildProcessSpawner, spawner)
 
   const listed = yield* git(["rev-list", "--first-parent", "--reverse", "HEAD", "--"]).pipe(
-    (bytes) => split(bytes, newline),
+    (bytes) => History.pieces(bytes, newline),
     Stream.map((lines) => lines.map((line) => new TextDecoder().decode(line))),
     Stream.runCollect,
     Effect.scoped,

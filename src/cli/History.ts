@@ -7,9 +7,9 @@
  */
 import { type Scope, Stream } from "effect"
 import { Buffer } from "node:buffer"
+import { maxBytes, split } from "../formats/Split.ts"
 import * as Platform from "../Platform.ts"
-import type { Failure } from "./Failure.ts"
-import { split } from "./Split.ts"
+import { Failure } from "./Failure.ts"
 
 /** A path whose content changed; undefined where it was, or is, not there. */
 export interface Change {
@@ -39,6 +39,10 @@ export interface History {
 }
 
 const nul = 0x00
+
+/** What git prints, cut at a separator. */
+export const pieces = <E, R>(bytes: Stream.Stream<Uint8Array, E, R>, separator: number) =>
+  split(bytes, separator, () => new Failure({ message: `git prints something of more than ${maxBytes} bytes` }))
 
 /** A text for any path: paths that are not UTF-8 are quoted as git quotes them, and so are those that look quoted. */
 export const pathOf = (bytes: Uint8Array): string => {
@@ -78,7 +82,7 @@ export const parseLog = <E, R>(bytes: Stream.Stream<Uint8Array, E, R>): Stream.S
         open = { id: text.slice(0, space), subject: text.slice(space + 1), changes: [] }
       }
     }
-    return split(bytes, nul).pipe(
+    return pieces(bytes, nul).pipe(
       Stream.map((fields) => {
         const ended: Array<Commit> = []
         for (const field of fields) take(field, ended)
@@ -93,7 +97,7 @@ const contentOf = (mode: string, blob: string): string | undefined => mode === "
 
 /** The entries of `git ls-tree -r -z`: mode, type and blob, a tab, and the path. */
 export const parseTree = <E, R>(bytes: Stream.Stream<Uint8Array, E, R>) =>
-  split(bytes, nul).pipe(
+  pieces(bytes, nul).pipe(
     Stream.flatMap((entries) =>
       Stream.fromArray(entries.map((entry): readonly [string, string] => {
         const tab = entry.indexOf(0x09)

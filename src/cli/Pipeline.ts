@@ -16,7 +16,6 @@ type Json = Schema.Json
 type Row = Update<Json, Json>
 
 const maxBatchRows = 1000
-const maxBatchBytes = 1024 * 1024
 const maxInFlight = 32
 
 interface InFlight {
@@ -33,7 +32,6 @@ export interface Durable {
 export const make = (write: StreamWriteHandle<Json, Json>, upper: Frontier.Frontier) => {
   const inFlight: Array<InFlight> = []
   let batch: Array<Row> = []
-  let batchBytes = 0
   let seal: Frontier.Frontier | undefined
   let durable: Durable = { updates: 0, upper }
 
@@ -69,17 +67,14 @@ export const make = (write: StreamWriteHandle<Json, Json>, upper: Frontier.Front
     const rows = batch
     const to = seal
     batch = []
-    batchBytes = 0
     seal = undefined
     return to === undefined ? send(rows) : sendSealed(rows, to)
   })
 
   return {
-    /** Adds a row that takes about so many bytes. */
-    push: (row: Row, bytes: number) => {
+    push: (row: Row) => {
       batch.push(row)
-      batchBytes += bytes
-      return batch.length >= maxBatchRows || batchBytes >= maxBatchBytes ? flush : Effect.void
+      return batch.length >= maxBatchRows ? flush : Effect.void
     },
     /** Seals behind the rows so far. Of several seals of a batch, the last one counts. */
     seal: (to: Frontier.Frontier): void => void (seal = to),

@@ -16,6 +16,7 @@ import { describe } from "./commands/Describe.ts"
 import { destroy } from "./commands/Destroy.ts"
 import { diff } from "./commands/Diff.ts"
 import { erase } from "./commands/Erase.ts"
+import { exporting } from "./commands/Export.ts"
 import { gc } from "./commands/Gc.ts"
 import { get } from "./commands/Get.ts"
 import { history } from "./commands/History.ts"
@@ -40,7 +41,7 @@ const tidemark = root.pipe(
   Command.withSubcommands([
     { group: "The main job", commands: [demo] },
     { group: "Write", commands: [ingest, seal, compact, erase, destroy] },
-    { group: "Read", commands: [snapshot, get, history, diff, tail] },
+    { group: "Read", commands: [snapshot, get, history, diff, tail, exporting] },
     { group: "Serve", commands: [serve] },
     { group: "Look after", commands: [list, describe, inspect, verify, gc, copy] },
     { group: "Prove", commands: [simulate, bench] }

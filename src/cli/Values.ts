@@ -35,6 +35,3 @@ export const checkWritable = (description: Description): Effect.Effect<void, Fai
     })
   )
 }
-
-/** A value as a cell of a table: texts as they are, anything else as JSON. */
-export const cell = (value: Json): string => typeof value === "string" ? value : JSON.stringify(value)

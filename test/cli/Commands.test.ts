@@ -64,6 +64,23 @@ describe("reading", () => {
     assert.strictEqual(stored.length, 5)
   })
 
+  it("export writes what ingest reads: everything, in every format", async () => {
+    const updates = lines(await tool("snapshot", "x", "--updates")).toSorted()
+    const exported = async (format: string): Promise<ReadonlyArray<string>> => {
+      const path = join(home, `exported.${format}`)
+      const { code, out } = await runBytes(["--dir", dir, "export", "x", "--format", format])
+      assert.strictEqual(code, 0)
+      fs.writeFileSync(path, out)
+      const copy = ["--dir", join(home, `exported-${format}`)]
+      const told = await output([...copy, "ingest", "x", path, "--format", format])
+      assert.strictEqual(told, `5 updates durable, ${format === "csv" ? "nothing sealed" : "sealed to 4"}`)
+      return lines(await output([...copy, "snapshot", "x", "--updates"]))
+    }
+    for (const format of ["ndjson", "parquet"]) assert.deepStrictEqual((await exported(format)).toSorted(), updates)
+    // In CSV everything is a text.
+    assert.include(await exported("csv"), `{"key":"a","value":"1","time":1,"diff":1}`)
+  })
+
   it("get, history, diff", async () => {
     assert.deepStrictEqual(values(await tool("get", "x", `"a"`)), [{ key: "a", value: text, diff: 1 }])
     assert.deepStrictEqual(values(await tool("get", "x", `"a"`, "--as-of", "1")), [{ key: "a", value: 1, diff: 1 }])
@@ -139,6 +156,26 @@ describe("bad input", () => {
     assert.match(err, /; 1 update durable, sealed to 2\n$/)
     assert.strictEqual(await output([...store, "snapshot", "bad"]), `{"key":1,"value":1,"diff":1}`)
     remove(store[1]!)
+  })
+
+  it("ingest of a wrong Parquet file or CSV leaves nothing half-applied", async () => {
+    const store = ["--dir", join(home, "half")]
+    const path = join(home, "half.parquet")
+    const { out } = await runBytes(["--dir", dir, "export", "x", "--format", "parquet"])
+    fs.writeFileSync(path, out.subarray(0, out.length - 1))
+    const cut = await run([...store, "ingest", "y", path, "--format", "parquet"])
+    assert.strictEqual(cut.code, 1)
+    assert.match(cut.err, /^tidemark: its end: the footer is missing; 0 updates durable, nothing sealed\n$/)
+    const piped = await run([...store, "ingest", "y", "--format", "parquet"], { input: "PAR1" })
+    assert.strictEqual(piped.code, 2)
+    const csv = await run([...store, "ingest", "y", "--format", "csv"], {
+      input: "key,value,time,diff\na,b,1,1\na,b,1\n"
+    })
+    assert.match(csv.err, /^tidemark: record 3: it has 3 cells instead of 4; 1 update durable, nothing sealed\n$/)
+    assert.strictEqual(
+      await output([...store, "snapshot", "y", "--updates"]),
+      `{"key":"a","value":"b","time":1,"diff":1}`
+    )
   })
 
   it("an empty input is fine", async () => {

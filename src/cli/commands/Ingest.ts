@@ -1,5 +1,5 @@
 /**
- * `tidemark ingest`: newline-delimited JSON into a collection.
+ * `tidemark ingest`: updates of another program into a collection.
  *
  * @internal
  */
@@ -7,33 +7,36 @@ import { Effect, Option, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import fs from "node:fs"
 import * as StoredJson from "../../client/StoredJson.ts"
+import type { SubscribeEvent } from "../../client/Subscription.ts"
 import * as Frontier from "../../Frontier.ts"
+import { InvalidInput } from "../../PersistError.ts"
 import type { Update } from "../../Update.ts"
-import { Failure } from "../Failure.ts"
+import { Failure, Usage } from "../Failure.ts"
+import * as Format from "../Format.ts"
 import * as Leftovers from "../Leftovers.ts"
-import * as Ndjson from "../Ndjson.ts"
 import * as Output from "../Output.ts"
 import * as Pipeline from "../Pipeline.ts"
 import * as Progress from "../Progress.ts"
 import { common } from "../Root.ts"
-import { split } from "../Split.ts"
 import * as Store from "../Store.ts"
 import * as Values from "../Values.ts"
 
-interface Input {
-  readonly bytes: Stream.Stream<Uint8Array, Failure>
+interface Input extends Format.Source {
   /** How many there are, if that is known. */
   readonly size: number | undefined
 }
 
 const input = Effect.fnUntraced(function*(file: string) {
   const channels = yield* Output.Channels
-  if (file === "-") return { bytes: streamOf("standard input", () => channels.input), size: undefined } satisfies Input
+  if (file === "-") {
+    return { file, bytes: streamOf("standard input", () => channels.input), size: undefined } satisfies Input
+  }
   const stat = yield* Effect.try({ try: () => fs.statSync(file), catch: () => undefined }).pipe(Effect.option)
   if (Option.isNone(stat)) return yield* new Failure({ message: `there is no file ${file}` })
   if (stat.value.isDirectory()) return yield* new Failure({ message: `${file} is a directory` })
   const size = stat.value.isFile() ? stat.value.size : undefined
-  return { bytes: streamOf(file, () => fs.createReadStream(file, { highWaterMark: 256 * 1024 })), size } satisfies Input
+  const bytes = streamOf(file, () => fs.createReadStream(file, { highWaterMark: 256 * 1024 }))
+  return { file, bytes, size } satisfies Input
 })
 
 const streamOf = (name: string, open: () => AsyncIterable<Uint8Array>): Stream.Stream<Uint8Array, Failure> =>
@@ -44,15 +47,14 @@ const streamOf = (name: string, open: () => AsyncIterable<Uint8Array>): Stream.S
     )
   )
 
-const newline = 0x0a
-
 interface Options {
+  readonly format: Format.Name
   readonly resume: boolean
   readonly recreate: boolean
 }
 
-/** Brings all lines into the collection. What fails says what was acknowledged before. */
-const run = Effect.fnUntraced(function*(name: string, source: Input, { recreate, resume }: Options) {
+/** Brings everything into the collection. What fails says what was acknowledged before. */
+const run = Effect.fnUntraced(function*(name: string, source: Input, { format, recreate, resume }: Options) {
   const { description, write } = yield* Store.openOrCreate(name, recreate)
   const sealed = description.upper
   yield* Values.checkWritable(description)
@@ -64,58 +66,47 @@ const run = Effect.fnUntraced(function*(name: string, source: Input, { recreate,
     total: source.size,
     ...(source.size !== undefined && { format: Output.bytes })
   })
-  /** The seal in force at this place of the input: a resumed input repeats those of its beginning. */
-  let upper = resume ? Frontier.initial : sealed
-  let line = 0
   let skipped = 0
 
-  const row = (update: Update<StoredJson.Json, StoredJson.Json>, bytes: number) => {
-    if (update.time < upper) return refuse(`time ${update.time} lies below the seal ${Frontier.format(upper)}`)
-    const refusal = check(update)
-    if (refusal !== undefined) return refuse(refusal.message)
+  const row = (update: Update<StoredJson.Json, StoredJson.Json>) => {
     if (update.diff === 0) return Effect.void
     const diff = resume && update.time < sealed ? 0 : leftovers?.remaining(update) ?? update.diff
     if (diff === 0) {
       skipped++
       return Effect.void
     }
-    return pipeline.push({ ...update, diff }, bytes)
+    return pipeline.push({ ...update, diff })
   }
-  const seal = (to: Frontier.Frontier) => {
-    if (to < upper) return refuse(`the seal goes back from ${Frontier.format(upper)} to ${Frontier.format(to)}`)
-    upper = to
-    if (to > sealed) pipeline.seal(to)
-    return Effect.void
-  }
-  const take = (read: Ndjson.Line, bytes: number) => {
-    switch (read._tag) {
-      case "Row":
-        return row(read.update, bytes)
-      case "Seal":
-        return seal(read.upper)
-      case "Bad":
-        return refuse(read.detail)
-      case "Blank":
-        return Effect.void
+  const take = Effect.fnUntraced(function*(event: SubscribeEvent<StoredJson.Json, StoredJson.Json>) {
+    if (event._tag === "Progress") {
+      if (event.frontier > sealed) pipeline.seal(event.frontier)
+      return
     }
-  }
-  const refuse = (detail: string) =>
-    Effect.andThen(pipeline.flush, Effect.fail(new Failure({ message: `line ${line}: ${detail}` })))
-
-  const page = Effect.fnUntraced(function*(lines: ReadonlyArray<Uint8Array>) {
-    for (const bytes of lines) {
-      line++
-      yield* take(Ndjson.parse(bytes), bytes.length)
-      progress.add(source.size === undefined ? 1 : bytes.length + 1)
-    }
-    // A slow producer's rows are not kept waiting for others.
-    yield* pipeline.flush
+    for (const update of event.updates) yield* row(update)
+    progress.add(source.size === undefined ? event.updates.length : 0)
   })
-  yield* Stream.runForEach(split(source.bytes, newline), page).pipe(
+  const page = (events: ReadonlyArray<SubscribeEvent<StoredJson.Json, StoredJson.Json>>) =>
+    // A slow producer's rows are not kept waiting for others.
+    Effect.andThen(Effect.forEach(events, take, { discard: true }), pipeline.flush)
+
+  const bytes = Stream.tap(
+    source.bytes,
+    ({ length }) => Effect.sync(() => progress.add(source.size === undefined ? 0 : length))
+  )
+  const events = Format.decode(format, { ...source, bytes }, {
+    // A resumed input repeats the seals of its beginning.
+    upper: resume ? Frontier.initial : sealed,
+    check: (update) => check(update)?.message
+  })
+  yield* Stream.runForEachArray(events, page).pipe(
     Effect.andThen(pipeline.drain),
     Effect.catch(Effect.fnUntraced(function*(error) {
+      const isInput = error instanceof InvalidInput
+      // What stands before a wrong place is taken.
+      if (isInput) yield* Effect.ignore(pipeline.flush)
       yield* pipeline.abandon
-      return yield* new Failure({ message: `${error.message}; ${Pipeline.report(pipeline.durable())}` })
+      const what = isInput ? `${error.place}: ${error.detail}` : error.message
+      return yield* new Failure({ message: `${what}; ${Pipeline.report(pipeline.durable())}` })
     })),
     Effect.onInterrupt(() =>
       Effect.andThen(
@@ -135,6 +126,10 @@ export const ingest = Command.make(
       Argument.withDescription("The input; - or nothing is standard input"),
       Argument.withDefault("-")
     ),
+    format: Flag.Literals("format", Format.names).pipe(
+      Flag.withDescription("What the input is (default: ndjson)"),
+      Flag.withDefault("ndjson")
+    ),
     resume: Flag.Boolean("resume").pipe(
       Flag.withDescription("Continue an interrupted ingest of the same input: what is there already is not repeated"),
       Flag.withDefault(false)
@@ -146,6 +141,9 @@ export const ingest = Command.make(
   },
   Effect.fn(function*({ file, name, ...options }) {
     const { json, storage } = yield* common
+    if (options.format === "parquet" && file === "-") {
+      return yield* new Usage({ message: "Parquet is read from its end: it must be a file, not standard input" })
+    }
     const source = yield* input(file)
     const { durable, skipped } = yield* Effect.scoped(run(name, source, options)).pipe(
       Effect.provide(Store.writing(storage))
@@ -156,10 +154,11 @@ export const ingest = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    `Bring updates into a collection from lines of JSON: {"key":...,"value":...,"time":n,"diff":n}, where diff may be ` +
-      `left out for 1, and {"seal":n}, which makes all times before n complete. A bad line stops it, with its number.`
+    `Bring updates into a collection: from lines of JSON, {"key":...,"value":...,"time":n,"diff":n}, where diff may be ` +
+      `left out for 1, and {"seal":n}, which makes all times before n complete; or from CSV or Parquet with the columns ` +
+      "key, value, time and diff. A bad line or row stops it, with its number."
   ),
-  Command.withShortDescription("Bring updates into a collection from lines of JSON"),
+  Command.withShortDescription("Bring updates into a collection from NDJSON, CSV or Parquet"),
   Command.withExamples([
     { command: "tidemark ingest orders updates.ndjson", description: "From a file" },
     { command: "producer | tidemark ingest orders", description: "From standard input" },

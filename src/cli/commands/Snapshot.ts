@@ -6,10 +6,7 @@
 import { Effect, Option, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import * as StoredJson from "../../client/StoredJson.ts"
-import * as Csv from "../Csv.ts"
-import { Usage } from "../Failure.ts"
-import * as Output from "../Output.ts"
-import * as Parquet from "../Parquet.ts"
+import * as Format from "../Format.ts"
 import { common } from "../Root.ts"
 import * as Store from "../Store.ts"
 import * as Times from "../Times.ts"
@@ -32,29 +29,26 @@ export const snapshot = Command.make(
       ),
       Flag.withDefault(false)
     ),
-    format: Flag.Literals("format", ["ndjson", "csv", "parquet"]).pipe(
+    format: Flag.Literals("format", Format.names).pipe(
       Flag.withDescription("How rows are written (default: ndjson)"),
       Flag.withDefault("ndjson")
     )
   },
   Effect.fn(function*({ asOf, format, name, updates, wait }) {
     const { storage } = yield* common
-    const { output } = yield* Output.Channels
-    if (format === "parquet" && output.isTTY) {
-      return yield* new Usage({ message: "Parquet is no text for a terminal: send it to a file, as in > out.parquet" })
-    }
+    yield* Format.checkOutput(format)
     yield* Effect.gen(function*() {
       const { description, read } = yield* StoredJson.open(name)
       const taken = yield* updates && Option.isNone(asOf)
         ? read.snapshot()
         : Effect.flatMap(Times.asOf(description, asOf), (time) => read.snapshot({ asOf: time, wait }))
-      const rows: Stream.Stream<Csv.Row, Stream.Error<typeof taken.updates>> = updates
-        ? taken.updates
-        : Stream.map(taken.contents, ([key, value, diff]) => ({ key, value, diff }))
-      if (format === "ndjson") return yield* Output.lines(rows, (row) => JSON.stringify(row))
-      if (format === "parquet") return yield* Parquet.write(rows, updates)
-      yield* Output.line(Csv.header(updates))
-      yield* Output.lines(rows, Csv.line)
+      yield* updates
+        ? Format.write(
+          format,
+          description,
+          Stream.map(Stream.chunks(taken.updates), (updates) => ({ _tag: "Updates", updates }))
+        )
+        : Format.writeContents(format, description, taken.contents)
     }).pipe(Effect.scoped, Effect.provide(Store.reading(storage)))
   })
 ).pipe(

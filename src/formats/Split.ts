@@ -4,32 +4,39 @@
  * @internal
  */
 import { Effect, Stream } from "effect"
-import { Failure } from "./Failure.ts"
 
 /** No piece may be longer: a line of input, a path. */
 export const maxBytes = 64 * 1024 * 1024
 
 /**
  * The pieces between separators, as many at a time as the input brings. The last one may end without a separator; one at
- * the very end begins no piece.
+ * the very end begins no piece. Fails with `tooLong` of its number, from 1, at a piece that is.
  */
-export const split = <E, R>(
+export const split = <E, R, E2>(
   bytes: Stream.Stream<Uint8Array, E, R>,
-  separator: number
-): Stream.Stream<ReadonlyArray<Uint8Array>, E | Failure, R> =>
+  separator: number,
+  tooLong: (piece: number) => E2
+): Stream.Stream<ReadonlyArray<Uint8Array>, E | E2, R> =>
   Stream.suspend(() => {
     /** The beginning of a piece whose end has not come yet. */
     let begun: Array<Uint8Array> = []
     let begunBytes = 0
+    let complete = 0
 
     const whole = (end: Uint8Array): Uint8Array => {
+      complete++
       if (begun.length === 0) return end
-      const joined = Buffer.concat([...begun, end])
+      const joined = new Uint8Array(begunBytes + end.length)
+      let at = 0
+      for (const part of [...begun, end]) {
+        joined.set(part, at)
+        at += part.length
+      }
       begun = []
       begunBytes = 0
       return joined
     }
-    const cut = (chunk: Uint8Array): Effect.Effect<ReadonlyArray<Uint8Array>, Failure> => {
+    const cut = (chunk: Uint8Array): Effect.Effect<ReadonlyArray<Uint8Array>, E2> => {
       const pieces: Array<Uint8Array> = []
       let start = 0
       for (let end = chunk.indexOf(separator); end >= 0; end = chunk.indexOf(separator, start)) {
@@ -40,9 +47,7 @@ export const split = <E, R>(
         begun.push(chunk.subarray(start))
         begunBytes += chunk.length - start
       }
-      return begunBytes > maxBytes
-        ? Effect.fail(new Failure({ message: `a line of the input is longer than ${maxBytes} bytes` }))
-        : Effect.succeed(pieces)
+      return begunBytes > maxBytes ? Effect.fail(tooLong(complete + 1)) : Effect.succeed(pieces)
     }
 
     return bytes.pipe(

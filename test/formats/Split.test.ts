@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
-import { split } from "../../src/cli/Split.ts"
+import { split } from "../../src/formats/Split.ts"
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text)
 
@@ -20,7 +20,7 @@ describe("split", () => {
           { length: Math.ceil(bytes.length / size) },
           (_, i) => bytes.subarray(i * size, (i + 1) * size)
         )
-        const found = yield* Stream.runCollect(split(Stream.fromArray(chunks), 0x0a))
+        const found = yield* Stream.runCollect(split(Stream.fromArray(chunks), 0x0a, (piece) => piece))
         assert.deepStrictEqual(found.flat().map((piece) => new TextDecoder().decode(piece)), pieces)
       }
     }))

@@ -1,0 +1,98 @@
+/**
+ * The formats that the tool reads and writes.
+ *
+ * @internal
+ */
+import { Effect, Stream } from "effect"
+import fs from "node:fs"
+import type { Description } from "../client/PersistClient.ts"
+import type { Json } from "../client/StoredJson.ts"
+import type { SubscribeEvent } from "../client/Subscription.ts"
+import * as Csv from "../formats/Csv.ts"
+import type { Gate } from "../formats/Intake.ts"
+import * as Ndjson from "../formats/Ndjson.ts"
+import type { InvalidInput } from "../PersistError.ts"
+import { Failure, Usage } from "./Failure.ts"
+import * as Output from "./Output.ts"
+
+export const names = ["ndjson", "csv", "parquet"] as const
+
+export type Name = (typeof names)[number]
+
+/** Where rows come from. */
+export interface Source {
+  /** A path, or - for standard input. */
+  readonly file: string
+  readonly bytes: Stream.Stream<Uint8Array, Failure>
+}
+
+export type Decoded = Stream.Stream<SubscribeEvent<Json, Json>, InvalidInput | Failure>
+
+/** The rows and seals of an input. */
+export const decode = (format: Name, { bytes, file }: Source, gate: Gate): Decoded => {
+  switch (format) {
+    case "ndjson":
+      return Ndjson.decodeThrough(gate)(bytes)
+    case "csv":
+      return Csv.decodeThrough(gate)(bytes)
+    case "parquet":
+      return Stream.unwrap(Effect.map(parquet, ({ Parquet }) => Parquet.decodeThrough(gate)(bufferOf(file))))
+  }
+}
+
+/** A file that is read here and there: Parquet begins at the end. */
+const bufferOf = (file: string) => ({
+  byteLength: fs.statSync(file).size,
+  slice: (start: number, end?: number) => fs.openAsBlob(file).then((blob) => blob.slice(start, end).arrayBuffer())
+})
+
+const parquet = Effect.tryPromise({
+  try: () => import("../parquet/index.ts"),
+  catch: () => new Failure({ message: "Parquet needs two packages more: npm install hyparquet hyparquet-writer" })
+})
+
+/** Refuses what no terminal can show. */
+export const checkOutput = Effect.fnUntraced(function*(format: Name) {
+  const { output } = yield* Output.Channels
+  if (format === "parquet" && output.isTTY) {
+    return yield* new Usage({ message: "Parquet is no text for a terminal: send it to a file, as in > out.parquet" })
+  }
+})
+
+/** Writes updates and progress to standard output. */
+export const write = Effect.fnUntraced(function*<E, R>(
+  format: Name,
+  description: Description,
+  flow: Stream.Stream<SubscribeEvent<Json, Json>, E, R>
+) {
+  switch (format) {
+    case "ndjson":
+      return yield* send(Ndjson.encode(flow))
+    case "csv":
+      return yield* send(Csv.encode(flow))
+    case "parquet":
+      return yield* send((yield* parquet).Parquet.encode(columnsOf(description))(flow))
+  }
+})
+
+/** Writes contents to standard output. */
+export const writeContents = Effect.fnUntraced(function*<E, R>(
+  format: Name,
+  description: Description,
+  rows: Stream.Stream<readonly [key: Json, value: Json, multiplicity: number], E, R>
+) {
+  switch (format) {
+    case "ndjson":
+      return yield* send(Ndjson.contents(rows))
+    case "csv":
+      return yield* send(Csv.contents(rows))
+    case "parquet":
+      return yield* send((yield* parquet).Parquet.contents(columnsOf(description))(rows))
+  }
+})
+
+const send = <E, R>(bytes: Stream.Stream<Uint8Array, E, R>) => Stream.runForEach(bytes, Output.write)
+
+/** Texts are texts; whatever else a collection has comes back as it was. */
+const columnsOf = ({ key, value }: Description) =>
+  ({ key: key.name === "string" ? "text" : "json", value: value.name === "string" ? "text" : "json" }) as const

@@ -1,0 +1,185 @@
+/**
+ * Updates as lines of JSON: `{"key":...,"value":...,"time":n,"diff":n}`, where `diff` may be left out for 1, and
+ * `{"seal":n}`, which says that times before `n` are complete.
+ *
+ * @since 0.1.0
+ */
+import { type Schema, Stream } from "effect"
+import type { SubscribeEvent } from "../client/Subscription.ts"
+import * as Frontier from "../Frontier.ts"
+import { InvalidInput } from "../PersistError.ts"
+import type { Update } from "../Update.ts"
+import * as Intake from "./Intake.ts"
+import { maxBytes, split } from "./Split.ts"
+
+type Json = Schema.Json
+
+const newline = 0x0a
+
+/**
+ * Bytes to a flow: rows in batches, and progress for every seal. Lines may end with CR LF, and empty ones count for
+ * nothing.
+ *
+ * Fails with `InvalidInput` at the first line that is wrong, after everything before it has come out: no JSON, another
+ * form, or a time that a seal before it has made complete.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Stream } from "effect"
+ * import { Ndjson } from "tidemark/formats"
+ *
+ * const lines = `{"key":"o-1","value":"placed","time":1}\n{"seal":2}\n`
+ * const events = await Effect.runPromise(
+ *   Stream.make(new TextEncoder().encode(lines)).pipe(Ndjson.decode, Stream.runCollect)
+ * )
+ * if (events[0]?._tag !== "Updates" || events[1]?._tag !== "Progress") throw new Error("a row, and progress")
+ * ```
+ *
+ * @category sources
+ * @since 0.1.0
+ */
+export const decode = <E, R>(
+  bytes: Stream.Stream<Uint8Array, E, R>
+): Stream.Stream<SubscribeEvent<Json, Json>, E | InvalidInput, R> => decodeThrough(Intake.open)(bytes)
+
+/** @internal */
+export const decodeThrough =
+  (gate: Intake.Gate) =>
+  <E, R>(bytes: Stream.Stream<Uint8Array, E, R>): Stream.Stream<SubscribeEvent<Json, Json>, E | InvalidInput, R> =>
+    Stream.suspend(() => {
+      const intake = Intake.make<Json, Json>("NDJSON", "line", gate)
+      let number = 0
+      const take = (line: Line): InvalidInput | undefined => {
+        switch (line._tag) {
+          case "Row":
+            return intake.row(line.update, number)
+          case "Seal":
+            return intake.seal(line.upper, number)
+          case "Bad":
+            return intake.invalid(number, "Malformed", line.detail)
+          case "Blank":
+            return undefined
+        }
+      }
+      const takeAll = (lines: ReadonlyArray<Uint8Array>) => {
+        for (const line of lines) {
+          number++
+          const error = take(parse(line))
+          if (error !== undefined) return intake.taken(error)
+        }
+        return intake.taken()
+      }
+      return Intake.told(Stream.map(split(bytes, newline, tooLong), takeAll))
+    })
+
+/** @internal */
+export const tooLong = (line: number): InvalidInput =>
+  new InvalidInput({
+    format: "NDJSON",
+    place: `line ${line}`,
+    reason: "Malformed",
+    detail: `it is longer than ${maxBytes} bytes`
+  })
+
+const encoder = new TextEncoder()
+
+/**
+ * A flow to lines that `decode` reads: rows, and a seal for every progress. As many at a time as the rows come.
+ *
+ * @category sinks
+ * @since 0.1.0
+ */
+export const encode = <E, R>(
+  flow: Stream.Stream<SubscribeEvent<Json, Json>, E, R>
+): Stream.Stream<Uint8Array, E, R> =>
+  Stream.map(flow, (event) =>
+    encoder.encode(
+      event._tag === "Updates"
+        ? event.updates.map(({ diff, key, time, value }) => lineOf({ key, value, time, diff })).join("")
+        : lineOf({ seal: Frontier.toJson(event.frontier) })
+    ))
+
+/**
+ * The contents of a snapshot to lines `{"key":...,"value":...,"diff":n}`.
+ *
+ * @category sinks
+ * @since 0.1.0
+ */
+export const contents = <E, R>(
+  rows: Stream.Stream<readonly [key: Json, value: Json, multiplicity: number], E, R>
+): Stream.Stream<Uint8Array, E, R> =>
+  rows.pipe(
+    Stream.chunks,
+    Stream.map((chunk) => encoder.encode(chunk.map(([key, value, diff]) => lineOf({ key, value, diff })).join("")))
+  )
+
+const lineOf = (value: object): string => `${JSON.stringify(value)}\n`
+
+/** What a line says. */
+type Line =
+  | { readonly _tag: "Row"; readonly update: Update<Json, Json> }
+  | { readonly _tag: "Seal"; readonly upper: Frontier.Frontier }
+  | { readonly _tag: "Blank" }
+  | { readonly _tag: "Bad"; readonly detail: string }
+
+const decoder = new TextDecoder("utf-8", { fatal: true })
+
+const fields = new Set(["key", "value", "time", "diff"])
+
+const parse = (bytes: Uint8Array): Line => {
+  let text: string
+  try {
+    text = decoder.decode(bytes)
+  } catch {
+    return bad("it is not UTF-8")
+  }
+  if (text.trim() === "") return { _tag: "Blank" }
+  try {
+    return ofJson(JSON.parse(text))
+  } catch {
+    // The parser's own message quotes the text.
+    return bad("it is not JSON")
+  }
+}
+
+const ofJson = (json: unknown): Line => {
+  if (typeof json !== "object" || json === null || Array.isArray(json)) {
+    return bad(`it must be {"key":...,"value":...,"time":n,"diff":n} or {"seal":n}`)
+  }
+  return "seal" in json ? seal(json) : row(json)
+}
+
+const seal = (json: { readonly seal: unknown }): Line => {
+  if (Object.keys(json).length > 1) return bad(`a seal has no other field than "seal"`)
+  // What `tail` prints of a collection that is finished.
+  if (json.seal === "empty") return { _tag: "Seal", upper: Frontier.empty }
+  return Frontier.isTimestamp(json.seal)
+    ? { _tag: "Seal", upper: json.seal + 0 }
+    : bad(`"seal" must be an integer from 0 to 2^53 - 1, but is ${kindOf(json.seal)}`)
+}
+
+const row = (json: object): Line => {
+  const unknown = Object.keys(json).find((field) => !fields.has(field))
+  if (unknown !== undefined) return bad(`it has an unknown field ${JSON.stringify(unknown.slice(0, 40))}`)
+  const { diff = 1, key, time, value }: { key?: Json; value?: Json; time?: unknown; diff?: unknown } = json
+  if (key === undefined) return bad(`"key" is missing`)
+  if (value === undefined) return bad(`"value" is missing`)
+  if (time === undefined) return bad(`"time" is missing`)
+  if (!Frontier.isTimestamp(time)) return bad(`"time" must be an integer from 0 to 2^53 - 1, but is ${kindOf(time)}`)
+  if (typeof diff !== "number" || !Number.isSafeInteger(diff)) {
+    return bad(`"diff" must be an integer within 2^53 - 1, but is ${kindOf(diff)}`)
+  }
+  // Adding 0 makes 0 of -0.
+  return { _tag: "Row", update: { key, value, time: time + 0, diff: diff + 0 } }
+}
+
+const bad = (detail: string): Line => ({ _tag: "Bad", detail })
+
+/** What a wrong value is, without saying it. */
+const kindOf = (value: unknown): string => {
+  if (value === null) return "null"
+  if (Array.isArray(value)) return "an array"
+  if (typeof value !== "number") return typeof value === "string" ? "a text" : `a ${typeof value}`
+  if (!Number.isInteger(value)) return "a fraction"
+  return value < 0 ? "a negative number" : "too great"
+}

@@ -1,0 +1,99 @@
+/**
+ * Between the rows of a format, which are JSON, and those of an application, which have types.
+ *
+ * @since 0.1.0
+ */
+import { Effect, Result, Schema, Stream } from "effect"
+import type { SubscribeEvent } from "../client/Subscription.ts"
+import { InvalidInput, ValueOutOfRange } from "../PersistError.ts"
+import * as Update from "../Update.ts"
+
+/**
+ * What keys and values are.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Schemas<K, V> {
+  readonly key: Schema.Codec<K, unknown>
+  readonly value: Schema.Codec<V, unknown>
+}
+
+/**
+ * Gives the rows of a format their types. A row that does not fit the schemas fails with `InvalidInput`, as
+ * `SchemaDrift`; the batch that it came with does not come out.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Schema, Stream } from "effect"
+ * import { Ndjson, Typed } from "tidemark/formats"
+ *
+ * const line = `{"key":"o-1","value":{"placed":"2026-01-01T00:00:00.000Z"},"time":1}`
+ * const orders = Stream.make(new TextEncoder().encode(line)).pipe(
+ *   Ndjson.decode,
+ *   Typed.decode({ key: Schema.String, value: Schema.Struct({ placed: Schema.Date }) })
+ * )
+ *
+ * const [event] = await Effect.runPromise(Stream.runCollect(orders))
+ * if (event?._tag !== "Updates" || event.updates[0]?.value.placed.getUTCFullYear() !== 2026) throw new Error("2026")
+ * ```
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const decode = <K, V>({ key, value }: Schemas<K, V>) => {
+  const decodeKey = Schema.decodeUnknownResult(Schema.toCodecJson(key))
+  const decodeValue = Schema.decodeUnknownResult(Schema.toCodecJson(value))
+  return convert(
+    (row, place) => Result.mapError(decodeKey(row.key), () => drift(place, "key")),
+    (row, place) => Result.mapError(decodeValue(row.value), () => drift(place, "value"))
+  )
+}
+
+/**
+ * Makes JSON of rows that have types, for the formats. A value that its schema does not encode fails with
+ * `ValueOutOfRange`.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const encode = <K, V>({ key, value }: Schemas<K, V>) => {
+  const encodeKey = Schema.encodeUnknownResult(Schema.toCodecJson(key))
+  const encodeValue = Schema.encodeUnknownResult(Schema.toCodecJson(value))
+  return convert<K, V, Schema.Json, Schema.Json, ValueOutOfRange>(
+    (row) => Result.mapError(encodeKey(row.key), () => refuse("a key")),
+    (row) => Result.mapError(encodeValue(row.value), () => refuse("a value"))
+  )
+}
+
+const drift = (row: number, part: string) =>
+  new InvalidInput({
+    format: "typed",
+    place: `row ${row}`,
+    reason: "SchemaDrift",
+    detail: `its ${part} does not fit the schema`
+  })
+
+const refuse = (what: string) => new ValueOutOfRange({ what, detail: "it does not fit its schema" })
+
+type Step<K, V> = readonly [seen: number, events: ReadonlyArray<SubscribeEvent<K, V>>]
+
+/** Converts the rows of a flow, which are counted from 1. */
+const convert = <K, V, K2, V2, E2>(
+  keyOf: (row: Update.Update<K, V>, place: number) => Result.Result<K2, E2>,
+  valueOf: (row: Update.Update<K, V>, place: number) => Result.Result<V2, E2>
+) =>
+<E, R>(flow: Stream.Stream<SubscribeEvent<K, V>, E, R>): Stream.Stream<SubscribeEvent<K2, V2>, E | E2, R> =>
+  Stream.mapAccumEffect(flow, () => 0, (seen, event) => {
+    if (event._tag !== "Updates") return Effect.succeed<Step<K2, V2>>([seen, [event]])
+    const updates: Array<Update.Update<K2, V2>> = []
+    for (const row of event.updates) {
+      const place = seen + updates.length + 1
+      const key = keyOf(row, place)
+      if (Result.isFailure(key)) return Effect.fail(key.failure)
+      const value = valueOf(row, place)
+      if (Result.isFailure(value)) return Effect.fail(value.failure)
+      updates.push(Update.make(key.success, value.success, row.time, row.diff))
+    }
+    return Effect.succeed<Step<K2, V2>>([seen + updates.length, [{ _tag: "Updates", updates }]])
+  })
