@@ -9,10 +9,10 @@ import { Effect, Layer, Queue, Stream } from "effect"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
-import { Codec, PersistClient, Update } from "tidemark"
-import { FileStorage } from "tidemark/node"
-import { awaitFrontier, Flow, persist, persistedSource, seal } from "tidemark/operators"
-import { changes, View } from "tidemark/views"
+import { Codec, PersistClient, Update } from "../src/index.ts"
+import { FileStorage } from "../src/node/index.ts"
+import { awaitFrontier, Flow, persist, persistedSource, seal } from "../src/operators/index.ts"
+import { changes, View } from "../src/views/index.ts"
 
 const scale = Number(process.env["TIDEMARK_BENCH_SCALE"] ?? "1")
 const count = (n: number): number => Math.max(1, Math.round(n * scale))

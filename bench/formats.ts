@@ -1,0 +1,128 @@
+/**
+ * What sources and sinks cost: `npm run bench -- formats`. Exports 1,000,000 updates of a store on files to Parquet, NDJSON
+ * and CSV, beside the same snapshot read plainly, and has DuckDB read what was written, if it is installed
+ * (`npm ci --prefix bench`). `TIDEMARK_BENCH_SCALE=0.1` makes it smaller by that factor.
+ */
+import { Effect, Layer, Stream } from "effect"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import { Csv, Ndjson } from "../src/formats/index.ts"
+import { Codec, PersistClient, Update } from "../src/index.ts"
+import { FileStorage } from "../src/node/index.ts"
+import { Flow, replay } from "../src/operators/index.ts"
+import { Parquet } from "../src/parquet/index.ts"
+
+const scale = Number(process.env["TIDEMARK_BENCH_SCALE"] ?? "1")
+const batches = Math.max(1, Math.round(1000 * scale))
+const batchRows = 1000
+const total = batches * batchRows
+const rounds = 5
+const target = 500_000
+
+const directory = fs.mkdtempSync(path.join(process.env["TIDEMARK_BENCH_DIR"] ?? os.tmpdir(), "tidemark-bench-formats-"))
+
+/** The text in one piece, as what comes from a network is: the engine keeps texts that were put together as trees. */
+const flat = (text: string): string => Buffer.from(text).toString("latin1")
+const keys = Array.from({ length: 100_000 }, (_, i) => flat(`key-${String(i).padStart(12, "0")}`))
+const values = Array.from(
+  { length: 10_007 },
+  (_, i) => flat(String(i * 2654435761 % 4294967296).padStart(12, "0").repeat(7))
+)
+const batch = (time: number): ReadonlyArray<Update.Update<string, string>> =>
+  Array.from({ length: batchRows }, (_, i) =>
+    Update.insert(
+      keys[(time * batchRows + i) % keys.length]!,
+      values[(time * 1009 + i * 7) % values.length]!,
+      time
+    ))
+
+type Rows = Stream.Stream<Exclude<Flow.Event<string, string>, { readonly _tag: "Errors" }>, unknown>
+
+/** Seconds that a snapshot takes on its way into a file of the name. */
+const measure = <A>(name: string, use: (flow: Rows) => Stream.Stream<A, unknown>) =>
+  Effect.gen(function*() {
+    const client = yield* PersistClient.PersistClient
+    const { read } = yield* client.load("rows", { key: Codec.string, value: Codec.string })
+    const file = fs.openSync(path.join(directory, name), "w")
+    globalThis.gc?.()
+    const start = performance.now()
+    const flow = replay(yield* read.snapshot()).pipe(Stream.filter((event) => event._tag !== "Errors"))
+    yield* Stream.runForEach(use(flow), (part) =>
+      Effect.sync(() => {
+        if (part instanceof Uint8Array) fs.writeSync(file, part)
+      }))
+    const seconds = (performance.now() - start) / 1000
+    fs.closeSync(file)
+    return seconds
+  }).pipe(Effect.scoped)
+
+const ways = {
+  plainly: (flow: Rows) => flow,
+  parquet: Parquet.encode({ key: "text", value: "text" }),
+  ndjson: Ndjson.encode,
+  csv: Csv.encode
+}
+
+const program = Effect.gen(function*() {
+  const client = yield* PersistClient.PersistClient
+  const { write } = yield* client.createOrLoad("rows", { key: Codec.string, value: Codec.string })
+  for (let time = 0; time < batches; time++) yield* write.write(batch(time))
+  yield* write.seal(batches)
+
+  const seconds = new Map<string, Array<number>>()
+  // In turns, without the first round, in which the code is not optimised yet.
+  for (let round = -1; round < rounds; round++) {
+    for (const [name, way] of Object.entries(ways)) {
+      const took = yield* measure(`rows.${name}`, way as (flow: Rows) => Stream.Stream<unknown, unknown>)
+      if (round >= 0) seconds.set(name, [...(seconds.get(name) ?? []), took])
+    }
+  }
+  return seconds
+}).pipe(
+  Effect.provide(
+    PersistClient.layer().pipe(Layer.provide(FileStorage.layer({ directory: path.join(directory, "s") })))
+  ),
+  Effect.orDie
+)
+
+/** What another engine finds in the file: how many rows, and their sums. */
+const readByDuckDb = async (file: string): Promise<string> => {
+  const duck = await import("@duckdb/node-api").catch(() => undefined)
+  if (duck === undefined) return "DuckDB is not installed: npm ci --prefix bench"
+  const connection = await (await duck.DuckDBInstance.create(":memory:", { threads: "2" })).connect()
+  const found = await connection.runAndReadAll(
+    `SELECT count(*)::INTEGER, sum(diff)::INTEGER, max("time")::INTEGER, min(key), typeof(any_value(value)) FROM '${file}'`
+  )
+  const [row] = found.getRows()
+  const expected = [total, total, batches - 1, keys[0], "VARCHAR"]
+  if (JSON.stringify(row) !== JSON.stringify(expected)) {
+    throw new Error(`DuckDB found ${JSON.stringify(row)} instead of ${JSON.stringify(expected)}`)
+  }
+  return `DuckDB read all ${total} rows of rows.parquet, and their times and diffs`
+}
+
+try {
+  const seconds = await Effect.runPromise(program)
+  const median = (name: string): number => seconds.get(name)!.toSorted((a, b) => a - b)[Math.floor(rounds / 2)]!
+  console.log(`\nnode ${process.version}, ${os.cpus().length} cores, ${total} updates\n`)
+  console.log(
+    "| way | updates a second | time beside a plain read | bytes | target | holds |\n|---|---|---|---|---|---|"
+  )
+  for (const name of Object.keys(ways)) {
+    const speed = total / median(name)
+    const { size } = fs.statSync(path.join(directory, `rows.${name}`))
+    const holds = name !== "parquet" || speed >= target
+    const goal = name === "parquet" ? `>= ${target}` : ""
+    const ratio = (median(name) / median("plainly")).toFixed(2)
+    console.log(
+      `| ${name} | ${Math.round(speed)} | ${ratio} | ${size} | ${goal} | ${
+        goal === "" ? "" : holds ? "yes" : "**no**"
+      } |`
+    )
+    if (!holds) process.exitCode = 1
+  }
+  console.log(`\n${await readByDuckDb(path.join(directory, "rows.parquet"))}`)
+} finally {
+  fs.rmSync(directory, { recursive: true, force: true })
+}
