@@ -10,7 +10,7 @@ import * as path from "node:path"
 import { Csv, Ndjson } from "../src/formats/index.ts"
 import { Codec, PersistClient, Update } from "../src/index.ts"
 import { FileStorage } from "../src/node/index.ts"
-import { Flow, replay } from "../src/operators/index.ts"
+import { type Flow, replay } from "../src/operators/index.ts"
 import { Parquet } from "../src/parquet/index.ts"
 
 const scale = Number(process.env["TIDEMARK_BENCH_SCALE"] ?? "1")
