@@ -4,7 +4,7 @@
 import { assert } from "@effect/vitest"
 import { Context, Effect, Exit, Fiber, Layer, Metric, Schedule, Scope, Stream } from "effect"
 import * as PersistClient from "../../src/client/PersistClient.ts"
-import type { Row as SnapshotRow, Snapshot } from "../../src/client/Snapshot.ts"
+import type { Snapshot } from "../../src/client/Snapshot.ts"
 import type { StreamReadHandle } from "../../src/client/StreamReadHandle.ts"
 import * as Codec from "../../src/Codec.ts"
 import * as State from "../../src/engine/State.ts"
@@ -58,8 +58,7 @@ export const inScope = <A, E, R>(
     (scope) => Scope.close(scope, Exit.void)
   )
 
-export const rows = <K, V>(snapshot: Snapshot<K, V>): Effect.Effect<Array<SnapshotRow<K, V>>, unknown> =>
-  Stream.runCollect(snapshot.contents)
+export const rows = <K, V>(snapshot: Snapshot<K, V>) => Stream.runCollect(snapshot.contents)
 
 /** The contents as of a time, or of everything. */
 export const contents = <K, V>(read: StreamReadHandle<K, V>, asOf?: number) =>
