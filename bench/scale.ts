@@ -1,5 +1,5 @@
 /**
- * The engine on Postgres against bare statements: `npm run bench -- scale [commit|writers|follow|takeover]`.
+ * The engine on Postgres against bare statements: `npm run bench -- scale [commit|writers|follow|takeover|standby]`.
  *
  * Runs on the server of the tests, or where `TIDEMARK_BENCH_POSTGRES` names a database. Every figure is a ratio to what
  * `INSERT ... RETURNING` on one connection reaches on the same server in the same run, or a time that has a target of its
@@ -8,9 +8,12 @@
 import * as PgConnection from "@effect/sql-pg/PgConnection"
 import { Deferred, Effect, Layer, Redacted, type Scope, Stream } from "effect"
 import * as os from "node:os"
+import { join } from "node:path"
 import { Codec, PersistClient, Update } from "../src/index.ts"
 import { PostgresStorage } from "../src/postgres/index.ts"
 import { server } from "../test/postgres/Server.ts"
+import { detectionMillis } from "../test/postgres/Standby.ts"
+import * as Child from "../test/utils/Child.ts"
 
 const scale = Number(process.env["TIDEMARK_BENCH_SCALE"] ?? "1")
 const count = (n: number): number => Math.max(1, Math.round(n * scale))
@@ -194,11 +197,59 @@ const takeover = Effect.gen(function*() {
   return [found, zombies]
 })
 
+/**
+ * Processes that run docs/examples/standby.ts. The one that writes is killed, and the time counts until another has written.
+ */
+const standby = Effect.gen(function*() {
+  const place = `${url}${url.includes("?") ? "&" : "?"}schema=${newStore().schema}`
+  const script = join(import.meta.dirname, "../test/postgres/Standby.ts")
+  const start = (name: string) => Child.start(script, name, place)
+  const told: Array<string> = []
+  /** Reads what it says until it has written so many rows. */
+  const until = (child: Child.Child, rows: number) =>
+    Effect.repeat(
+      Effect.tap(child.next, (line) => Effect.sync(() => void (/ \d+$/.test(line) && told.push(line)))),
+      { until: (line) => line.endsWith(` ${rows}`) }
+    )
+  let writing = yield* start("0")
+  yield* until(writing, 1)
+  const beyond: Array<number> = []
+  for (let round = 1; round <= 10; round++) {
+    const next = yield* start(String(round))
+    // By then the other one has begun to stand by.
+    yield* until(writing, 100)
+    yield* writing.kill("SIGKILL")
+    const killed = now()
+    yield* until(next, 1)
+    beyond.push(now() - killed - detectionMillis)
+    writing = next
+  }
+  yield* writing.kill("SIGKILL")
+  const storage = yield* Layer.build(PostgresStorage.layer({ url: place }))
+  const { read } = yield* (yield* Effect.provide(PersistClient.makeReadOnly(), storage)).load("orders", text)
+  const { contents } = yield* read.snapshot()
+  const found = new Set((yield* Stream.runCollect(contents)).map(([key]) => key))
+  const lost = told.filter((row) => !found.has(row)).length
+  const rows: ReadonlyArray<Row> = [{
+    work: "a writer is killed, and a standby writes: beyond the detection time",
+    figure: `median ${ms(median(beyond))}, longest ${ms(Math.max(...beyond))}`,
+    target: "< 1 s",
+    holds: Math.max(...beyond) < 1_000
+  }, {
+    work: "acknowledged rows that are lost by these take-overs",
+    figure: `${lost} of ${told.length}`,
+    target: "none",
+    holds: lost === 0
+  }]
+  return rows
+})
+
 const sections: Readonly<Record<string, Effect.Effect<ReadonlyArray<Row>, unknown, Scope.Scope>>> = {
   commit,
   writers,
   follow,
-  takeover
+  takeover,
+  standby
 }
 
 const chosen = process.argv[2]

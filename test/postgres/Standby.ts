@@ -3,6 +3,12 @@ import { Duration, Effect } from "effect"
 import { PostgresStorage } from "tidemark/postgres"
 import { run } from "../../docs/examples/standby.ts"
 
-const [, , name = "", url = ""] = process.argv
+export const detectionMillis = 500
 
-Effect.runFork(Effect.provide(run(name, Duration.millis(500)), PostgresStorage.layer({ url })))
+const [, script, name = "", url = ""] = process.argv
+
+if (script === import.meta.filename) {
+  Effect.runFork(
+    Effect.provide(run(name, Duration.millis(detectionMillis)), PostgresStorage.layer({ url }))
+  )
+}
