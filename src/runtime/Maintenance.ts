@@ -307,10 +307,12 @@ export const make = Effect.fnUntraced(function*(options: Options) {
 
   const erase = Effect.fnUntraced(function*(target: Target, key: Uint8Array) {
     const { doomed, position, rows } = yield* one.withPermit(eraseRows(target, key))
-    // Snapshots that are open in this process keep their blobs.
-    while (doomed.some(garbage.has)) {
-      yield* collect(Infinity)
-      if (doomed.some(garbage.has)) yield* Effect.sleep(betweenLooks)
+    while (true) {
+      // What maintenance has taken to delete is gone, too, once it is this one's turn.
+      yield* one.withPermit(collect(Infinity))
+      if (!doomed.some(garbage.has)) break
+      // Snapshots that are open in this process keep their blobs.
+      yield* Effect.sleep(betweenLooks)
     }
     return { position, rows, blobs: doomed.length }
   })

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Stream } from "effect"
+import { Effect, Exit, Fiber, Layer, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import fs from "node:fs"
 import { join } from "node:path"
@@ -181,6 +181,26 @@ describe("erase", () => {
       assert.strictEqual((yield* Fiber.join(heard))._tag, "Some")
       const failure = yield* Effect.flip(Effect.forever(slow))
       assert.deepInclude(failure as object, { _tag: "HoldExpired" })
+    }))
+
+  it.effect("is not done before what maintenance deletes at the same time is gone", () =>
+    Effect.gen(function*() {
+      const { control, storage } = yield* Store.faulty
+      const client = yield* Store.client(storage, Store.tiny)
+      const { read, write } = yield* client.createOrLoad("s", Store.text)
+      for (let i = 0; i < 20; i++) yield* write.write([Update.insert(`k${i}`, "v".repeat(60), i)])
+      yield* client.compact("s")
+      const scope = yield* Scope.make()
+      yield* Scope.provide(read.snapshot(), scope)
+      const erasing = yield* Effect.forkScoped(write.erase("k7"))
+      while ((yield* Store.contents(read)).length === 20) yield* TestClock.adjust("50 millis")
+      for (let i = 0; i < 20; i++) yield* TestClock.adjust("50 millis")
+      yield* Scope.close(scope, Exit.void)
+      control.before = (operation) => operation === "delete" ? Effect.sleep("1 second") : Effect.void
+      yield* Effect.forkScoped(client.maintain)
+      while (erasing.pollUnsafe() === undefined) yield* TestClock.adjust("10 millis")
+      const referenced = yield* Store.referencedKeys(storage)
+      assert.deepStrictEqual(yield* Store.storedKeys(storage), referenced)
     }))
 
   it.effect("gives named holds up, with what they have of the key", () =>

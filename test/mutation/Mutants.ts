@@ -547,6 +547,13 @@ const order: ReadonlyArray<Mutant> = [
     "client/Erasing"
   ),
   plant(
+    "an erasure is done before everything is deleted",
+    "runtime/Maintenance.ts",
+    "yield* one.withPermit(collect(Infinity))\n      if",
+    "yield* collect(Infinity)\n      if",
+    "client/Erasing"
+  ),
+  plant(
     "a hold outlives an erasure",
     "runtime/Maintenance.ts",
     "    yield* options.watch.release\n",
