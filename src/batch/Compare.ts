@@ -55,26 +55,17 @@ export const compareRows = (a: Columns, i: number, b: Columns, j: number): numbe
 }
 
 /** The first row of sorted columns whose key is at or above `key`. */
-export const lowerBound = (columns: Columns, key: Uint8Array): number => firstRow(columns, key, (order) => order >= 0)
-
-/** The first row of sorted columns whose key is above `key`. */
-export const upperBound = (columns: Columns, key: Uint8Array): number => firstRow(columns, key, (order) => order > 0)
-
-const firstRow = (columns: Columns, key: Uint8Array, isReached: (order: number) => boolean): number => {
+export const lowerBound = (columns: Columns, key: Uint8Array): number => {
   let low = 0
   let high = columns.length
   while (low < high) {
     const middle = (low + high) >>> 1
-    const order = compareRange(
-      columns.keyData,
-      columns.keyOffsets[middle]!,
-      columns.keyOffsets[middle + 1]!,
-      key,
-      0,
-      key.length
-    )
-    if (isReached(order)) high = middle
+    if (compareKeyTo(columns, middle, key) >= 0) high = middle
     else low = middle + 1
   }
   return low
 }
+
+/** Compares the key of a row with a key. */
+export const compareKeyTo = (columns: Columns, row: number, key: Uint8Array): number =>
+  compareRange(columns.keyData, columns.keyOffsets[row]!, columns.keyOffsets[row + 1]!, key, 0, key.length)

@@ -8,7 +8,7 @@ import * as BatchFile from "../batch/BatchFile.ts"
 import * as Columns from "../batch/Columns.ts"
 import * as Compare from "../batch/Compare.ts"
 import { addDiffs } from "../batch/Consolidate.ts"
-import type { Batch } from "../engine/Batch.ts"
+import type { Batch, Part } from "../engine/Batch.ts"
 import type { Capture } from "../engine/Capture.ts"
 import type { HoldExpired, StorageError } from "../PersistError.ts"
 import type { BatchStore } from "../runtime/BatchStore.ts"
@@ -22,91 +22,152 @@ interface Found {
   readonly columns: Columns.Columns
   readonly row: number
   readonly time: number
-  readonly diff: number
+  diff: number
 }
 
-/** The rows of a key at times before `toTime`, consolidated at `since`. */
+/** Which rows count, and the time that earlier ones count as. */
+export interface Window {
+  readonly toTime: number
+  readonly since: number
+}
+
+/** Where blocks and footers are looked for. */
+type Sources = Pick<Batches, "cachedBlock" | "cachedFooter">
+
+/** What must be fetched before a search can go on: a footer, or a block of a part whose footer is known. */
+interface Lack {
+  readonly part: Part
+  readonly block?: { readonly footer: BatchFile.Footer; readonly index: number }
+}
+
+/**
+ * The rows of a key, consolidated, if all that may hold them is in memory. It takes no time in which blobs might be
+ * deleted, so that nothing has to be kept for it.
+ */
+export const inMemory = (
+  batches: Batches,
+  runs: Runs.Runs,
+  capture: Capture,
+  key: Uint8Array,
+  window: Window
+): Columns.Columns | undefined => {
+  const found: Array<Found> = []
+  return search(found, batches, runs, capture, key, window) === undefined ? columnsOf(found, window) : undefined
+}
+
+/** The rows of a key, consolidated: what the search lacks is fetched, and the search begins anew. */
 export const rows = Effect.fnUntraced(
-  function*(
-    batches: Batches,
-    runs: Runs.Runs,
-    capture: Capture,
-    key: Uint8Array,
-    { since, toTime }: { readonly toTime: number; readonly since: number }
-  ) {
-    const found: Array<Found> = []
-    for (const columns of yield* compute(() => runs.of(capture.blocks))) {
-      collect(found, columns, key, capture.traceUpper, toTime)
+  function*(batches: Batches, runs: Runs.Runs, capture: Capture, key: Uint8Array, window: Window) {
+    // What was fetched is kept here, whatever becomes of it in the cache.
+    const footers = new Map<string, BatchFile.Footer>()
+    const blocks = new Map<string, Columns.Columns>()
+    const sources: Sources = {
+      cachedFooter: (part) => footers.get(part.key) ?? batches.cachedFooter(part),
+      cachedBlock: (part, index) => blocks.get(`${part.key}#${index}`) ?? batches.cachedBlock(part, index)
     }
-    for (const batch of capture.spills) yield* fromBatch(batches, batch, found, key, capture.traceUpper, toTime)
-    for (const batch of capture.trace) yield* fromBatch(batches, batch, found, key, 0, toTime)
-    return yield* compute(() => columnsOf(consolidated(found, since)))
-  }
-)
-
-const fromBatch = Effect.fnUntraced(
-  function*(
-    batches: Batches,
-    batch: Batch,
-    found: Array<Found>,
-    key: Uint8Array,
-    fromTime: number,
-    toTime: number
-  ) {
-    for (const part of batch.parts) {
-      const isOutside = part.minTime >= toTime || part.maxTime < fromTime ||
-        Compare.compareBytes(key, part.minKey) < 0 || Compare.compareBytes(key, part.maxKey) > 0
-      if (isOutside) continue
-      const footer = yield* batches.footer(part)
-      for (const index of BatchFile.findBlocks(footer, { minKey: key, maxKey: key })) {
-        const columns = yield* batches.block(part, footer, index)
-        collect(found, columns, key, fromTime, toTime)
-      }
+    while (true) {
+      const found: Array<Found> = []
+      const lack = yield* compute(() => search(found, sources, runs, capture, key, window))
+      if (lack === undefined) return yield* compute(() => columnsOf(found, window))
+      const { block, part } = lack
+      if (block === undefined) footers.set(part.key, yield* batches.footer(part))
+      else blocks.set(`${part.key}#${block.index}`, yield* batches.block(part, block.footer, block.index))
     }
   }
 )
 
-/** Finds the rows of the key in sorted columns. */
+/** Adds the rows of the key, or says what it lacks. */
+const search = (
+  found: Array<Found>,
+  sources: Sources,
+  runs: Runs.Runs,
+  capture: Capture,
+  key: Uint8Array,
+  window: Window
+): Lack | undefined => {
+  for (const columns of runs.of(capture.blocks)) collect(found, columns, key, capture.traceUpper, window)
+  for (const batch of capture.spills) {
+    const lack = searchBatch(found, sources, batch, key, capture.traceUpper, window)
+    if (lack !== undefined) return lack
+  }
+  for (const batch of capture.trace) {
+    const lack = searchBatch(found, sources, batch, key, 0, window)
+    if (lack !== undefined) return lack
+  }
+  return undefined
+}
+
+const searchBatch = (
+  found: Array<Found>,
+  sources: Sources,
+  batch: Batch,
+  key: Uint8Array,
+  fromTime: number,
+  window: Window
+): Lack | undefined => {
+  for (const part of batch.parts) {
+    const isOutside = part.minTime >= window.toTime || part.maxTime < fromTime ||
+      Compare.compareBytes(key, part.minKey) < 0 || Compare.compareBytes(key, part.maxKey) > 0
+    if (isOutside) continue
+    const footer = sources.cachedFooter(part)
+    if (footer === undefined) return { part }
+    for (const index of BatchFile.findBlocks(footer, { minKey: key, maxKey: key })) {
+      const columns = sources.cachedBlock(part, index)
+      if (columns === undefined) return { part, block: { footer, index } }
+      collect(found, columns, key, fromTime, window)
+    }
+  }
+  return undefined
+}
+
+/** Finds the rows of the key in sorted columns. Those that are one row at `since` lie next to each other, and become one. */
 const collect = (
   found: Array<Found>,
   columns: Columns.Columns,
   key: Uint8Array,
   fromTime: number,
-  toTime: number
+  { since, toTime }: Window
 ): void => {
-  const end = Compare.upperBound(columns, key)
-  for (let row = Compare.lowerBound(columns, key); row < end; row++) {
-    const time = columns.times[row]!
-    if (time >= fromTime && time < toTime) found.push({ columns, row, time, diff: columns.diffs[row]! })
+  let last: Found | undefined
+  for (let row = Compare.lowerBound(columns, key); row < columns.length; row++) {
+    if (Compare.compareKeyTo(columns, row, key) !== 0) break
+    if (columns.times[row]! < fromTime || columns.times[row]! >= toTime) continue
+    const time = Math.max(columns.times[row]!, since)
+    const diff = columns.diffs[row]!
+    if (last !== undefined && last.time === time && Compare.compareValues(columns, last.row, columns, row) === 0) {
+      last.diff = addDiffs(last.diff, diff)
+    } else {
+      if (last !== undefined && last.diff !== 0) found.push(last)
+      last = { columns, row, time, diff }
+    }
   }
+  if (last !== undefined && last.diff !== 0) found.push(last)
 }
 
 const byValueAndTime = (a: Found, b: Found): number =>
   Compare.compareValues(a.columns, a.row, b.columns, b.row) || a.time - b.time
 
-/** Sums the diffs of equal values at equal times, where times before `since` are `since`. With `Infinity` every row goes. */
-const consolidated = (found: ReadonlyArray<Found>, since: number): ReadonlyArray<Found> => {
+/** Sums the diffs of equal values at equal times. With an empty `since` every row goes. */
+const consolidated = (found: Array<Found>, { since }: Window): ReadonlyArray<Found> => {
   if (since === Infinity) return []
+  if (found.length < 2) return found
   const kept: Array<Found> = []
-  let last: Found | undefined
   for (const each of found.toSorted(byValueAndTime)) {
-    const time = Math.max(each.time, since)
-    const isSame = last !== undefined && last.time === time &&
-      Compare.compareValues(last.columns, last.row, each.columns, each.row) === 0
-    if (isSame) kept.pop()
-    last = { ...each, time, diff: isSame ? addDiffs(last!.diff, each.diff) : each.diff }
-    kept.push(last)
+    const last = kept.at(-1)
+    if (last !== undefined && byValueAndTime(last, each) === 0) last.diff = addDiffs(last.diff, each.diff)
+    else kept.push(each)
   }
   return kept.filter(({ diff }) => diff !== 0)
 }
 
-const columnsOf = (found: ReadonlyArray<Found>): Columns.Columns => {
-  if (found.length === 0) return Columns.empty
-  if (found.length === 1) {
-    const { columns, diff, row, time } = found[0]!
+const columnsOf = (found: Array<Found>, window: Window): Columns.Columns => {
+  const kept = consolidated(found, window)
+  if (kept.length === 0) return Columns.empty
+  if (kept.length === 1) {
+    const { columns, diff, row, time } = kept[0]!
     return { ...Columns.slice(columns, row, row + 1), times: Float64Array.of(time), diffs: Float64Array.of(diff) }
   }
-  const builder = new Columns.Builder(found.length)
-  for (const { columns, diff, row, time } of found) builder.push(columns, row, time, diff)
+  const builder = new Columns.Builder(kept.length)
+  for (const { columns, diff, row, time } of kept) builder.push(columns, row, time, diff)
   return builder.view()
 }

@@ -161,12 +161,15 @@ const tooLarge = new ValueOutOfRange({
 
 /** The bytes of one key. */
 export const encodeKey = <K, V>(codecs: Codecs<K, V>, key: K): Effect.Effect<Uint8Array, ValueOutOfRange> =>
-  attempt(() => {
-    const writer = new ByteWriter(64)
-    codecs.key.encode(key, writer)
-    checkRowBytes(writer.length)
-    return writer.bytes.subarray(0, writer.length)
-  })
+  attempt(() => encodeKeyInto(codecs, key, new ByteWriter(64)))
+
+/** The bytes of one key, valid until the writer is used again. Throws `ValueOutOfRange` for one that cannot be stored. */
+export const encodeKeyInto = <K, V>(codecs: Codecs<K, V>, key: K, writer: ByteWriter): Uint8Array => {
+  writer.clear()
+  codecs.key.encode(key, writer)
+  checkRowBytes(writer.length)
+  return writer.view8()
+}
 
 /** Decodes each row with `make`, by the policy. */
 export const decode = <K, V, A>(

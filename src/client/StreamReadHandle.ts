@@ -5,6 +5,9 @@
  */
 import { Effect, type Scope, Stream } from "effect"
 import type * as Columns from "../batch/Columns.ts"
+import { ByteWriter } from "../ByteWriter.ts"
+import * as Capture from "../engine/Capture.ts"
+import type { Collection } from "../engine/Collection.ts"
 import * as Frontier from "../Frontier.ts"
 import {
   AsOfBeforeSince,
@@ -14,7 +17,9 @@ import {
   type ValueOutOfRange
 } from "../PersistError.ts"
 import type { Captured, Failure } from "../runtime/Command.ts"
+import { compute } from "../runtime/Pure.ts"
 import { traced } from "../runtime/Spans.ts"
+import type { Store } from "../runtime/Store.ts"
 import * as Update from "../Update.ts"
 import * as Listen from "./Listen.ts"
 import * as PointRead from "./PointRead.ts"
@@ -147,17 +152,27 @@ export const make = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs): Strea
         Effect.map(query(captured), (found) => Snapshot.contents(sourceOf(captured), found)))
     )
 
-  /** The rows of one key before `toTime`, consolidated at `since`. */
-  const ofKey = (
-    key: K,
-    options: AsOf,
-    window: (captured: Captured) => { readonly toTime: number; readonly since: number }
-  ) =>
+  const keyBytes = new ByteWriter(64)
+
+  /** The rows of one key, consolidated. */
+  const ofKey = (key: K, options: AsOf, window: (captured: Captured) => PointRead.Window) =>
     Effect.scoped(Effect.gen(function*() {
       const captured = yield* held(options)
       const bytes = yield* Rows.encodeKey(codecs, key)
       return yield* PointRead.rows(store.batches, runs, captured.capture, bytes, window(captured))
     }))
+
+  /** The same as of a time that is sealed, in one go, if all that may hold the key is in memory. */
+  const ofKeyInMemory = (id: number, key: K, asOf: number) =>
+    compute(() => {
+      const now = sealedNow(store, id, asOf)
+      if (now === undefined) return undefined
+      const capture = Capture.whole(now, store.state().seqNo)
+      return PointRead.inMemory(store.batches, runs, capture, Rows.encodeKeyInto(codecs, key, keyBytes), at(asOf))
+    })
+
+  const values = (rows: Columns.Columns) =>
+    Rows.decode(name, codecs, policy, rows, (_, value, __, diff): readonly [V, number] => [value, diff])
 
   const keyOf = (key: K | undefined) => key === undefined ? Effect.undefined : Rows.encodeKey(codecs, key)
 
@@ -199,7 +214,15 @@ export const make = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs): Strea
       traced(
         "StreamReadHandle.get",
         name,
-        Effect.flatMap(ofKey(key, options, () => at(options.asOf)), (rows) => valuesOf(self, rows))
+        Effect.flatMap(located, ({ id }) => {
+          const { asOf } = options
+          const waiting = ofKey(key, options, () => at(asOf))
+          if (asOf === undefined) return Effect.flatMap(waiting, values)
+          return Effect.flatMap(
+            ofKeyInMemory(id, key, asOf),
+            (rows) => rows === undefined ? Effect.flatMap(waiting, values) : values(rows)
+          )
+        })
       ),
     range: (options) =>
       read(options, () =>
@@ -246,8 +269,11 @@ type QueryOf = Parameters<typeof Snapshot.contents>[1]
 const at = (asOf: Frontier.Timestamp | undefined): { readonly toTime: number; readonly since: number } =>
   asOf === undefined ? { toTime: Infinity, since: Number.MAX_SAFE_INTEGER } : { toTime: asOf + 1, since: asOf }
 
-const valuesOf = <K, V, E>({ codecs, name, policy }: Registered<K, V, E>, rows: Columns.Columns) =>
-  Rows.decode(name, codecs, policy, rows, (_, value, __, diff): readonly [V, number] => [value, diff])
+/** The collection as it is now, if the time is sealed in it and still told apart from others. */
+const sealedNow = (store: Store, id: number, asOf: number): Collection | undefined => {
+  const now = store.state().collections.get(id)
+  return now !== undefined && Number.isSafeInteger(asOf) && now.since <= asOf && asOf < now.upper ? now : undefined
+}
 
 const checkTime = (time: number): Effect.Effect<void, ValueOutOfRange> =>
   Effect.suspend(() => {
@@ -260,7 +286,7 @@ const checkTime = (time: number): Effect.Effect<void, ValueOutOfRange> =>
  * is sealed already needs no place, because its contents never change.
  */
 const place = (
-  store: Registered<never, never, never>["store"],
+  store: Store,
   collection: { readonly id: number; readonly name: string },
   { asOf, wait = true }: AsOf
 ): Effect.Effect<Captured, PlaceError> => {
@@ -285,8 +311,7 @@ const place = (
 
   return Effect.gen(function*() {
     yield* checkTime(asOf)
-    const now = store.state().collections.get(id)
-    if (now !== undefined && now.since <= asOf && asOf < now.upper) return store.captureNow(id)!
+    if (sealedNow(store, id, asOf) !== undefined) return store.captureNow(id)!
     const captured = yield* store.capture(collection)
     if (yield* isSealed(captured)) return captured
     if (!wait) return yield* new AsOfNotSealed({ collection: name, asOf, upper: captured.capture.upper })

@@ -37,6 +37,9 @@ export interface BatchStore<out E = StorageError> {
   /** One block, through the cache. */
   readonly block: (part: Part, footer: BatchFile.Footer, index: number) => Effect.Effect<Columns, E>
   readonly footer: (part: Part) => Effect.Effect<BatchFile.Footer, E>
+  /** The same without waiting, if the cache has it. */
+  readonly cachedBlock: (part: Part, index: number) => Columns | undefined
+  readonly cachedFooter: (part: Part) => BatchFile.Footer | undefined
   /** The wanted blocks of a batch in row order, read ahead and past the cache. */
   readonly scan: (batch: Batch, wanted: Wanted) => Scan<Columns, E>
   /** The same blocks as they are stored, for a merge that decodes them elsewhere. */
@@ -59,6 +62,10 @@ export const missing =
           ? new Corrupt({ location: key, offset: 0, detail: "the blob is missing" })
           : new Unavailable({ operation: `reading ${key}`, detail: "the store has moved on from it; read anew" })
       ))
+
+/** What the cache knows them by. */
+const footerKey = (part: Part): string => `${part.key}#footer`
+const blockKey = (part: Part, index: number): string => `${part.key}#${index}`
 
 /** `whenMissing` is asked where there is no blob of a key. */
 export const make = <E>(
@@ -90,13 +97,15 @@ export const make = <E>(
     return { value: footer, bytes: footerLength * 2 + 256 }
   })
 
-  const footer = (part: Part) => cache.get(`${part.key}#footer`, fetchFooter(part))
+  const footer = (part: Part) => cache.get(footerKey(part), fetchFooter(part))
 
   return {
     footer,
+    cachedFooter: (part) => cache.peek(footerKey(part)),
+    cachedBlock: (part, index) => cache.peek(blockKey(part, index)),
     block: (part, known, index) =>
       cache.get(
-        `${part.key}#${index}`,
+        blockKey(part, index),
         Effect.flatMap(
           read(part, { offset: known.blocks[index]!.offset, length: known.blocks[index]!.length }),
           (bytes) =>

@@ -13,6 +13,8 @@ export interface BlockCache {
     key: string,
     fetch: Effect.Effect<{ readonly value: A; readonly bytes: number }, E>
   ) => Effect.Effect<A, E>
+  /** The value under the key, if it is in the cache. A key is asked for with one type only. */
+  readonly peek: <A>(key: string) => A | undefined
   /** Forgets everything whose key starts with one of the prefixes. */
   readonly forget: (prefixes: ReadonlyArray<string>) => void
   readonly bytes: () => number
@@ -54,18 +56,22 @@ export const make = (maxBytes: number, context: Context.Context<never>): BlockCa
     Deferred.doneUnsafe(waiting, Effect.map(exit, ({ value }) => value))
   }
 
+  const peek = <A>(key: string): A | undefined => {
+    const found = held.get(key)
+    if (found === undefined) return undefined
+    Metrics.cacheHits.updateUnsafe(1, context)
+    held.delete(key)
+    held.set(key, found)
+    return found.value as A
+  }
+
   return {
+    peek,
     get: <A, E>(key: string, fetch: Effect.Effect<{ readonly value: A; readonly bytes: number }, E>) =>
       Effect.suspend((): Effect.Effect<A, E> => {
-        const found = held.get(key)
-        if (found !== undefined) {
-          Metrics.cacheHits.updateUnsafe(1, context)
-          held.delete(key)
-          held.set(key, found)
-          return Effect.succeed(found.value as A)
-        }
+        const found = peek<A>(key)
+        if (found !== undefined) return Effect.succeed(found)
         const underway = fetching.get(key)
-        // A key is asked for with one type only.
         if (underway !== undefined) return Deferred.await(underway as Deferred.Deferred<A, E>)
         Metrics.cacheMisses.updateUnsafe(1, context)
         const waiting = Deferred.makeUnsafe<A, E>()

@@ -85,16 +85,14 @@ describe("comparing", () => {
     assert.isBelow(Compare.compareRows(columns, 0, columns, 1), 0)
   })
 
-  it("finds the first row at, and the first above, a key", () => {
+  it("finds the first row at or above a key", () => {
     const prng = Prng.make(16)
     for (let round = 0; round < 200; round++) {
       const rows = Rows.generate(prng, prng.int(40)).toSorted(Rows.compare)
       const columns = Rows.toSlice(rows)
       const key = rows.length > 0 && prng.chance(0.5) ? prng.pick(rows).key : prng.bytes(prng.int(5))
       const below = rows.filter((each) => Buffer.compare(each.key, key) < 0).length
-      const notAbove = rows.filter((each) => Buffer.compare(each.key, key) <= 0).length
       assert.strictEqual(Compare.lowerBound(columns, key), below)
-      assert.strictEqual(Compare.upperBound(columns, key), notAbove)
     }
   })
 })
