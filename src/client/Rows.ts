@@ -55,7 +55,8 @@ const encodeUnsafe = <K, V>(codecs: Codecs<K, V>, updates: Iterable<Update<K, V>
   const rows: ReadonlyArray<Update<K, V>> = Array.isArray(updates) ? updates : [...updates]
   const times = new Float64Array(rows.length)
   const diffs = new Float64Array(rows.length)
-  rows.forEach(({ diff, time }, row) => {
+  for (let row = 0; row < rows.length; row++) {
+    const { diff, time } = rows[row]!
     const badTime = Frontier.checkTime("the time of an update", time)
     if (badTime !== undefined) throw badTime
     if (!Number.isSafeInteger(diff)) {
@@ -63,9 +64,10 @@ const encodeUnsafe = <K, V>(codecs: Codecs<K, V>, updates: Iterable<Update<K, V>
     }
     times[row] = time
     diffs[row] = diff
-  })
-  const keys = encodeColumn(codecs.key.encode, rows.length, (row) => rows[row]!.key)
-  const values = encodeColumn(codecs.value.encode, rows.length, (row) => rows[row]!.value)
+  }
+  const columnOf = rows.length <= fewRows ? encodeFew : encodeColumn
+  const keys = columnOf(codecs.key.encode, rows.length, (row) => rows[row]!.key)
+  const values = columnOf(codecs.value.encode, rows.length, (row) => rows[row]!.value)
   const columns: Columns.Columns = {
     length: rows.length,
     keyData: keys.data,
@@ -82,6 +84,34 @@ const encodeUnsafe = <K, V>(codecs: Codecs<K, V>, updates: Iterable<Update<K, V>
 interface Column {
   readonly data: Uint8Array
   readonly offsets: Uint32Array
+}
+
+/** Columns of at most so many rows are encoded in one place, and kept in memory that many of them share. */
+const fewRows = 16
+/** What is larger gets memory of its own. */
+const sharedBytes = 64 * 1024
+let shared = new Uint8Array(sharedBytes)
+let sharedUsed = 0
+let scratch = new ByteWriter(1024)
+
+/** For a few rows, taking memory for them would cost more than encoding them. */
+const encodeFew = <A>(encode: Encode<A>, length: number, at: (row: number) => A): Column => {
+  const offsets = new Uint32Array(length + 1)
+  if (scratch.bytes.length > sharedBytes) scratch = new ByteWriter(1024)
+  scratch.clear()
+  encodeRows(encode, scratch, offsets, at, 0, length)
+  return { data: kept(scratch.view8()), offsets }
+}
+
+/** A copy of the bytes. */
+const kept = (bytes: Uint8Array): Uint8Array => {
+  if (bytes.length > sharedBytes / 16) return bytes.slice()
+  if (sharedUsed + bytes.length > sharedBytes) {
+    shared = new Uint8Array(sharedBytes)
+    sharedUsed = 0
+  }
+  shared.set(bytes, sharedUsed)
+  return shared.subarray(sharedUsed, sharedUsed += bytes.length)
 }
 
 /** Texts are converted together until they have about as many characters. */
