@@ -98,7 +98,8 @@ export const string: Codec<string> = {
 }
 
 /**
- * Bytes as they are. Decoding copies, so that the result is the caller's own.
+ * Bytes as they are. Decoding copies, so that the result is the caller's own; the `buffer` below it may be shared with
+ * others, as that of a small `Buffer` is.
  *
  * @category codecs
  * @since 0.1.0
@@ -111,7 +112,7 @@ export const bytes: Codec<Uint8Array> = {
     if (!(value instanceof Uint8Array)) return refuse("bytes", "it is not a Uint8Array")
     into.raw(value)
   },
-  decode: (bytes, start, end) => new Uint8Array(bytes.subarray(start, end))
+  decode: Platform.copyOf
 }
 
 /**

@@ -39,6 +39,17 @@ const cheapBytes = 64
 export const allocate = (size: number): Uint8Array =>
   size <= cheapBytes ? new Uint8Array(size) : new Uint8Array(Buffer.allocUnsafeSlow(size).buffer)
 
+/** A copy of part of the bytes. What is not large shares the memory of Node's pool, which is never handed to another thread. */
+export const copyOf = (bytes: Uint8Array, start: number, end: number): Uint8Array => {
+  const size = end - start
+  // The `slice` of a `Buffer` would be no copy.
+  if (size <= cheapBytes) return Uint8Array.prototype.slice.call(bytes, start, end)
+  const { buffer, byteOffset } = Buffer.allocUnsafe(size)
+  const copy = new Uint8Array(buffer, byteOffset, size)
+  copy.set(bytes.subarray(start, end))
+  return copy
+}
+
 /**
  * A function that writes text as UTF-8 into the bytes and returns how many it has written; there must be room for
  * `3 * text.length`. Making it costs more than a call, so that one is made for each buffer.

@@ -5,7 +5,7 @@
 import { pump } from "../Contract.ts"
 import { inserts, updateBytes } from "../Data.ts"
 import { grouped } from "../GroupCommit.ts"
-import { count, diskBytes, now, quantile, settle } from "../Measure.ts"
+import { collect, count, diskBytes, now, quantile, settle } from "../Measure.ts"
 import { prepared, type Workload } from "../Workload.ts"
 
 const size = 1000
@@ -20,6 +20,7 @@ export const run: Workload = async ({ directory, engine, mode }) => {
   let made = 0
   const append = async (batches: number, told: (millis: number) => void) => {
     const ready = prepared(engine, Array.from({ length: batches }, () => inserts(made++ * size, size, made)))
+    collect()
     const start = now()
     await pump(store, () => ready.shift(), inFlight, told)
     return now() - start

@@ -29,7 +29,7 @@ export const run: Workload = async ({ directory, engine, mode }) => {
   const acknowledge = warm.map((i) => told[i]! - called[i]!)
 
   const updates = count(500) * 1000
-  const busy = await engine.open({ directory: emptied(`${directory}/busy`), durable: false })
+  const busy = await engine.open({ directory: emptied(`${directory}/busy`), durable: true })
   const seen = new Float64Array(listeners)
   let touched = 0
   const done = new Promise<void>((resolve) => {

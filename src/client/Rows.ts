@@ -9,6 +9,7 @@ import { ByteWriter } from "../ByteWriter.ts"
 import type { Codec, Encode } from "../Codec.ts"
 import * as Frontier from "../Frontier.ts"
 import { DecodeError, ValueOutOfRange } from "../PersistError.ts"
+import * as Platform from "../Platform.ts"
 import type { Update } from "../Update.ts"
 
 /** The codecs of a collection. */
@@ -86,32 +87,17 @@ interface Column {
   readonly offsets: Uint32Array
 }
 
-/** Columns of at most so many rows are encoded in one place, and kept in memory that many of them share. */
+/** Columns of at most so many rows are encoded in one place: taking memory for each would cost more than encoding it. */
 const fewRows = 16
-/** What is larger gets memory of its own. */
-const sharedBytes = 64 * 1024
-let shared = new Uint8Array(sharedBytes)
-let sharedUsed = 0
+const keptScratch = 64 * 1024
 let scratch = new ByteWriter(1024)
 
-/** For a few rows, taking memory for them would cost more than encoding them. */
 const encodeFew = <A>(encode: Encode<A>, length: number, at: (row: number) => A): Column => {
   const offsets = new Uint32Array(length + 1)
-  if (scratch.bytes.length > sharedBytes) scratch = new ByteWriter(1024)
+  if (scratch.bytes.length > keptScratch) scratch = new ByteWriter(1024)
   scratch.clear()
   encodeRows(encode, scratch, offsets, at, 0, length)
-  return { data: kept(scratch.view8()), offsets }
-}
-
-/** A copy of the bytes. */
-const kept = (bytes: Uint8Array): Uint8Array => {
-  if (bytes.length > sharedBytes / 16) return bytes.slice()
-  if (sharedUsed + bytes.length > sharedBytes) {
-    shared = new Uint8Array(sharedBytes)
-    sharedUsed = 0
-  }
-  shared.set(bytes, sharedUsed)
-  return shared.subarray(sharedUsed, sharedUsed += bytes.length)
+  return { data: Platform.copyOf(scratch.bytes, 0, scratch.length), offsets }
 }
 
 /** Texts are converted together until they have about as many characters. */
