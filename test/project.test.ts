@@ -32,7 +32,7 @@ const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
   client: ["vocabulary", "batch", "engine", "storage", "runtime"],
   operators: ["vocabulary", "batch", "engine", "storage", "runtime", "client"],
   views: ["vocabulary", "client", "operators"],
-  formats: ["vocabulary", "client"],
+  formats: ["vocabulary", "client", "operators"],
   parquet: ["vocabulary", "client", "formats"],
   entry: ["vocabulary", "storage", "runtime", "client", "operators"],
   testing: ["vocabulary", "batch", "engine", "storage", "runtime", "client", "operators"],

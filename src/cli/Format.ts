@@ -9,15 +9,22 @@ import type { Description } from "../client/PersistClient.ts"
 import type { Json } from "../client/StoredJson.ts"
 import type { SubscribeEvent } from "../client/Subscription.ts"
 import * as Csv from "../formats/Csv.ts"
+import * as Debezium from "../formats/Debezium.ts"
 import type { Gate } from "../formats/Intake.ts"
 import * as Ndjson from "../formats/Ndjson.ts"
 import type { InvalidInput } from "../PersistError.ts"
 import { Failure, Usage } from "./Failure.ts"
 import * as Output from "./Output.ts"
 
+/** Those that have a place for everything: times, diffs. */
 export const names = ["ndjson", "csv", "parquet"] as const
 
-export type Name = (typeof names)[number]
+/** What `ingest` and `export` take besides: changes to a table with a primary key. */
+export const all = [...names, "debezium"] as const
+
+type Tabular = (typeof names)[number]
+
+export type Name = (typeof all)[number]
 
 /** Where rows come from. */
 export interface Source {
@@ -29,12 +36,14 @@ export interface Source {
 export type Decoded = Stream.Stream<SubscribeEvent<Json, Json>, InvalidInput | Failure>
 
 /** The rows and seals of an input. */
-export const decode = (format: Name, { bytes, file }: Source, gate: Gate): Decoded => {
+export const decode = (format: Name, { bytes, file }: Source, gate: Gate<Json, Json>): Decoded => {
   switch (format) {
     case "ndjson":
       return Ndjson.decodeThrough(gate)(bytes)
     case "csv":
       return Csv.decodeThrough(gate)(bytes)
+    case "debezium":
+      return Debezium.decodeThrough(gate, {})(bytes)
     case "parquet":
       return Stream.unwrap(Effect.map(parquet, ({ Parquet }) => Parquet.decodeThrough(gate)(bufferOf(file))))
   }
@@ -61,7 +70,7 @@ export const checkOutput = Effect.fnUntraced(function*(format: Name) {
 
 /** Writes updates and progress to standard output. */
 export const write = Effect.fnUntraced(function*<E, R>(
-  format: Name,
+  format: Tabular,
   description: Description,
   flow: Stream.Stream<SubscribeEvent<Json, Json>, E, R>
 ) {
@@ -86,6 +95,8 @@ export const writeContents = Effect.fnUntraced(function*<E, R>(
       return yield* send(Ndjson.contents(rows))
     case "csv":
       return yield* send(Csv.contents(rows))
+    case "debezium":
+      return yield* send(Debezium.contents(description.name)(rows))
     case "parquet":
       return yield* send((yield* parquet).Parquet.contents(columnsOf(description))(rows))
   }

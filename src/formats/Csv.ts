@@ -33,7 +33,7 @@ export const decode = <E, R>(
 
 /** @internal */
 export const decodeThrough =
-  (gate: Intake.Gate) =>
+  (gate: Intake.Gate<string, string>) =>
   <E, R>(bytes: Stream.Stream<Uint8Array, E, R>): Stream.Stream<SubscribeEvent<string, string>, E | InvalidInput, R> =>
     Stream.suspend(() => {
       const intake = Intake.make<string, string>("CSV", "record", gate)

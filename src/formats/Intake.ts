@@ -3,24 +3,22 @@
  *
  * @internal
  */
-import { type Schema, Stream } from "effect"
+import { Stream } from "effect"
 import type { SubscribeEvent } from "../client/Subscription.ts"
 import * as Frontier from "../Frontier.ts"
 import { InvalidInput } from "../PersistError.ts"
 import type { Update } from "../Update.ts"
 
-type Json = Schema.Json
-
 /** What rows are held against besides their format: where they go to. */
-export interface Gate {
+export interface Gate<in K, in V> {
   /** Times before it are complete already. */
   readonly upper: Frontier.Frontier
   /** Says why a row cannot be stored, if so. */
-  readonly check: (update: Update<Json, Json>) => string | undefined
+  readonly check: (update: Update<K, V>) => string | undefined
 }
 
 /** Takes whatever is of the format. */
-export const open: Gate = { upper: Frontier.initial, check: () => undefined }
+export const open: Gate<unknown, unknown> = { upper: Frontier.initial, check: () => undefined }
 
 /** What a part of the input amounts to: events, and what is wrong after them. */
 export interface Taken<K, V> {
@@ -29,7 +27,7 @@ export interface Taken<K, V> {
 }
 
 /** `unit` is what places are counted in, from 1. */
-export const make = <K extends Json, V extends Json>(format: string, unit: string, { check, upper: begin }: Gate) => {
+export const make = <K, V>(format: string, unit: string, { check, upper: begin }: Gate<K, V>) => {
   let upper = begin
   let events: Array<SubscribeEvent<K, V>> = []
   let updates: Array<Update<K, V>> = []

@@ -7,14 +7,12 @@
 import { type Schema, Stream } from "effect"
 import type { SubscribeEvent } from "../client/Subscription.ts"
 import * as Frontier from "../Frontier.ts"
-import { InvalidInput } from "../PersistError.ts"
+import type { InvalidInput } from "../PersistError.ts"
 import type { Update } from "../Update.ts"
 import * as Intake from "./Intake.ts"
-import { maxBytes, split } from "./Split.ts"
+import * as Line from "./Line.ts"
 
 type Json = Schema.Json
-
-const newline = 0x0a
 
 /**
  * Bytes to a flow: rows in batches, and progress for every seal. Lines may end with CR LF, and empty ones count for
@@ -44,12 +42,12 @@ export const decode = <E, R>(
 
 /** @internal */
 export const decodeThrough =
-  (gate: Intake.Gate) =>
+  (gate: Intake.Gate<Json, Json>) =>
   <E, R>(bytes: Stream.Stream<Uint8Array, E, R>): Stream.Stream<SubscribeEvent<Json, Json>, E | InvalidInput, R> =>
     Stream.suspend(() => {
       const intake = Intake.make<Json, Json>("NDJSON", "line", gate)
       let number = 0
-      const take = (line: Line): InvalidInput | undefined => {
+      const take = (line: Said): InvalidInput | undefined => {
         switch (line._tag) {
           case "Row":
             return intake.row(line.update, number)
@@ -69,17 +67,8 @@ export const decodeThrough =
         }
         return intake.taken()
       }
-      return Intake.told(Stream.map(split(bytes, newline, tooLong), takeAll))
+      return Intake.told(Stream.map(Line.lines("NDJSON", bytes), takeAll))
     })
-
-/** @internal */
-export const tooLong = (line: number): InvalidInput =>
-  new InvalidInput({
-    format: "NDJSON",
-    place: `line ${line}`,
-    reason: "Malformed",
-    detail: `it is longer than ${maxBytes} bytes`
-  })
 
 const encoder = new TextEncoder()
 
@@ -95,8 +84,8 @@ export const encode = <E, R>(
   Stream.map(flow, (event) =>
     encoder.encode(
       event._tag === "Updates"
-        ? event.updates.map(({ diff, key, time, value }) => lineOf({ key, value, time, diff })).join("")
-        : lineOf({ seal: Frontier.toJson(event.frontier) })
+        ? event.updates.map(({ diff, key, time, value }) => Line.write({ key, value, time, diff })).join("")
+        : Line.write({ seal: Frontier.toJson(event.frontier) })
     ))
 
 /**
@@ -110,46 +99,32 @@ export const contents = <E, R>(
 ): Stream.Stream<Uint8Array, E, R> =>
   rows.pipe(
     Stream.chunks,
-    Stream.map((chunk) => encoder.encode(chunk.map(([key, value, diff]) => lineOf({ key, value, diff })).join("")))
+    Stream.map((chunk) => encoder.encode(chunk.map(([key, value, diff]) => Line.write({ key, value, diff })).join("")))
   )
 
-const lineOf = (value: object): string => `${JSON.stringify(value)}\n`
-
 /** What a line says. */
-type Line =
+type Said =
   | { readonly _tag: "Row"; readonly update: Update<Json, Json> }
   | { readonly _tag: "Seal"; readonly upper: Frontier.Frontier }
   | { readonly _tag: "Blank" }
   | { readonly _tag: "Bad"; readonly detail: string }
 
-const decoder = new TextDecoder("utf-8", { fatal: true })
-
 const fields = new Set(["key", "value", "time", "diff"])
 
-const parse = (bytes: Uint8Array): Line => {
-  let text: string
-  try {
-    text = decoder.decode(bytes)
-  } catch {
-    return bad("it is not UTF-8")
-  }
-  if (text.trim() === "") return { _tag: "Blank" }
-  try {
-    return ofJson(JSON.parse(text))
-  } catch {
-    // The parser's own message quotes the text.
-    return bad("it is not JSON")
-  }
+const parse = (bytes: Uint8Array): Said => {
+  const line = Line.read(bytes)
+  if (line === undefined) return { _tag: "Blank" }
+  return "json" in line ? ofJson(line.json) : bad(line.detail)
 }
 
-const ofJson = (json: unknown): Line => {
+const ofJson = (json: unknown): Said => {
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
     return bad(`it must be {"key":...,"value":...,"time":n,"diff":n} or {"seal":n}`)
   }
   return "seal" in json ? seal(json) : row(json)
 }
 
-const seal = (json: { readonly seal: unknown }): Line => {
+const seal = (json: { readonly seal: unknown }): Said => {
   if (Object.keys(json).length > 1) return bad(`a seal has no other field than "seal"`)
   // What `tail` prints of a collection that is finished.
   if (json.seal === "empty") return { _tag: "Seal", upper: Frontier.empty }
@@ -158,7 +133,7 @@ const seal = (json: { readonly seal: unknown }): Line => {
     : bad(`"seal" must be an integer from 0 to 2^53 - 1, but is ${kindOf(json.seal)}`)
 }
 
-const row = (json: object): Line => {
+const row = (json: object): Said => {
   const unknown = Object.keys(json).find((field) => !fields.has(field))
   if (unknown !== undefined) return bad(`it has an unknown field ${JSON.stringify(unknown.slice(0, 40))}`)
   const { diff = 1, key, time, value }: { key?: Json; value?: Json; time?: unknown; diff?: unknown } = json
@@ -173,7 +148,7 @@ const row = (json: object): Line => {
   return { _tag: "Row", update: { key, value, time: time + 0, diff: diff + 0 } }
 }
 
-const bad = (detail: string): Line => ({ _tag: "Bad", detail })
+const bad = (detail: string): Said => ({ _tag: "Bad", detail })
 
 /** What a wrong value is, without saying it. */
 const kindOf = (value: unknown): string => {

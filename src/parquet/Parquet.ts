@@ -201,7 +201,7 @@ export const decode = (file: AsyncBuffer): Stream.Stream<SubscribeEvent<Json, Js
 
 /** @internal */
 export const decodeThrough =
-  (gate: Intake.Gate) => (file: AsyncBuffer): Stream.Stream<SubscribeEvent<Json, Json>, InvalidInput> =>
+  (gate: Intake.Gate<Json, Json>) => (file: AsyncBuffer): Stream.Stream<SubscribeEvent<Json, Json>, InvalidInput> =>
     Stream.unwrap(Effect.gen(function*() {
       const metadata = yield* footer(file)
       const intake = Intake.make<Json, Json>("Parquet", "row", gate)

@@ -81,6 +81,22 @@ describe("reading", () => {
     assert.include(await exported("csv"), `{"key":"a","value":"1","time":1,"diff":1}`)
   })
 
+  it("Debezium: ingest of its events, and export as the snapshot of a connector", async () => {
+    const store = ["--dir", join(home, "debezium")]
+    const input = `{"key":1,"value":{"op":"c","after":"a"}}\n{"key":1,"value":{"op":"u","before":"a","after":"b"}}\n`
+    assert.strictEqual(
+      await output([...store, "ingest", "t", "--format", "debezium"], { input }),
+      "3 updates durable, sealed to 2"
+    )
+    assert.strictEqual(await output([...store, "snapshot", "t", "--as-of", "0"]), `{"key":1,"value":"a","diff":1}`)
+    assert.deepInclude(values(await output([...store, "export", "t", "--format", "debezium"]))[0], {
+      key: 1,
+      value: { op: "r", before: null, after: "b", source: { connector: "tidemark", table: "t", snapshot: "last" } }
+    })
+    const again = await run([...store, "ingest", "t", "--format", "debezium"], { input })
+    assert.match(again.err, /^tidemark: line 1: time 0 lies below the seal 2/)
+  })
+
   it("get, history, diff", async () => {
     assert.deepStrictEqual(values(await tool("get", "x", `"a"`)), [{ key: "a", value: text, diff: 1 }])
     assert.deepStrictEqual(values(await tool("get", "x", `"a"`, "--as-of", "1")), [{ key: "a", value: 1, diff: 1 }])

@@ -3,13 +3,14 @@
  *
  * @internal
  */
-import { Effect, Stream } from "effect"
+import { Effect, Option, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import * as StoredJson from "../../client/StoredJson.ts"
 import type { SubscribeEvent } from "../../client/Subscription.ts"
 import * as Format from "../Format.ts"
 import { common } from "../Root.ts"
 import * as Store from "../Store.ts"
+import * as Times from "../Times.ts"
 
 type Event = SubscribeEvent<StoredJson.Json, StoredJson.Json>
 
@@ -17,7 +18,7 @@ export const exporting = Command.make(
   "export",
   {
     name: Argument.String("NAME"),
-    format: Flag.Literals("format", Format.names).pipe(
+    format: Flag.Literals("format", Format.all).pipe(
       Flag.withDescription("What is written (default: ndjson)"),
       Flag.withDefault("ndjson")
     )
@@ -27,6 +28,10 @@ export const exporting = Command.make(
     yield* Format.checkOutput(format)
     yield* Effect.gen(function*() {
       const { description, read } = yield* StoredJson.open(name)
+      if (format === "debezium") {
+        const asOf = yield* Times.asOf(description, Option.none())
+        return yield* Format.writeContents(format, description, (yield* read.snapshot({ asOf })).contents)
+      }
       const { updates, upper } = yield* read.snapshot()
       const rows = Stream.map(Stream.chunks(updates), (updates): Event => ({ _tag: "Updates", updates }))
       const flow = upper === 0
@@ -38,7 +43,8 @@ export const exporting = Command.make(
 ).pipe(
   Command.withDescription(
     "Write all updates of a collection, with their times, to standard output, in a form that ingest reads: everything " +
-      "that is durable, in no order, and how far it is sealed, for which CSV has no place."
+      "that is durable, in no order, and how far it is sealed, for which CSV has no place. For Debezium it is the contents as of the last sealed time, as the " +
+      "snapshot that a connector begins with."
   ),
   Command.withShortDescription("Write a collection for other programs"),
   Command.withExamples([

@@ -126,7 +126,7 @@ export const ingest = Command.make(
       Argument.withDescription("The input; - or nothing is standard input"),
       Argument.withDefault("-")
     ),
-    format: Flag.Literals("format", Format.names).pipe(
+    format: Flag.Literals("format", Format.all).pipe(
       Flag.withDescription("What the input is (default: ndjson)"),
       Flag.withDefault("ndjson")
     ),
@@ -156,9 +156,10 @@ export const ingest = Command.make(
   Command.withDescription(
     `Bring updates into a collection: from lines of JSON, {"key":...,"value":...,"time":n,"diff":n}, where diff may be ` +
       `left out for 1, and {"seal":n}, which makes all times before n complete; or from CSV or Parquet with the columns ` +
-      "key, value, time and diff. A bad line or row stops it, with its number."
+      "key, value, time and diff, or from change events of Debezium, whose transactions become the times 0, 1, 2. A bad " +
+      "line or row stops it, with its number."
   ),
-  Command.withShortDescription("Bring updates into a collection from NDJSON, CSV or Parquet"),
+  Command.withShortDescription("Bring updates into a collection from NDJSON, CSV, Parquet or Debezium"),
   Command.withExamples([
     { command: "tidemark ingest orders updates.ndjson", description: "From a file" },
     { command: "producer | tidemark ingest orders", description: "From standard input" },

@@ -1,0 +1,271 @@
+/**
+ * Change events of Debezium, as lines of JSON `{"key":...,"value":...}`: the key and the value of a message, with or
+ * without the `{"schema":...,"payload":...}` around them. A value is an envelope, `null` for a tombstone, or transaction
+ * metadata (`status`, `id`).
+ *
+ * Times number transactions, in the order in which they come: all rows of a transaction have one time, which is complete
+ * at its `END`, or when the next one begins. A change without a transaction is one of its own, and the initial snapshot
+ * of a connector is one as a whole. The format is that of the Debezium documentation.
+ *
+ * @since 0.1.0
+ */
+import { Effect, Result, Schema, Stream } from "effect"
+import type { SubscribeEvent } from "../client/Subscription.ts"
+import * as Frontier from "../Frontier.ts"
+import * as Upsert from "../operators/Upsert.ts"
+import { type InvalidInput, ValueOutOfRange } from "../PersistError.ts"
+import * as Update from "../Update.ts"
+import * as Intake from "./Intake.ts"
+import * as Line from "./Line.ts"
+
+type Json = Schema.Json
+
+/**
+ * `from`: the time of the first transaction. Default: 0. An application that goes on in the middle of a topic gives the
+ * upper of what it has.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  readonly from?: Frontier.Timestamp | undefined
+}
+
+/**
+ * Bytes to a flow of updates: an insertion is a row, a deletion retracts `before`, an update does both. That needs whole
+ * rows in `before`, as Postgres writes them with `REPLICA IDENTITY FULL`; without them use `changes`. A tombstone says
+ * nothing that its deletion has not said.
+ *
+ * Fails with `InvalidInput` at the first line that is wrong: no envelope, no key, no `before` where it is needed, a change of
+ * a transaction that has ended, a `TRUNCATE`, which cannot be told as changes of keys.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Stream } from "effect"
+ * import { Debezium } from "tidemark/formats"
+ *
+ * const lines = `{"key":{"id":1},"value":{"op":"c","before":null,"after":{"id":1,"n":5},"transaction":{"id":"7"}}}
+ * {"key":{"id":1},"value":{"op":"d","before":{"id":1,"n":5},"after":null,"transaction":{"id":"8"}}}
+ * `
+ * const events = await Effect.runPromise(
+ *   Stream.make(new TextEncoder().encode(lines)).pipe(Debezium.decode(), Stream.runCollect)
+ * )
+ * const seen = events.map((event) => event._tag === "Updates" ? event.updates[0]?.diff : event.frontier)
+ * if (seen.join() !== "1,1,-1") throw new Error("time 0 is complete when the next transaction begins")
+ * ```
+ *
+ * @category sources
+ * @since 0.1.0
+ */
+export const decode = (options: Options = {}) => decodeThrough(Intake.open, options)
+
+/** @internal */
+export const decodeThrough = (gate: Intake.Gate<Json, Json>, options: Options) => through(gate, options, differences)
+
+/**
+ * Bytes to a flow for `Upsert.upsert`: what each key becomes. It needs no `before`, and does no harm where a change comes
+ * twice. Fails as `decode` does, but for a missing `before`.
+ *
+ * @category sources
+ * @since 0.1.0
+ */
+export const changes = (options: Options = {}) => through(Intake.open, options, upserts)
+
+interface Changed {
+  readonly _tag: "Changed"
+  readonly key: Json
+  readonly before: Json
+  readonly after: Json
+  readonly op: string
+  /** Which transaction it belongs to, if it says so. */
+  readonly transaction: string | undefined
+  /** Whether the transaction ends with it. */
+  readonly isLast: boolean
+}
+
+type Message =
+  | Changed
+  | { readonly _tag: "Tombstone"; readonly key: Json }
+  | { readonly _tag: "End"; readonly transaction: string }
+  | { readonly _tag: "Nothing" }
+
+/** The rows of a message, or why there are none. */
+type RowsOf<V> = (
+  message: Changed | Extract<Message, { readonly _tag: "Tombstone" }>,
+  time: Frontier.Timestamp,
+  line: number
+) => ReadonlyArray<Update.Update<Json, V>> | string
+
+const differences: RowsOf<Json> = (message, time) => {
+  if (message._tag === "Tombstone") return []
+  const { after, before, key, op } = message
+  const removed = op === "u" || op === "d"
+  if (removed && before === null) return "it has no row `before`; give the table REPLICA IDENTITY FULL, or read changes"
+  return [
+    ...(removed ? [Update.retract(key, before, time)] : []),
+    ...(op === "d" ? [] : [Update.insert(key, after, time)])
+  ]
+}
+
+const upserts: RowsOf<Upsert.Change<Json>> = (message, time, line) =>
+  message._tag === "Tombstone" || message.op === "d"
+    ? [Upsert.remove(message.key, time, line)]
+    : [Upsert.put(message.key, message.after, time, line)]
+
+const through =
+  <V>(gate: Intake.Gate<Json, V>, { from = Frontier.initial }: Options, rowsOf: RowsOf<V>) =>
+  <E, R>(bytes: Stream.Stream<Uint8Array, E, R>): Stream.Stream<SubscribeEvent<Json, V>, E | InvalidInput, R> =>
+    Stream.suspend(() => {
+      const intake = Intake.make<Json, V>("Debezium", "line", gate)
+      let line = 0
+      let time = from
+      /** The transaction whose changes are coming, and the last one that has ended. */
+      let begun: string | undefined
+      let ended: string | undefined
+
+      const malformed = (detail: string) => intake.invalid(line, "Malformed", detail)
+      const end = (): InvalidInput | undefined => {
+        ended = begun
+        begun = undefined
+        return intake.seal(++time, line)
+      }
+      const rows = (message: Parameters<RowsOf<V>>[0]): InvalidInput | undefined => {
+        const rows = rowsOf(message, time, line)
+        if (typeof rows === "string") return malformed(rows)
+        for (const row of rows) {
+          const error = intake.row(row, line)
+          if (error !== undefined) return error
+        }
+        return undefined
+      }
+      const changed = (message: Changed): InvalidInput | undefined => {
+        const { isLast, transaction } = message
+        if (transaction !== undefined && transaction === ended) return malformed("its transaction has ended before")
+        const passed = begun !== undefined && begun !== transaction ? end() : undefined
+        begun = transaction
+        return passed ?? rows(message) ?? (isLast ? end() : undefined)
+      }
+      const take = (message: Message | string): InvalidInput | undefined => {
+        if (typeof message === "string") return malformed(message)
+        switch (message._tag) {
+          case "Changed":
+            return changed(message)
+          case "Tombstone":
+            // It belongs to the deletion before it, or stands alone where that is no longer there.
+            return rows(message)
+          case "End":
+            return message.transaction === begun ? end() : undefined
+          case "Nothing":
+            return undefined
+        }
+      }
+      const takeAll = (lines: ReadonlyArray<Uint8Array>) => {
+        for (const bytes of lines) {
+          line++
+          const error = take(parse(bytes))
+          if (error !== undefined) return intake.taken(error)
+        }
+        return intake.taken()
+      }
+      return Intake.told(Stream.map(Line.lines("Debezium", bytes), takeAll))
+    })
+
+const Row = Schema.optional(Schema.NullOr(Schema.Json))
+const Envelope = Schema.Struct({
+  op: Schema.String,
+  before: Row,
+  after: Row,
+  source: Schema.optional(
+    Schema.NullOr(
+      Schema.Struct({ snapshot: Schema.optional(Schema.NullOr(Schema.Union([Schema.String, Schema.Boolean]))) })
+    )
+  ),
+  transaction: Schema.optional(Schema.NullOr(Schema.Struct({ id: Schema.String })))
+})
+const Transaction = Schema.Struct({ status: Schema.Literals(["BEGIN", "END"]), id: Schema.String })
+
+const decodeEnvelope = Schema.decodeUnknownResult(Envelope)
+const isTransaction = Schema.is(Transaction)
+
+const isObject = (value: unknown): value is { readonly [name: string]: Json } =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+/** What is in a message, without its schema. */
+const payload = (value: Json | undefined): Json =>
+  (isObject(value) && "schema" in value && "payload" in value ? value["payload"] : value) ?? null
+
+/** The transaction that the initial snapshot of a connector counts as. */
+const snapshotOf = "initial snapshot"
+
+const parse = (bytes: Uint8Array): Message | string => {
+  const line = Line.read(bytes)
+  if (line === undefined) return { _tag: "Nothing" }
+  if ("detail" in line) return line.detail
+  if (!isObject(line.json) || !("value" in line.json)) return `it must be {"key":...,"value":...}`
+  const key = payload(line.json["key"])
+  const value = payload(line.json["value"])
+  if (isTransaction(value)) {
+    return value.status === "END" ? { _tag: "End", transaction: value.id } : { _tag: "Nothing" }
+  }
+  if (value === null) return key === null ? "a tombstone without a key" : { _tag: "Tombstone", key }
+  const envelope = decodeEnvelope(value)
+  return Result.isSuccess(envelope) ? changeOf(key, envelope.success) : "its value is no envelope"
+}
+
+const changeOf = (key: Json, envelope: typeof Envelope.Type): Message | string => {
+  const { after = null, before = null, op, source, transaction } = envelope
+  // A message of the application, which no table has.
+  if (op === "m") return { _tag: "Nothing" }
+  if (op === "t") return "a table was truncated, which says of no key what has become of it: take a new snapshot"
+  if (!["c", "r", "u", "d"].includes(op)) return "its operation is unknown"
+  if (key === null) return "it has no key: give the table a primary key"
+  if (op !== "d" && after === null) return "it has no row `after`"
+  const part = String(source?.snapshot ?? false)
+  const isSnapshot = op === "r" && part !== "false" && part !== "incremental"
+  return {
+    _tag: "Changed",
+    key,
+    before,
+    after,
+    op,
+    transaction: transaction?.id ?? (isSnapshot ? snapshotOf : undefined),
+    isLast: transaction == null && (!isSnapshot || part === "last")
+  }
+}
+
+const encoder = new TextEncoder()
+
+type Content = readonly [key: Json, value: Json, multiplicity: number]
+
+/**
+ * The contents of a snapshot as what a connector says at its start: one event of operation `r` a row, the last of them
+ * marked. `table` is the name that they carry. A row that is there several times is a `ValueOutOfRange`: a table with a
+ * primary key has no such row.
+ *
+ * @category sinks
+ * @since 0.1.0
+ */
+export const contents =
+  (table: string) => <E, R>(rows: Stream.Stream<Content, E, R>): Stream.Stream<Uint8Array, E | ValueOutOfRange, R> => {
+    const event = ([key, after]: Content, snapshot: string): string =>
+      Line.write({ key, value: { op: "r", before: null, after, source: { connector: "tidemark", table, snapshot } } })
+    return rows.pipe(
+      Stream.mapArrayEffect((chunk) =>
+        chunk.every(([, , multiplicity]) => multiplicity === 1) ? Effect.succeed(chunk) : Effect.fail(
+          new ValueOutOfRange({
+            what: "a row",
+            detail: "it is not there exactly once, and a Debezium event says nothing else"
+          })
+        )
+      ),
+      Stream.mapAccumArray(
+        (): ReadonlyArray<Content> => [],
+        (last, chunk) => {
+          const ready = [...last, ...chunk.slice(0, -1)]
+          return [chunk.slice(-1), [ready.map((row) => event(row, "true")).join("")]]
+        },
+        { onHalt: (last) => last.map((row) => event(row, "last")) }
+      ),
+      Stream.map((text) => encoder.encode(text))
+    )
+  }

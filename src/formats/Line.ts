@@ -1,0 +1,44 @@
+/**
+ * Lines of JSON.
+ *
+ * @internal
+ */
+import type { Schema, Stream } from "effect"
+import { InvalidInput } from "../PersistError.ts"
+import { maxBytes, split } from "./Split.ts"
+
+const newline = 0x0a
+
+/** The lines of an input, as many at a time as it brings. */
+export const lines = <E, R>(format: string, bytes: Stream.Stream<Uint8Array, E, R>) =>
+  split(bytes, newline, (line) =>
+    new InvalidInput({
+      format,
+      place: `line ${line}`,
+      reason: "Malformed",
+      detail: `it is longer than ${maxBytes} bytes`
+    }))
+
+const decoder = new TextDecoder("utf-8", { fatal: true })
+
+/** What a line says: nothing, JSON, or why it is none. */
+export const read = (
+  line: Uint8Array
+): undefined | { readonly json: Schema.Json } | { readonly detail: string } => {
+  let text: string
+  try {
+    text = decoder.decode(line)
+  } catch {
+    return { detail: "it is not UTF-8" }
+  }
+  if (text.trim() === "") return undefined
+  try {
+    return { json: JSON.parse(text) as Schema.Json }
+  } catch {
+    // The parser's own message quotes the text.
+    return { detail: "it is not JSON" }
+  }
+}
+
+/** A value as a line. */
+export const write = (value: object): string => `${JSON.stringify(value)}\n`

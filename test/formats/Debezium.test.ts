@@ -1,0 +1,171 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Result, Stream } from "effect"
+import * as PersistClient from "../../src/client/PersistClient.ts"
+import * as Codec from "../../src/Codec.ts"
+import * as Debezium from "../../src/formats/Debezium.ts"
+import { seal } from "../../src/operators/Seal.ts"
+import * as Upsert from "../../src/operators/Upsert.ts"
+import { ValueOutOfRange } from "../../src/PersistError.ts"
+import * as MemoryStorage from "../../src/storage/MemoryStorage.ts"
+import * as Update from "../../src/Update.ts"
+
+const bytes = (messages: ReadonlyArray<unknown>): Stream.Stream<Uint8Array> =>
+  Stream.make(new TextEncoder().encode(messages.map((message) => `${JSON.stringify(message)}\n`).join("")))
+
+const key = (id: number) => ({ id })
+const row = (id: number, n: number) => ({ id, n })
+const inside = (id: string | undefined) => id === undefined ? {} : { transaction: { id, total_order: 1 } }
+const insert = (id: number, n: number, transaction?: string) => ({
+  key: key(id),
+  value: { op: "c", before: null, after: row(id, n), source: { snapshot: "false" }, ...inside(transaction) }
+})
+const update = (id: number, from: number, to: number, transaction?: string) => ({
+  key: key(id),
+  value: { op: "u", before: row(id, from), after: row(id, to), ...inside(transaction) }
+})
+const remove = (id: number, n: number, transaction?: string) => ({
+  key: key(id),
+  value: { op: "d", before: row(id, n), after: null, ...inside(transaction) }
+})
+const tombstone = (id: number) => ({ key: key(id), value: null })
+const read = (id: number, n: number, snapshot: string) => ({
+  key: key(id),
+  value: { op: "r", after: row(id, n), source: { snapshot } }
+})
+const begin = (id: string) => ({ value: { status: "BEGIN", id, event_count: null, data_collections: null } })
+const end = (id: string) => ({ value: { status: "END", id, event_count: 2, data_collections: [] } })
+/** As the JSON converter of Kafka Connect writes a message, with its schema. */
+const wrapped = ({ key, value }: { readonly key: unknown; readonly value: unknown }) => ({
+  key: { schema: {}, payload: key },
+  value: { schema: {}, payload: value }
+})
+
+const outcome = (messages: ReadonlyArray<unknown>) =>
+  Effect.suspend(() => {
+    const told: Array<unknown> = []
+    return bytes(messages).pipe(
+      Debezium.decode(),
+      Stream.runForEach((event) =>
+        Effect.sync(() => {
+          if (event._tag === "Updates") told.push(...event.updates)
+          else told.push(event.frontier)
+        })
+      ),
+      Effect.result,
+      Effect.map((result) => ({ told, error: Result.isFailure(result) ? result.failure : undefined }))
+    )
+  })
+
+describe("Debezium", () => {
+  it.effect("inserts, updates, deletes and tombstones; each by itself is a transaction", () =>
+    Effect.gen(function*() {
+      const { error, told } = yield* outcome([
+        insert(1, 10),
+        wrapped(update(1, 10, 11)),
+        { key: null, value: { op: "m", message: {} } },
+        remove(1, 11),
+        tombstone(1)
+      ])
+      assert.isUndefined(error)
+      assert.deepStrictEqual(told, [
+        Update.insert(key(1), row(1, 10), 0),
+        1,
+        Update.retract(key(1), row(1, 10), 1),
+        Update.insert(key(1), row(1, 11), 1),
+        2,
+        Update.retract(key(1), row(1, 11), 2),
+        3
+      ])
+    }))
+
+  it.effect("a transaction has one time, complete at its END, or where the next begins, and not before", () =>
+    Effect.gen(function*() {
+      const { told } = yield* outcome([
+        begin("7"),
+        insert(1, 10, "7"),
+        insert(2, 20, "7"),
+        end("7"),
+        end("other tables"),
+        insert(3, 30, "8"),
+        insert(4, 40, "9"),
+        insert(5, 50, "9")
+      ])
+      assert.deepStrictEqual(told, [
+        Update.insert(key(1), row(1, 10), 0),
+        Update.insert(key(2), row(2, 20), 0),
+        1,
+        Update.insert(key(3), row(3, 30), 1),
+        2,
+        Update.insert(key(4), row(4, 40), 2),
+        Update.insert(key(5), row(5, 50), 2)
+      ])
+    }))
+
+  it.effect("the snapshot of a connector is one transaction", () =>
+    Effect.gen(function*() {
+      const { told } = yield* outcome([read(1, 1, "first"), read(2, 2, "true"), read(3, 3, "last"), insert(4, 4)])
+      assert.deepStrictEqual(told.filter((event) => typeof event === "number"), [1, 2])
+      const cutOff = yield* outcome([read(1, 1, "first"), read(2, 2, "true")])
+      assert.isFalse(
+        cutOff.told.some((event) => typeof event === "number"),
+        "a snapshot without its end is not complete"
+      )
+    }))
+
+  const wrong: ReadonlyArray<readonly [message: unknown, detail: RegExp]> = [
+    [{ op: "c" }, /must be \{"key"/],
+    [{ key: key(2), value: "secret" }, /no envelope/],
+    [{ key: key(2), value: { op: 1 } }, /no envelope/],
+    [{ key: key(2), value: { op: "x", after: {} } }, /operation is unknown/],
+    [{ key: null, value: { op: "c", after: { secret: 1 } } }, /no key/],
+    [{ key: null, value: null }, /tombstone without a key/],
+    [{ key: key(2), value: { op: "c", after: null } }, /no row `after`/],
+    [{ key: key(2), value: { op: "u", after: row(2, 2) } }, /REPLICA IDENTITY FULL/],
+    [{ key: key(2), value: { op: "t" } }, /truncated/],
+    [insert(3, 3, "7"), /has ended before/]
+  ]
+  it.effect.each(wrong)(
+    "%j stops it with its line; what came before is there",
+    ([message, detail]) =>
+      Effect.gen(function*() {
+        const { error, told } = yield* outcome([insert(1, 10, "7"), end("7"), message, insert(9, 9)])
+        assert.deepStrictEqual(told, [Update.insert(key(1), row(1, 10), 0), 1])
+        assert.deepInclude(error, { format: "Debezium", place: "line 3", reason: "Malformed" })
+        assert.match(String(error), detail)
+        assert.notInclude(String(error), "secret")
+      })
+  )
+
+  it.effect("changes need no `before`: upserts keep the collection, whatever comes twice", () =>
+    Effect.gen(function*() {
+      const client = yield* PersistClient.PersistClient
+      const table = yield* client.createOrLoad("table", { key: Codec.json, value: Codec.json })
+      const bare = (id: number, n: number) => ({ key: key(id), value: { op: "u", after: row(id, n) } })
+      yield* bytes([insert(1, 10), insert(2, 20), bare(1, 11), bare(1, 11), remove(2, 20), tombstone(2), insert(3, 30)])
+        .pipe(Debezium.changes(), Upsert.upsert(table), seal(table.write), Stream.runDrain)
+      const { contents } = yield* table.read.snapshot()
+      assert.deepStrictEqual(yield* Stream.runCollect(contents), [
+        [key(1), row(1, 11), 1],
+        [key(3), row(3, 30), 1]
+      ])
+    }).pipe(Effect.provide(PersistClient.layer().pipe(Layer.provide(MemoryStorage.layer)))))
+
+  it.effect("contents are the snapshot of a connector, and come back as one time", () =>
+    Effect.gen(function*() {
+      const rows = Array.from({ length: 5 }, (_, i) => [key(i), row(i, i), 1] as const)
+      for (const size of [1, 2, 5]) {
+        const events = yield* Stream.fromIterable(rows, { chunkSize: size }).pipe(
+          Debezium.contents("orders"),
+          Debezium.decode(),
+          Stream.runCollect
+        )
+        const updates = events.flatMap((event) => event._tag === "Updates" ? event.updates : [])
+        assert.deepStrictEqual(updates, rows.map(([key, value]) => Update.insert(key, value, 0)))
+        assert.deepStrictEqual(events.at(-1), { _tag: "Progress", frontier: 1 })
+      }
+      const twice = yield* Effect.result(
+        Stream.runDrain(Debezium.contents("orders")(Stream.make([key(1), row(1, 1), 2] as const)))
+      )
+      assert.instanceOf(Result.isFailure(twice) && twice.failure, ValueOutOfRange)
+    }))
+})
