@@ -63,7 +63,9 @@ const freePort = async (): Promise<number> => {
 /** Starts it on the data in a directory, and waits until it accepts connections. */
 const launch = async (postgres: string, directory: string, port: number): Promise<ChildProcess> => {
   const data = ["-D", path.join(directory, "data"), "-k", directory]
-  const settings = ["-p", String(port), "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200"]
+  const settings = ["-p", String(port)].concat(
+    ["listen_addresses=127.0.0.1", "max_connections=200", "wal_level=logical"].flatMap((setting) => ["-c", setting])
+  )
   const child = spawn(postgres, [...data, ...settings], {
     ...user,
     cwd: directory,
