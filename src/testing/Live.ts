@@ -91,8 +91,8 @@ export const run = <A, E>(options: Options<A, E>): Effect.Effect<A, E> =>
     return yield* Effect.provideContext(Simulation.inWorld(options, injector, simulatedOn), surroundings)
   })
 
-/** A clock that is wrong by some milliseconds, and on which time goes by faster. */
-const clockOf = (clock: Clock.Clock, speed: number, skew: number): Clock.Clock => {
+/** A clock that is wrong by some milliseconds, and on which time goes by faster. @internal */
+export const clockOf = (clock: Clock.Clock, speed: number, skew: number): Clock.Clock => {
   const start = clock.currentTimeMillisUnsafe()
   const millis = (): number => start + skew + Math.floor((clock.currentTimeMillisUnsafe() - start) * speed)
   const nanos = (): bigint => BigInt(millis()) * 1_000_000n

@@ -138,7 +138,7 @@ const calm = "1 minute"
 /** How long an operation may take then: on real storage, time may go by faster than that works. */
 const patience = "1 hour"
 
-/** Some close, all die, the faults stop, and a last client must succeed in everything. */
+/** Some close, all die, and the faults stop. */
 const end = Effect.fnUntraced(function*(world: World.World) {
   const random = yield* drawn
   const injector = yield* Faults.Injector
@@ -149,6 +149,11 @@ const end = Effect.fnUntraced(function*(world: World.World) {
   world.nodes = []
   injector.pause(true)
   yield* Effect.sleep(calm)
+  yield* aftermath(world, random)
+})
+
+/** Without faults, a last client must succeed in everything, and leave what it should. @internal */
+export const aftermath = Effect.fnUntraced(function*(world: World.World, random: Prng.Prng) {
   const options: PersistClient.Options = {
     ...World.optionsOf(random),
     grace: 0,
@@ -234,10 +239,13 @@ const damages = (history: History.History): ReadonlyArray<string> =>
 const judge = Effect.fnUntraced(function*(world: World.World) {
   const history = world.recorder.history()
   yield* Simulation.note(JSON.stringify(history))
-  const problems = [...world.problems, ...damages(history)]
-  const violations = HistoryChecker.check(history)
-  if (problems.length + violations.length > 0) {
-    return yield* Effect.die(new NemesisFound(problems, violations, history))
-  }
-  return history
+  const found = find(world.problems, history)
+  return found === undefined ? history : yield* Effect.die(found)
 })
+
+/** Everything that is wrong, if anything is. @internal */
+export const find = (noted: ReadonlyArray<string>, history: History.History): NemesisFound | undefined => {
+  const problems = [...noted, ...damages(history)]
+  const violations = HistoryChecker.check(history)
+  return problems.length + violations.length === 0 ? undefined : new NemesisFound(problems, violations, history)
+}

@@ -29,7 +29,7 @@ export const name = (random: Prng): string => random.pick(letters)
 /** Who asks, for what, with which chances. */
 export interface Asking {
   readonly world: World
-  readonly node: Node
+  readonly node: Pick<Node, "client" | "mode" | "opened">
   readonly random: Prng
   readonly name: string
 }

@@ -54,8 +54,8 @@ export interface World {
   commands: number
 }
 
-export const make = (): World => ({
-  recorder: History.recorder(),
+export const make = (recorder: History.Recorder = History.recorder()): World => ({
+  recorder,
   guesses: new Map(),
   places: [],
   problems: [],
