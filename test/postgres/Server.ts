@@ -51,7 +51,8 @@ const reachable = ({ initdb, postgres }: Binaries, directory: string): Binaries 
   return { initdb: path.join(native, "bin", "initdb"), postgres: path.join(native, "bin", "postgres") }
 }
 
-const freePort = async (): Promise<number> => {
+/** A port that nobody listens on. */
+export const freePort = async (): Promise<number> => {
   const server = createServer().listen(0, "127.0.0.1")
   await once(server, "listening")
   const address = server.address()
