@@ -58,7 +58,8 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   /** Why there can be no more appends. */
   let refusal: StorageError | undefined
 
-  let planned = Math.min(segmentBytes, smallestSegment)
+  const smallest = Math.min(segmentBytes, smallestSegment)
+  let planned = smallest
   let spare: Fiber.Fiber<SegmentFile.Prepared, File.FileError> | undefined
   const recycled: Array<SegmentFile.Prepared> = []
   let offset = Segment.headerBytes
@@ -190,8 +191,11 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     )
   })
 
-  /** Begins a segment that has never been one, and will be followed by such only. */
+  /** Begins a small segment that has never been one, and will be followed by such only. */
   const rotateForGood = Effect.gen(function*() {
+    planned = smallest
+    if (spare !== undefined) yield* Effect.ignore(Effect.flatMap(Fiber.join(spare), ({ path }) => File.remove(path)))
+    spare = undefined
     for (; recycled.length > 0; recycled.shift()) yield* File.remove(recycled[0]!.path)
     rotatedAt = upper
     yield* rotate(Segment.headerBytes)

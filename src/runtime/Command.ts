@@ -115,6 +115,9 @@ export class Erase extends Request.TaggedClass("Erase")<
   Failure | StreamDestroyed
 > {}
 
+/** Parts what is in the log from what comes next. */
+export class Rotate extends Request.TaggedClass("Rotate")<{}, void, Failure> {}
+
 /** Names a rollup that has been stored. */
 export class Rollup extends Request.TaggedClass("Rollup")<
   { readonly key: string; readonly position: number; readonly logFrom: number },
@@ -133,4 +136,5 @@ export type Command =
   | Describe
   | Swap
   | Erase
+  | Rotate
   | Rollup

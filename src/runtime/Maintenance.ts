@@ -284,8 +284,11 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     const collection = id === undefined ? undefined : state.collections.get(id)
     if (collection === undefined) return yield* new UnknownStream({ collection: name })
     if (!Plan.isCompact(collection)) yield* job(rewrite(Plan.everything(collection, state.position)))
-    if (log.length > 0) yield* job(rollUp(0))
-    else yield* journal.truncate(Math.min(state.logFrom, options.holds.lowest()))
+    if (log.length > 0) {
+      // The rollup's own entry stays in the log. It must not keep the storage of those before it.
+      yield* mailbox.submit(new Command.Rotate())
+      yield* job(rollUp(0))
+    } else yield* journal.truncate(Math.min(state.logFrom, options.holds.lowest()))
     yield* collectOld
   })
 

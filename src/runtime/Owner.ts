@@ -232,6 +232,8 @@ export const run = Effect.fnUntraced(function*(options: Options) {
       }
       case "Erase":
         return Effect.map(Effect.exit(erase(request.target, request.key)), (exit) => message.answer(exit))
+      case "Rotate":
+        return Effect.map(Effect.exit(journal.rotate), (exit) => message.answer(exit))
       case "Rollup":
         return alone(
           message,
@@ -296,6 +298,7 @@ const isAlone = (request: Command): boolean => {
     case "Destroy":
     case "Swap":
     case "Erase":
+    case "Rotate":
     case "Rollup":
     case "Describe":
       return true

@@ -1,8 +1,21 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Random, Stream } from "effect"
+import { Effect, Layer, Random, Stream } from "effect"
 import fs from "node:fs"
 import { join } from "node:path"
-import { append, crashed, directory, entry, inScope, openLog, readTexts, segments, texts } from "./Temporary.ts"
+import * as Update from "../../src/Update.ts"
+import * as Store from "../utils/Store.ts"
+import {
+  append,
+  crashed,
+  directory,
+  entry,
+  inScope,
+  layerOf,
+  openLog,
+  readTexts,
+  segments,
+  texts
+} from "./Temporary.ts"
 
 const segmentBytes = 2048
 /** More entries than two full segments hold. */
@@ -126,4 +139,28 @@ describe("segments that the log has let go", () => {
         }
       }
     }).pipe(Random.withSeed("recycling")))
+})
+
+describe("compacting a store", () => {
+  it.live("gives back what its log took, spares included", () =>
+    Effect.gen(function*() {
+      const root = yield* directory
+      const bytes = (): number =>
+        fs.readdirSync(root, { recursive: true, withFileTypes: true })
+          .filter((file) => file.isFile())
+          .reduce((sum, { name, parentPath }) => sum + fs.statSync(join(parentPath, name)).size, 0)
+      const client = yield* Store.client(yield* Layer.build(layerOf(root)), { ...Store.quiet, logBytes: 1 << 20 })
+      const { read, write } = yield* client.createOrLoad("s", Store.text)
+      for (let time = 0; time < 40; time++) {
+        const row = Update.insert(`key ${time}`, "v".repeat(100_000), time)
+        yield* write.compareAndAppend([row], { expected: time, upper: time + 1 })
+        if (time % 10 === 9) yield* client.maintain
+      }
+      const before = yield* Store.contents(read)
+      assert.isAbove(bytes(), 4_000_000)
+      yield* client.compact("s")
+      assert.isBelow(bytes(), 500_000)
+      yield* write.write([Update.insert("more", "", 40)])
+      assert.deepStrictEqual(yield* Store.contents(read), [...before, ["more", "", 1]])
+    }))
 })
