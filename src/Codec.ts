@@ -322,8 +322,12 @@ const documentOf = (of: Schema.Constraint): string => {
   return canonicalJson(JSON.parse(JSON.stringify(whole)))
 }
 
-/** FNV-1a with 64 bits, in hexadecimal: it tells versions of a schema apart, and guards against nobody. */
-const fingerprintOf = (document: string): string => {
+/**
+ * FNV-1a with 64 bits, in hexadecimal: it tells versions of a schema apart, and guards against nobody.
+ *
+ * @internal
+ */
+export const fingerprintOf = (document: string): string => {
   let hash = 0xcbf29ce484222325n
   for (let i = 0; i < document.length; i++) {
     hash = BigInt.asUintN(64, (hash ^ BigInt(document.charCodeAt(i))) * 0x100000001b3n)

@@ -52,6 +52,30 @@ export class CodecMismatch extends Schema.TaggedError<CodecMismatch>("tidemark/C
 }
 
 /**
+ * A collection is opened with a schema under which rows that are stored may no longer be read, or no longer be retracted.
+ * Nothing was changed. `changes` tells what is breaking, by its place in the schema; `stored` and `requested` are the
+ * fingerprints of the two. The key is checked before the value.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class SchemaMismatch extends Schema.TaggedError<SchemaMismatch>("tidemark/SchemaMismatch")("SchemaMismatch", {
+  collection: Schema.String,
+  part: Schema.Literals(["key", "value"]),
+  stored: Schema.String,
+  requested: Schema.String,
+  changes: Schema.Array(Schema.String)
+}) {
+  override get message(): string {
+    return `collection "${this.collection}" stores its ${this.part}s under schema ${this.stored}, and schema ` +
+      `${this.requested} breaks with it (${
+        this.changes.join("; ")
+      }); write to a new collection, or migrate the rows to ` +
+      `one, or take the change with schemaChange: "any" and say with "undecodable" what becomes of rows that do not decode`
+  }
+}
+
+/**
  * No collection of this name was ever registered.
  *
  * @category errors

@@ -5,6 +5,13 @@ import * as PersistError from "../src/PersistError.ts"
 const samples = [
   new PersistError.InvalidRequest({ seqNo: 71, collection: "orders", reason: "TimeSealed", detail: "why" }),
   new PersistError.CodecMismatch({ collection: "orders", part: "key", requested: "string", stored: "json" }),
+  new PersistError.SchemaMismatch({
+    collection: "orders",
+    part: "value",
+    stored: "71",
+    requested: "72",
+    changes: [".price: the field is gone"]
+  }),
   new PersistError.UnknownStream({ collection: "orders" }),
   new PersistError.StreamDestroyed({ collection: "orders" }),
   new PersistError.AsOfBeforeSince({ collection: "orders", asOf: 71, since: 72 }),

@@ -5,10 +5,12 @@ import fs from "node:fs"
 import { join } from "node:path"
 import * as BatchVerifier from "../src/batch/BatchVerifier.ts"
 import * as Codec from "../src/Codec.ts"
+import * as Collection from "../src/engine/Collection.ts"
 import { version } from "../src/engine/Rollup.ts"
 import { Log } from "../src/storage/Log.ts"
 import * as Update from "../src/Update.ts"
 import { filesOf } from "./cli/Tool.ts"
+import * as Versions from "./golden/Versions.ts"
 import { directory, layerOf } from "./node/Temporary.ts"
 import * as Model from "./utils/Model.ts"
 import * as Store from "./utils/Store.ts"
@@ -39,7 +41,8 @@ it("golden_test: there is a store of the present format", () => {
 
 /** Of every file that a format's store had when it was made. They stay as they are for ever. */
 const digests: Readonly<Record<string, string>> = {
-  "format-1": "b2f73aa9ae9c4d0545d985774afecbd0fe589f01d0fd306b83db4771804010e7"
+  "format-1": "b2f73aa9ae9c4d0545d985774afecbd0fe589f01d0fd306b83db4771804010e7",
+  "format-2": "f54f4b5345c915bc0047655aed11f73a11308d9c9cb98823cec5fdf3ca7227b2"
 }
 
 const digestOf = (format: string): string => {
@@ -75,7 +78,12 @@ for (const format of formats) {
       }
       assert.deepStrictEqual(
         (yield* client.descriptions).map(({ id, name, since, upper }) => [id, name, since, upper]),
-        [[0, "s", 30, 100], [1, "every codec", 0, 0], [3, "finished", Infinity, Infinity]]
+        [
+          [0, "s", 30, 100],
+          [1, "every codec", 0, 0],
+          [3, "finished", Infinity, Infinity],
+          ...(format === "format-1" ? [] : [[4, "evolved", 0, 3]])
+        ]
       )
       const every = yield* client.load("every codec", { key: Codec.json, value: Codec.bytes })
       assert.deepStrictEqual(yield* Store.updates(every.read), [
@@ -90,3 +98,25 @@ for (const format of formats) {
       assert.deepStrictEqual(yield* Store.contents(read, 1_999), Model.contents(expected))
     }))
 }
+
+it.effect("golden_test: what was stored under older schemas is read, and retracted, under the newest", () =>
+  Effect.gen(function*() {
+    const path = join(yield* directory, "store")
+    fs.cpSync(join(golden, "format-2"), path, { recursive: true })
+    const storage = yield* Layer.build(layerOf(path))
+    const state = yield* Store.recovered(storage)
+    assert.deepStrictEqual(
+      Collection.documents(state.collections.get(4)!).map(({ value }) => value),
+      [Versions.first, Versions.second, Versions.third].map(({ value }) => value.document)
+    )
+    const client = yield* Store.client(storage)
+    assert.propertyVal(yield* Effect.flip(client.load("evolved", Versions.first)), "_tag", "SchemaMismatch")
+    const { read, write } = yield* client.load("evolved", Versions.third)
+    assert.deepStrictEqual(yield* Store.contents(read), [
+      ["a", { price: 1 }, 1],
+      ["b", { price: 2 }, 1],
+      ["c", { note: "new", price: 3 }, 1]
+    ])
+    yield* write.write([Update.retract("a", { price: 1 }, 3), Update.retract("c", { note: "new", price: 3 }, 3)])
+    assert.deepStrictEqual(yield* Store.contents(read), [["b", { price: 2 }, 1]])
+  }))

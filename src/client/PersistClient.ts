@@ -5,11 +5,13 @@
  */
 import { Context, Duration, Effect, Layer, Schedule, type Scope } from "effect"
 import type { Codec } from "../Codec.ts"
-import { codecMismatch, type CodecRef, type Registration } from "../engine/Commit.ts"
+import type { CodecRef, Registration } from "../engine/Commit.ts"
+import * as Evolution from "../engine/Evolution.ts"
 import {
   type CodecMismatch,
   type HoldExpired,
   type Locked,
+  type SchemaMismatch,
   type StorageError,
   StreamDestroyed,
   UnknownStream,
@@ -40,6 +42,12 @@ export interface CollectionOptions<K, V> {
   readonly value: Codec<V>
   /** What becomes of rows that these codecs cannot decode. Default: the read fails. */
   readonly undecodable?: Rows.DecodePolicy | undefined
+  /**
+   * Which changes of the schemas of keys and values are taken, and remembered. Default `additive`: those of values under
+   * which every stored row is read, and retracted, as before; others are a `SchemaMismatch`. With `any` all are, by your
+   * decision: rows that the new schema does not decode are then the affair of `undecodable`.
+   */
+  readonly schemaChange?: Evolution.SchemaChange | undefined
   /** Whether a destroyed collection is begun anew under its name, with a new id. Default: false. */
   readonly recreate?: boolean | undefined
 }
@@ -61,7 +69,7 @@ export interface Handles<in out K, in out V, out E = never> {
  * @category errors
  * @since 0.1.0
  */
-export type RegisterError = Command.Failure | CodecMismatch | StreamDestroyed | UnknownStream
+export type RegisterError = Command.Failure | CodecMismatch | SchemaMismatch | StreamDestroyed | UnknownStream
 
 /**
  * The service.
@@ -312,24 +320,26 @@ const writing = (store: Store): PersistClient["Service"] => {
   const register = <K, V>(name: string, options: CollectionOptions<K, V>) =>
     store.submit(
       new Command.Register({
+        ...requestedOf(options),
         name,
-        key: refOf(options.key),
-        value: refOf(options.value),
         recreate: options.recreate ?? false
       })
     )
-  return client(store, register)
+  return client(store, {
+    createOrLoad: register,
+    // A collection that is found may have to remember another schema.
+    load: (name, options) => Effect.andThen(find(store, name, options), register(name, { ...options, recreate: false }))
+  })
 }
 
-const reading = (store: Store): PersistClient["Service"] => client(store, (name, options) => find(store, name, options))
+const reading = (store: Store): PersistClient["Service"] => {
+  const load: Open = (name, options) => find(store, name, options)
+  return client(store, { createOrLoad: load, load })
+}
 
-const client = (
-  store: Store,
-  register: <K, V>(
-    name: string,
-    options: CollectionOptions<K, V>
-  ) => Effect.Effect<Registration, RegisterError>
-): PersistClient["Service"] => {
+type Open = <K, V>(name: string, options: CollectionOptions<K, V>) => Effect.Effect<Registration, RegisterError>
+
+const client = (store: Store, open: { readonly createOrLoad: Open; readonly load: Open }): PersistClient["Service"] => {
   /** Sorted runs of the rows in memory, shared by the handles of a collection. */
   const runs = new Map<number, Runs.Runs>()
   const shared = Runs.make()
@@ -367,10 +377,10 @@ const client = (
       traced(
         "PersistClient.createOrLoad",
         name,
-        Effect.map(register(name, options), (registration) => opened(name, options, registration))
+        Effect.map(open.createOrLoad(name, options), (registration) => opened(name, options, registration))
       ),
     handles: (name, options) =>
-      Effect.map(Effect.result(register(name, options)), (result) =>
+      Effect.map(Effect.result(open.createOrLoad(name, options)), (result) =>
         result._tag === "Success"
           ? opened(name, options, result.success)
           : handlesOf(name, options, Effect.fail(result.failure), shared)),
@@ -378,7 +388,7 @@ const client = (
       traced(
         "PersistClient.load",
         name,
-        Effect.map(find(store, name, options), (registration) => opened(name, options, registration))
+        Effect.map(open.load(name, options), (registration) => opened(name, options, registration))
       ),
     description: (name) =>
       traced(
@@ -413,6 +423,12 @@ const client = (
 
 const refOf = <A>(codec: Codec<A>): CodecRef => ({ name: codec.name, document: codec.document ?? "" })
 
+const requestedOf = <K, V>(options: CollectionOptions<K, V>): Evolution.Requested => ({
+  key: refOf(options.key),
+  value: refOf(options.value),
+  schemaChange: options.schemaChange ?? "additive"
+})
+
 /** The registration of a collection that must be there. */
 const find = <K, V>(
   store: Store,
@@ -428,6 +444,6 @@ const find = <K, V>(
       )
     }
     const { registration } = collections.get(id)!
-    const mismatch = codecMismatch(registration, options)
-    return mismatch === undefined ? Effect.succeed(registration) : Effect.fail(mismatch)
+    const change = Evolution.of(registration, requestedOf(options))
+    return change === undefined || change._tag === "Evolve" ? Effect.succeed(registration) : Effect.fail(change)
   })

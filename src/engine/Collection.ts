@@ -22,7 +22,7 @@
 import * as Columns from "../batch/Columns.ts"
 import type { Frontier } from "../Frontier.ts"
 import * as Batch from "./Batch.ts"
-import type { Registration, Swap } from "./Commit.ts"
+import { type Evolve, evolved, type Registration, type Swap } from "./Commit.ts"
 
 /** Rows of one commit, as they were appended. */
 export interface Block {
@@ -36,8 +36,17 @@ export interface Block {
   readonly maxTime: number
 }
 
+/** The documents of keys and values that a collection had at one time. */
+export interface Documents {
+  readonly key: string
+  readonly value: string
+}
+
 export interface Collection {
-  readonly registration: Registration
+  /** As it was registered, with the documents of today. */
+  registration: Registration
+  /** The documents before those of today, the oldest first. */
+  earlier: ReadonlyArray<Documents>
   upper: Frontier
   since: Frontier
   traceUpper: Frontier
@@ -53,6 +62,7 @@ export interface Collection {
 
 export const make = (registration: Registration): Collection => ({
   registration,
+  earlier: [],
   upper: 0,
   since: 0,
   traceUpper: 0,
@@ -73,6 +83,18 @@ export const block = (position: number, seqNo: number, columns: Columns.Columns)
     if (time > maxTime) maxTime = time
   }
   return { position, seqNo, columns, bytes: Columns.goodputBytes(columns), minTime, maxTime }
+}
+
+/** The documents that a collection had, the oldest first and those of today at the end. */
+export const documents = ({ earlier, registration: { key, value } }: Collection): ReadonlyArray<Documents> => [
+  ...earlier,
+  { key: key.document, value: value.document }
+]
+
+/** Gives it other documents. */
+export const evolve = (self: Collection, change: Evolve): void => {
+  self.earlier = documents(self)
+  self.registration = evolved(self.registration, change)
 }
 
 /** Adds rows to the unsealed ones. */

@@ -11,7 +11,7 @@ import type { Columns } from "../batch/Columns.ts"
 import { ByteReader } from "../ByteReader.ts"
 import type { ByteWriter } from "../ByteWriter.ts"
 import type { Frontier } from "../Frontier.ts"
-import { CodecMismatch, UnsupportedFormat } from "../PersistError.ts"
+import { UnsupportedFormat } from "../PersistError.ts"
 import * as Batch from "./Batch.ts"
 
 /** The codec of keys or values, as registered. */
@@ -27,20 +27,6 @@ export interface Registration {
   readonly name: string
   readonly key: CodecRef
   readonly value: CodecRef
-}
-
-/** Why a collection cannot be opened with these codecs, or `undefined` if it can. The key is checked first. */
-export const codecMismatch = (
-  registration: Registration,
-  requested: { readonly key: { readonly name: string }; readonly value: { readonly name: string } }
-): CodecMismatch | undefined => {
-  for (const part of ["key", "value"] as const) {
-    const stored = registration[part].name
-    if (requested[part].name !== stored) {
-      return new CodecMismatch({ collection: registration.name, part, requested: requested[part].name, stored })
-    }
-  }
-  return undefined
 }
 
 /**
@@ -63,6 +49,21 @@ export interface Swap {
   readonly traceUpper: Frontier
 }
 
+/** The documents of a collection's codecs are others from now on. */
+export interface Evolve {
+  readonly _tag: "Evolve"
+  readonly collection: number
+  readonly key: string
+  readonly value: string
+}
+
+/** The registration with the documents of the change. */
+export const evolved = (self: Registration, { key, value }: Evolve): Registration => ({
+  ...self,
+  key: { name: self.key.name, document: key },
+  value: { name: self.value.name, document: value }
+})
+
 /** A rollup has been stored. */
 export interface Rollup {
   readonly _tag: "Rollup"
@@ -81,6 +82,7 @@ export type Change =
   | { readonly _tag: "AllowCompaction"; readonly collection: number; readonly since: Frontier }
   | Swap
   | Rollup
+  | Evolve
 
 export interface Commit {
   /** Drawn at random by each runtime; with `attempt` it tells whose append an entry is. */
@@ -92,16 +94,16 @@ export interface Commit {
   readonly changes: ReadonlyArray<Change>
 }
 
-/** The version of the encoding below. */
-export const version = 1
+/** The highest version of the encoding below. A commit without an `Evolve` is written as version 1, which is all of it else. */
+export const version = 2
 
 /** Bytes before the first change. */
 const headerBytes = 32
 
-const tags = ["Register", "Destroy", "Write", "Seal", "AllowCompaction", "Swap", "Rollup"] as const
+const tags = ["Register", "Destroy", "Write", "Seal", "AllowCompaction", "Swap", "Rollup", "Evolve"] as const
 
 export const encode = (self: Commit, writer: ByteWriter): void => {
-  writer.u32(version)
+  writer.u32(self.changes.some(({ _tag }) => _tag === "Evolve") ? version : 1)
   writer.u32(self.changes.length)
   writer.u64(self.writer)
   writer.u64(self.attempt)
@@ -134,6 +136,10 @@ const encodeChange = (change: Change, writer: ByteWriter): void => {
       writer.text(change.key)
       writer.u64(change.position)
       return writer.u64(change.logFrom)
+    case "Evolve":
+      writer.u32(change.collection)
+      writer.text(change.key)
+      return writer.text(change.value)
   }
 }
 
@@ -173,7 +179,7 @@ export const isRollup = (bytes: Uint8Array): boolean => {
 export const decode = (bytes: Uint8Array, location: string): Commit => {
   const reader = new ByteReader(bytes, location)
   const found = reader.u32()
-  if (found !== version) throw new UnsupportedFormat({ location, found, supported: version })
+  if (found < 1 || found > version) throw new UnsupportedFormat({ location, found, supported: version })
   const count = reader.count(8)
   const writer = reader.u64()
   const attempt = reader.u64()
@@ -204,6 +210,8 @@ const decodeChange = (reader: ByteReader): Change => {
       return decodeSwap(reader)
     case "Rollup":
       return { _tag: tag, key: reader.text(), position: reader.u64(), logFrom: reader.u64() }
+    case "Evolve":
+      return { _tag: tag, collection: reader.u32(), key: reader.text(), value: reader.text() }
     default:
       return reader.fail("a change has an unknown kind")
   }

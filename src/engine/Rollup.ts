@@ -21,7 +21,8 @@ import * as State from "./State.ts"
 /** "TDMKROLL" as little-endian bytes. */
 const magic = [0x4b4d4454, 0x4c4c4f52] as const
 
-export const version = 1
+/** The highest version. A store in which no schema has changed is written as version 1, which is all of it else. */
+export const version = 2
 
 /** Bytes before the payload: magic, version, CRC. */
 const headerBytes = 16
@@ -31,7 +32,8 @@ export const encode = (state: State.State, logFrom: number): Uint8Array => {
   const writer = new ByteWriter(4096)
   writer.u32(magic[0])
   writer.u32(magic[1])
-  writer.u32(version)
+  const written = [...state.collections.values()].some(({ earlier }) => earlier.length > 0) ? version : 1
+  writer.u32(written)
   writer.u32(0)
   writer.u64(state.position)
   writer.u64(logFrom)
@@ -43,7 +45,10 @@ export const encode = (state: State.State, logFrom: number): Uint8Array => {
     writer.u32(id)
   }
   writer.u32(state.collections.size)
-  for (const collection of state.collections.values()) encodeCollection(collection, logFrom, writer)
+  for (const collection of state.collections.values()) {
+    encodeCollection(collection, logFrom, writer)
+    if (written > 1) encodeEarlier(collection.earlier, writer)
+  }
   const bytes = writer.view8()
   writer.patchU32(12, Platform.crc32(bytes.subarray(headerBytes), Platform.crc32(bytes.subarray(0, 12))))
   return writer.finish()
@@ -63,12 +68,20 @@ const encodeCollection = (collection: Collection.Collection, logFrom: number, wr
   Block.encode(blocks.length === 0 ? Columns.empty : Columns.concat(blocks.map((block) => block.columns)), writer)
 }
 
+const encodeEarlier = (earlier: ReadonlyArray<Collection.Documents>, writer: ByteWriter): void => {
+  writer.u32(earlier.length)
+  for (const { key, value } of earlier) {
+    writer.text(key)
+    writer.text(value)
+  }
+}
+
 /** Throws `Corrupt` or `UnsupportedFormat`. */
 export const decode = (bytes: Uint8Array, location: string): State.State => {
   const reader = new ByteReader(bytes, location)
   if (reader.u32() !== magic[0] || reader.u32() !== magic[1]) reader.fail("this is no rollup")
   const found = reader.u32()
-  if (found !== version) throw new UnsupportedFormat({ location, found, supported: version })
+  if (found < 1 || found > version) throw new UnsupportedFormat({ location, found, supported: version })
   const crc = reader.u32()
   if (Platform.crc32(bytes.subarray(headerBytes), Platform.crc32(bytes.subarray(0, 12))) !== crc) {
     reader.fail("the checksum of the rollup does not match")
@@ -83,14 +96,23 @@ export const decode = (bytes: Uint8Array, location: string): State.State => {
     if (state.destroyed.has(name)) reader.fail("a destroyed name stands twice")
     state.destroyed.set(name, reader.u32())
   }
-  for (let count = reader.count(56); count > 0; count--) addCollection(state, reader)
+  for (let count = reader.count(56); count > 0; count--) {
+    const collection = addCollection(state, reader)
+    if (found > 1) collection.earlier = decodeEarlier(reader)
+  }
   reader.end()
   const violation = stateViolation(state)
   if (violation !== undefined) throw new Corrupt({ location, offset: 0, detail: violation })
   return state
 }
 
-const addCollection = (state: State.State, reader: ByteReader): void => {
+const decodeEarlier = (reader: ByteReader): ReadonlyArray<Collection.Documents> => {
+  const earlier: Array<Collection.Documents> = []
+  for (let count = reader.count(8); count > 0; count--) earlier.push({ key: reader.text(), value: reader.text() })
+  return earlier
+}
+
+const addCollection = (state: State.State, reader: ByteReader): Collection.Collection => {
   const collection = Collection.make(Commit.decodeRegistration(reader))
   const { id, name } = collection.registration
   collection.upper = reader.frontier()
@@ -107,6 +129,7 @@ const addCollection = (state: State.State, reader: ByteReader): void => {
   if (state.names.has(name)) reader.fail("a collection name stands twice")
   state.collections.set(id, collection)
   state.names.set(name, id)
+  return collection
 }
 
 /** Why a state is none that the engine can have made, or `undefined`. */

@@ -139,6 +139,9 @@ const applyChange = (self: State, commit: Commit, change: Change, garbage: Array
       if (change.since < collection.since) return "the since moves back"
       collection.since = change.since
       return undefined
+    case "Evolve":
+      Collection.evolve(collection, change)
+      return undefined
     case "Swap": {
       const violation = Collection.swapViolation(collection, change)
       if (violation !== undefined) return violation

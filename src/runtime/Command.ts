@@ -10,11 +10,11 @@ import { Request } from "effect"
 import type { Columns } from "../batch/Columns.ts"
 import type { Capture } from "../engine/Capture.ts"
 import type { CodecRef, Registration, Swap as SwapChange } from "../engine/Commit.ts"
+import type { Mismatch, Requested } from "../engine/Evolution.ts"
 import type { Rewrite } from "../engine/Plan.ts"
 import type { Target } from "../engine/Stage.ts"
 import type { Frontier } from "../Frontier.ts"
 import type {
-  CodecMismatch,
   InvalidRequest,
   ReadOnly,
   RuntimeShutdown,
@@ -29,9 +29,9 @@ export type Failure = StorageError | RuntimeShutdown | ReadOnly
 
 /** Registers a collection, or finds it. */
 export class Register extends Request.TaggedClass("Register")<
-  { readonly name: string; readonly key: CodecRef; readonly value: CodecRef; readonly recreate: boolean },
+  Requested & { readonly name: string; readonly recreate: boolean },
   Registration,
-  Failure | CodecMismatch | StreamDestroyed
+  Failure | Mismatch | StreamDestroyed
 > {}
 
 /** Destroys a collection. True if this command did it, false if it was destroyed before. */

@@ -17,10 +17,11 @@ import { Clock, type Context, Effect, Exit, Option } from "effect"
 import * as Capture from "../engine/Capture.ts"
 import * as Collection from "../engine/Collection.ts"
 import * as Commit from "../engine/Commit.ts"
+import * as Evolution from "../engine/Evolution.ts"
 import * as Plan from "../engine/Plan.ts"
 import { type Place, Stage, type Target } from "../engine/Stage.ts"
 import * as State from "../engine/State.ts"
-import { type CodecMismatch, type StorageError, StreamDestroyed, Unavailable, UnknownStream } from "../PersistError.ts"
+import { type StorageError, StreamDestroyed, Unavailable, UnknownStream } from "../PersistError.ts"
 import type { Captured, Command, Description } from "./Command.ts"
 import type { Feed } from "./Feed.ts"
 import type { Garbage } from "./Garbage.ts"
@@ -208,11 +209,18 @@ export const run = Effect.fnUntraced(function*(options: Options) {
     const { request } = message
     switch (request._tag) {
       case "Register": {
-        const known = findRegistration(state, request)
-        if (known !== undefined) return Effect.sync(() => message.answer(known))
-        const { key, name, value } = request
-        const registration = { id: state.nextCollection, name, key, value }
-        return alone(message, { _tag: "Register", registration }, registration)
+        const { key, name, recreate, value } = request
+        const id = state.names.get(name)
+        if (id === undefined) {
+          if (state.destroyed.has(name) && !recreate) return refused(message, new StreamDestroyed({ collection: name }))
+          const registration = { id: state.nextCollection, name, key, value }
+          return alone(message, { _tag: "Register", registration }, registration)
+        }
+        const { registration } = state.collections.get(id)!
+        const change = Evolution.of(registration, request)
+        if (change === undefined) return Effect.sync(() => message.answer(Exit.succeed(registration)))
+        if (change._tag !== "Evolve") return refused(message, change)
+        return alone(message, change, Commit.evolved(registration, change))
       }
       case "Destroy": {
         const collection = state.names.get(request.name)
@@ -307,20 +315,8 @@ const isAlone = (request: Command): boolean => {
   }
 }
 
-/** The reply to a registration that needs no commit: the collection is there, or cannot be had. */
-const findRegistration = (
-  state: State.State,
-  request: Command & { readonly _tag: "Register" }
-): Exit.Exit<Commit.Registration, CodecMismatch | StreamDestroyed> | undefined => {
-  const id = state.names.get(request.name)
-  if (id === undefined) {
-    const isGone = state.destroyed.has(request.name) && !request.recreate
-    return isGone ? Exit.fail(new StreamDestroyed({ collection: request.name })) : undefined
-  }
-  const { registration } = state.collections.get(id)!
-  const mismatch = Commit.codecMismatch(registration, request)
-  return mismatch === undefined ? Exit.succeed(registration) : Exit.fail(mismatch)
-}
+const refused = (message: Message, error: Evolution.Mismatch | StreamDestroyed): Effect.Effect<void> =>
+  Effect.sync(() => message.answer(Exit.fail(error)))
 
 /** The live collections in the order of their ids. */
 export const describe = (state: State.State): ReadonlyArray<Description> =>

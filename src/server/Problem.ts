@@ -92,7 +92,7 @@ export class InvalidRequest extends HttpApiError.Problem<InvalidRequest>()("Inva
 }, { reason: Schema.Literals(["TimeSealed", "SealRegressed", "SinceRegressed", "StreamDestroyed"]) }) {}
 
 /**
- * The collection exists with other codecs.
+ * The collection exists with other codecs, or with a schema that breaks with the one asked for.
  *
  * @category errors
  * @since 0.1.0
@@ -218,6 +218,7 @@ const byTag = {
   InvalidRequest: (error: PersistError.InvalidRequest) =>
     new InvalidRequest({ ...detailed(error), reason: error.reason }),
   CodecMismatch: (error: PersistError.CodecMismatch) => new CodecMismatch(detailed(error)),
+  SchemaMismatch: (error: PersistError.SchemaMismatch) => new CodecMismatch(detailed(error)),
   ValueOutOfRange: (error: PersistError.ValueOutOfRange) => new ValueOutOfRange(detailed(error)),
   ReadOnly: (error: PersistError.ReadOnly) => new ReadOnly(detailed(error)),
   Unavailable: (error: PersistError.Unavailable) => new Unavailable(detailed(error)),

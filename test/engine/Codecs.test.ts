@@ -59,6 +59,7 @@ const everyChange: ReadonlyArray<Commit.Change> = [
     traceUpper: 3
   }),
   { _tag: "Rollup", key: "rollup/1", position: 12, logFrom: 7 },
+  { _tag: "Evolve", collection: 0, key: "", value: "größer" },
   { _tag: "Destroy", collection: 0 }
 ]
 
@@ -159,7 +160,39 @@ const sealed = (bytes: Uint8Array): Uint8Array => {
   return bytes
 }
 
+describe("stores in which no schema has changed", () => {
+  const evolve: Commit.Change = { _tag: "Evolve", collection: 0, key: "", value: "{}" }
+
+  it("are written as version 1, and others as version 2", () => {
+    assert.strictEqual(encode(commit(...everyChange.filter(({ _tag }) => _tag !== "Evolve")))[0], 1)
+    assert.strictEqual(encode(commit(evolve))[0], 2)
+    const state = full()
+    assert.strictEqual(Rollup.encode(state, 7)[8], 1)
+    apply(state, evolve)
+    assert.strictEqual(Rollup.encode(state, 7)[8], 2)
+  })
+})
+
 describe("rollups", () => {
+  it("keep the documents of before", () => {
+    const state = full()
+    apply(
+      state,
+      { _tag: "Evolve", collection: 0, key: "k", value: "v" },
+      { _tag: "Evolve", collection: 0, key: "k", value: "w" }
+    )
+    const bytes = Rollup.encode(state, 7)
+    const collection = Rollup.decode(bytes, "test").collections.get(0)!
+    assert.deepStrictEqual(Collection.documents(collection), [
+      { key: "", value: "{}" },
+      { key: "k", value: "v" },
+      { key: "k", value: "w" }
+    ])
+    for (let length = 0; length < bytes.length; length++) {
+      assert.isDefined(refusal(() => Rollup.decode(sealed(bytes.slice(0, Math.max(length, 16))), "test")))
+    }
+  })
+
   it("give back the state", () => {
     const state = full()
     const decoded = Rollup.decode(Rollup.encode(state, state.position), "test")
@@ -193,9 +226,9 @@ describe("rollups", () => {
 
   it("build_version, check_meta_version: a newer version is named, with ours", () => {
     const bytes = Rollup.encode(full(), 7)
-    bytes[8] = 2
+    bytes[8] = 3
     const error = refusal(() => Rollup.decode(bytes, "there"))
-    assert.deepInclude(error, { _tag: "UnsupportedFormat", location: "there", found: 2, supported: Rollup.version })
+    assert.deepInclude(error, { _tag: "UnsupportedFormat", location: "there", found: 3, supported: Rollup.version })
   })
 
   it("nothing but Corrupt comes out of damaged bytes whose checksum was put right", () => {

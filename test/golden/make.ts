@@ -9,6 +9,7 @@ import { version } from "../../src/engine/Rollup.ts"
 import * as FileStorage from "../../src/node/FileStorage.ts"
 import * as Update from "../../src/Update.ts"
 import * as Store from "../utils/Store.ts"
+import * as Versions from "./Versions.ts"
 
 const directory = join(import.meta.dirname, `format-${version}`)
 
@@ -39,6 +40,19 @@ const program = Effect.gen(function*() {
   const finished = yield* client.createOrLoad("finished", Store.text)
   yield* finished.write.seal(Infinity)
   yield* finished.write.allowCompaction(Infinity)
+  const old = yield* client.createOrLoad("evolved", Versions.first)
+  yield* old.write.write([Update.insert("a", { price: 1 }, 1), Update.insert("b", { price: 2 }, 1)])
+  const evolved = yield* client.createOrLoad("evolved", Versions.second)
+  yield* evolved.write.write([Update.insert("c", { price: 3, note: "new" }, 2)])
+  yield* evolved.write.seal(3)
+  // Now the rollup tells of two schemas, and the log of the third.
+  yield* client.compact("s")
+  yield* s.write.write([
+    Update.insert("much", "-".repeat(5_000), 2_000),
+    Update.retract("much", "-".repeat(5_000), 2_000)
+  ])
+  yield* client.maintain
+  yield* client.createOrLoad("evolved", Versions.third)
   yield* s.write.write([Update.insert("only", "in the log", 100)])
 })
 

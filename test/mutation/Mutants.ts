@@ -334,16 +334,16 @@ const engine: ReadonlyArray<Mutant> = [
   ),
   plant(
     "other codecs than the registered ones are taken",
-    "runtime/Owner.ts",
-    "mismatch === undefined ? Exit.succeed(registration) : Exit.fail(mismatch)",
-    "mismatch === null ? Exit.fail(mismatch) : Exit.succeed(registration)",
+    "engine/Evolution.ts",
+    "if (name !== stored.name) {",
+    "if (name === undefined) {",
     "client/Reading"
   ),
   plant(
     "a destroyed collection comes back unasked",
     "runtime/Owner.ts",
-    "state.destroyed.has(request.name) && !request.recreate",
-    "state.destroyed.has(request.name) && request.recreate === undefined",
+    "state.destroyed.has(name) && !recreate",
+    "state.destroyed.has(name) && recreate === undefined",
     "runtime/Commands",
     "traces"
   ),
