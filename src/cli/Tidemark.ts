@@ -23,6 +23,7 @@ import { history } from "./commands/History.ts"
 import { ingest } from "./commands/Ingest.ts"
 import { inspect } from "./commands/Inspect.ts"
 import { list } from "./commands/List.ts"
+import { schema } from "./commands/Schema.ts"
 import { seal } from "./commands/Seal.ts"
 import { serve } from "./commands/Serve.ts"
 import { simulate } from "./commands/Simulate.ts"
@@ -43,7 +44,7 @@ const tidemark = root.pipe(
     { group: "Write", commands: [ingest, seal, compact, erase, destroy] },
     { group: "Read", commands: [snapshot, get, history, diff, tail, exporting] },
     { group: "Serve", commands: [serve] },
-    { group: "Look after", commands: [list, describe, inspect, verify, gc, copy] },
+    { group: "Look after", commands: [list, describe, schema, inspect, verify, gc, copy] },
     { group: "Prove", commands: [simulate, bench] }
   ]),
   Command.withExamples([

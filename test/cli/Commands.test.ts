@@ -146,6 +146,45 @@ describe("reading", () => {
   })
 })
 
+describe("schema", () => {
+  const golden = join(import.meta.dirname, "../golden/format-2")
+  const evolved = (...args: ReadonlyArray<string>) => output(["--dir", golden, "schema", "evolved", ...args])
+
+  it("shows the versions by fingerprint, and the schema of today", async () => {
+    const text = await evolved()
+    assert.match(text, /^VERSION +KEY +VALUE\n1 +- +[0-9a-f]{16}\n2 +- +[0-9a-f]{16}\n3 +- +[0-9a-f]{16}\n/)
+    assert.include(text, "key: string\n")
+    assert.match(text, /value: schema\n\{\n[^]*"kind"/)
+    const json = JSON.parse(await evolved("--json"))
+    assert.deepStrictEqual(json.versions.map(({ version }: { readonly version: number }) => version), [1, 2, 3])
+    assert.deepStrictEqual(json.key, { codec: "string", schema: null })
+    assert.hasAllKeys(json.value.schema.properties, ["price", "note", "kind"])
+    assert.match(await tool("schema", "x"), /1 +- +-\n\nkey: json\n\nvalue: json$/)
+  })
+
+  it("--diff: what changed, to another version or to that of today", async () => {
+    assert.strictEqual(await evolved("--diff", "1", "--to", "2"), "additive value .note: a new field, optional")
+    assert.deepStrictEqual(lines(await evolved("--diff", "1")), [
+      "additive value .price: null is taken, too",
+      "additive value .kind: a new field, optional",
+      "additive value .note: a new field, optional"
+    ])
+    assert.strictEqual(await evolved("--diff", "2", "--to", "2"), "")
+    assert.deepStrictEqual(values(await evolved("--diff", "2", "--to", "1", "--json")), [
+      { part: "value", kind: "breaking", path: ".note", detail: "the field is gone" }
+    ])
+  })
+
+  it("names what is wrong", async () => {
+    assert.deepInclude(await failing("schema", "x", "--diff", "2"), {
+      code: 2,
+      err: `tidemark: "x" has the schema versions 1 to 1\n`
+    })
+    assert.deepInclude(await failing("schema", "x", "--to", "1"), { code: 2, err: "tidemark: --to needs --diff\n" })
+    assert.strictEqual((await failing("schema", "none")).code, 1)
+  })
+})
+
 describe("bad input", () => {
   it.each([
     ["{", /^line 3: it is not JSON/],
