@@ -102,6 +102,14 @@ describe("an additive change", () => {
       assert.propertyVal(yield* Effect.flip(reader.load("s", first)), "_tag", "SchemaMismatch")
     }))
 
+  it.effect("of words is none", () =>
+    Effect.gen(function*() {
+      const storage = yield* written
+      const client = yield* Store.client(storage)
+      yield* client.createOrLoad("s", collection(Struct({ price: Finite }).annotate({ description: "what it costs" })))
+      assert.deepStrictEqual(yield* recorded(storage), [documentOf(first)])
+    }))
+
   it.effect("that fails to become durable is not there", () =>
     Effect.gen(function*() {
       const { control, storage } = Faulty.make(yield* written)

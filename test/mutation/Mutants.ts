@@ -612,4 +612,71 @@ const order: ReadonlyArray<Mutant> = [
   )
 ]
 
-export const mutants: ReadonlyArray<Mutant> = [...files, ...bytes, ...rows, ...engine, ...order]
+/** Schemas that evolve. */
+const schemas: ReadonlyArray<Mutant> = [
+  plant(
+    "a field that is gone is no break",
+    "engine/SchemaDiff.ts",
+    "found.push(breaking(at, \"the field is gone\"))",
+    "found.push(additive(at, \"the field is gone\"))",
+    "engine/SchemaDiff"
+  ),
+  plant(
+    "any alternative of a union may read what was stored, not the first that fits",
+    "engine/SchemaDiff.ts",
+    "if (mayLose(by)) return { by, differences }",
+    "",
+    "engine/SchemaDiff"
+  ),
+  plant(
+    "an object without a word on further keys keeps none",
+    "engine/SchemaDiff.ts",
+    "additionalProperties === undefined ? anything :",
+    "",
+    "engine/SchemaDiff"
+  ),
+  plant(
+    "a key may change as a value may",
+    "engine/Evolution.ts",
+    "isBreaking || part === \"key\"",
+    "isBreaking",
+    "client/Evolution"
+  ),
+  plant(
+    "a schema that differs in words only is kept",
+    "engine/Evolution.ts",
+    "if (differences.length > 0) isNew = true",
+    "isNew = true",
+    "client/Evolution"
+  ),
+  plant(
+    "a reader takes a schema that breaks",
+    "client/PersistClient.ts",
+    "change === undefined || change._tag === \"Evolve\" ? Effect.succeed(registration) : Effect.fail(change)",
+    "Effect.succeed(registration)",
+    "client/Evolution"
+  ),
+  plant(
+    "a collection that is loaded does not remember its new schema",
+    "client/PersistClient.ts",
+    "Effect.andThen(find(store, name, options), register(name, { ...options, recreate: false }))",
+    "find(store, name, options)",
+    "client/Evolution"
+  ),
+  plant(
+    "a rollup forgets earlier schemas",
+    "engine/Rollup.ts",
+    "values()].some(({ earlier }) => earlier.length > 0)",
+    "values()].some(() => false)",
+    "client/Evolution"
+  ),
+  plant(
+    "a commit that an older program cannot read looks as if it could",
+    "engine/Commit.ts",
+    "self.changes.some(({ _tag }) => _tag === \"Evolve\") ? version : 1",
+    "1",
+    "engine/Codecs"
+  )
+]
+
+export const mutants: ReadonlyArray<Mutant> = [...files, ...bytes, ...rows, ...engine, ...order, ...schemas]
