@@ -298,6 +298,34 @@ const rows: ReadonlyArray<Mutant> = [
 
 const engine: ReadonlyArray<Mutant> = [
   plant(
+    "a point read takes rows of two times for one",
+    "client/PointRead.ts",
+    "last !== undefined && last.time === time && ",
+    "last !== undefined && ",
+    "runtime/Programs"
+  ),
+  plant(
+    "a point read forgets one of two equal rows",
+    "client/PointRead.ts",
+    "      last.diff = addDiffs(last.diff, diff)",
+    "      last.diff = diff",
+    "runtime/Programs"
+  ),
+  plant(
+    "a point read leaves out a batch that is not in memory",
+    "client/PointRead.ts",
+    "if (footer === undefined) return { part }",
+    "if (footer === undefined) continue",
+    "runtime/Programs"
+  ),
+  plant(
+    "a compacted store keeps the log's spare segments",
+    "runtime/Maintenance.ts",
+    "      yield* mailbox.submit(new Command.Rotate())\n",
+    "",
+    "node/Recycling"
+  ),
+  plant(
     "a write below a seal is taken",
     "engine/Stage.ts",
     "if (columns.times[i]! < upper)",
