@@ -39,8 +39,8 @@ export interface Options {
 }
 
 const smallestSegment = 256 * 1024
-/** Segments that were let go and are kept for later ones. What comes between two truncations needs about as many. */
-const keptSegments = 3
+/** At most so many segments that were let go are kept for later ones. */
+const keptSegments = 8
 /** A frame buffer that a rare large append has made larger than this is not kept. */
 const keptBuffer = 4 * 1024 * 1024
 const appending = "appending to the log"
@@ -62,6 +62,8 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   let planned = smallest
   let spare: Fiber.Fiber<SegmentFile.Prepared, File.FileError> | undefined
   const recycled: Array<SegmentFile.Prepared> = []
+  /** Segments begun since some were let go last: so many are needed until some are let go again. */
+  let begun = 0
   let offset = Segment.headerBytes
   let active = yield* SegmentFile.prepare(directory, planned, true).pipe(
     Effect.flatMap((prepared) => SegmentFile.publish(directory, prepared, upper, epoch))
@@ -165,6 +167,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     if (upper > active.base) yield* endSegment(active.fd, offset, active.seed)
     yield* File.close(active.fd)
     active = next
+    begun++
     offset = Segment.headerBytes
     yield* Effect.ignore(forget)
   })
@@ -208,12 +211,14 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   const forget = Effect.gen(function*() {
     const { links } = yield* Chain.list(directory.log)
     const kept: Array<SegmentFile.Prepared> = []
+    const wanted = Math.min(begun, keptSegments)
     for (const { base, epoch: of, next, path } of links) {
       if (next === undefined || next > forgotten) break
       // An older epoch's writer may wake up and write to its segments: what they are then must not matter.
-      const mayKeep = of === epoch && base >= rotatedAt && recycled.length + kept.length < keptSegments
+      const mayKeep = of === epoch && base >= rotatedAt && recycled.length + kept.length < wanted
       const prepared = yield* mayKeep ? SegmentFile.recycle(directory, path, planned / 2) : File.remove(path)
       if (prepared !== undefined) kept.push(prepared)
+      begun = 0
     }
     if (kept.length === 0) return
     yield* File.syncDirectory(directory.log)

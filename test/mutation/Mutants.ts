@@ -72,6 +72,13 @@ const files: ReadonlyArray<Mutant> = [
     "node/Recycling"
   ),
   plant(
+    "segments that are let go are thrown away under load",
+    "node/LogWriter.ts",
+    "Math.min(begun, keptSegments)",
+    "Math.min(begun, 3)",
+    "node/Recycling"
+  ),
+  plant(
     "a segment of an older epoch is used again",
     "node/LogWriter.ts",
     "of === epoch && base",

@@ -62,6 +62,21 @@ describe("segments that the log has let go", () => {
       assert.deepStrictEqual(fs.readdirSync(join(live, "tmp")), [])
     }))
 
+  it.effect("are kept, as many as were begun since the log was truncated last", () =>
+    Effect.gen(function*() {
+      const path = join(yield* directory, "store")
+      const writer = yield* (yield* openLog(path, segmentBytes)).acquire
+      const round = 3 * many
+      for (let upper = 0; upper < 4 * round; upper += round) {
+        const before = numbers(yield* held(path))
+        yield* writer.truncate(upper)
+        yield* append(writer, upper, upper + round)
+        const again = numbers(segments(path)).filter((ino) => before.includes(ino))
+        // Segments grow up to their size at first, and smaller ones are not worth keeping.
+        if (upper > round) assert.isAtLeast(again.length, before.length - 1)
+      }
+    }))
+
   it.effect("are removed if they are of an older epoch, whose writer may still wake up", () =>
     Effect.gen(function*() {
       const path = join(yield* directory, "store")
