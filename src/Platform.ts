@@ -14,7 +14,10 @@ export const crc32 = (bytes: Uint8Array, previous = 0): number => zlibCrc32(byte
 /** SHA-256, in hexadecimal digits. */
 export const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex")
 
-const zstdOptions = { params: { [constants.ZSTD_c_compressionLevel]: 1 } }
+/** Output comes in pieces of up to so many bytes, which are put together: a block is one piece. */
+const zstdChunk = 128 * 1024 + 512
+
+const zstdOptions = { params: { [constants.ZSTD_c_compressionLevel]: 1 }, chunkSize: zstdChunk }
 
 /** A zstd frame of the bytes, at the level that keeps up with a disk. */
 export const compress = (bytes: Uint8Array): Uint8Array => zstdCompressSync(bytes, zstdOptions)
@@ -25,7 +28,10 @@ export const compress = (bytes: Uint8Array): Uint8Array => zstdCompressSync(byte
  */
 export const decompress = (bytes: Uint8Array, length: number): Uint8Array | undefined => {
   try {
-    const content = zstdDecompressSync(bytes, { maxOutputLength: Math.max(1, length) })
+    const content = zstdDecompressSync(bytes, {
+      maxOutputLength: Math.max(1, length),
+      chunkSize: 64 + Math.min(zstdChunk, length, 16 * bytes.length)
+    })
     return content.byteLength === length ? content : undefined
   } catch {
     return undefined

@@ -21,7 +21,9 @@ export class Accumulator {
 
   /** Adds rows: all, or those at times in [lower, upper). */
   add(columns: Columns, lower = 0, upper = Infinity): void {
-    const { diffs, keyData, keyOffsets, length, times, valueData, valueOffsets } = columns
+    const { diffs, keyOffsets, length, times, valueOffsets } = columns
+    const keyData = viewOf(columns.keyData)
+    const valueData = viewOf(columns.valueData)
     for (let i = 0; i < length; i++) {
       if (times[i]! < lower || times[i]! >= upper) continue
       this.hash(keyData, keyOffsets[i]!, keyOffsets[i + 1]!, valueData, valueOffsets[i]!, valueOffsets[i + 1]!)
@@ -57,10 +59,10 @@ export class Accumulator {
    * padded with zeros, and the lengths tell them apart.
    */
   private hash(
-    keyData: Uint8Array,
+    keyData: DataView,
     keyStart: number,
     keyEnd: number,
-    valueData: Uint8Array,
+    valueData: DataView,
     valueStart: number,
     valueEnd: number
   ): void {
@@ -98,10 +100,13 @@ const scatter = (word: number): number => {
 }
 
 /** Four bytes as a little-endian word, with zeros for what is at or beyond `end`. */
-const wordAt = (data: Uint8Array, at: number, end: number): number =>
+const wordAt = (data: DataView, at: number, end: number): number =>
   at + 4 <= end
-    ? data[at]! | (data[at + 1]! << 8) | (data[at + 2]! << 16) | (data[at + 3]! << 24)
-    : data[at]! | (at + 1 < end ? data[at + 1]! << 8 : 0) | (at + 2 < end ? data[at + 2]! << 16 : 0)
+    ? data.getInt32(at, true)
+    : data.getUint8(at) | (at + 1 < end ? data.getUint8(at + 1) << 8 : 0) |
+      (at + 2 < end ? data.getUint8(at + 2) << 16 : 0)
+
+const viewOf = (data: Uint8Array): DataView => new DataView(data.buffer, data.byteOffset, data.byteLength)
 
 /** The checksum of rows. */
 export const of = (columns: Columns): bigint => {
