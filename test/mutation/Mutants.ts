@@ -230,8 +230,8 @@ const bytes: ReadonlyArray<Mutant> = [
   plant(
     "a block may decompress to anything",
     "Platform.ts",
-    "{ maxOutputLength: Math.max(1, length) }",
-    "{}",
+    "      maxOutputLength: Math.max(1, length),\n",
+    "",
     "hostile/Bytes"
   ),
   plant(
