@@ -1,5 +1,6 @@
 /**
- * Draws what `bench/results` holds into `docs/performance`, and prints its tables: `npm run bench -- pictures`.
+ * Draws what `bench/results` holds into `docs/performance`, and puts its tables into `docs/performance.md`, between two
+ * comments: `npm run bench -- pictures`, then `npm run format`.
  */
 import * as fs from "node:fs"
 import * as path from "node:path"
@@ -73,14 +74,33 @@ const drawn = ({ figure, mode, title, workload }: Picture, samples: ReadonlyArra
   ].join("\n")
 }
 
+const docs = path.join(import.meta.dirname, "../docs")
 const saved = load()
 const samples = saved.flatMap((each) => each.samples)
-const directory = path.join(import.meta.dirname, "../docs/performance")
-fs.mkdirSync(directory, { recursive: true })
-for (const picture of pictures) {
-  const name = `${picture.workload}-${picture.mode}-${picture.figure}`.replace(/[ -]+/g, "-")
-  if (!samples.some(({ mode, workload }) => workload === picture.workload && mode === picture.mode)) continue
-  fs.writeFileSync(path.join(directory, `${name}.svg`), drawn(picture, samples))
-}
-for (const { machine, samples } of saved) console.log(`${samples[0]?.workload}: ${machine}`)
-console.log(["", targetTable(samples), slopeTable(samples), figureTables(samples)].join("\n\n"))
+
+fs.mkdirSync(path.join(docs, "performance"), { recursive: true })
+const drawings = pictures
+  .filter((picture) => samples.some(({ mode, workload }) => workload === picture.workload && mode === picture.mode))
+  .map((picture) => {
+    const { figure, mode, title, workload } = picture
+    const name = `performance/${workload}-${mode}-${figure}.svg`.replace(/[ -]+/g, "-")
+    fs.writeFileSync(path.join(docs, name), drawn(picture, samples))
+    return `![${title}](${name})`
+  })
+
+const measured = [
+  "<!-- measured -->",
+  targetTable(samples),
+  "### Costs at 10 and 100 times as much",
+  slopeTable(samples),
+  "### Pictures",
+  ...drawings,
+  "### The figures behind them",
+  saved.map(({ machine, samples }) => `- ${samples[0]?.workload}: ${machine}`).join("\n"),
+  figureTables(samples),
+  "<!-- /measured -->"
+].join("\n\n")
+
+const page = path.join(docs, "performance.md")
+const text = fs.readFileSync(page, "utf8")
+fs.writeFileSync(page, text.replace(/<!-- measured -->[^]*<!-- \/measured -->/, () => measured))

@@ -77,6 +77,8 @@ const open = async ({ directory, durable }: Opening): Promise<Store> => {
   /** A COPY needs a connection of its own while it runs. */
   const free: Array<Connection> = []
   let notifies = false
+  /** Made once: listeners that come at the same time must not make it twice. */
+  let indexed: Promise<void> | undefined
   const copy = async (batch: Batch) => {
     const connection = free.pop() ?? await sql.reserve()
     const into = await connection.unsafe("COPY u (t, k, v, d) FROM STDIN (FORMAT binary)").writable()
@@ -119,7 +121,7 @@ const open = async ({ directory, durable }: Opening): Promise<Store> => {
         }
         isReading = false
       }
-      await sql.unsafe("CREATE INDEX IF NOT EXISTS i ON u (id)")
+      await (indexed ??= sql.unsafe("CREATE INDEX IF NOT EXISTS i ON u (id)").then(() => {}))
       await sql.listen(name, () => void look())
     },
     allowCompaction: (since) =>
