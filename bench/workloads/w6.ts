@@ -16,9 +16,9 @@ export const run: Workload = async ({ directory, engine }) => {
   let millis = 0
   let written = 0
   let last = 0
-  const timed = async (work: Promise<unknown> | undefined) => {
+  const timed = async (work: () => Promise<unknown> | undefined) => {
     const start = now()
-    await work
+    await work()
     const taken = now() - start
     millis += taken
     return taken
@@ -33,11 +33,11 @@ export const run: Workload = async ({ directory, engine }) => {
     last = batch.time
     if (written >= next) {
       next += updates / 10
-      await timed(store.allowCompaction?.(last))
+      await timed(() => store.allowCompaction?.(last))
     }
   }
   millis += times.reduce((total, each) => total + each, 0)
-  const compact = await timed(store.compact?.())
+  const compact = await timed(() => store.compact?.())
   const bytes = await store.bytes?.()
   await store.close()
   settle()
