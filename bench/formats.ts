@@ -1,8 +1,9 @@
 /**
  * What sources and sinks cost: `npm run bench -- formats`. Exports 1,000,000 updates of a store on files to Parquet, NDJSON
- * and CSV, beside the same snapshot read plainly, and has DuckDB read what was written, if it is installed
- * (`npm ci --prefix bench`). `TIDEMARK_BENCH_SCALE=0.1` makes it smaller by that factor.
+ * and CSV, beside the same snapshot read plainly, and has DuckDB read what was written. `TIDEMARK_BENCH_SCALE=0.1` makes it
+ * smaller by that factor.
  */
+import { DuckDBInstance } from "@duckdb/node-api"
 import { Effect, Layer, Stream } from "effect"
 import * as fs from "node:fs"
 import * as os from "node:os"
@@ -88,9 +89,7 @@ const program = Effect.gen(function*() {
 
 /** What another engine finds in the file: how many rows, and their sums. */
 const readByDuckDb = async (file: string): Promise<string> => {
-  const duck = await import("@duckdb/node-api").catch(() => undefined)
-  if (duck === undefined) return "DuckDB is not installed: npm ci --prefix bench"
-  const connection = await (await duck.DuckDBInstance.create(":memory:", { threads: "2" })).connect()
+  const connection = await (await DuckDBInstance.create(":memory:", { threads: "2" })).connect()
   const found = await connection.runAndReadAll(
     `SELECT count(*)::INTEGER, sum(diff)::INTEGER, max("time")::INTEGER, min(key), typeof(any_value(value)) FROM '${file}'`
   )

@@ -62,33 +62,6 @@ declare module "lmdb" {
   export const open: (options: object) => Database
 }
 
-declare module "@duckdb/node-api" {
-  interface Appender {
-    appendUBigInt(value: bigint): void
-    appendBigInt(value: bigint): void
-    appendBlob(value: Uint8Array): void
-    endRow(): void
-    closeSync(): void
-  }
-  interface Vector {
-    getItem(row: number): unknown
-  }
-  interface Chunk {
-    readonly rowCount: number
-    getColumnVector(column: number): Vector
-  }
-  interface Connection {
-    run(sql: string): Promise<unknown>
-    runAndReadAll(sql: string): Promise<{ getRows(): ReadonlyArray<ReadonlyArray<unknown>> }>
-    stream(sql: string): Promise<{ fetchChunk(): Promise<Chunk | null> }>
-    createAppender(table: string): Promise<Appender>
-    closeSync(): void
-  }
-  export const DuckDBInstance: {
-    create(file: string, options: object): Promise<{ connect(): Promise<Connection>; closeSync(): void }>
-  }
-}
-
 declare module "postgres" {
   import type { Readable, Writable } from "node:stream"
 

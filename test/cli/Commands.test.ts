@@ -1,3 +1,4 @@
+import { DuckDBInstance } from "@duckdb/node-api"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { asyncBufferFromFile, parquetReadObjects } from "hyparquet"
 import { createHash } from "node:crypto"
@@ -79,6 +80,24 @@ describe("reading", () => {
     for (const format of ["ndjson", "parquet"]) assert.deepStrictEqual((await exported(format)).toSorted(), updates)
     // In CSV everything is a text.
     assert.include(await exported("csv"), `{"key":"a","value":"1","time":1,"diff":1}`)
+  })
+
+  it("DuckDB reads what export --format parquet wrote", async () => {
+    const path = join(home, "duckdb.parquet")
+    const { out } = await runBytes(["--dir", dir, "export", "x", "--format", "parquet"])
+    fs.writeFileSync(path, out)
+    const connection = await (await DuckDBInstance.create(":memory:")).connect()
+    const found = await connection.runAndReadAll(
+      `SELECT key, value, "time", diff, value->>'$.x[0]' AS x FROM '${path}' ORDER BY "time", key`
+    )
+    assert.deepStrictEqual(found.getRowObjectsJson(), [
+      { key: `"a"`, value: "1", time: "1", diff: "1", x: null },
+      { key: `"b"`, value: `{"x":[1,null],"y":2}`, time: "1", diff: "2", x: "1" },
+      { key: `"a"`, value: "1", time: "2", diff: "-1", x: null },
+      { key: `"a"`, value: JSON.stringify(text), time: "3", diff: "1", x: null },
+      { key: `"c"`, value: `"open"`, time: "7", diff: "1", x: null }
+    ])
+    connection.closeSync()
   })
 
   it("Debezium: ingest of its events, and export as the snapshot of a connector", async () => {
