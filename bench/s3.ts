@@ -1,5 +1,6 @@
 /**
- * The engine on a bucket against the bare S3 client: `npm run bench -- s3 [append|ingest|follow]`.
+ * The engine on a bucket, and on Postgres with a bucket, against the bare S3 client:
+ * `npm run bench -- s3 [append|ingest|pair|follow]`.
  *
  * Runs on the gateway of the tests, or where `TIDEMARK_BENCH_S3` names an endpoint with a bucket "tidemark" and the keys
  * test/test. Every figure is a ratio to what the client alone reaches on the same store in the same run, or a time that
@@ -9,8 +10,10 @@
 import { PutObjectCommand, S3Client } from "@aws-sdk/client-s3"
 import { Context, Deferred, Effect, Layer, Metric, Stream } from "effect"
 import * as os from "node:os"
-import { Codec, Log, Metrics, PersistClient, Update } from "../src/index.ts"
+import { type Blob, Codec, Log, Metrics, PersistClient, Update } from "../src/index.ts"
+import { PostgresStorage } from "../src/postgres/index.ts"
 import { S3Storage } from "../src/s3/index.ts"
+import { server } from "../test/postgres/Server.ts"
 import { bucket, options } from "../test/s3/Buckets.ts"
 import { gateway } from "../test/s3/Gateway.ts"
 
@@ -72,7 +75,10 @@ const rows = (batch: number, length: number): Array<Update.Update<string, string
       Update.insert(keys[(batch * length + i) % keys.length]!, values[(batch * 1009 + i * 7) % values.length]!, batch)
   )
 
-const ingestRound = (rowsOfBatch: number, inFlight: number) =>
+type Storage = Layer.Layer<Log.Log | Blob.Blob>
+
+/** Rows a second in bytes, against puts of the bare client that are as large as the commits were. */
+const ingestRound = (storage: Storage, updates: number, rowsOfBatch: number, inFlight: number) =>
   Effect.gen(function*() {
     const persist = yield* PersistClient.make()
     const { write } = yield* persist.createOrLoad("rows", { key: Codec.string, value: Codec.string })
@@ -80,7 +86,7 @@ const ingestRound = (rowsOfBatch: number, inFlight: number) =>
     const before = { bytes: yield* counter(Metrics.commitBytes), commits: yield* counter(Metrics.commits) }
     const start = now()
     yield* Effect.forEach(
-      Array.from({ length: count(400_000 / rowsOfBatch) }, (_, i) => 5 + i),
+      Array.from({ length: count(updates / rowsOfBatch) }, (_, i) => 5 + i),
       (i) => Effect.suspend(() => write.write(rows(i, rowsOfBatch))),
       { concurrency: inFlight, discard: true }
     )
@@ -90,17 +96,19 @@ const ingestRound = (rowsOfBatch: number, inFlight: number) =>
     const part = Math.round(bytes / commits)
     const raw = yield* Effect.promise(() => barePuts(part, commits))
     return { ratio: bytes / seconds / raw, rate: bytes / seconds, part }
-  }).pipe(Effect.scoped, Effect.provide(S3Storage.layer(place())))
+  }).pipe(Effect.scoped, Effect.provide(storage))
 
-const ingest = Effect.gen(function*() {
+const ingestInto = Effect.fnUntraced(function*(what: string, storage: () => Storage, updates: number) {
   const found: Array<Row> = []
   for (const [rowsOfBatch, inFlight] of [[1000, 1], [1000, 16], [5000, 32]] as const) {
     const rounds: Array<Effect.Success<ReturnType<typeof ingestRound>>> = []
-    for (let round = 0; round < 3; round++) rounds.push(yield* ingestRound(rowsOfBatch, inFlight))
+    for (let round = 0; round < 3; round++) {
+      rounds.push(yield* ingestRound(storage(), updates, rowsOfBatch, inFlight))
+    }
     const ratio = median(rounds.map((round) => round.ratio))
     const { part, rate } = rounds[1]!
     found.push({
-      work: `ingest, batches of ${rowsOfBatch}, ${inFlight} in flight`,
+      work: `${what}, batches of ${rowsOfBatch}, ${inFlight} in flight`,
       figure: `${(ratio * 100).toFixed(0)} % of the bare client (${(rate / 1e6).toFixed(1)} MB/s, appends of ${
         (part / 1024).toFixed(0)
       } KiB; rounds ${rounds.map((round) => (round.ratio * 100).toFixed(0)).join(", ")})`,
@@ -110,6 +118,20 @@ const ingest = Effect.gen(function*() {
   }
   return found
 })
+
+const ingest = ingestInto("ingest", () => S3Storage.layer(place()), 400_000)
+
+/** Order in Postgres, bytes in the bucket: so much that merges put parts into the bucket meanwhile. */
+const pair = Effect.acquireUseRelease(
+  Effect.promise(server),
+  (postgres) => {
+    if (postgres === undefined) return Effect.succeed([])
+    const storage = () =>
+      Layer.merge(PostgresStorage.layerLog({ url: postgres.newStore() }), S3Storage.layerBlob(place()))
+    return ingestInto("ingest, order in Postgres", storage, 2_000_000)
+  },
+  (postgres) => Effect.promise(async () => postgres?.remove())
+)
 
 /** Appends of one size through the log, each followed by a put of the bare client, so that both meet the same weather. */
 const append = Effect.gen(function*() {
@@ -179,7 +201,7 @@ const follow = Effect.gen(function*() {
   return [row]
 }).pipe(Effect.scoped)
 
-const sections = { append, ingest, follow }
+const sections = { append, ingest, pair, follow }
 
 const chosen = process.argv[2]
 const names = Object.keys(sections).filter((name) => chosen === undefined || name === chosen)
