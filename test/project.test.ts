@@ -160,6 +160,23 @@ describe("files", () => {
   })
 })
 
+describe("lock files", () => {
+  it.each(["package-lock.json", "bench/package-lock.json"])(
+    "%s has every optional package, of other platforms too: npm ci asks for it",
+    (file) => {
+      const { packages } = JSON.parse(read(file)) as {
+        readonly packages: Readonly<
+          Record<string, { readonly optionalDependencies?: Readonly<Record<string, string>> }>
+        >
+      }
+      const wanted = Object.values(packages).flatMap((each) => Object.keys(each.optionalDependencies ?? {}))
+      assert.isAbove(wanted.length, 5)
+      const names = Object.keys(packages)
+      assert.deepStrictEqual(wanted.filter((name) => !names.some((each) => each.endsWith(`node_modules/${name}`))), [])
+    }
+  )
+})
+
 describe("documentation", () => {
   const page = "docs/architecture.md"
 
