@@ -5,11 +5,11 @@
  */
 import { Effect, Option, Stream } from "effect"
 import { Corrupt, type StorageError, Unavailable } from "../PersistError.ts"
-import * as Platform from "../Platform.ts"
 import type { Entry } from "../storage/Log.ts"
 import type { Database } from "./Database.ts"
+import * as Packing from "./Packing.ts"
 
-/** A page has this many entries at most, and ends behind the entry that makes it this large, in bytes. */
+/** A page has this many entries at most, and ends behind the entry that makes it this large, in bytes of entries. */
 const pageEntries = 512n
 const pageBytes = 4n * 1024n * 1024n
 
@@ -44,8 +44,9 @@ const pageAt = Effect.fnUntraced(function*(database: Database, from: number, end
     `SELECT log.lower, log.upper, page.position, page.epoch, page.crc, page.bytes
      FROM ${log} AS log LEFT JOIN LATERAL (
        SELECT * FROM (
-         SELECT *, sum(octet_length(bytes)) OVER (ORDER BY position ROWS UNBOUNDED PRECEDING) - octet_length(bytes) AS before
-         FROM ${entries} WHERE position >= $1 AND position < $2 ORDER BY position LIMIT $3
+         SELECT *, sum(size) OVER (ORDER BY position ROWS UNBOUNDED PRECEDING) - size AS before
+         FROM (SELECT *, GREATEST(octet_length(bytes), crc >> 32) AS size FROM ${entries}) AS sized
+         WHERE position >= $1 AND position < $2 ORDER BY position LIMIT $3
        ) AS counted WHERE before < $4
      ) AS page ON true ORDER BY page.position`,
     [BigInt(from), BigInt(end ?? Number.MAX_SAFE_INTEGER), pageEntries, pageBytes]
@@ -60,11 +61,10 @@ const pageAt = Effect.fnUntraced(function*(database: Database, from: number, end
     })
   }
   const stored = rows.filter((row) => row["position"] !== null).map((row) =>
-    check(database, {
-      position: Number(row["position"]),
-      epoch: Number(row["epoch"]),
+    unpacked(database, Number(row["position"]), Number(row["epoch"]), {
+      seal: BigInt(row["crc"] as bigint | number | string),
       bytes: row["bytes"] as Uint8Array
-    }, Number(row["crc"]))
+    })
   )
   const gap = stored.findIndex(({ entry }, i) => entry.position !== from + i)
   const missing = gap >= 0 ? from + gap : stored.length === 0 && from < (end ?? upper) ? from : undefined
@@ -74,10 +74,14 @@ const pageAt = Effect.fnUntraced(function*(database: Database, from: number, end
   return { lower, upper, stored } satisfies Page
 })
 
-const check = (database: Database, entry: Entry, crc: number): Stored => {
-  if (Platform.crc32(entry.bytes) === crc) return { entry, problem: undefined }
-  const location = locationOf(database, entry.position)
-  return { entry, problem: new Corrupt({ location, offset: 0, detail: "the entry does not match its checksum" }) }
+const unpacked = (database: Database, position: number, epoch: number, packed: Packing.Packed): Stored => {
+  const bytes = Packing.unpack(packed)
+  if (bytes !== undefined) return { entry: { position, epoch, bytes }, problem: undefined }
+  const location = locationOf(database, position)
+  return {
+    entry: { position, epoch, bytes: packed.bytes },
+    problem: new Corrupt({ location, offset: 0, detail: "the entry does not match its checksum" })
+  }
 }
 
 const locationOf = ({ location }: Database, position: number): string => `${location}, log position ${position}`

@@ -27,7 +27,9 @@ const steps: ReadonlyArray<(schema: string) => string> = [
       key text COLLATE "C" PRIMARY KEY,
       bytes bytea NOT NULL
     );
-    ALTER TABLE ${schema}.blobs ALTER COLUMN bytes SET STORAGE EXTERNAL;`
+    ALTER TABLE ${schema}.blobs ALTER COLUMN bytes SET STORAGE EXTERNAL;`,
+  // Entries may be packed: what reads version 1 only would take them for damaged.
+  () => "NULL;"
 ]
 
 /** The newest format, which this version writes and reads. */

@@ -5,10 +5,10 @@
  */
 import { Effect, type Scope } from "effect"
 import { Corrupt, Fenced } from "../PersistError.ts"
-import * as Platform from "../Platform.ts"
 import type { Bounds, Writer } from "../storage/Log.ts"
 import * as WriterStatus from "../storage/WriterStatus.ts"
 import type { Database } from "./Database.ts"
+import * as Packing from "./Packing.ts"
 
 export interface Options {
   readonly database: Database
@@ -52,11 +52,15 @@ export const make: (options: Options) => Effect.Effect<Writer, never, Scope.Scop
 
     const append = Effect.fnUntraced(function*(entries: ReadonlyArray<Uint8Array>) {
       const operation = "appending to the log"
-      const crcs = entries.map((bytes) => BigInt(Platform.crc32(bytes)))
+      const packed = entries.map(Packing.pack)
       const place = [BigInt(epoch), BigInt(upper)]
-      const added = entries.length === 1
-        ? yield* changeOnce(operation, insertOne, [...place, crcs[0]!, entries[0]!])
-        : yield* changeOnce(operation, insertMany, [...place, crcs, entries])
+      const added = packed.length === 1
+        ? yield* changeOnce(operation, insertOne, [...place, packed[0]!.seal, packed[0]!.bytes])
+        : yield* changeOnce(operation, insertMany, [
+          ...place,
+          packed.map(({ seal }) => seal),
+          packed.map(({ bytes }) => bytes)
+        ])
       if (added.length === 0) return yield* refusal(operation)
       upper += entries.length
       onAppend()

@@ -54,7 +54,7 @@ describe.skipIf(postgres === undefined)("a store", () => {
       const url = postgres!.newStore()
       yield* Effect.scoped(Effect.flatMap(logOf(url), (log) => log.acquire))
       yield* query(url, `UPDATE ${schemaOf(url)}.log SET format = 99`)
-      const refused: object = { _tag: "UnsupportedFormat", found: 99, supported: 1 }
+      const refused: object = { _tag: "UnsupportedFormat", found: 99, supported: 2 }
       assert.deepInclude(yield* refusal(url), refused)
       const log = yield* logOf(url)
       assert.deepInclude(yield* Effect.flip(log.bounds), refused)
