@@ -33,9 +33,12 @@ describe.skipIf(postgres === undefined)("docs/examples/cluster.ts", () => {
       Effect.gen(function*() {
         const runners = [yield* start(), yield* start()]
         const clientOf = yield* Ledger.client
-        /** What is not acknowledged is asked for again: a ledger books an id once. */
+        /**
+         * What is not acknowledged is asked for again, also where the cluster has interrupted it with its runner: a ledger books
+         * an id once.
+         */
         const patiently = <A, E>(ask: Effect.Effect<A, E>) =>
-          Effect.retry(Effect.timeout(ask, "3 seconds"), Schedule.spaced("100 millis"))
+          Effect.retry(Effect.sandbox(Effect.timeout(ask, "3 seconds")), Schedule.spaced("100 millis"))
         const booked = new Map<string, Array<readonly [string, number]>>(names.map((name) => [name, []]))
         const book = Effect.fnUntraced(function*(round: string) {
           yield* Effect.forEach(names, (name) =>
