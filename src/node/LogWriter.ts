@@ -101,7 +101,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
 
   /** Before the lock was seen to be ours, after the flush, nobody may be told. */
   const acknowledge = (): void => {
-    if (!Lock.isHeld(lock)) return resume(Effect.ensuring(fenced, Effect.sync(idle)))
+    if (!Lock.isHeld(lock)) return resume(Effect.ensuring(overtaken, Effect.sync(idle)))
     offset += frame.length
     upper = pending
     idle()
@@ -125,6 +125,14 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       return Effect.fail(refusal)
     }
   )
+
+  /** Somebody has taken the log over since the frame was written, perhaps after it, and then the frame is in the log. */
+  const overtaken: Effect.Effect<never, StorageError> = Effect.flatMap(Effect.flip(fenced), (error) => {
+    refusal = error
+    return Effect.fail(
+      new Indeterminate({ operation: appending, detail: "another writer took the log over while it was written" })
+    )
+  })
 
   const failed = (error: File.FileError): Effect.Effect<never, StorageError> => {
     const unknown = Effect.suspend(() => {
@@ -244,7 +252,9 @@ export const make = Effect.fnUntraced(function*(options: Options) {
         if (position !== upper) {
           return Effect.die(new Error(`an append at ${position}, but the log ends at ${upper}`))
         }
-        if (entries.length === 0) return Lock.isHeld(lock) ? Effect.succeed(upper) : fenced
+        // Before anything is written: only so does `Fenced` say that nothing was.
+        if (!Lock.isHeld(lock)) return fenced
+        if (entries.length === 0) return Effect.succeed(upper)
         isBusy = true
         const size = Segment.dataSize(entries)
         if (hasRoom(size) && !wantsSpare()) {
