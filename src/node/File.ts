@@ -80,6 +80,10 @@ export const using = <A, E, R>(path: string, mode: number, use: (fd: number) => 
 export const size = (fd: number): Effect.Effect<number, FileError> =>
   Effect.map(call<fs.Stats>((done) => fs.fstat(fd, done)), (stats) => stats.size)
 
+/** Tells a file from every other one of its file system, whatever its names. */
+export const inode = (fd: number): Effect.Effect<bigint, FileError> =>
+  Effect.map(call<fs.BigIntStats>((done) => fs.fstat(fd, { bigint: true }, done)), (stats) => stats.ino)
+
 export const stat = (path: string): Effect.Effect<fs.BigIntStats, FileError> =>
   call<fs.BigIntStats>((done) => fs.stat(path, { bigint: true }, done))
 
