@@ -92,7 +92,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   })
 
   const writeRest = (): void =>
-    fs.write(active.fd, frame.bytes, written, frame.length - written, offset + written, onWritten)
+    fs.write(active.fd, frame.bytes, written, File.atOnce(frame.length - written), offset + written, onWritten)
 
   const onWritten = (error: NodeJS.ErrnoException | null, count: number): void => {
     if (error) return fail(error)
