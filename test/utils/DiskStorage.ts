@@ -195,12 +195,15 @@ const functions = (
   return {
     open: (path: string, flags: number, _mode: number, done: Done<number>) => later(done, () => open(path, flags)),
     close: (descriptor: number, done: Done) => later(done, () => void descriptors.delete(descriptor)),
-    fstat: (descriptor: number, done: Done<{ size: number }>) =>
-      later(done, () => ({ size: fileOf(descriptor).seen.size })),
-    stat: (path: string, _options: object, done: Done<{ size: bigint; mtimeNs: bigint }>) =>
+    fstat: (descriptor: number, ...rest: readonly [Done<object>] | readonly [object, Done<object>]) =>
+      later(rest.at(-1) as Done<object>, () => {
+        const { id, seen: { size } } = fileOf(descriptor)
+        return rest.length === 1 ? { size, ino: id } : { size: BigInt(size), ino: BigInt(id) }
+      }),
+    stat: (path: string, _options: object, done: Done<{ size: bigint; mtimeNs: bigint; ino: bigint }>) =>
       later(done, () => {
         const node = nodeAt(path)
-        return { size: BigInt(node.kind === "file" ? node.seen.size : 0), mtimeNs: 0n }
+        return { size: BigInt(node.kind === "file" ? node.seen.size : 0), mtimeNs: 0n, ino: BigInt(node.id) }
       }),
     read: (
       descriptor: number,
