@@ -3,12 +3,15 @@
  *
  * @internal
  */
-import { Cause, Effect, type Pull, Stream } from "effect"
+import { Cause, Effect, type Pull, Schedule, Stream } from "effect"
 import type { Json } from "../client/StoredJson.ts"
 import type { StreamReadHandle } from "../client/StreamReadHandle.ts"
 import type { SubscribeEvent, SubscribeOptions } from "../client/Subscription.ts"
 import * as Events from "./Events.ts"
 import type { Fanout } from "./Fanout.ts"
+
+const heartbeats = (interval: number): Stream.Stream<Uint8Array> =>
+  Stream.map(Stream.fromSchedule(Schedule.spaced(interval)), () => Events.heartbeat)
 
 /**
  * The events of one subscriber, as bytes. It tells first what the collection holds, then what all others are told as
@@ -18,7 +21,8 @@ import type { Fanout } from "./Fanout.ts"
 export const events = (
   read: StreamReadHandle<Json, Json>,
   fanout: Fanout,
-  start: SubscribeOptions
+  start: SubscribeOptions,
+  heartbeat: number
 ): Stream.Stream<Uint8Array> =>
   Stream.suspend(() => {
     let told = start.from
@@ -32,7 +36,9 @@ export const events = (
     const next: Pull.Pull<Stream.Stream<Uint8Array, Events.EventsError>, Events.EventsError> = Effect.gen(function*() {
       if (!begun) {
         begun = true
-        return own(Stream.takeUntil(read.subscribe(start), (event) => event._tag === "Progress"))
+        const first = own(Stream.takeUntil(read.subscribe(start), (event) => event._tag === "Progress"))
+        // It may be long until there is a first time to tell.
+        return Stream.merge(first, heartbeats(heartbeat), { haltStrategy: "left" })
       }
       // The store was closed before there was anything to tell.
       if (told === undefined) return yield* Cause.done()
