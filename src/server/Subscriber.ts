@@ -3,15 +3,29 @@
  *
  * @internal
  */
-import { Cause, Effect, type Pull, Schedule, Stream } from "effect"
+import { Cause, Effect, Fiber, Option, type Pull, Stream } from "effect"
 import type { Json } from "../client/StoredJson.ts"
 import type { StreamReadHandle } from "../client/StreamReadHandle.ts"
 import type { SubscribeEvent, SubscribeOptions } from "../client/Subscription.ts"
 import * as Events from "./Events.ts"
 import type { Fanout } from "./Fanout.ts"
 
-const heartbeats = (interval: number): Stream.Stream<Uint8Array> =>
-  Stream.map(Stream.fromSchedule(Schedule.spaced(interval)), () => Events.heartbeat)
+/** The same elements, with a heartbeat whenever one has been waited for that long. A wait that it cuts short goes on behind it. */
+const withHeartbeats = <E>(stream: Stream.Stream<Uint8Array, E>, interval: number): Stream.Stream<Uint8Array, E> =>
+  Stream.unwrap(Effect.gen(function*() {
+    const pull = yield* Stream.toPull(stream)
+    const scope = yield* Effect.scope
+    const waiting = Effect.forkIn(Effect.exit(pull), scope)
+    let pending = yield* waiting
+    const next = Effect.gen(function*() {
+      const pulled = yield* Effect.timeoutOption(Fiber.join(pending), interval)
+      if (Option.isNone(pulled)) return [Events.heartbeat] as const
+      const elements = yield* pulled.value
+      pending = yield* waiting
+      return elements
+    })
+    return Stream.fromPull(Effect.succeed(next))
+  }))
 
 /**
  * The events of one subscriber, as bytes. It tells first what the collection holds, then what all others are told as
@@ -38,7 +52,7 @@ export const events = (
         begun = true
         const first = own(Stream.takeUntil(read.subscribe(start), (event) => event._tag === "Progress"))
         // It may be long until there is a first time to tell.
-        return Stream.merge(first, heartbeats(heartbeat), { haltStrategy: "left" })
+        return withHeartbeats(first, heartbeat)
       }
       // The store was closed before there was anything to tell.
       if (told === undefined) return yield* Cause.done()
