@@ -153,7 +153,7 @@ export const layer = (options: Options) =>
             yield* checkStart(description, start)
             const fanout = yield* RcMap.get(fanouts, description.id)
             yield* seats.take
-            return HttpServerResponse.stream(pace.guard(Subscriber.events(read, fanout, start)), {
+            return HttpServerResponse.stream(pace.guard(Subscriber.events(read, fanout, start, options.heartbeat)), {
               contentType: "text/event-stream",
               headers: { "cache-control": "no-store" }
             })

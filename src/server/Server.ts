@@ -63,6 +63,12 @@ const titles: Readonly<Record<number, string>> = {
   415: "The body must be application/json"
 }
 
+/** A refusal says how to ask (RFC 9110, section 11.6.1). */
+const challenged = (response: HttpServerResponse.HttpServerResponse): HttpServerResponse.HttpServerResponse =>
+  response.status === 401
+    ? HttpServerResponse.setHeader(response, "www-authenticate", `Bearer realm="tidemark"`)
+    : response
+
 /** What the server itself refuses looks like what the API refuses. */
 const asProblem = (response: HttpServerResponse.HttpServerResponse): HttpServerResponse.HttpServerResponse => {
   const { headers, status } = response
@@ -95,7 +101,7 @@ const around = ({ maxBodyBytes = 16 * mebibyte, token }: Options, address: NetAd
             ? Effect.succeed(asProblem(HttpServerResponse.empty({ status: 403 })))
             : handler.pipe(
               Effect.catchCauseIf((cause) => !Cause.hasInterruptsOnly(cause), respond),
-              Effect.map(asProblem),
+              Effect.map((response) => challenged(asProblem(response))),
               Effect.provideService(HttpIncomingMessage.MaxBodySize, maxBodySize)
             )
       ),

@@ -3,12 +3,29 @@
  *
  * @internal
  */
-import { Cause, Effect, type Pull, Stream } from "effect"
+import { Cause, Effect, Fiber, Option, type Pull, Stream } from "effect"
 import type { Json } from "../client/StoredJson.ts"
 import type { StreamReadHandle } from "../client/StreamReadHandle.ts"
 import type { SubscribeEvent, SubscribeOptions } from "../client/Subscription.ts"
 import * as Events from "./Events.ts"
 import type { Fanout } from "./Fanout.ts"
+
+/** The same elements, with a heartbeat whenever one has been waited for that long. A wait that it cuts short goes on behind it. */
+const withHeartbeats = <E>(stream: Stream.Stream<Uint8Array, E>, interval: number): Stream.Stream<Uint8Array, E> =>
+  Stream.unwrap(Effect.gen(function*() {
+    const pull = yield* Stream.toPull(stream)
+    const scope = yield* Effect.scope
+    const waiting = Effect.forkIn(Effect.exit(pull), scope)
+    let pending = yield* waiting
+    const next = Effect.gen(function*() {
+      const pulled = yield* Effect.timeoutOption(Fiber.join(pending), interval)
+      if (Option.isNone(pulled)) return [Events.heartbeat] as const
+      const elements = yield* pulled.value
+      pending = yield* waiting
+      return elements
+    })
+    return Stream.fromPull(Effect.succeed(next))
+  }))
 
 /**
  * The events of one subscriber, as bytes. It tells first what the collection holds, then what all others are told as
@@ -18,7 +35,8 @@ import type { Fanout } from "./Fanout.ts"
 export const events = (
   read: StreamReadHandle<Json, Json>,
   fanout: Fanout,
-  start: SubscribeOptions
+  start: SubscribeOptions,
+  heartbeat: number
 ): Stream.Stream<Uint8Array> =>
   Stream.suspend(() => {
     let told = start.from
@@ -32,7 +50,9 @@ export const events = (
     const next: Pull.Pull<Stream.Stream<Uint8Array, Events.EventsError>, Events.EventsError> = Effect.gen(function*() {
       if (!begun) {
         begun = true
-        return own(Stream.takeUntil(read.subscribe(start), (event) => event._tag === "Progress"))
+        const first = own(Stream.takeUntil(read.subscribe(start), (event) => event._tag === "Progress"))
+        // It may be long until there is a first time to tell.
+        return withHeartbeats(first, heartbeat)
       }
       // The store was closed before there was anything to tell.
       if (told === undefined) return yield* Cause.done()

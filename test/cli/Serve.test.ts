@@ -40,6 +40,22 @@ describe("serve", () => {
     assert.deepInclude(await Tool.run(["--dir", directory, "seal", "orders", "1"]), { code: 0 }, "nobody has the store")
   })
 
+  it("answers every request from the first connection on", { timeout: 300_000 }, async () => {
+    const probe = createServer().listen(0, "127.0.0.1")
+    await once(probe, "listening")
+    const { port } = probe.address() as AddressInfo
+    await new Promise((resolve) => probe.close(resolve))
+    const tool = Tool.start(["--dir", directory, "serve", "--port", String(port)])
+    running.push(tool)
+    const url = `http://127.0.0.1:${port}/collections`
+    for (let status = 0; status !== 200;) {
+      const answer = await fetch(url).catch(() => undefined)
+      if (answer === undefined) continue
+      status = answer.status
+      if (status !== 200) assert.deepStrictEqual([status, answer.headers.get("retry-after")], [503, "1"])
+    }
+  })
+
   it("lets other machines in with a token only", { timeout: 300_000 }, async () => {
     const open = await Tool.runAlone(["--dir", directory, "serve", "--host", "0.0.0.0", "--port", "0"])
     assert.strictEqual(open.code, 2)

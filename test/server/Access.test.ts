@@ -130,6 +130,15 @@ describe("without a token", () => {
 })
 
 describe("with a token", () => {
+  it.live("a refusal says how to ask", () =>
+    Effect.gen(function*() {
+      const { url } = yield* Running.start({ token: Redacted.make("s3cret") })
+      for (const path of ["/collections", "/metrics"]) {
+        const { headers, status } = yield* Running.ask(url + path)
+        assert.deepStrictEqual([status, headers.get("www-authenticate")], [401, `Bearer realm="tidemark"`])
+      }
+    }))
+
   it("the scheme and the token are taken whole", () => {
     const given: ReadonlyArray<readonly [header: string | undefined, credential: string]> = [
       ["Bearer s3cret", "s3cret"],

@@ -30,6 +30,15 @@ const tokenFor = Effect.fnUntraced(function*(host: string) {
   return token
 })
 
+/** A server that answers also while it listens and nothing handles its requests, which is so for a moment. */
+const answering = () => {
+  const server = createServer((_, response) => {
+    if (server.listenerCount("request") > 1) return
+    response.writeHead(503, { "retry-after": "1", connection: "close" }).end()
+  })
+  return server
+}
+
 /** Sends metrics, traces and logs where the variables of OpenTelemetry say, and those that they name. */
 const telemetry = Otlp.layerFromConfig({ resource: { serviceName: "tidemark" } }).pipe(
   Layer.provide([OtlpSerialization.layerJson, FetchHttpClient.layer])
@@ -58,12 +67,14 @@ export const serve = Command.make(
       const url = HttpServer.formatAddress(server.address)
       return json ? Output.json({ url }) : Output.line(`serving at ${url}`)
     })
-    const http = NodeHttpServer.layer(createServer, { host, port, gracefulShutdownTimeout: "1 second" })
+    const http = NodeHttpServer.layer(answering, { host, port, gracefulShutdownTimeout: "1 second" })
     const server = Server.layer({ token })
+    // It listens once the store is open: connections that are refused are tried again, by event sources as well.
+    const opened = Layer.provideMerge(http, readOnly ? Store.reading(storage) : Store.writing(storage))
     return yield* Layer.launch(
       Layer.effectDiscard(announce).pipe(
         Layer.provide(server),
-        Layer.provide([readOnly ? Store.reading(storage) : Store.writing(storage), http, telemetry])
+        Layer.provide([opened, telemetry])
       )
     ).pipe(
       Effect.provideService(Logger.LogToStderr, true),
