@@ -7,7 +7,7 @@ import { Effect } from "effect"
 import { join } from "node:path"
 import { ByteReader } from "../ByteReader.ts"
 import { ByteWriter } from "../ByteWriter.ts"
-import { Corrupt, NotAStore, type OutOfSpace, type Unavailable, UnsupportedFormat } from "../PersistError.ts"
+import { Corrupt, NotAStore, UnsupportedFormat } from "../PersistError.ts"
 import * as Platform from "../Platform.ts"
 import * as Chain from "./Chain.ts"
 import * as File from "./File.ts"
@@ -51,7 +51,7 @@ export const formatVersion = 1
 const magic = new TextEncoder().encode("TIDEMARK")
 const markerBytes = 16
 
-export type OpenError = NotAStore | Corrupt | UnsupportedFormat | Unavailable | OutOfSpace
+export type OpenError = NotAStore | Corrupt | UnsupportedFormat | File.Refusal
 
 /** Succeeds where the directory is a store that this version can read. */
 export const check = (directory: Directory): Effect.Effect<void, OpenError> =>

@@ -11,7 +11,7 @@ import { Data, Effect } from "effect"
 import { Buffer } from "node:buffer"
 import fs from "node:fs"
 import { dirname, resolve } from "node:path"
-import { OutOfSpace, Unavailable } from "../PersistError.ts"
+import { AccessDenied, OutOfSpace, Unavailable } from "../PersistError.ts"
 
 /** What the system answered: a code such as `ENOENT`, and node's message, which names the call and the path. */
 export class FileError extends Data.TaggedError("FileError")<{ readonly code: string; readonly detail: string }> {}
@@ -53,16 +53,33 @@ export const isFull = hasCode("ENOSPC", "EDQUOT")
 export const isMissing = <E extends { readonly _tag: string }>(error: E | FileError): error is FileError =>
   error instanceof FileError && (error.code === "ENOENT" || error.code === "ENOTDIR")
 
+/** What a person can do about a file system that does not let this process in. */
+const adviceOf = (code: string): string | undefined => {
+  if (code === "EACCES") {
+    return "give the user of this process the right to read and write the store's directory and all in it"
+  }
+  if (code === "EPERM") {
+    return "look at the owner and the attributes of the store's files, and at whether the file system has hard links"
+  }
+  return code === "EROFS" ? "the file system is mounted read-only: mount it to be written" : undefined
+}
+
+export type Refusal = Unavailable | OutOfSpace | AccessDenied
+
 /** The storage error of a call that changed nothing that anybody relies on. */
-export const refusal = (operation: string, location: string, error: FileError): Unavailable | OutOfSpace =>
-  isFull(error)
-    ? new OutOfSpace({ location, detail: error.detail })
-    : new Unavailable({ operation, detail: error.detail })
+export const refusal = (operation: string, location: string, error: FileError): Refusal => {
+  const { code, detail } = error
+  if (isFull(error)) return new OutOfSpace({ location, detail })
+  const advice = adviceOf(code)
+  return advice === undefined
+    ? new Unavailable({ operation, detail })
+    : new AccessDenied({ location, operation, detail, advice })
+}
 
 export const orRefuse = (operation: string, location: string) =>
 <A, E, R>(
   effect: Effect.Effect<A, E | FileError, R>
-): Effect.Effect<A, Exclude<E, FileError> | Unavailable | OutOfSpace, R> =>
+): Effect.Effect<A, Exclude<E, FileError> | Refusal, R> =>
   Effect.mapError(
     effect,
     (error) => error instanceof FileError ? refusal(operation, location, error) : error as Exclude<E, FileError>

@@ -4,7 +4,7 @@
  * @internal
  */
 import { Duration } from "effect"
-import { Indeterminate, NotAStore, OutOfSpace, type StorageError, Unavailable } from "../PersistError.ts"
+import { AccessDenied, Indeterminate, NotAStore, OutOfSpace, type StorageError, Unavailable } from "../PersistError.ts"
 
 /**
  * - `refused`: the store said no, and will say it again.
@@ -50,6 +50,23 @@ const kindOf = (status: number, code: string): Kind => {
   return code === "CredentialsProviderError" ? "refused" : "unknown"
 }
 
+/** S3's names for credentials that it does not take, whatever the status that comes with them. */
+const badCredentials = new Set([
+  "CredentialsProviderError",
+  "ExpiredToken",
+  "ExpiredTokenException",
+  "InvalidAccessKeyId",
+  "InvalidToken",
+  "SignatureDoesNotMatch"
+])
+
+/** What a person can do about a store that does not let this process in. */
+const adviceOf = ({ code, status }: Failure): string | undefined => {
+  if (code === "RequestTimeTooSkewed") return "set the clock of this machine"
+  if (badCredentials.has(code) || status === 401) return "give credentials that are valid, and have not expired"
+  return status === 403 ? "let the policy of the bucket or of the user allow it" : undefined
+}
+
 const record = (value: unknown): Record<string, unknown> =>
   typeof value === "object" && value !== null ? value as Record<string, unknown> : {}
 
@@ -64,5 +81,8 @@ export const toStorageError = (
   if (mayHaveHappened) return new Indeterminate({ operation, detail })
   if (code === "NoSuchBucket") return new NotAStore({ location, detail: "there is no such bucket" })
   if (code === "QuotaExceeded" || failure.status === 507) return new OutOfSpace({ location, detail })
-  return new Unavailable({ operation, detail })
+  const advice = adviceOf(failure)
+  return advice === undefined
+    ? new Unavailable({ operation, detail })
+    : new AccessDenied({ location, operation, detail, advice })
 }

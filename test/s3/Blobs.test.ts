@@ -73,7 +73,7 @@ describe("should_multipart", () => {
       const { blobs, proxy, store } = yield* setUp
       proxy.choose = always(({ url }) => url.includes("partNumber=3"), 403)
       const error = yield* Effect.flip(blobs.put("large", content))
-      assert.strictEqual(error._tag, "Unavailable")
+      assert.strictEqual(error._tag, "AccessDenied")
       assert.strictEqual(store.uploads.size, 0)
       assert.strictEqual(store.objects.size, 0)
     }))
