@@ -4,6 +4,7 @@
  * @internal
  */
 import { Data } from "effect"
+import { printable } from "./Printable.ts"
 
 /** The job could not be done. Exit code 1. */
 export class Failure extends Data.TaggedError("Failure")<{ readonly message: string }> {}
@@ -16,4 +17,6 @@ export class OutputClosed extends Data.TaggedError("OutputClosed") {}
 
 /** One line of text for anything that was thrown or failed with. */
 export const lineOf = (error: unknown): string =>
-  (error instanceof Error && error.message !== "" ? error.message : String(error)).replaceAll(/\s*\n\s*/g, " ")
+  printable(
+    (error instanceof Error && error.message !== "" ? error.message : String(error)).replaceAll(/\s*\n\s*/g, " ")
+  )

@@ -6,6 +6,7 @@
 import { Context, Effect, Stream } from "effect"
 import type { Readable, Writable } from "node:stream"
 import { Failure, OutputClosed } from "./Failure.ts"
+import { printable, printableLines } from "./Printable.ts"
 
 type Terminal = Writable & { readonly isTTY?: boolean | undefined }
 
@@ -31,7 +32,8 @@ export const write = (text: string | Uint8Array): Effect.Effect<void, OutputClos
         })
       }))
 
-export const line = (text: string) => write(`${text}\n`)
+/** Text of one line or several. */
+export const line = (text: string) => write(`${printableLines(text)}\n`)
 
 export const json = (value: unknown) => line(JSON.stringify(value))
 
@@ -41,10 +43,11 @@ export const lines = <A, E, R>(rows: Stream.Stream<A, E, R>, format: (row: A) =>
 
 /** What is neither a result nor an error that ends the tool. */
 export const note = (text: string): Effect.Effect<void> =>
-  Effect.map(Channels, ({ error }) => void error.write(`${text}\n`))
+  Effect.map(Channels, ({ error }) => void error.write(`${printableLines(text)}\n`))
 
 /** Columns as wide as their widest cell; the first row is the header. */
-export const table = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
+export const table = (cells: ReadonlyArray<ReadonlyArray<string>>): string => {
+  const rows = cells.map((row) => row.map(printable))
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
   return rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column]!)).join("  ").trimEnd()).join("\n")
 }

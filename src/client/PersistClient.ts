@@ -64,12 +64,19 @@ export interface Handles<in out K, in out V, out E = never> {
 }
 
 /**
- * What the registration of a collection may fail with.
+ * What the registration of a collection may fail with. `ValueOutOfRange`: a collection would be created under a name that
+ * is empty, has more than 256 UTF-16 code units, or has control characters, line separators or half surrogate pairs.
  *
  * @category errors
  * @since 0.1.0
  */
-export type RegisterError = Command.Failure | CodecMismatch | SchemaMismatch | StreamDestroyed | UnknownStream
+export type RegisterError =
+  | Command.Failure
+  | CodecMismatch
+  | SchemaMismatch
+  | StreamDestroyed
+  | UnknownStream
+  | ValueOutOfRange
 
 /**
  * The service.

@@ -21,7 +21,8 @@ import type {
   StorageError,
   StreamDestroyed,
   UnknownStream,
-  UpperMismatch
+  UpperMismatch,
+  ValueOutOfRange
 } from "../PersistError.ts"
 
 /** What any command may fail with. */
@@ -31,7 +32,7 @@ export type Failure = StorageError | RuntimeShutdown | ReadOnly
 export class Register extends Request.TaggedClass("Register")<
   Requested & { readonly name: string; readonly recreate: boolean },
   Registration,
-  Failure | Mismatch | StreamDestroyed
+  Failure | Mismatch | StreamDestroyed | ValueOutOfRange
 > {}
 
 /** Destroys a collection. True if this command did it, false if it was destroyed before. */

@@ -16,12 +16,13 @@
 import { Clock, type Context, Effect, Exit, Option } from "effect"
 import * as Capture from "../engine/Capture.ts"
 import * as Collection from "../engine/Collection.ts"
+import * as CollectionName from "../engine/CollectionName.ts"
 import * as Commit from "../engine/Commit.ts"
 import * as Evolution from "../engine/Evolution.ts"
 import * as Plan from "../engine/Plan.ts"
 import { type Place, Stage, type Target } from "../engine/Stage.ts"
 import * as State from "../engine/State.ts"
-import { type StorageError, StreamDestroyed, Unavailable, UnknownStream } from "../PersistError.ts"
+import { type StorageError, StreamDestroyed, Unavailable, UnknownStream, ValueOutOfRange } from "../PersistError.ts"
 import type { Captured, Command, Description } from "./Command.ts"
 import type { Feed } from "./Feed.ts"
 import type { Garbage } from "./Garbage.ts"
@@ -213,6 +214,10 @@ export const run = Effect.fnUntraced(function*(options: Options) {
         const id = state.names.get(name)
         if (id === undefined) {
           if (state.destroyed.has(name) && !recreate) return refused(message, new StreamDestroyed({ collection: name }))
+          const detail = CollectionName.violation(name)
+          if (detail !== undefined) {
+            return refused(message, new ValueOutOfRange({ what: "the name of a collection", detail }))
+          }
           const registration = { id: state.nextCollection, name, key, value }
           return alone(message, { _tag: "Register", registration }, registration)
         }
@@ -315,8 +320,10 @@ const isAlone = (request: Command): boolean => {
   }
 }
 
-const refused = (message: Message, error: Evolution.Mismatch | StreamDestroyed): Effect.Effect<void> =>
-  Effect.sync(() => message.answer(Exit.fail(error)))
+const refused = (
+  message: Message,
+  error: Evolution.Mismatch | StreamDestroyed | ValueOutOfRange
+): Effect.Effect<void> => Effect.sync(() => message.answer(Exit.fail(error)))
 
 /** The live collections in the order of their ids. */
 export const describe = (state: State.State): ReadonlyArray<Description> =>

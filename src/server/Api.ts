@@ -110,7 +110,7 @@ export class Collections extends HttpApiGroup.make("collections").add(
   HttpApiEndpoint.put("create", "/collections/:name", {
     params,
     success: Collection,
-    error: Problem.writing
+    error: [...Problem.writing, Problem.InvalidName]
   }).annotate(OpenApi.Summary, "Makes a collection of JSON keys and values, if there is none"),
   HttpApiEndpoint.get("snapshot", "/collections/:name/snapshot", {
     params,

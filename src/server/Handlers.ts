@@ -124,7 +124,13 @@ export const layer = (options: Options) =>
         create: ({ params }) =>
           client.createOrLoad(params.name, { key: Codec.json, value: Codec.json }).pipe(
             Effect.andThen(client.description(params.name)),
-            Effect.mapBoth({ onFailure: Problem.of, onSuccess: collectionJson })
+            Effect.mapBoth({
+              onFailure: (error) =>
+                error._tag === "ValueOutOfRange"
+                  ? new Problem.InvalidName({ detail: error.message })
+                  : Problem.of(error),
+              onSuccess: collectionJson
+            })
           ),
         snapshot: ({ params, query }) =>
           Effect.gen(function*() {

@@ -117,6 +117,18 @@ export class ValueOutOfRange extends HttpApiError.Problem<ValueOutOfRange>()("Va
 }, { row: Schema.optionalKey(Schema.Number) }) {}
 
 /**
+ * No collection can be created under this name.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class InvalidName extends HttpApiError.Problem<InvalidName>()("InvalidName", {
+  type: type("invalid-name"),
+  status: 400,
+  title: "No collection can be created under this name"
+}) {}
+
+/**
  * As many subscribers as the server may have are there already.
  *
  * @category errors

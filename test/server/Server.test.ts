@@ -147,6 +147,9 @@ describe("what is wrong gets a problem, and changes nothing", () => {
       const create = { method: "PUT" }
       assert.deepStrictEqual(problem(yield* Running.ask(at("texts"), create)), [409, "codec-mismatch"])
       assert.deepStrictEqual(problem(yield* Running.ask(at("gone"), create)), [410, "collection-destroyed"])
+      for (const name of ["x".repeat(257), "a%1B%5B31m", "a%0Ab"]) {
+        assert.deepStrictEqual(problem(yield* Running.ask(at(name), create)), [400, "invalid-name"], name)
+      }
       yield* write.seal(11)
       const params = { name: "orders" }
       assert.deepStrictEqual(yield* client.get({ params, query: { key: 1 } }), [], "nothing was applied")
