@@ -25,10 +25,14 @@ export const load = Effect.fnUntraced(function*(write: StreamWriteHandle<Json, J
   const { since, updates } = yield* unsealed(write)
 
   const diffs = new Map<string, number>()
-  // Times below since may have been advanced to it, so all are compared as if they had been.
+  // Older versions have advanced times below since to it, so all are compared as if they had been.
   const identify = ({ key, time, value }: Update.Update<Json, Json>): string =>
     `${Math.max(time, since)} ${canonicalJson([key, value])}`
-  yield* Stream.runForEach(updates, (update) => Effect.sync(() => void diffs.set(identify(update), update.diff)))
+  yield* Stream.runForEach(updates, (update) =>
+    Effect.sync(() => {
+      const id = identify(update)
+      diffs.set(id, (diffs.get(id) ?? 0) + update.diff)
+    }))
 
   const remaining = (update: Update.Update<Json, Json>): number => {
     if (diffs.size === 0) return update.diff

@@ -27,8 +27,10 @@ export interface Rewrite {
   readonly traceUpper: Frontier
   /** Unsealed rows taken go to the trace below it, and to a new spill from it on. */
   readonly sealedTo: Frontier
-  /** Times are advanced to it. */
+  /** Times of rows that go to the trace are advanced to it. */
   readonly since: Frontier
+  /** Times of the rest are advanced to it, which leaves what is not sealed as it is. */
+  readonly spillSince: Frontier
   /** Of the new trace batch. */
   readonly lower: Frontier
   readonly upper: Frontier
@@ -132,7 +134,16 @@ export const flushes = (state: State): ReadonlyArray<Rewrite> =>
 /** Whether a collection is in one piece already, so that rewriting it gains nothing. */
 export const isCompact = (collection: Collection.Collection): boolean =>
   collection.blocks.length === 0 && collection.spills.length + collection.trace.length <= 1 &&
-  Collection.batches(collection).every((batch) => batch.since >= collection.since || isAdvanced(batch))
+  collection.spills.every((spill) => isSettled(spill, settled(collection, collection.upper))) &&
+  collection.trace.every((batch) => isSettled(batch, collection.since))
+
+/**
+ * How far times may be advanced where rows from `sealedTo` on are not sealed. Those keep their times, however far `since`
+ * is ahead: a row that is not sealed can be taken back, and one that stood at another time would be sealed with it. An
+ * empty since gives up the rows themselves.
+ */
+const settled = ({ since }: Collection.Collection, sealedTo: Frontier): Frontier =>
+  since === Infinity ? since : Math.min(since, sealedTo)
 
 /** Moves rows out of memory, along with the spills whose rows go to the trace now. */
 const gather = (
@@ -164,6 +175,7 @@ const gatherOf = (
   traceUpper: collection.traceUpper,
   sealedTo,
   since: collection.since,
+  spillSince: settled(collection, sealedTo),
   lower: Collection.traceEnd(collection.trace),
   upper: sealedTo,
   maxLevel: 0
@@ -201,6 +213,7 @@ export const merge = (collection: Collection.Collection, start: number, end: num
     traceUpper: collection.traceUpper,
     sealedTo: collection.traceUpper,
     since: collection.since,
+    spillSince: settled(collection, collection.traceUpper),
     lower: run[0]!.lower,
     upper: run.at(-1)!.upper,
     maxLevel: collection.trace[start - 1]?.level ?? Infinity
@@ -212,11 +225,12 @@ export const merge = (collection: Collection.Collection, start: number, end: num
  * rewritten. Each row is then rewritten a bounded number of times, and superseded rows take a bounded share of space.
  */
 const isCompactionDue = (collection: Collection.Collection, limits: Limits): boolean => {
-  const { memoryBytes, memoryRows, since } = collection
-  const stored = Collection.batches(collection)
-  const total = rowsOf(stored) + memoryRows
-  const inMemory = collection.blocks.reduce((sum, block) => sum + (block.maxTime < since ? block.columns.length : 0), 0)
-  const inBatches = stored.reduce((sum, batch) => sum + reclaimableRows(batch, since), 0)
+  const { blocks, memoryBytes, memoryRows, since, spills, trace } = collection
+  const sealed = settled(collection, collection.upper)
+  const total = rowsOf(spills) + rowsOf(trace) + memoryRows
+  const inMemory = blocks.reduce((sum, block) => sum + (block.maxTime < sealed ? block.columns.length : 0), 0)
+  const inBatches = spills.reduce((sum, spill) => sum + reclaimableRows(spill, sealed), 0) +
+    trace.reduce((sum, batch) => sum + reclaimableRows(batch, since), 0)
   if (inMemory > 0 && memoryBytes * inMemory / memoryRows < limits.reclaimBytes && inBatches < reclaimShare * total) {
     return false
   }
@@ -225,12 +239,15 @@ const isCompactionDue = (collection: Collection.Collection, limits: Limits): boo
 
 /** Rows that may collapse when times below `since` are advanced to it: none of a batch that was advanced as a whole. */
 const reclaimableRows = (batch: Batch.Batch, since: Frontier): number => {
-  if (batch.since >= since || isAdvanced(batch)) return 0
+  if (isSettled(batch, since)) return 0
   const first = Batch.minTime(batch)
   const last = Batch.maxTime(batch)
   if (since > last) return Batch.rows(batch)
   return since <= first ? 0 : Math.floor(Batch.rows(batch) * (since - first) / (last - first + 1))
 }
+
+/** Whether advancing the times of the batch to `since` gains nothing. */
+const isSettled = (batch: Batch.Batch, since: Frontier): boolean => batch.since >= since || isAdvanced(batch)
 
 /** Whether all rows of the batch have been advanced to one time, so that none of them can collapse with another. */
 const isAdvanced = (batch: Batch.Batch): boolean => batch.since > 0 && Batch.maxTime(batch) <= batch.since

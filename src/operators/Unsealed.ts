@@ -16,7 +16,7 @@ import * as Update from "../Update.ts"
 export interface Unsealed<K, V> {
   readonly since: Frontier.Frontier
   readonly upper: Frontier.Frontier
-  /** Consolidated, at times that are advanced to `since`. */
+  /** Consolidated, at the times at which they were written. */
   readonly updates: Stream.Stream<Update.Update<K, V>, Snapshot.ReadError>
 }
 
@@ -29,9 +29,9 @@ export const unsealed = Effect.fnUntraced(function*<K, V, E>(write: StreamWriteH
     ({ release }) => Effect.sync(release)
   )
   const { since, upper } = captured.capture
-  // The trace has sealed rows only.
+  // The trace has sealed rows only. What is not sealed is never advanced, so that it can be taken back where it stands.
   const source = { ...registered, batches, runs: Runs.make(), capture: { ...captured.capture, trace: [] } }
-  const updates = Snapshot.rows(source, { fromTime: upper, toTime: Infinity, since }, Update.make<K, V>)
+  const updates = Snapshot.rows(source, { fromTime: upper, toTime: Infinity, since: 0 }, Update.make<K, V>)
   return { since, upper, updates } satisfies Unsealed<K, V>
 })
 

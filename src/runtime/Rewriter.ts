@@ -52,7 +52,7 @@ export interface Options {
 
 export const make = (options: Options): Rewriter => ({
   run: Effect.fnUntraced(function*(rewrite: Rewrite) {
-    const { lower, sealedTo, since, traceUpper, upper, without } = rewrite
+    const { lower, sealedTo, since, spillSince, traceUpper, upper, without } = rewrite
     let erased = 0
     const kept = (inputs: ReadonlyArray<Input>): ReadonlyArray<Input> =>
       without === undefined ? inputs : inputs.map((input) => erasing(input, without, (rows) => void (erased += rows)))
@@ -60,7 +60,11 @@ export const make = (options: Options): Rewriter => ({
     const trace = rewrite.trace.map((batch) => stored(options, batch, 0, Infinity))
     const traceParts = yield* merge(options, kept([...trace, ...unsealed]), { lower, upper, since })
     const rest = unsealedInputs(options, rewrite, sealedTo, Infinity)
-    const spillParts = yield* merge(options, kept(rest), { lower: sealedTo, upper: Infinity, since })
+    const spillParts = yield* merge(options, kept(rest), {
+      lower: sealedTo,
+      upper: Infinity,
+      since: spillSince
+    })
 
     const newTrace = traceParts.length === 0 ? undefined : {
       lower: rewrite.lower,
@@ -71,7 +75,7 @@ export const make = (options: Options): Rewriter => ({
     }
     const newSpills = spillParts.length === 0
       ? []
-      : [{ lower: sealedTo, upper: Infinity, since, level: 0, parts: spillParts }]
+      : [{ lower: sealedTo, upper: Infinity, since: spillSince, level: 0, parts: spillParts }]
     const swap: Swap = {
       _tag: "Swap",
       collection: rewrite.collection,

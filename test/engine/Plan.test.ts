@@ -171,12 +171,24 @@ describe("test_allow_compaction: a compaction", () => {
     assert.deepStrictEqual(due(state), ["compaction 0"])
   })
 
-  it("compaction_beyond_upper: advances to since what is sealed and what is not", () => {
+  it("compaction_beyond_upper: advances to since what is sealed, and nothing else", () => {
     const state = old()
     apply(state, write(0, 150), allowCompaction(0, 300))
     const [rewrite] = Plan.rewrites(state, limits, 0)
-    assert.deepInclude(rewrite, { reason: "compaction", since: 300, sealedTo: 100, upper: 100 })
+    assert.deepInclude(rewrite, { reason: "compaction", since: 300, spillSince: 100, sealedTo: 100, upper: 100 })
     assert.lengthOf(rewrite!.blocks, 1)
+  })
+
+  it("compaction_beyond_upper: is not due for what is not sealed", () => {
+    const state = stateOf("s")
+    apply(state, rows(0, 40, 5), allowCompaction(0, 300))
+    assert.deepStrictEqual(due(state), [])
+    apply(state, swap(0, { blocksBefore: state.position, newSpills: [batch("a", 0, Infinity, { minTime: 5 })] }))
+    assert.deepStrictEqual(due(state), [])
+    assert.isTrue(Plan.isCompact(s(state)))
+    apply(state, seal(0, 9))
+    assert.deepStrictEqual(due(state), ["compaction 0"])
+    assert.isFalse(Plan.isCompact(s(state)))
   })
 
   it("of everything gains nothing where there is one piece that has been advanced", () => {

@@ -167,7 +167,7 @@ describe("rewrites", () => {
       assert.deepStrictEqual(yield* Stream.runCollect(blob.list("")), [])
     }))
 
-  it.effect("compaction_beyond_upper: all rows stand at since, sealed or not, and the seal stays", () =>
+  it.effect("compaction_beyond_upper: sealed rows stand at since, the others where they were, and the seal stays", () =>
     Effect.gen(function*() {
       const { next, perform, rows, s, state, write } = yield* makeCollection
       write(["a", 0], ["b", 5])
@@ -177,7 +177,13 @@ describe("rewrites", () => {
       apply(state, allowCompaction(0, 30))
       yield* perform(Plan.everything(s, state.position))
       assert.deepStrictEqual(yield* rows(s.trace[0]!), ["a @30 1", "b @30 1"])
-      assert.deepStrictEqual(yield* rows(s.spills[0]!), ["c @30 1", "d @40 1"])
+      assert.deepStrictEqual(yield* rows(s.spills[0]!), ["c @12 1", "d @40 1"])
       assert.deepInclude(s, { upper: 10, traceUpper: 10, since: 30 })
+      isDone(state)
+      apply(state, seal(0, 20))
+      yield* perform(Plan.everything(s, state.position))
+      assert.deepStrictEqual(yield* rows(s.trace[0]!), ["a @30 1", "b @30 1", "c @30 1"])
+      assert.deepStrictEqual(yield* rows(s.spills[0]!), ["d @40 1"])
+      isDone(state)
     }))
 })
