@@ -3,7 +3,7 @@
  *
  * @internal
  */
-import { Effect, Stream } from "effect"
+import { Effect, Logger, Stream } from "effect"
 import * as State from "../engine/State.ts"
 import * as HoldFiles from "../runtime/HoldFiles.ts"
 import { Blob, type Info } from "../storage/Blob.ts"
@@ -14,8 +14,8 @@ export const list = Effect.fnUntraced(function*(state: State.State) {
   const stored: ReadonlyArray<Info> = yield* Stream.runCollect(
     Stream.concat(blob.list("batch/"), blob.list("rollup/"))
   )
-  const held = yield* HoldFiles.blobs(blob)
-  return stored.filter(({ key }) => !referenced.has(key) && !held.has(key))
+  const isKept = yield* Effect.provideService(HoldFiles.keeping(blob), Logger.LogToStderr, true)
+  return stored.filter(({ key }) => !referenced.has(key) && !isKept(key))
 })
 
 export const bytesOf = (blobs: ReadonlyArray<Info>): number => blobs.reduce((sum, { bytes }) => sum + bytes, 0)

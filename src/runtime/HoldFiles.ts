@@ -7,11 +7,12 @@
  *
  * @internal
  */
-import { Duration, Effect, Random, Stream } from "effect"
+import { Duration, Effect, Metric, Random, Stream } from "effect"
 import * as Rollup from "../engine/Rollup.ts"
 import * as State from "../engine/State.ts"
 import { type StorageError, ValueOutOfRange } from "../PersistError.ts"
 import type { Blob } from "../storage/Blob.ts"
+import * as Metrics from "./Metrics.ts"
 import { decode } from "./Pure.ts"
 
 /** What a hold is called, and how long it outlives its last sign of life. */
@@ -85,14 +86,34 @@ export const read = Effect.fnUntraced(function*(hold: Id, blob: Blob["Service"])
   return bytes._tag === "None" ? undefined : yield* decode(() => Rollup.decode(bytes.value, key))
 })
 
-/** The blobs that any hold keeps. */
-export const blobs = Effect.fnUntraced(function*(blob: Blob["Service"]) {
-  const keys = new Set<string>()
+/** Whether a hold, or any of some, keeps a blob. */
+export type Keeps = (key: string) => boolean
+
+/** Which blobs a hold keeps: all, where its state is damaged or of a later version. Undefined where it has been given up. */
+export const keptBy = (hold: Id, blob: Blob["Service"]): Effect.Effect<Keeps | undefined, StorageError> =>
+  Effect.map(read(hold, blob), (state) => {
+    if (state === undefined) return undefined
+    const keys = State.blobKeys(state)
+    return (key: string) => keys.has(key)
+  }).pipe(
+    Effect.catchTag(["Corrupt", "UnsupportedFormat"], (error) =>
+      Effect.logWarning(
+        `The hold "${hold.name}" cannot be read. No blob is deleted until it is released or has expired.`,
+        error
+      ).pipe(
+        Effect.andThen(Metric.update(Metrics.unreadableHolds, 1)),
+        Effect.as(() => true)
+      ))
+  )
+
+/** What all holds together keep. */
+export const keeping = Effect.fnUntraced(function*(blob: Blob["Service"]) {
+  const all: Array<Keeps> = []
   for (const hold of yield* list(blob)) {
-    const state = yield* read(hold, blob)
-    if (state !== undefined) { for (const key of State.blobKeys(state)) keys.add(key) }
+    const keeps = hold.hasState ? yield* keptBy(hold, blob) : undefined
+    if (keeps !== undefined) all.push(keeps)
   }
-  return keys
+  return (key: string) => all.some((keeps) => keeps(key))
 })
 
 /** Gives a hold up: the state goes first, since without it nothing is held. */

@@ -7,12 +7,12 @@
  *
  * No clock is compared with another one. A hold gives signs of life, and expires when the writer has seen no new one for
  * the hold's lease, as the writer's own clock measures it. Between two looks at most a quarter of the lease counts: a
- * writer that has slept, or has just opened the store, gives everybody time to show that they live.
+ * writer that has slept, or has just opened the store, gives everybody time to show that they live. A hold that cannot be
+ * read keeps every blob, and expires like the others.
  *
  * @internal
  */
 import { Clock, Effect } from "effect"
-import * as State from "../engine/State.ts"
 import type { StorageError } from "../PersistError.ts"
 import type { Blob } from "../storage/Blob.ts"
 import * as HoldFiles from "./HoldFiles.ts"
@@ -25,7 +25,7 @@ export interface HoldWatch {
 }
 
 interface Seen {
-  readonly blobs: ReadonlySet<string>
+  readonly keeps: HoldFiles.Keeps
   /** The signs of life at the last look. */
   beats: string
   /** How long they have been the same. */
@@ -46,8 +46,8 @@ export const make = (blob: Blob["Service"]): HoldWatch => {
     const beats = found.beats.join()
     const known = seen.get(base)
     if (known === undefined) {
-      const state = yield* HoldFiles.read(found, blob)
-      if (state !== undefined) seen.set(base, { blobs: State.blobKeys(state), beats, silentMillis: 0, lookedAt: now })
+      const keeps = yield* HoldFiles.keptBy(found, blob)
+      if (keeps !== undefined) seen.set(base, { keeps, beats, silentMillis: 0, lookedAt: now })
       return true
     }
     const passed = Math.min(now - known.lookedAt, leaseMillis * share)
@@ -69,10 +69,9 @@ export const make = (blob: Blob["Service"]): HoldWatch => {
     lookAgainAt = now + share * Math.min(Infinity, ...kept.map(({ leaseMillis }) => leaseMillis))
   })
 
-  const all = (): ReadonlySet<string> => {
-    const keys = new Set<string>()
-    for (const { blobs } of seen.values()) for (const key of blobs) keys.add(key)
-    return keys
+  const keptOf = (keys: ReadonlyArray<string>): ReadonlySet<string> => {
+    const all = [...seen.values()]
+    return new Set(keys.filter((key) => all.some(({ keeps }) => keeps(key))))
   }
 
   return {
@@ -82,10 +81,10 @@ export const make = (blob: Blob["Service"]): HoldWatch => {
     }),
     held: Effect.fnUntraced(function*(keys) {
       const now = Number((yield* Clock.monotonicTimeNanos) / 1_000_000n)
-      const known = all()
-      if (now < lookAgainAt && keys.every((key) => known.has(key))) return known
+      const known = keptOf(keys)
+      if (now < lookAgainAt && known.size === keys.length) return known
       yield* look(now)
-      return all()
+      return keptOf(keys)
     })
   }
 }

@@ -213,7 +213,6 @@ export const make = Effect.fnUntraced(function*(options: Options) {
 
   /** Blobs that a runtime before this one, or a job that failed, left behind. */
   const sweep = Effect.gen(function*() {
-    isSweepDue = false
     // The owner answers no command before it knows the outcome of every append.
     yield* mailbox.submit(new Command.Describe())
     for (const key of uncertain.splice(0)) inFlight.delete(key)
@@ -226,6 +225,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       stored.map(({ key }) => key).filter((key) => !referenced.has(key) && !inFlight.has(key)),
       now
     )
+    isSweepDue = false
   })
 
   const observe = (due: number) => {
@@ -273,7 +273,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
         )
       }
     }
-    if (isSweepDue) yield* sweep
+    if (isSweepDue) yield* job(sweep)
     yield* collectOld
     observe(stuck.size)
     for (const failure of stuck.values()) return yield* failure

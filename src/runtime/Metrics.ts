@@ -59,6 +59,10 @@ export const compactionBytes = counter("compaction_bytes_total", "Bytes written 
 export const compactionsStale = counter("compactions_stale_total", "Merges dropped because the state had moved on")
 export const backlogJobs = gauge("backlog_jobs", "Maintenance jobs that are due")
 export const garbageBlobs = gauge("garbage_blobs", "Blobs no longer referenced that wait for a lease or the grace time")
+export const unreadableHolds = counter(
+  "unreadable_holds_total",
+  "Times a damaged or newer hold was met that keeps all blobs"
+)
 
 // Blobs and the cache over them.
 export const blobWrites = counter("blob_writes_total", "Blobs stored")

@@ -528,7 +528,7 @@ const order: ReadonlyArray<Mutant> = [
   plant(
     "nothing sweeps what a crash left behind",
     "runtime/Maintenance.ts",
-    "if (isSweepDue) yield* sweep",
+    "if (isSweepDue) yield* job(sweep)",
     "",
     "crash/Memory"
   ),
@@ -647,7 +647,7 @@ const order: ReadonlyArray<Mutant> = [
   plant(
     "gc deletes what a hold keeps",
     "cli/Orphans.ts",
-    " && !held.has(key)",
+    " && !isKept(key)",
     "",
     "cli/Verify"
   ),

@@ -1,9 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Duration, Effect, Exit, Scope } from "effect"
+import { Context, Duration, Effect, Exit, Logger, Metric, Scope } from "effect"
 import { TestClock } from "effect/testing"
+import * as Rollup from "../../src/engine/Rollup.ts"
 import * as Hold from "../../src/runtime/Hold.ts"
 import * as HoldFiles from "../../src/runtime/HoldFiles.ts"
 import * as HoldWatch from "../../src/runtime/HoldWatch.ts"
+import * as Metrics from "../../src/runtime/Metrics.ts"
 import { Blob } from "../../src/storage/Blob.ts"
 import * as Prng from "../../src/testing/Prng.ts"
 import * as Update from "../../src/Update.ts"
@@ -26,6 +28,14 @@ const held = Effect.gen(function*() {
 
 const stored = (storage: Faulty.Storage, name: string) =>
   Effect.map(HoldFiles.list(Context.get(storage, Blob), name), (found) => found.length > 0)
+
+/** What a hold is that a later version has taken. */
+const ofLaterVersion = (storage: Faulty.Storage) =>
+  Effect.map(Store.recovered(storage), (state) => {
+    const bytes = Rollup.encode(state, state.position)
+    bytes[8] = 99
+    return bytes
+  })
 
 describe("the watch over holds", () => {
   it.effect.each([1, 2, 3, 4, 5, 6, 7, 8])(
@@ -130,12 +140,34 @@ describe("the watch over holds", () => {
       assert.deepStrictEqual(yield* Store.storedKeys(storage), yield* Store.referencedKeys(storage))
     }))
 
-  it.effect("a hold that cannot be read keeps everything, and says so", () =>
+  it.effect("a hold that cannot be read keeps everything until its lease can have expired, and is logged and counted", () =>
     Effect.gen(function*() {
-      const { blob, keys } = yield* held
-      yield* blob.put(HoldFiles.stateOf(yield* HoldFiles.make("bad", 5_000)), new Uint8Array(50))
-      assert.propertyVal(yield* Effect.flip(HoldWatch.make(blob).held(keys)), "_tag", "Corrupt")
-    }))
+      const { blob, keys, storage } = yield* held
+      const bad = yield* HoldFiles.make("bad", 5_000)
+      const counted = Effect.map(Metric.value(Metrics.unreadableHolds), ({ count }) => Number(count))
+      for (const bytes of [new Uint8Array(50), yield* ofLaterVersion(storage)]) {
+        yield* blob.put(HoldFiles.stateOf(bad), bytes)
+        const before = yield* counted
+        const logged: Array<string> = []
+        const logger = Logger.make<unknown, void>(({ logLevel, message }) => void logged.push(`${logLevel} ${message}`))
+        const watch = HoldWatch.make(blob)
+        yield* Effect.gen(function*() {
+          for (let look = 0; look < 5; look++) {
+            assert.strictEqual((yield* watch.held([...keys, "batch/other"])).size, keys.length + 1)
+            assert.isTrue((yield* HoldFiles.keeping(blob))("batch/other"))
+            if (look < 4) yield* TestClock.adjust("1 second")
+          }
+        }).pipe(Effect.provide(Logger.layer([logger])))
+        assert.match(logged[0]!, /^Warn .*hold "bad"/)
+        assert.isAbove(yield* counted, before)
+        for (let look = 0; look < 4; look++) {
+          yield* TestClock.adjust("1 second")
+          yield* watch.held(keys)
+        }
+        assert.strictEqual((yield* watch.held(keys)).size, 0)
+        assert.isFalse(yield* stored(storage, "bad"))
+      }
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())))
 })
 
 describe("the names of holds", () => {

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Fiber, Schedule, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import type * as PersistClient from "../../src/client/PersistClient.ts"
+import { Blob } from "../../src/storage/Blob.ts"
 import { Log } from "../../src/storage/Log.ts"
 import * as Prng from "../../src/testing/Prng.ts"
 import * as Update from "../../src/Update.ts"
@@ -135,6 +136,19 @@ describe("maintenance", () => {
       assert.notDeepEqual(yield* Store.storedKeys(storage), yield* Store.referencedKeys(storage))
       yield* TestClock.adjust("10 seconds")
       yield* client.sync
+      assert.deepStrictEqual(yield* Store.storedKeys(storage), yield* Store.referencedKeys(storage))
+    }))
+
+  it.effect("a sweep that fails is tried again", () =>
+    Effect.gen(function*() {
+      const { client, control, storage } = yield* fresh(Store.tiny)
+      yield* Context.get(storage, Blob).put("batch/00000000000000-00000001", new Uint8Array(10))
+      for (const operation of ["list", "truncate"] as const) {
+        control.broken.add(operation)
+        assert.propertyVal(yield* Effect.flip(client.maintain), "_tag", "Unavailable")
+        control.broken.clear()
+      }
+      yield* client.maintain
       assert.deepStrictEqual(yield* Store.storedKeys(storage), yield* Store.referencedKeys(storage))
     }))
 

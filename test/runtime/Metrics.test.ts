@@ -3,6 +3,7 @@ import { Context, Effect, Fiber, Metric, Schedule, Stream, Tracer } from "effect
 import { TestClock } from "effect/testing"
 import * as MultiWriteHandle from "../../src/client/MultiWriteHandle.ts"
 import * as PersistError from "../../src/PersistError.ts"
+import * as HoldFiles from "../../src/runtime/HoldFiles.ts"
 import * as Metrics from "../../src/runtime/Metrics.ts"
 import { Blob } from "../../src/storage/Blob.ts"
 import * as Update from "../../src/Update.ts"
@@ -74,6 +75,7 @@ describe("metrics", () => {
       const looking = yield* Effect.forkChild(Effect.forever(Effect.andThen(look, Effect.yieldNow)))
       yield* Effect.scoped(everything)
       yield* outOfSpaceAndStale
+      yield* damagedHold
       yield* look
       yield* Fiber.interrupt(looking)
 
@@ -114,6 +116,14 @@ const outOfSpaceAndStale = Effect.scoped(Effect.gen(function*() {
   control.before = (operation, detail) =>
     operation === "put" && detail.startsWith("batch/") ? Effect.ignore(client.destroy("s")) : Effect.void
   yield* client.compact("s")
+}))
+
+/** A hold that cannot be read, and a writer that looks at it. */
+const damagedHold = Effect.scoped(Effect.gen(function*() {
+  const storage = yield* Store.memory
+  const blob = Context.get(storage, Blob)
+  yield* blob.put(HoldFiles.stateOf(yield* HoldFiles.make("damaged", 1_000)), new Uint8Array(20))
+  yield* HoldFiles.keeping(blob)
 }))
 
 describe("spans", () => {
