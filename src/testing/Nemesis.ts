@@ -203,6 +203,7 @@ const readEverything = Effect.fnUntraced(
       const { read } = yield* persist.load(name, World.text)
       yield* Reads.snapshot(asked, read, id, undefined)
       if (upper <= since) continue
+      if (since > 0) yield* resumeAtSince(asked, read, id, since, upper)
       const apart = Math.ceil((upper - since) / sampled)
       for (let asOf = since; asOf < upper; asOf += apart) yield* Reads.snapshot(asked, read, id, asOf)
       yield* Reads.follow(asked, read, id, { asOf: since }, { collection: id, frontier: 0 }).pipe(
@@ -212,6 +213,20 @@ const readEverything = Effect.fnUntraced(
     }
   }
 )
+
+/** What happened at `since` is not told apart from what happened before: resuming there is refused, or tells it once. */
+const resumeAtSince = (
+  asked: Parameters<typeof Reads.follow>[0],
+  read: Parameters<typeof Reads.follow>[1],
+  id: number,
+  since: number,
+  upper: number
+) =>
+  Reads.follow(asked, read, id, { from: since }, { collection: id, frontier: since }).pipe(
+    Stream.takeUntil((event) => event._tag === "Progress" && event.frontier >= upper),
+    Stream.runDrain,
+    Effect.catchTag("AsOfBeforeSince", () => Effect.void)
+  )
 
 /** What is stored is what is referenced, and the log is as short as the limits say. */
 const inspect = Effect.fnUntraced(function*(world: World.World) {
