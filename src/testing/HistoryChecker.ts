@@ -67,6 +67,7 @@ import type { Kind, Violation } from "./HistoryViolation.ts"
  */
 export const check = (history: History.History): ReadonlyArray<Violation> => {
   const commands = HistoryCommands.make(history)
+  HistoryListens.note(commands, history)
   const facts = HistoryFacts.make(history, commands)
   return [
     ...history.flatMap((operation, index) => checkOperation(facts, operation, index)),

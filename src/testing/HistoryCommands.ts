@@ -7,7 +7,6 @@
  * @internal
  */
 import type * as History from "./History.ts"
-import * as HistoryListens from "./HistoryListens.ts"
 
 export type RowId = string
 
@@ -144,5 +143,4 @@ const noteSeen = (commands: Commands, { call, reply }: History.Operation): void 
       if (event._tag === "Updates") { for (const update of event.updates) see(call.collection, update) }
     }
   }
-  if (call._tag === "Listen" && reply?._tag === "Told") HistoryListens.note(commands, call, reply.events)
 }

@@ -26,7 +26,13 @@ const lastOf = (heard: ReadonlySet<Command>): number | undefined => {
 }
 
 /** Notes the commands of unknown outcome that were heard: they come before those that were heard after them. */
-export const note = (commands: Commands, call: Listen, events: Told): void => {
+export const note = (commands: Commands, history: History.History): void => {
+  for (const { call, reply } of history) {
+    if (call._tag === "Listen" && reply?._tag === "Told") noteHeard(commands, call, reply.events)
+  }
+}
+
+const noteHeard = (commands: Commands, call: Listen, events: Told): void => {
   let earlier: Array<Command> = []
   for (const event of events) {
     if (event._tag !== "Updates") continue

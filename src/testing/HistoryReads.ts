@@ -222,10 +222,11 @@ export const checkTimed = (
     .flatMap((command) => command.updates.get(collection)!)
     .map(([key, value, time, diff]): Timed => ({ row: rowId(key, value), time, diff }))
     .toSorted((a, b) => a.time - b.time)
-  const unsureOfSome = new Set(
-    commands.of(collection).filter(({ isApplied, outcome }) => outcome === "unknown" && !isApplied)
-      .flatMap((command) => [...rowsOf(command, collection).keys()]).concat([...unsure])
-  )
+  const unsureOfSome = new Set(unsure)
+  for (const command of commands.of(collection)) {
+    if (command.outcome !== "unknown" || command.isApplied) continue
+    for (const row of rowsOf(command, collection).keys()) unsureOfSome.add(row)
+  }
   const sums: Sums = new Map()
   let next = 0
   const ofReads = reads.toSorted((a, b) => a.asOf - b.asOf).flatMap(({ asOf, found, index, keys }) => {
