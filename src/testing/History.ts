@@ -35,7 +35,19 @@ export type Row = readonly [key: string, value: string, multiplicity: number]
 export type RecordedFrontier = Frontier.Frontier | null
 
 /**
- * What was asked. Collections are named by their ids, which are never given again.
+ * Keys from one on and before another.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Keys {
+  readonly from: string
+  readonly to: string
+}
+
+/**
+ * What was asked. Collections are named by their ids, which are never given again. A `Snapshot` with `keys` was of those
+ * only. `Listen` goes on from a snapshot of everything, and says what that has shown.
  *
  * @category models
  * @since 0.1.0
@@ -57,7 +69,19 @@ export type Call =
   }
   | { readonly _tag: "Seal"; readonly collections: ReadonlyArray<number>; readonly upper: RecordedFrontier }
   | { readonly _tag: "AllowCompaction"; readonly collections: ReadonlyArray<number>; readonly since: RecordedFrontier }
-  | { readonly _tag: "Snapshot"; readonly collection: number; readonly asOf?: number | undefined }
+  | {
+    readonly _tag: "Snapshot"
+    readonly collection: number
+    readonly asOf?: number | undefined
+    readonly keys?: Keys | undefined
+  }
+  | {
+    readonly _tag: "Listen"
+    readonly collection: number
+    readonly seqNo: number
+    readonly upper: RecordedFrontier
+    readonly rows: ReadonlyArray<Row>
+  }
   | {
     readonly _tag: "Subscribe"
     readonly collection: number
@@ -66,7 +90,7 @@ export type Call =
   }
 
 /**
- * What a subscriber has heard.
+ * What a subscriber or a listener has heard.
  *
  * @category models
  * @since 0.1.0
@@ -83,7 +107,7 @@ export type Told =
  * - `Registered`: the collection's id.
  * - `Sequenced`: the sequence number of a write, seal or compaction.
  * - `Contents`: a snapshot.
- * - `Told`: everything that a subscriber has heard, also if its subscription then failed, or was cut off.
+ * - `Told`: everything that a subscriber or a listener has heard, also if it then failed, or was cut off.
  * - `Refused`: the name of the error, and the reason or the actual upper where it has one.
  *
  * @category models
@@ -156,8 +180,11 @@ export interface Recorder {
     effect: Effect.Effect<A, E, R>,
     reply: (result: A) => Reply
   ) => Effect.Effect<A, E, R>
-  /** Begins a subscription. What it hears counts from then on, whatever becomes of the subscriber. */
-  readonly subscription: (client: string, call: Call & { readonly _tag: "Subscribe" }) => (event: Told) => void
+  /** Begins to subscribe or to listen. What is heard counts from then on, whatever becomes of who hears it. */
+  readonly subscription: (
+    client: string,
+    call: Call & { readonly _tag: "Subscribe" | "Listen" }
+  ) => (event: Told) => void
   /** What was recorded so far. */
   readonly history: () => History
 }

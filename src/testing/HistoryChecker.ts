@@ -6,6 +6,8 @@
  * - A snapshot of everything shows exactly the commands at or before its place of the order, one as of a time exactly the
  *   updates at or before the time, and a subscription every update at a time once: whole commands only. What was
  *   acknowledged is there, what was told to have failed is not, and what is unknown is there for good or not at all.
+ * - A snapshot and what a listener has heard after it show every command up to the last one heard, once; no update
+ *   comes after a seal of its time.
  * - The order of the sequence numbers is that of real time: what was acknowledged before something else was asked for
  *   comes before it.
  * - Frontiers do not move back, are never ahead of what was asked for, and nothing is written below a seal.
@@ -26,6 +28,7 @@
 import * as History from "./History.ts"
 import * as HistoryCommands from "./HistoryCommands.ts"
 import * as HistoryFacts from "./HistoryFacts.ts"
+import * as HistoryListens from "./HistoryListens.ts"
 import * as HistoryReads from "./HistoryReads.ts"
 import type { Kind, Violation } from "./HistoryViolation.ts"
 
@@ -64,6 +67,7 @@ import type { Kind, Violation } from "./HistoryViolation.ts"
  */
 export const check = (history: History.History): ReadonlyArray<Violation> => {
   const commands = HistoryCommands.make(history)
+  HistoryListens.note(commands, history)
   const facts = HistoryFacts.make(history, commands)
   return [
     ...history.flatMap((operation, index) => checkOperation(facts, operation, index)),
@@ -134,6 +138,7 @@ const collectionsOf = (call: History.Call): ReadonlyArray<number> => {
     case "Register":
     case "Destroy":
     case "Subscribe":
+    case "Listen":
       return []
     case "Seal":
     case "AllowCompaction":
@@ -259,18 +264,28 @@ const checkReads = (
   const violations: Array<Violation> = []
   history.forEach((operation, index) => {
     const { call, reply } = operation
-    if (call._tag !== "Snapshot" && call._tag !== "Subscribe") return
+    if (call._tag !== "Snapshot" && call._tag !== "Subscribe" && call._tag !== "Listen") return
     const ofCollection = reads.get(call.collection) ?? { sequenced: [], timed: [], stretches: [] }
     reads.set(call.collection, ofCollection)
     if (call._tag === "Subscribe" && reply?._tag === "Told") {
       violations.push(...HistoryReads.follow(ofCollection, index, call, reply.events))
     }
+    if (call._tag === "Listen" && reply?._tag === "Told") {
+      const mostSealed = facts.possible.uppers.of(call.collection).upTo(Infinity)
+      violations.push(...HistoryListens.progressViolations(call, reply.events, index, mostSealed))
+      const heard = HistoryListens.hearing(commands, call, reply.events)
+      if (heard !== undefined) {
+        const { rows, seqNo, unclear } = heard
+        const read = sequenced(facts, operation, index, seqNo, HistoryReads.sumRows(rows))
+        ofCollection.sequenced.push({ ...read, unclear })
+      }
+    }
     if (call._tag !== "Snapshot" || reply?._tag !== "Contents" || HistoryFacts.frontier(reply.since) === Infinity) {
       return
     }
     const found = HistoryReads.sumRows(reply.rows)
-    if (call.asOf !== undefined) ofCollection.timed.push({ index, asOf: call.asOf, found })
-    else ofCollection.sequenced.push(sequenced(facts, operation as Operation<"Snapshot">, index, reply.seqNo, found))
+    if (call.asOf !== undefined) ofCollection.timed.push({ index, asOf: call.asOf, found, keys: call.keys })
+    else ofCollection.sequenced.push(sequenced(facts, operation, index, reply.seqNo, found))
   })
   for (const [collection, { sequenced, stretches, timed }] of reads) {
     violations.push(
@@ -285,7 +300,7 @@ type Reads = HistoryReads.Reads
 
 const sequenced = (
   { opened, seqNos }: Facts,
-  { client, completed = Infinity, invoked }: Operation<"Snapshot">,
+  { client, completed = Infinity, invoked }: History.Operation,
   index: number,
   seqNo: number,
   found: HistoryReads.Sums

@@ -26,6 +26,8 @@ interface Comparison {
   /** Times that count. */
   readonly from: number
   readonly until: number
+  /** Keys that count, if not all do. */
+  readonly keys?: History.Keys | undefined
 }
 
 export interface SequencedRead {
@@ -33,6 +35,8 @@ export interface SequencedRead {
   readonly seqNo: number
   readonly completed: number
   readonly found: Sums
+  /** Rows that it may show or not. */
+  readonly unclear?: ReadonlySet<RowId>
   /** Up to it, the order of the reader's client is the order of all. */
   readonly certainUpTo: number
   /** Whether the order of the reader's client may have branched off before this client's. */
@@ -45,13 +49,16 @@ const add = (sums: Sums, row: RowId, diff: number): void => {
   else sums.set(row, sum)
 }
 
-const rowsOf = (command: Command, collection: number, from = 0, until = Infinity): Sums => {
+const rowsOf = (command: Command, collection: number, from = 0, until = Infinity, keys?: History.Keys): Sums => {
   const sums: Sums = new Map()
   for (const [key, value, time, diff] of command.updates.get(collection) ?? []) {
-    if (time >= from && time < until) add(sums, rowId(key, value), diff)
+    if (time >= from && time < until && isOf(keys, key)) add(sums, rowId(key, value), diff)
   }
   return sums
 }
+
+const isOf = (keys: History.Keys | undefined, key: string): boolean =>
+  keys === undefined || (key >= keys.from && key < keys.to)
 
 export const sumRows = (rows: ReadonlyArray<History.Row>): Sums => {
   const sums: Sums = new Map()
@@ -89,7 +96,7 @@ export const checkSequenced = (
     }
     const { left, unclear } = leftOut(commands, collection, ordered, next, read)
     const expected = left.size === 0 ? sums : without(sums, left, collection)
-    return compare(commands, unclear.size === 0 ? unsure : new Set([...unsure, ...unclear]), {
+    return compare(commands, new Set([...unsure, ...unclear, ...read.unclear ?? []]), {
       read: read.index,
       what: `the snapshot at ${read.seqNo}`,
       collection,
@@ -141,6 +148,7 @@ export interface TimedRead {
   readonly index: number
   readonly asOf: number
   readonly found: Sums
+  readonly keys?: History.Keys | undefined
 }
 
 /** The updates at times from one on and before another, as a subscription has told them. */
@@ -214,22 +222,28 @@ export const checkTimed = (
     .flatMap((command) => command.updates.get(collection)!)
     .map(([key, value, time, diff]): Timed => ({ row: rowId(key, value), time, diff }))
     .toSorted((a, b) => a.time - b.time)
+  const unsureOfSome = new Set(unsure)
+  for (const command of commands.of(collection)) {
+    if (command.outcome !== "unknown" || command.isApplied) continue
+    for (const row of rowsOf(command, collection).keys()) unsureOfSome.add(row)
+  }
   const sums: Sums = new Map()
   let next = 0
-  const ofReads = reads.toSorted((a, b) => a.asOf - b.asOf).flatMap(({ asOf, found, index }) => {
+  const ofReads = reads.toSorted((a, b) => a.asOf - b.asOf).flatMap(({ asOf, found, index, keys }) => {
     for (; next < updates.length && updates[next]!.time <= asOf; next++) {
       add(sums, updates[next]!.row, updates[next]!.diff)
     }
     const what = `the contents as of ${asOf}`
-    return compare(commands, unsure, {
+    return compare(commands, keys === undefined ? unsure : unsureOfSome, {
       read: index,
       what,
       collection,
-      expected: sums,
+      expected: keys === undefined ? sums : ofKeys(commands, collection, asOf, keys),
       found,
       isExpected: ({ isApplied }) => isApplied,
       from: 0,
-      until: asOf + 1
+      until: asOf + 1,
+      keys
     })
   })
   const ofStretches = stretches.flatMap((stretch) => {
@@ -253,6 +267,15 @@ export const checkTimed = (
     )
   })
   return [...ofReads, ...ofStretches]
+}
+
+const ofKeys = (commands: Commands, collection: number, asOf: number, keys: History.Keys): Sums => {
+  const sums: Sums = new Map()
+  for (const command of commands.of(collection)) {
+    if (!command.isApplied) continue
+    for (const [row, diff] of rowsOf(command, collection, 0, asOf + 1, keys)) add(sums, row, diff)
+  }
+  return sums
 }
 
 const empty: Sums = new Map()
@@ -297,7 +320,7 @@ const compare = (
 
 /** Names the commands that a difference comes from. */
 const explain = (commands: Commands, comparison: Comparison, excess: Sums): ReadonlyArray<Violation> => {
-  const { collection, from, until } = comparison
+  const { collection, from, keys, until } = comparison
   const violations: Array<Violation> = []
   const violation = (kind: Kind, others: ReadonlyArray<number>, detail: string): void =>
     void violations.push({
@@ -311,7 +334,7 @@ const explain = (commands: Commands, comparison: Comparison, excess: Sums): Read
   const owners = new Set([...excess.keys()].map((row) => commands.ownerOf(collection, row)))
   for (const owner of owners) {
     if (owner === undefined) continue
-    const rows = rowsOf(owner, collection, from, until)
+    const rows = rowsOf(owner, collection, from, until, keys)
     const times = timesShown(commands, owner, collection, rows, excess)
     for (const row of rowsOf(owner, collection).keys()) if (!rows.has(row)) excess.delete(row)
     if (times === undefined) {
@@ -329,7 +352,7 @@ const explain = (commands: Commands, comparison: Comparison, excess: Sums): Read
   }
   for (const [row, sum] of excess) {
     const suspects = commands.of(collection)
-      .filter((command) => Math.abs(rowsOf(command, collection, from, until).get(row) ?? 0) === Math.abs(sum))
+      .filter((command) => Math.abs(rowsOf(command, collection, from, until, keys).get(row) ?? 0) === Math.abs(sum))
       .map(({ index }) => index)
     if (suspects.length > 0) violation("HalfCommand", suspects, "shows a part of a command only, one of these")
     else violation("WrongSum", [], `is wrong by ${sum} in the row ${JSON.stringify(row)}, as no command explains`)

@@ -31,6 +31,7 @@ import * as HistoryChecker from "./HistoryChecker.ts"
 import * as HistoryViolation from "./HistoryViolation.ts"
 import * as Jobs from "./NemesisJobs.ts"
 import * as NemesisProfile from "./NemesisProfile.ts"
+import * as Reads from "./NemesisReads.ts"
 import * as World from "./NemesisWorld.ts"
 import * as Prng from "./Prng.ts"
 import * as Simulation from "./Simulation.ts"
@@ -118,7 +119,7 @@ const take = Effect.fnUntraced(function*(world: World.World, step: NemesisProfil
       return yield* Simulation.crash
   }
   if (writers.length === 0) return yield* World.start(world, "writer", random)
-  const node = random.pick(isRead(step) ? world.nodes : writers)
+  const node = random.pick(reads.has(step) ? world.nodes : writers)
   if (step === "kill") {
     yield* node.process.kill
     return World.forget(world, node.client)
@@ -129,8 +130,9 @@ const take = Effect.fnUntraced(function*(world: World.World, step: NemesisProfil
   if (random.chance(0.5)) yield* Effect.timeoutOption(ended, "1 second")
 })
 
-const isRead = (step: NemesisProfile.Step): boolean =>
-  step === "snapshot" || step === "snapshotAsOf" || step === "subscribe"
+const reads: ReadonlySet<NemesisProfile.Step> = new Set(
+  ["snapshot", "snapshotAsOf", "subscribe", "listen", "resume", "readPart"]
+)
 
 /** How much longer than the last fault everything waits that was on its way. */
 const calm = "1 minute"
@@ -199,17 +201,32 @@ const readEverything = Effect.fnUntraced(
     const asked = { world, random, node: { client } }
     for (const { id, name, since, upper } of yield* persist.descriptions) {
       const { read } = yield* persist.load(name, World.text)
-      yield* Jobs.readSnapshot(asked, read, id, undefined)
+      yield* Reads.snapshot(asked, read, id, undefined)
       if (upper <= since) continue
+      if (since > 0) yield* resumeAtSince(asked, read, id, since, upper)
       const apart = Math.ceil((upper - since) / sampled)
-      for (let asOf = since; asOf < upper; asOf += apart) yield* Jobs.readSnapshot(asked, read, id, asOf)
-      yield* Jobs.follow(asked, read, id, { asOf: since }, { collection: id, frontier: 0 }).pipe(
+      for (let asOf = since; asOf < upper; asOf += apart) yield* Reads.snapshot(asked, read, id, asOf)
+      yield* Reads.follow(asked, read, id, { asOf: since }, { collection: id, frontier: 0 }).pipe(
         Stream.takeUntil((event) => event._tag === "Progress" && event.frontier >= upper),
         Stream.runDrain
       )
     }
   }
 )
+
+/** What happened at `since` is not told apart from what happened before: resuming there is refused, or tells it once. */
+const resumeAtSince = (
+  asked: Parameters<typeof Reads.follow>[0],
+  read: Parameters<typeof Reads.follow>[1],
+  id: number,
+  since: number,
+  upper: number
+) =>
+  Reads.follow(asked, read, id, { from: since }, { collection: id, frontier: since }).pipe(
+    Stream.takeUntil((event) => event._tag === "Progress" && event.frontier >= upper),
+    Stream.runDrain,
+    Effect.catchTag("AsOfBeforeSince", () => Effect.void)
+  )
 
 /** What is stored is what is referenced, and the log is as short as the limits say. */
 const inspect = Effect.fnUntraced(function*(world: World.World) {

@@ -5,9 +5,9 @@
  */
 import { Effect, Stream } from "effect"
 import * as MultiWriteHandle from "../client/MultiWriteHandle.ts"
-import type { SubscribeEvent } from "../client/Subscription.ts"
 import * as Update from "../Update.ts"
 import type * as History from "./History.ts"
+import * as Reads from "./NemesisReads.ts"
 import {
   type Client,
   type Guess,
@@ -168,28 +168,7 @@ const compareAndAppend = (asked: Asking) => (client: Client): Effect.Effect<unkn
 
 /** Takes a snapshot, and reads it some time later. */
 const snapshot = (asked: Asking, asOf?: number) => (client: Client): Effect.Effect<unknown, unknown> =>
-  asking(asked, client, ({ handles, id }) => readSnapshot(asked, handles.read, id, asOf))
-
-export const readSnapshot = (
-  { node, random, world }: Pick<Asking, "random" | "world"> & { readonly node: Pick<Node, "client"> },
-  read: Opened["handles"]["read"],
-  collection: number,
-  asOf: number | undefined
-) => {
-  const [wait, pause] = [random.chance(0.3), random.chance(0.2) ? random.int(2_000) : 0]
-  const reading = Effect.gen(function*() {
-    const taken = yield* read.snapshot({ asOf, wait })
-    if (pause > 0) yield* Effect.sleep(pause)
-    const rows = yield* Stream.runCollect(taken.contents)
-    return { seqNo: taken.seqNo, since: taken.since, upper: taken.upper, rows }
-  })
-  return world.recorder.record(
-    node.client,
-    { _tag: "Snapshot", collection, asOf },
-    Effect.scoped(reading),
-    (contents) => ({ _tag: "Contents", ...contents })
-  )
-}
+  asking(asked, client, ({ handles, id }) => Reads.snapshot(asked, handles.read, id, asOf))
 
 const snapshotAsOf = (asked: Asking): (client: Client) => Effect.Effect<unknown, unknown> => {
   const { since, upper } = guessOf(asked.world, asked.name)
@@ -206,33 +185,11 @@ const subscribe = (asked: Asking) => (client: Client): Effect.Effect<unknown, un
     const start = place !== undefined ? { from: place.frontier } : random.chance(0.5) ? { asOf: since } : {}
     const here: Place = place ?? { collection: id, frontier: 0 }
     if (place === undefined) world.places.push(here)
-    return follow(asked, handles.read, id, start, here).pipe(
+    return Reads.follow(asked, handles.read, id, start, here).pipe(
       Stream.runDrain,
       Effect.timeoutOption(random.int(5_000))
     )
   })
-
-export const follow = (
-  { node, world }: Pick<Asking, "world"> & { readonly node: Pick<Node, "client"> },
-  read: Opened["handles"]["read"],
-  collection: number,
-  start: { readonly asOf?: number; readonly from?: number },
-  place: Place
-) =>
-  Stream.suspend(() => {
-    const tell = world.recorder.subscription(node.client, { _tag: "Subscribe", collection, ...start })
-    return Stream.tap(read.subscribe(start), (event) =>
-      Effect.sync(() => {
-        tell(toldOf(event))
-        if (event._tag === "Progress") place.frontier = Math.max(place.frontier, event.frontier)
-      }))
-  })
-
-const toldOf = (event: SubscribeEvent<string, string>): History.Told =>
-  event._tag === "Progress" ? event : {
-    _tag: "Updates",
-    updates: event.updates.map(({ diff, key, time, value }) => [key, value, time, diff])
-  }
 
 const destroy = ({ name, node, world }: Asking) => (client: Client): Effect.Effect<unknown, unknown> =>
   Effect.suspend(() => {
@@ -247,6 +204,15 @@ const compact = ({ name }: Asking) => (client: Client): Effect.Effect<unknown, u
 
 const stop = () => (client: Client): Effect.Effect<unknown, unknown> => client.stop
 
+/** A snapshot of everything whose place is between two writes that may share a commit. */
+const readMidGroup = (asked: Asking) => (client: Client): Effect.Effect<unknown, unknown> => {
+  const each = [write(asked), snapshot(asked), write(asked)]
+  return Effect.forEach(each, (job) => Effect.result(job(client)), { concurrency: "unbounded", discard: true })
+}
+
+const through = (read: Reads.Read) => (asked: Asking) => (client: Client): Effect.Effect<unknown, unknown> =>
+  asking(asked, client, (opened) => read({ ...asked, client, ...opened }))
+
 /** By the step that asks for it. */
 export const byStep = {
   write,
@@ -258,6 +224,10 @@ export const byStep = {
   snapshot,
   snapshotAsOf,
   subscribe,
+  listen: through(Reads.listen),
+  resume: through(Reads.resume),
+  readPart: through(Reads.readPart),
+  readMidGroup,
   destroy,
   maintain,
   compact,

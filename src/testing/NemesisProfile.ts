@@ -10,6 +10,8 @@
  * - `write`, `writeSealed`, `writeMulti`: updates of one collection; some of them below its seal; updates of several.
  * - `seal`, `allowCompaction`, `compareAndAppend`: frontiers.
  * - `snapshot`, `snapshotAsOf`, `subscribe`: reads; subscribers stop and resume.
+ * - `listen`, `resume`: a snapshot and what follows it; subscriptions from where something begins or ends.
+ * - `readPart`, `readMidGroup`: a key, a range, a history, changes, a snapshot in parts; a snapshot between two writes.
  * - `destroy`: a collection goes; whoever writes to its name next begins it anew.
  * - `maintain`, `compact`: maintenance, now.
  * - `start`, `stop`, `kill`: a writer opens the store, also while another has it; one closes it; one dies.
@@ -30,6 +32,10 @@ export type Step =
   | "snapshot"
   | "snapshotAsOf"
   | "subscribe"
+  | "listen"
+  | "resume"
+  | "readPart"
+  | "readMidGroup"
   | "destroy"
   | "maintain"
   | "compact"
@@ -64,6 +70,10 @@ export const mixed: Profile = {
   snapshot: 10,
   snapshotAsOf: 6,
   subscribe: 6,
+  listen: 5,
+  resume: 4,
+  readPart: 8,
+  readMidGroup: 3,
   destroy: 1,
   maintain: 3,
   compact: 2,

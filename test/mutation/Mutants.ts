@@ -292,7 +292,15 @@ const rows: ReadonlyArray<Mutant> = [
     "client/Listen.ts",
     "entry.position === cursor.position ? cursor.writes : 0",
     "0",
-    "client/Listening"
+    "client/Listening",
+    "testing/Nemesis"
+  ),
+  plant(
+    "a listener loses the commit after its snapshot",
+    "client/Listen.ts",
+    "let { position } = cursor",
+    "let position = cursor.position + 1",
+    "testing/Nemesis"
   ),
   plant(
     "a key at the end of a block is not found",
@@ -323,7 +331,8 @@ const engine: ReadonlyArray<Mutant> = [
     "client/PointRead.ts",
     "if (footer === undefined) return { part }",
     "if (footer === undefined) continue",
-    "runtime/Programs"
+    "runtime/Programs",
+    "testing/Nemesis"
   ),
   plant(
     "a compacted store keeps the log's spare segments",
@@ -409,7 +418,8 @@ const engine: ReadonlyArray<Mutant> = [
     "client/Subscription.ts",
     "if (base < since) {",
     "if (next < since) {",
-    "client/Listening"
+    "client/Listening",
+    "testing/Nemesis"
   ),
   plant(
     "recovery begins at the oldest rollup",
