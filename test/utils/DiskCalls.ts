@@ -177,8 +177,16 @@ const onDescriptors = (self: System): Functions => {
       self.descriptors.delete(descriptor)
       done(null)
     },
-    fstat: (descriptor: number, done: Done<{ size: number }>) =>
-      make(self, { operation: "stat", done, begin: () => ({ size: fileOf(self, descriptor).seen.size }) }),
+    fstat: (descriptor: number, ...rest: readonly [Done<object>] | readonly [object, Done<object>]) =>
+      make(self, {
+        operation: "stat",
+        done: rest.at(-1) as Done<object>,
+        begin: () => {
+          const { node } = descriptorOf(self, descriptor)
+          const size = node.kind === "file" ? node.seen.size : 0
+          return rest.length === 1 ? { size, ino: node.id } : { size: BigInt(size), ino: BigInt(node.id) }
+        }
+      }),
     read: (descriptor: number, bytes: Uint8Array, at: number, length: number, offset: number, done: Done<number>) =>
       make(self, {
         operation: "read file",
@@ -229,7 +237,7 @@ const onPaths = (self: System): Functions => {
         done,
         begin: () => {
           const node = nodeAt(self, path)
-          return { size: BigInt(node.kind === "file" ? node.seen.size : 0), mtimeNs: 0n }
+          return { size: BigInt(node.kind === "file" ? node.seen.size : 0), mtimeNs: 0n, ino: BigInt(node.id) }
         }
       }),
     rename: (from: string, to: string, done: Done) =>
