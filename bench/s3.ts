@@ -2,7 +2,7 @@
  * The engine on a bucket, and on Postgres with a bucket, against the bare S3 client:
  * `npm run bench -- s3 [append|ingest|pair|follow]`.
  *
- * Runs on the gateway of the tests, or where `TIDEMARK_BENCH_S3` names an endpoint with a bucket "tidemark" and the keys
+ * Runs on the gateway of the tests (`TIDEMARK_S3=ceph`), or where `TIDEMARK_BENCH_S3` names an endpoint with a bucket "tidemark" and the keys
  * test/test. Every figure is a ratio to what the client alone reaches on the same store in the same run, or a time that
  * has a target of its own. Updates have 16-byte keys and 84-byte values. `TIDEMARK_BENCH_SCALE=0.1` makes everything
  * smaller by that factor.
@@ -28,7 +28,10 @@ interface Row {
 }
 
 const endpoint = process.env["TIDEMARK_BENCH_S3"] ?? await gateway()
-if (endpoint === undefined) process.exit(1)
+if (endpoint === undefined) {
+  console.error("name a store: TIDEMARK_S3=ceph, or the endpoint of one as TIDEMARK_BENCH_S3")
+  process.exit(1)
+}
 
 const now = (): number => performance.now()
 const quantile = (values: ReadonlyArray<number>, q: number): number =>

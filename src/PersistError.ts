@@ -6,7 +6,8 @@
  * - *definitely not applied*: `Unavailable`, `InvalidRequest`, `ValueOutOfRange`, `OutOfSpace`, ... Nothing of the
  *   request is stored, so trying again cannot double it.
  * - *unknown*: `Indeterminate`. The request may or may not have been applied; read before trying again.
- * - *never again*: `Corrupt`, `Fenced`, `UnsupportedFormat`, `UnsafeStore`. This process cannot go on with this store.
+ * - *never again*: `Corrupt`, `Fenced`, `UnsupportedFormat`, `UnsafeStore`, `AccessDenied`. This process cannot go on with
+ *   this store until somebody mends what the message names.
  *
  * Messages say what happened, why, and what to do. They name collections, files, times and codecs, never a key or a
  * value of a user's data.
@@ -334,6 +335,43 @@ export class UnsafeStore extends Schema.TaggedError<UnsafeStore>("tidemark/Unsaf
 }
 
 /**
+ * The storage does not let this process in: a wrong name or password, a right that it lacks, a read-only disk, a certificate
+ * that is not trusted. Nothing of the request was applied, and trying again does not help.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class AccessDenied extends Schema.TaggedError<AccessDenied>("tidemark/AccessDenied")("AccessDenied", {
+  location: Schema.String,
+  operation: Schema.String,
+  detail: Schema.String,
+  /** What to do about it. */
+  advice: Schema.String
+}) {
+  override get message(): string {
+    return `${this.location} denies access: ${this.operation} was refused (${this.detail}); nothing was applied: ${this.advice}`
+  }
+}
+
+/**
+ * A package that is an optional peer dependency is needed, and cannot be loaded.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class MissingPackage extends Schema.TaggedError<MissingPackage>("tidemark/MissingPackage")("MissingPackage", {
+  /** What needs it. */
+  purpose: Schema.String,
+  packageName: Schema.String,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `${this.purpose} needs the package ${this.packageName}, which ${this.detail}; ` +
+      `install it: npm install ${this.packageName}`
+  }
+}
+
+/**
  * The client was opened to read only.
  *
  * @category errors
@@ -461,6 +499,7 @@ export type StorageError =
   | UnsupportedFormat
   | NotAStore
   | UnsafeStore
+  | AccessDenied
   | Fenced
 
 const format = (frontier: number): string => frontier === Infinity ? "the end of time" : String(frontier)

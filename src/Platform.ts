@@ -1,15 +1,25 @@
 /**
- * The one module that names the platform's checksums, compression and conversions of text, so that another platform can
+ * The one module that names the platform's checksums, compression, conversions of text and small files, so that another platform can
  * bring its own. Everything here is synchronous and total.
  *
  * @internal
  */
 import { Buffer } from "node:buffer"
 import { createHash } from "node:crypto"
+import { readFileSync } from "node:fs"
 import { constants, crc32 as zlibCrc32, zstdCompressSync, zstdDecompressSync } from "node:zlib"
 
 /** CRC-32 (IEEE 802.3), as an unsigned integer. Pass the previous value to go on with a running checksum. */
 export const crc32 = (bytes: Uint8Array, previous = 0): number => zlibCrc32(bytes, previous) >>> 0
+
+/** The text of a small file; undefined where it cannot be read. */
+export const readText = (path: string): string | undefined => {
+  try {
+    return readFileSync(path, "utf8")
+  } catch {
+    return undefined
+  }
+}
 
 /** SHA-256, in hexadecimal digits. */
 export const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex")

@@ -27,6 +27,13 @@ const samples = [
   new PersistError.UnsupportedFormat({ location: "data/store", found: 72, supported: 71 }),
   new PersistError.UnsafeStore({ location: "data/store", detail: "why" }),
   new PersistError.NotAStore({ location: "data/store", detail: "why" }),
+  new PersistError.AccessDenied({
+    location: "data/store",
+    operation: "opening the log",
+    detail: "why",
+    advice: "give this user the right to write"
+  }),
+  new PersistError.MissingPackage({ purpose: "a store in a bucket", packageName: "some-client", detail: "is absent" }),
   new PersistError.NotEmpty({ location: "data/store" }),
   new PersistError.InvalidHandle({ detail: "two handles of one collection" }),
   new PersistError.ReadOnly({ operation: "seal" }),

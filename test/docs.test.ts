@@ -78,7 +78,7 @@ fs.writeFileSync(
 )
 
 const node = (cwd: string, ...args: ReadonlyArray<string>) =>
-  promisify(execFile)(process.execPath, args, { cwd, timeout: 60_000 }).then(
+  promisify(execFile)(process.execPath, args, { cwd, timeout: 300_000 }).then(
     () => "",
     (error: { readonly stdout: string; readonly stderr: string }) => `${error.stdout}${error.stderr}` || String(error)
   )
@@ -120,7 +120,7 @@ describe("extraction", () => {
 })
 
 describe("examples", () => {
-  it("compile", { timeout: 180_000 }, async () => {
+  it("compile", { timeout: 300_000 }, async () => {
     const compiler = path.join(root, "node_modules", "typescript", "bin", "tsc")
     const output = await node(root, compiler, "-p", scratch, "--pretty", "false")
     const ours = path.relative(root, scratch)
@@ -129,19 +129,19 @@ describe("examples", () => {
     assert.deepStrictEqual(errors, [])
   })
 
-  it("of docstrings run", { timeout: 180_000 }, async () => {
+  it("of docstrings run", { timeout: 300_000 }, async () => {
     const file = writeAll(ofDocstrings.filter(({ run }) => run))
     assert.strictEqual(await runProgram(scratch, file), "")
   })
 
   for (const example of ofPages.filter(({ run }) => run)) {
-    it(`${example.name} runs`, { timeout: 60_000 }, async () => {
+    it(`${example.name} runs`, { timeout: 300_000 }, async () => {
       assert.strictEqual(await runProgram(folderOf(example.name), sourceOf(example)), "")
     })
   }
 
   for (const program of programs) {
-    it(`${program} runs`, { timeout: 60_000 }, async () => {
+    it(`${program} runs`, { timeout: 300_000 }, async () => {
       assert.strictEqual(await runProgram(folderOf(program), path.join(root, program)), "")
     })
   }

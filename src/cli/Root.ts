@@ -7,7 +7,7 @@ import { Config, Effect, type Layer, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { StorageConfig } from "../config/index.ts"
 import { FileStorage } from "../node/index.ts"
-import type { NotAStore, Unavailable } from "../PersistError.ts"
+import type { MissingPackage, NotAStore } from "../PersistError.ts"
 import type { Blob } from "../storage/Blob.ts"
 import type { Log } from "../storage/Log.ts"
 import { Usage } from "./Failure.ts"
@@ -15,7 +15,7 @@ import { Usage } from "./Failure.ts"
 const defaultDirectory = "./.tidemark"
 
 /** Where a store lies. */
-export type Storage = Layer.Layer<Log | Blob, NotAStore | Unavailable>
+export type Storage = Layer.Layer<Log | Blob, NotAStore | MissingPackage>
 
 export const root = Command.make("tidemark").pipe(
   Command.withSharedFlags({

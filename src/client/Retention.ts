@@ -12,13 +12,14 @@ import { type Description, PersistClient } from "./PersistClient.ts"
 import * as StoredJson from "./StoredJson.ts"
 
 /**
- * Begins to watch one collection. What it returns is asked from time to time, with the clock's milliseconds, for the
- * `since` that the collection may have: one that is lower than the present one leaves it alone.
+ * Begins to watch one collection. What it returns is asked from time to time for the `since` that the collection may have:
+ * one that is lower than the present one leaves it alone. It is given the wall clock's milliseconds, which may jump, and
+ * the milliseconds for which the clock has been seen to run, which only grow.
  *
  * @category models
  * @since 0.1.0
  */
-export type Policy = () => (description: Description, nowMillis: number) => Frontier.Frontier
+export type Policy = () => (description: Description, nowMillis: number, runMillis: number) => Frontier.Frontier
 
 /**
  * Keeps the last `count` sealed times, one at least.
@@ -41,7 +42,7 @@ export const latest: Policy = times(1)
 /**
  * Keeps what could be read during the last `span`, whatever the collection's times mean: what was sealed by then is
  * known from having been seen. A policy that has just begun has seen nothing, so that history is kept for longer after
- * a restart, and never for less.
+ * a restart, and never for less. The span is counted while the clock runs: a clock that is set does not shorten it.
  *
  * @category policies
  * @since 0.1.0
@@ -49,11 +50,11 @@ export const latest: Policy = times(1)
 export const duration = (span: Duration.Input): Policy => () => {
   const millis = Duration.toMillis(Duration.fromInputUnsafe(span))
   const seen: Array<{ readonly at: number; readonly upper: Frontier.Frontier }> = []
-  return ({ since, upper }, nowMillis) => {
-    if (upper !== Infinity && seen.at(-1)?.upper !== upper) seen.push({ at: nowMillis, upper })
-    while (seen.length > 1 && seen[1]!.at <= nowMillis - millis) seen.shift()
+  return ({ since, upper }, _nowMillis, runMillis) => {
+    if (upper !== Infinity && seen.at(-1)?.upper !== upper) seen.push({ at: runMillis, upper })
+    while (seen.length > 1 && seen[1]!.at <= runMillis - millis) seen.shift()
     const oldest = seen[0]
-    return oldest === undefined || oldest.at > nowMillis - millis ? since : Math.max(0, oldest.upper - 1)
+    return oldest === undefined || oldest.at > runMillis - millis ? since : Math.max(0, oldest.upper - 1)
   }
 }
 
@@ -80,6 +81,23 @@ export interface Options {
   readonly schedule?: Schedule.Schedule<unknown> | undefined
 }
 
+/** How long the clock has run: by what the wall clock and the monotonic one agree on, so that a jump of either is none. */
+const makeRun = Effect.gen(function*() {
+  const clock = yield* Clock.Clock
+  const read = () => ({
+    wall: clock.currentTimeMillisUnsafe(),
+    monotonic: Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n)
+  })
+  let last = read()
+  let run = 0
+  return Effect.sync(() => {
+    const now = read()
+    run += Math.max(0, Math.min(now.wall - last.wall, now.monotonic - last.monotonic))
+    last = now
+    return { now: now.wall, run }
+  })
+})
+
 /**
  * Carries policies out for as long as the layer's scope is open. A store that cannot be written to is tried again the next
  * time, with a warning in the log.
@@ -104,6 +122,7 @@ export const layer = (options: Options): Layer.Layer<never, never, PersistClient
   Layer.effectDiscard(Effect.gen(function*() {
     const client = yield* PersistClient
     const { collections = {}, others = manual, schedule = Schedule.spaced("1 minute") } = options
+    const clock = yield* makeRun
     /** By id: a new collection of an old name is watched anew. */
     let watches = new Map<number, ReturnType<Policy>>()
 
@@ -114,13 +133,13 @@ export const layer = (options: Options): Layer.Layer<never, never, PersistClient
       yield* write.allowCompaction(since)
     })
     const round = Effect.gen(function*() {
-      const now = yield* Clock.currentTimeMillis
+      const { now, run } = yield* clock
       const next: typeof watches = new Map()
       for (const description of yield* client.descriptions) {
         const { id, name, since } = description
         const watch = watches.get(id) ?? (Object.hasOwn(collections, name) ? collections[name]! : others)()
         next.set(id, watch)
-        const wanted = watch(description, now)
+        const wanted = watch(description, now, run)
         if (wanted <= since) continue
         // Destroyed, or given up further, by somebody who was faster.
         yield* Effect.catchTag(retain(description, wanted), ["InvalidRequest", "StreamDestroyed"], () => Effect.void)

@@ -14,13 +14,13 @@
  * @since 0.1.0
  */
 import { Config, Effect, Layer, Redacted } from "effect"
-import type { NotAStore, Unavailable } from "../PersistError.ts"
+import type { MissingPackage, NotAStore } from "../PersistError.ts"
 import type { Blob } from "../storage/Blob.ts"
 import type { Log } from "../storage/Log.ts"
 import * as StorageUrl from "./StorageUrl.ts"
 
 /**
- * The storage that a URL names. Fails with `NotAStore` where it names none, and with `Unavailable` where the package that
+ * The storage that a URL names. Fails with `NotAStore` where it names none, and with `MissingPackage` where the package that
  * it needs is not installed. Nothing is sent or touched.
  *
  * @example
@@ -36,7 +36,9 @@ import * as StorageUrl from "./StorageUrl.ts"
  * @category layers
  * @since 0.1.0
  */
-export const layerUrl = (url: string | Redacted.Redacted<string>): Layer.Layer<Log | Blob, NotAStore | Unavailable> =>
+export const layerUrl = (
+  url: string | Redacted.Redacted<string>
+): Layer.Layer<Log | Blob, NotAStore | MissingPackage> =>
   Layer.unwrap(StorageUrl.storage(typeof url === "string" ? url : Redacted.value(url)))
 
 /**
@@ -47,4 +49,4 @@ export const layerUrl = (url: string | Redacted.Redacted<string>): Layer.Layer<L
  */
 export const layer = (
   url: Config.Config<string | Redacted.Redacted<string>> = Config.Redacted("TIDEMARK_STORE")
-): Layer.Layer<Log | Blob, NotAStore | Unavailable | Config.ConfigError> => Layer.unwrap(Effect.map(url, layerUrl))
+): Layer.Layer<Log | Blob, NotAStore | MissingPackage | Config.ConfigError> => Layer.unwrap(Effect.map(url, layerUrl))

@@ -6,29 +6,45 @@
  * @internal
  */
 import { Context, Effect, Layer } from "effect"
-import { NotAStore, Unavailable } from "../PersistError.ts"
+import { MissingPackage, NotAStore } from "../PersistError.ts"
 import { Blob } from "../storage/Blob.ts"
 import { Log } from "../storage/Log.ts"
 import * as MemoryStorage from "../storage/MemoryStorage.ts"
 
 type Storage = Layer.Layer<Log | Blob>
 
-type Open = (url: URL) => Effect.Effect<Storage, NotAStore | Unavailable>
+type Open = (url: URL) => Effect.Effect<Storage, NotAStore | MissingPackage>
 
 /** The parameters of a URL that are there, by the names that options have. */
 const optionsOf = (url: URL, names: ReadonlyArray<string>): Record<string, string> =>
   Object.fromEntries([...url.searchParams].filter(([name]) => names.includes(name)))
 
-const load = <A>(packageName: string, module: () => Promise<A>): Effect.Effect<A, Unavailable> =>
+/** Loads the modules of a place, which need a package that is an optional peer dependency. */
+export const load = <A>(
+  purpose: string,
+  packageName: string,
+  module: () => Promise<A>
+): Effect.Effect<A, MissingPackage> =>
   Effect.tryPromise({
     try: module,
-    catch: () =>
-      new Unavailable({ operation: "opening the store", detail: `the package ${packageName} is not installed` })
+    catch: (cause) =>
+      new MissingPackage({
+        purpose,
+        packageName,
+        detail: codeOf(cause) === "ERR_MODULE_NOT_FOUND" ? "is not installed" : `cannot be loaded (${codeOf(cause)})`
+      })
   })
+
+const codeOf = (cause: unknown): string =>
+  cause instanceof Error ? String("code" in cause ? cause.code : cause.message) : String(cause)
 
 const postgres: Open = (url) =>
   Effect.gen(function*() {
-    const { PostgresStorage } = yield* load("@effect/sql-pg", () => import("../postgres/index.ts"))
+    const { PostgresStorage } = yield* load(
+      "a store in Postgres",
+      "@effect/sql-pg",
+      () => import("../postgres/index.ts")
+    )
     const schema = url.searchParams.get("schema")
     if (schema !== null && !PostgresStorage.isSchema(schema)) {
       return yield* refused(url, "its schema needs quotes, or is too long")
@@ -49,12 +65,15 @@ const schemes: Readonly<Record<string, Open>> = {
   "postgres:": postgres,
   "postgresql:": postgres,
   "s3:": (url) =>
-    Effect.map(load("@aws-sdk/client-s3", () => import("../s3/index.ts")), ({ S3Storage }) =>
-      S3Storage.layer({
-        bucket: url.host,
-        prefix: decodeURIComponent(url.pathname.replaceAll(/^\/|\/$/g, "")),
-        ...optionsOf(url, ["endpoint", "region"])
-      }))
+    Effect.map(
+      load("a store in a bucket", "@aws-sdk/client-s3", () => import("../s3/index.ts")),
+      ({ S3Storage }) =>
+        S3Storage.layer({
+          bucket: url.host,
+          prefix: decodeURIComponent(url.pathname.replaceAll(/^\/|\/$/g, "")),
+          ...optionsOf(url, ["endpoint", "region"])
+        })
+    )
 }
 
 /** Names the scheme only: the rest may have a password in it. */

@@ -11,12 +11,14 @@
  */
 import { Effect, Result, Schema, Stream } from "effect"
 import type { SubscribeEvent } from "../client/Subscription.ts"
+import * as ExactJson from "../ExactJson.ts"
 import * as Frontier from "../Frontier.ts"
 import * as Upsert from "../operators/Upsert.ts"
 import { type InvalidInput, ValueOutOfRange } from "../PersistError.ts"
 import * as Update from "../Update.ts"
 import * as Intake from "./Intake.ts"
 import * as Line from "./Line.ts"
+import * as Unavailable from "./Unavailable.ts"
 
 type Json = Schema.Json
 
@@ -37,7 +39,9 @@ export interface Options {
  * nothing that its deletion has not said.
  *
  * Fails with `InvalidInput` at the first line that is wrong: no envelope, no key, no `before` where it is needed, a change of
- * a transaction that has ended, a `TRUNCATE`, which cannot be told as changes of keys.
+ * a transaction that is among the last million that have ended, a `TRUNCATE`, which cannot be told as changes of keys, a row
+ * `before` that may be no more than its key, an integer beyond 2^53 that no schema says to be an `int64` (one that is becomes
+ * a text), or a large column that did not change and is in neither row. Heartbeats count for nothing.
  *
  * @example
  * ```ts
@@ -96,36 +100,55 @@ type RowsOf<V> = (
   line: number
 ) => ReadonlyArray<Update.Update<Json, V>> | string
 
-const differences: RowsOf<Json> = (message, time) => {
-  if (message._tag === "Tombstone") return []
-  const { after, before, key, op } = message
-  const removed = op === "u" || op === "d"
-  if (removed && before === null) return "it has no row `before`; give the table REPLICA IDENTITY FULL, or read changes"
-  return [
-    ...(removed ? [Update.retract(key, before, time)] : []),
-    ...(op === "d" ? [] : [Update.insert(key, after, time)])
-  ]
+const wholeRows = "give the table REPLICA IDENTITY FULL, or read changes"
+
+const differences = (): RowsOf<Json> => {
+  /** The columns of tables that have no others than their key's. */
+  const keysOnly = new Set<string>()
+  return (message, time) => {
+    if (message._tag === "Tombstone") return []
+    const { after, before, key, op } = message
+    const removed = op === "u" || op === "d"
+    if (removed && before === null) return `it has no row \`before\`; ${wholeRows}`
+    if (removed && Unavailable.isIn(before)) return `its row \`before\` is without a large column; ${wholeRows}`
+    if (removed && isKeyOnly(before, key) && !keysOnly.has(columnsOf(before))) {
+      return `its row \`before\` may be no more than the key; ${wholeRows}`
+    }
+    if (op !== "d" && columnsOf(after) === columnsOf(key)) keysOnly.add(columnsOf(after))
+    return [
+      ...(removed ? [Update.retract(key, before, time)] : []),
+      ...(op === "d" ? [] : [Update.insert(key, after, time)])
+    ]
+  }
 }
 
-const upserts: RowsOf<Upsert.Change<Json>> = (message, time, line) =>
+const columnsOf = (row: Json): string => isObject(row) ? JSON.stringify(Object.keys(row).toSorted()) : ""
+
+/** With the default replica identity a deleted row has its key, and null or nothing for the rest. */
+const isKeyOnly = (row: Json, key: Json): boolean =>
+  isObject(row) && isObject(key) && Object.entries(row).every(([name, value]) => name in key || value === null)
+
+const upserts = (): RowsOf<Upsert.Change<Json>> => (message, time, line) =>
   message._tag === "Tombstone" || message.op === "d"
     ? [Upsert.remove(message.key, time, line)]
     : [Upsert.put(message.key, message.after, time, line)]
 
 const through =
-  <V>(gate: Intake.Gate<Json, V>, { from = Frontier.initial }: Options, rowsOf: RowsOf<V>) =>
+  <V>(gate: Intake.Gate<Json, V>, { from = Frontier.initial }: Options, makeRowsOf: () => RowsOf<V>) =>
   <E, R>(bytes: Stream.Stream<Uint8Array, E, R>): Stream.Stream<SubscribeEvent<Json, V>, E | InvalidInput, R> =>
     Stream.suspend(() => {
       const intake = Intake.make<Json, V>("Debezium", "line", gate)
+      const rowsOf = makeRowsOf()
       let line = 0
       let time = from
-      /** The transaction whose changes are coming, and the last one that has ended. */
+      /** The transaction whose changes are coming, and those that have ended. */
       let begun: string | undefined
-      let ended: string | undefined
+      const ended = new Set<string>()
 
       const malformed = (detail: string) => intake.invalid(line, "Malformed", detail)
       const end = (): InvalidInput | undefined => {
-        ended = begun
+        if (begun !== undefined && begun !== snapshotOf) ended.add(begun)
+        if (ended.size > maxEnded) ended.delete(ended.values().next().value!)
         begun = undefined
         return intake.seal(++time, line)
       }
@@ -140,7 +163,7 @@ const through =
       }
       const changed = (message: Changed): InvalidInput | undefined => {
         const { isLast, transaction } = message
-        if (transaction !== undefined && transaction === ended) return malformed("its transaction has ended before")
+        if (transaction !== undefined && ended.has(transaction)) return malformed("its transaction has ended before")
         const passed = begun !== undefined && begun !== transaction ? end() : undefined
         begun = transaction
         return passed ?? rows(message) ?? (isLast ? end() : undefined)
@@ -170,6 +193,9 @@ const through =
       return Intake.told(Stream.map(Line.lines("Debezium", bytes), takeAll))
     })
 
+/** So many transactions that have ended are known again: a million identifiers take some hundred megabytes. */
+const maxEnded = 1_000_000
+
 const Row = Schema.optional(Schema.NullOr(Schema.Json))
 const Envelope = Schema.Struct({
   op: Schema.String,
@@ -188,11 +214,35 @@ const decodeEnvelope = Schema.decodeUnknownResult(Envelope)
 const isTransaction = Schema.is(Transaction)
 
 const isObject = (value: unknown): value is { readonly [name: string]: Json } =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
+  typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof ExactJson.Inexact)
 
 /** What is in a message, without its schema. */
 const payload = (value: Json | undefined): Json =>
-  (isObject(value) && "schema" in value && "payload" in value ? value["payload"] : value) ?? null
+  (isObject(value) && "schema" in value && "payload" in value ? carried(value["payload"], value["schema"]) : value) ??
+    null
+
+/** Numbers that would be rounded as texts, where the schema says that they are integers of 64 bits. */
+const carried = (value: Json | ExactJson.Inexact | undefined, schema: Json | undefined): Json | undefined => {
+  const { fields, items, type }: { readonly [name: string]: Json } = isObject(schema) ? schema : {}
+  // What stays is refused.
+  if (value instanceof ExactJson.Inexact) return type === "int64" ? value.source : value as unknown as Json
+  if (Array.isArray(value)) return value.map((item: Json) => carried(item, items) ?? null)
+  if (!isObject(value) || !Array.isArray(fields)) return value
+  const schemas = new Map(fields.map((field) => [isObject(field) ? field["field"] : undefined, field]))
+  return Object.fromEntries(
+    Object.entries(value).map(([name, cell]) => [name, carried(cell, schemas.get(name)) ?? null])
+  )
+}
+
+const clocks = new Set(["ts_ms", "ts_us", "ts_ns"])
+
+/** A connector's sign of life on a quiet table. */
+const isHeartbeat = (value: Json): boolean =>
+  isObject(value) && "ts_ms" in value && Object.keys(value).every((name) => clocks.has(name))
+
+/** Whether a part of a message that becomes a row or a key would be rounded. */
+const isRounded = (key: Json, value: Json): boolean =>
+  ExactJson.hasInexact(key) || isObject(value) && ["before", "after"].some((row) => ExactJson.hasInexact(value[row]))
 
 /** The transaction that the initial snapshot of a connector counts as. */
 const snapshotOf = "initial snapshot"
@@ -204,6 +254,8 @@ const parse = (bytes: Uint8Array): Message | string => {
   if (!isObject(line.json) || !("value" in line.json)) return `it must be {"key":...,"value":...}`
   const key = payload(line.json["key"])
   const value = payload(line.json["value"])
+  if (line.isInexact && isRounded(key, value)) return `its row ${ExactJson.refusal}, or send the schema with it`
+  if (isHeartbeat(value)) return { _tag: "Nothing" }
   if (isTransaction(value)) {
     return value.status === "END" ? { _tag: "End", transaction: value.id } : { _tag: "Nothing" }
   }
@@ -213,13 +265,17 @@ const parse = (bytes: Uint8Array): Message | string => {
 }
 
 const changeOf = (key: Json, envelope: typeof Envelope.Type): Message | string => {
-  const { after = null, before = null, op, source, transaction } = envelope
+  const { before = null, op, source, transaction } = envelope
+  const after = Unavailable.filled(envelope.after ?? null, before)
   // A message of the application, which no table has.
   if (op === "m") return { _tag: "Nothing" }
   if (op === "t") return "a table was truncated, which says of no key what has become of it: take a new snapshot"
   if (!["c", "r", "u", "d"].includes(op)) return "its operation is unknown"
   if (key === null) return "it has no key: give the table a primary key"
   if (op !== "d" && after === null) return "it has no row `after`"
+  if (op !== "d" && Unavailable.isIn(after)) {
+    return "a large column that did not change is not in it; give the table REPLICA IDENTITY FULL"
+  }
   const part = String(source?.snapshot ?? false)
   const isSnapshot = op === "r" && part !== "false" && part !== "incremental"
   return {

@@ -3,7 +3,8 @@
  *
  * @internal
  */
-import type { Schema, Stream } from "effect"
+import type { Stream } from "effect"
+import * as ExactJson from "../ExactJson.ts"
 import { InvalidInput } from "../PersistError.ts"
 import { maxBytes, split } from "./Split.ts"
 
@@ -21,10 +22,10 @@ export const lines = <E, R>(format: string, bytes: Stream.Stream<Uint8Array, E, 
 
 const decoder = new TextDecoder("utf-8", { fatal: true })
 
-/** What a line says: nothing, JSON, or why it is none. */
+/** What a line says: nothing, JSON, or why it is none. In the JSON, numbers that would be rounded are `Inexact`. */
 export const read = (
   line: Uint8Array
-): undefined | { readonly json: Schema.Json } | { readonly detail: string } => {
+): undefined | ReturnType<typeof ExactJson.parse> | { readonly detail: string } => {
   let text: string
   try {
     text = decoder.decode(line)
@@ -33,7 +34,7 @@ export const read = (
   }
   if (text.trim() === "") return undefined
   try {
-    return { json: JSON.parse(text) as Schema.Json }
+    return ExactJson.parse(text)
   } catch {
     // The parser's own message quotes the text.
     return { detail: "it is not JSON" }

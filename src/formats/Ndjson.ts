@@ -6,6 +6,7 @@
  */
 import { type Schema, Stream } from "effect"
 import type { SubscribeEvent } from "../client/Subscription.ts"
+import * as ExactJson from "../ExactJson.ts"
 import * as Frontier from "../Frontier.ts"
 import type { InvalidInput } from "../PersistError.ts"
 import type { Update } from "../Update.ts"
@@ -19,7 +20,7 @@ type Json = Schema.Json
  * nothing.
  *
  * Fails with `InvalidInput` at the first line that is wrong, after everything before it has come out: no JSON, another
- * form, or a time that a seal before it has made complete.
+ * form, an integer beyond 2^53 that would be rounded, or a time that a seal before it has made complete.
  *
  * @example
  * ```ts
@@ -114,7 +115,11 @@ const fields = new Set(["key", "value", "time", "diff"])
 const parse = (bytes: Uint8Array): Said => {
   const line = Line.read(bytes)
   if (line === undefined) return { _tag: "Blank" }
-  return "json" in line ? ofJson(line.json) : bad(line.detail)
+  if ("detail" in line) return bad(line.detail)
+  const said = ofJson(line.json)
+  if (!line.isInexact || said._tag !== "Row") return said
+  const part = (["key", "value"] as const).find((part) => ExactJson.hasInexact(said.update[part]))
+  return part === undefined ? said : bad(`its ${part} ${ExactJson.refusal}`)
 }
 
 const ofJson = (json: unknown): Said => {
@@ -154,6 +159,7 @@ const bad = (detail: string): Said => ({ _tag: "Bad", detail })
 const kindOf = (value: unknown): string => {
   if (value === null) return "null"
   if (Array.isArray(value)) return "an array"
+  if (value instanceof ExactJson.Inexact) return "too great"
   if (typeof value !== "number") return typeof value === "string" ? "a text" : `a ${typeof value}`
   if (!Number.isInteger(value)) return "a fraction"
   return value < 0 ? "a negative number" : "too great"

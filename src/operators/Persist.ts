@@ -6,7 +6,7 @@
 import { Deferred, Effect, Result, Stream } from "effect"
 import type { Ack, StreamWriteHandle } from "../client/StreamWriteHandle.ts"
 import * as Frontier from "../Frontier.ts"
-import { type InvalidRequest, ValueOutOfRange } from "../PersistError.ts"
+import { InvalidRequest, ValueOutOfRange } from "../PersistError.ts"
 import type { Failure } from "../runtime/Command.ts"
 import type { Update } from "../Update.ts"
 import { error, type Event, type Flow } from "./Flow.ts"
@@ -46,9 +46,8 @@ const offered = <K, V, E>(write: StreamWriteHandle<K, V, E>, event: Event<K, V>)
   return write.offer(event.updates).pipe(
     Effect.map((ack): Offered<K, V> => ({ event, ack })),
     Effect.catchIf(
-      (error): error is ValueOutOfRange => error instanceof ValueOutOfRange,
-      ({ detail, what }) =>
-        Effect.succeed<Offered<K, V>>({ event: refused(write.streamName, event.updates, `${what}: ${detail}`) })
+      isRefusal,
+      (error) => Effect.succeed<Offered<K, V>>({ event: refused(write.streamName, event.updates, refusal(error)) })
     )
   )
 }
@@ -59,11 +58,19 @@ const settled = <K, V>(collection: string, { ack, event }: Offered<K, V>) => {
   return Effect.flatMap(Effect.result(Deferred.await(ack)), (result) => {
     if (Result.isSuccess(result)) return Effect.succeed(event)
     const { failure } = result
-    return failure._tag === "InvalidRequest" && failure.reason === "TimeSealed"
-      ? Effect.succeed(refused(collection, event.updates, failure.detail))
+    return isRefusal(failure)
+      ? Effect.succeed(refused(collection, event.updates, refusal(failure)))
       : Effect.fail(failure)
   })
 }
+
+/** @internal Whether updates cannot be written whatever one tries: they do not encode, or their time is sealed. */
+export const isRefusal = (error: unknown): error is ValueOutOfRange | InvalidRequest =>
+  error instanceof ValueOutOfRange || error instanceof InvalidRequest && error.reason === "TimeSealed"
+
+/** @internal Why they cannot. */
+export const refusal = (error: ValueOutOfRange | InvalidRequest): string =>
+  error instanceof ValueOutOfRange ? `${error.what}: ${error.detail}` : error.detail
 
 const refused = <K, V>(collection: string, updates: ReadonlyArray<Update<K, V>>, detail: string): Event<K, V> =>
   error({ operator: "persist", collection, reason: "Refused", detail }, earliest(updates))

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Effect, Semaphore } from "effect"
+import { Effect, Exit, Semaphore } from "effect"
 import type { ListenError } from "../client/Listen.ts"
 import type { Handles } from "../client/PersistClient.ts"
 import type { PlaceError } from "../client/StreamReadHandle.ts"
@@ -116,7 +116,8 @@ export const unorderedInput = <K, V, E>(handles: Handles<K, V, E>): Effect.Effec
               }
             }),
           (id) => Effect.sync(() => void open.delete(id))
-        ).pipe(Effect.tap(settle)),
+          // A session that has failed says so, and the next seal says what this one failed with.
+        ).pipe(Effect.onExit((exit) => Exit.isSuccess(exit) ? settle : Effect.ignore(settle))),
       seal: (upper) => Effect.andThen(Effect.sync(() => void (wanted = Math.max(wanted, upper))), settle)
     }
   })

@@ -7,14 +7,14 @@ import { Effect, Option, Stream } from "effect"
 import type { Handles } from "../client/PersistClient.ts"
 import type { ReadError } from "../client/Snapshot.ts"
 import type { PlaceError } from "../client/StreamReadHandle.ts"
-import { registeredOf, type WriteError } from "../client/StreamWriteHandle.ts"
+import { registeredOf, type StreamWriteHandle, type WriteError } from "../client/StreamWriteHandle.ts"
 import type { Frontier, Timestamp } from "../Frontier.ts"
 import { NotKeyed, type StreamDestroyed, ValueOutOfRange } from "../PersistError.ts"
 import type { Failure } from "../runtime/Command.ts"
 import * as Update from "../Update.ts"
 import { type DataError, error, type Event, type Flow, progress, updates } from "./Flow.ts"
 import { identity } from "./Identity.ts"
-import { persist } from "./Persist.ts"
+import { isRefusal, refusal } from "./Persist.ts"
 import { retractUnsealed } from "./Unsealed.ts"
 
 /**
@@ -54,8 +54,8 @@ export const remove = <K>(key: K, time: Timestamp, offset: number): Update.Updat
  *
  * Memory follows the number of keys, and that of changes at times that are not complete.
  *
- * Changes at times that are complete already, at their arrival or in the collection, are `Late` errors, and have no other
- * effect. A collection that has several values for a key is refused with `NotKeyed`.
+ * Changes at times that are complete already are `Late` errors, and have no other effect. So are changes that cannot be
+ * written, as `Refused`: they do not encode, or others have sealed their time. The key keeps the value that it has. A collection that has several values for a key is refused with `NotKeyed`.
  *
  * @example
  * ```ts
@@ -99,63 +99,112 @@ export const upsert =
         Stream.concat(Stream.fromEffectDrain(snapshot.release)),
         Stream.concat(Stream.succeed<Event<K, V>>(progress(upper)))
       )
-      const changed = Stream.mapAccumArray(
-        changes,
-        () => values,
-        (state, chunk) => [state, chunk.flatMap(state.change)]
+      const changed = changes.pipe(
+        Stream.buffer({ capacity: inFlight }),
+        // Changes that have gathered during a write share the next.
+        Stream.mapAccumArrayEffect(
+          () => values,
+          (state, chunk) => Effect.map(state.change(write, chunk), (events) => [state, events] as const)
+        )
       )
-      return Stream.concat(restored, persist(write)(changed))
+      return Stream.concat(restored, changed)
     }))
 
+/** How many events may wait for a write. */
+const inFlight = 16
+
 interface Pending<K, V> {
+  readonly id: string
   readonly key: K
   readonly change: Change<V>
+  readonly time: Timestamp
 }
 
-/** The value of each key as of the frontier, and the changes after it. */
+/** The value of each key as it is durable, and the changes after it. */
 const makeValues = <K, V>(collection: string, identify: (key: K) => string, upper: Frontier) => {
   const values = new Map<string, V>()
   const pending = new Map<Timestamp, Map<string, Pending<K, V>>>()
   let frontier = upper
 
   const refuse = (reason: DataError["reason"], detail: string, time: Timestamp) =>
-    error({ operator: "upsert", collection, reason, detail }, Math.max(time, frontier))
+    error({ operator: "upsert", collection, reason, detail }, time)
 
   const admit = ({ diff, key, time, value: change }: Update.Update<K, Change<V>>): ReadonlyArray<Event<K, V>> => {
-    if (time < frontier) return [refuse("Late", "a change at a time that is complete", time)]
+    if (time < frontier) return [refuse("Late", "a change at a time that is complete", frontier)]
     if (diff !== 1) return [refuse("Refused", "a change with another diff than 1", time)]
     const id = identified(identify, key)
-    if (id instanceof ValueOutOfRange) return [refuse("Refused", `${id.what}: ${id.detail}`, time)]
+    if (id instanceof ValueOutOfRange) return [refuse("Refused", refusal(id), time)]
     const ofTime = pending.get(time) ?? new Map<string, Pending<K, V>>()
     pending.set(time, ofTime)
     const known = ofTime.get(id)
-    if (known === undefined || known.change.offset <= change.offset) ofTime.set(id, { key, change })
+    if (known === undefined || known.change.offset <= change.offset) ofTime.set(id, { id, key, change, time })
     return []
   }
 
-  /** What the changes of one time do to the collection. */
-  const apply = (time: Timestamp): ReadonlyArray<Update.Update<K, V>> => {
-    const rows: Array<Update.Update<K, V>> = []
-    for (const [id, { change, key }] of pending.get(time)!) {
-      const old = values.get(id)
-      if (old !== undefined || values.has(id)) rows.push(Update.retract(key, old as V, time))
-      values.delete(id)
-      if (Option.isSome(change.value)) {
-        values.set(id, change.value.value)
-        rows.push(Update.insert(key, change.value.value, time))
-      }
-    }
-    pending.delete(time)
-    return rows
+  /** The changes that have become complete, in the order of their times. */
+  const takeComplete = (): ReadonlyArray<Pending<K, V>> => {
+    const times = [...pending.keys()].filter((time) => time < frontier).toSorted((a, b) => a - b)
+    const complete = times.flatMap((time) => [...pending.get(time)!.values()])
+    for (const time of times) pending.delete(time)
+    return complete
   }
 
-  const advance = (to: Frontier): ReadonlyArray<Event<K, V>> => {
-    if (to <= frontier) return []
-    frontier = to
-    const complete = [...pending.keys()].filter((time) => time < to).toSorted((a, b) => a - b)
-    const rows = complete.flatMap(apply)
-    return rows.length === 0 ? [progress(to)] : [updates(rows), progress(to)]
+  /** What changes do to the collection, and the values that keys have after them. */
+  const effect = (changes: ReadonlyArray<Pending<K, V>>) => {
+    const rows: Array<Update.Update<K, V>> = []
+    const after = new Map<string, Option.Option<V>>()
+    for (const { change: { value }, id, key, time } of changes) {
+      const old = after.get(id) ?? (values.has(id) ? Option.some(values.get(id) as V) : Option.none())
+      if (Option.isSome(old)) rows.push(Update.retract(key, old.value, time))
+      if (Option.isSome(value)) rows.push(Update.insert(key, value.value, time))
+      after.set(id, value)
+    }
+    return { rows, after }
   }
+
+  const keep = (after: ReadonlyMap<string, Option.Option<V>>): void => {
+    for (const [id, value] of after) {
+      if (Option.isSome(value)) values.set(id, value.value)
+      else values.delete(id)
+    }
+  }
+
+  /** Writes changes as one; where they are refused, halves of them, so that only those stay out that cannot be written. */
+  const take = <E>(
+    write: StreamWriteHandle<K, V, E>,
+    changes: ReadonlyArray<Pending<K, V>>
+  ): Effect.Effect<ReadonlyArray<Event<K, V>>, E | WriteError> => {
+    const { after, rows } = effect(changes)
+    if (rows.length === 0) return Effect.succeed([])
+    return write.write(rows).pipe(
+      Effect.map(() => {
+        keep(after)
+        return [updates(rows)]
+      }),
+      Effect.catchIf(isRefusal, (error) => {
+        if (changes.length === 1) return Effect.succeed([refuse("Refused", refusal(error), changes[0]!.time)])
+        const half = changes.length >> 1
+        return Effect.map(
+          Effect.all([take(write, changes.slice(0, half)), Effect.suspend(() => take(write, changes.slice(half)))]),
+          (events) => events.flat()
+        )
+      })
+    )
+  }
+
+  /** Admits changes, up to the last progress among them. */
+  const admitted = (events: ReadonlyArray<Event<K, Change<V>>>): ReadonlyArray<Event<K, V>> =>
+    events.flatMap((event): ReadonlyArray<Event<K, V>> => {
+      switch (event._tag) {
+        case "Updates":
+          return event.updates.flatMap(admit)
+        case "Progress":
+          frontier = Math.max(frontier, event.frontier)
+          return []
+        case "Errors":
+          return [event]
+      }
+    })
 
   return {
     /** Takes rows of the collection over. */
@@ -170,17 +219,19 @@ const makeValues = <K, V>(collection: string, identify: (key: K) => string, uppe
       }
       return Effect.succeed(updates(rows.map(([key, value]) => Update.insert(key, value, time))))
     },
-    /** What a change does now: mostly nothing, until its time is complete. */
-    change: (event: Event<K, Change<V>>): ReadonlyArray<Event<K, V>> => {
-      switch (event._tag) {
-        case "Updates":
-          return event.updates.flatMap(admit)
-        case "Progress":
-          return advance(event.frontier)
-        case "Errors":
-          return [event]
-      }
-    }
+    /** Takes events; what is complete after them is written, and comes out with the errors there are. */
+    change: <E>(
+      write: StreamWriteHandle<K, V, E>,
+      events: ReadonlyArray<Event<K, Change<V>>>
+    ): Effect.Effect<ReadonlyArray<Event<K, V>>, E | WriteError> =>
+      Effect.suspend(() => {
+        const before = frontier
+        const errors = admitted(events)
+        return Effect.map(
+          take(write, takeComplete()),
+          (taken) => [...errors, ...taken, ...(frontier > before ? [progress(frontier)] : [])]
+        )
+      })
   }
 }
 

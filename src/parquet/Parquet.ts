@@ -14,11 +14,13 @@ import {
 } from "hyparquet"
 import { ByteWriter, ParquetWriter } from "hyparquet-writer"
 import type { SubscribeEvent } from "../client/Subscription.ts"
+import * as ExactJson from "../ExactJson.ts"
 import { cell } from "../formats/Cell.ts"
 import * as Intake from "../formats/Intake.ts"
 import * as Frontier from "../Frontier.ts"
 import { InvalidInput } from "../PersistError.ts"
 import * as Platform from "../Platform.ts"
+import * as Decimals from "./Decimals.ts"
 import * as Texts from "./Texts.ts"
 
 type Json = Schema.Json
@@ -187,7 +189,7 @@ const integer = (name: string) => ({ name, type: "INT64", repetition_type: "REQU
 /**
  * A Parquet file to a flow: the rows of each row group in batches, then the progress that the file says it amounts to, if
  * it does. Keys and values of columns that are texts, numbers, booleans or JSON, and lists or structures of these, are
- * taken as JSON; a file without the column `diff` has one of each row. An `ArrayBuffer` is an `AsyncBuffer`; `hyparquet`
+ * taken as JSON, and decimals as texts with all their digits; a file without the column `diff` has one of each row. An `ArrayBuffer` is an `AsyncBuffer`; `hyparquet`
  * makes one of a file or of a URL. Memory follows the largest row group.
  *
  * Fails with `InvalidInput` before anything has come out where the end of the file is missing (`Truncated`) or the
@@ -252,7 +254,8 @@ const footer = Effect.fnUntraced(function*(file: AsyncBuffer) {
 
 const required = ["key", "value", "time"]
 
-const checkColumns = ({ schema: [root, ...elements] }: FileMetaData): Effect.Effect<void, InvalidInput> => {
+const checkColumns = (metadata: FileMetaData): Effect.Effect<void, InvalidInput> => {
+  const { schema: [root, ...elements] } = metadata
   const names: Array<string> = []
   // The children of a column follow it.
   for (let i = 0, nested = 0; i < elements.length; i++) {
@@ -260,6 +263,9 @@ const checkColumns = ({ schema: [root, ...elements] }: FileMetaData): Effect.Eff
     if (nested === 0) names.push(name)
     else nested--
     nested += num_children
+  }
+  if (Decimals.isNested(metadata)) {
+    return Effect.fail(invalid("its columns", "SchemaDrift", "it has decimals within a structure: write them as texts"))
   }
   const missing = required.find((name) => !names.includes(name))
   const unknown = names.find((name) => name !== "diff" && !required.includes(name))
@@ -270,14 +276,24 @@ const checkColumns = ({ schema: [root, ...elements] }: FileMetaData): Effect.Eff
 
 /** The rows, in batches, from one row group after the other. */
 const groups = (file: AsyncBuffer, metadata: FileMetaData): Stream.Stream<ReadonlyArray<Cells>, InvalidInput> => {
+  const { raw, withDecimals } = Decimals.make(metadata)
   const read = (start: number, rows: number) =>
     Effect.tryPromise({
       try: () =>
-        parquetReadObjects({ file, metadata, compressors, rowStart: start, rowEnd: start + rows }) as Promise<
-          ReadonlyArray<Cells>
-        >,
+        parquetReadObjects({
+          file,
+          metadata: raw,
+          compressors,
+          parsers,
+          // Bytes that no one says to be text are none.
+          utf8: false,
+          rowStart: start,
+          rowEnd: start + rows
+        }).then((cells: ReadonlyArray<Cells>) => cells.map(withDecimals)),
       catch: () => {
-        const detail = "they do not decode: they are damaged, or compressed with neither Snappy nor Zstandard"
+        const detail =
+          "they do not decode: they are damaged, or hold texts that are not UTF-8, or are compressed with " +
+          "neither Snappy nor Zstandard"
         return invalid(`rows ${start + 1} to ${start + rows}`, "Malformed", detail)
       }
     })
@@ -308,6 +324,14 @@ const compressors = {
     if (content === undefined) throw new Error("it is no Zstandard frame")
     return content
   }
+}
+
+const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+
+/** Texts and JSON as they are, or an error. */
+const parsers = {
+  stringFromBytes: (bytes: Uint8Array | undefined) => bytes && strict.decode(bytes),
+  jsonFromBytes: (bytes: Uint8Array | undefined) => bytes && ExactJson.parse(strict.decode(bytes)).json
 }
 
 type Taking = ReturnType<typeof Intake.make<Json, Json>>

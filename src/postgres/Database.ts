@@ -10,13 +10,22 @@ import type { SqlError } from "effect/sql/SqlError"
 import { NotAStore, type StorageError, UnsafeStore, UnsupportedFormat } from "../PersistError.ts"
 import * as Failure from "./Failure.ts"
 import * as Migrations from "./Migrations.ts"
+import * as Settings from "./Settings.ts"
 
 /** Where the tables of a store lie, and how they are reached. The entry point shows it as `PostgresStorage.Options`. */
 export interface Options extends Pick<PgPool.Config, "ssl" | "prepare" | "connectTimeout" | "keepAlive"> {
-  /** `postgres://user:password@host:port/database`, with `?schema=...` where `schema` does not say it. */
+  /**
+   * `postgres://user:password@host:port/database`, with `?schema=...` where `schema` does not say it. The variables PGHOST,
+   * PGPASSWORD, PGSSLMODE and so on say what it leaves out; `docs/postgres.md` has the list of parameters and variables.
+   */
   readonly url: string | Redacted.Redacted<string>
   /** The schema that has the tables of this store, and nothing else; if absent, that of the URL, or else `tidemark`. */
   readonly schema?: string | undefined
+  /**
+   * True behind a pooler that gives a session to each transaction: no prepared statements and no notifications, so that
+   * followers find out by looking. If absent, what the URL says with `?pooler=transaction`.
+   */
+  readonly pooled?: boolean | undefined
   /** How many connections there may be at a time; 10 if absent. A follower keeps one of them for notifications. */
   readonly maxConnections?: number | undefined
 }
@@ -35,8 +44,8 @@ export interface Database {
   readonly location: string
   /** The tables, for use in statements. */
   readonly tables: { readonly log: string; readonly entries: string; readonly blobs: string }
-  /** The channel of notifications. */
-  readonly channel: string
+  /** The channel of notifications; undefined behind a pooler, which loses them. */
+  readonly channel: string | undefined
   /** A statement that changes nothing. */
   readonly read: Run
   /** A change that can be made twice: it is sent again where the connection breaks. */
@@ -65,34 +74,46 @@ export const isSchema = (name: string): boolean => schemaPattern.test(name)
 export const make: (options: Options) => Effect.Effect<Database, never, Scope.Scope> = Effect.fnUntraced(
   function*(options) {
     const { connectTimeout, keepAlive, maxConnections, prepare: isPreparing, ssl } = options
-    const url = Redacted.isRedacted(options.url) ? options.url : Redacted.make(options.url)
-    const { location, schema } = placeOf(Redacted.value(url), options.schema)
+    const text = Redacted.isRedacted(options.url) ? Redacted.value(options.url) : options.url
+    const { location, schema } = placeOf(text, options.schema)
+    const settings = Settings.of(text, yield* Settings.environment)
+    const isRefused = typeof settings === "string"
+    const pooled = options.pooled ?? (!isRefused && settings.pooled)
     const pool = yield* Effect.orDie(
       PgPool.make({
-        url,
-        ssl,
+        url: Redacted.make(isRefused ? text : settings.url),
+        ssl: ssl ?? (isRefused ? undefined : settings.tls),
         connectTimeout,
         keepAlive,
         maxConnections,
-        prepare: isPreparing,
+        prepare: isPreparing ?? !pooled,
         maxMessageSize,
         applicationName: "tidemark"
       })
     )
     const tables = { log: `${schema}.log`, entries: `${schema}.entries`, blobs: `${schema}.blobs` }
-    const channel = `tidemark_${schema}`
+    const channel = pooled ? undefined : `tidemark_${schema}`
 
     const send = (sql: string, parameters: Parameters = []) =>
       pool.use((connection) => Effect.map(connection.query(sql, parameters), ({ rows }) => rows))
 
-    const read: Run = (operation, sql, parameters) =>
-      Effect.mapError(send(sql, parameters), (error) => Failure.toStorageError(error, operation, location, false))
+    /** Sends a statement, unless it is known that it would go to another place, or in another way, than was asked for. */
+    const run = (
+      operation: string,
+      sending: ReturnType<typeof send>,
+      mayHaveHappened: (error: SqlError) => boolean
+    ) =>
+      isRefused
+        ? Effect.fail(new NotAStore({ location, detail: settings }))
+        : Effect.mapError(
+          sending,
+          (error) => Failure.toStorageError(error, operation, location, mayHaveHappened(error))
+        )
+
+    const read: Run = (operation, sql, parameters) => run(operation, send(sql, parameters), () => false)
 
     const changeOnce: Run = (operation, sql, parameters) =>
-      Effect.mapError(
-        send(sql, parameters),
-        (error) => Failure.toStorageError(error, operation, location, Failure.kindOf(error) === "lost")
-      )
+      run(operation, send(sql, parameters), (error) => Failure.kindOf(error) === "lost")
 
     const change: Run = (operation, sql, parameters) =>
       Effect.retry(changeOnce(operation, sql, parameters), {
@@ -113,16 +134,7 @@ export const make: (options: Options) => Effect.Effect<Database, never, Scope.Sc
       isChecked = true
     })
 
-    const migrate = Effect.catchIf(
-      send(Migrations.statement(schema)),
-      (error) => Failure.stateOf(error) === Failure.tableExists,
-      () => Effect.fail(new NotAStore({ location, detail: "the schema has tables of something else" }))
-    ).pipe(
-      Effect.catchTag(
-        "SqlError",
-        (error) => Effect.fail(Failure.toStorageError(error, "making the tables", location, false))
-      )
-    )
+    const migrate = run("making the tables", send(Migrations.statement(schema)), () => false)
 
     const prepare = Effect.gen(function*() {
       if (isPrepared) return
@@ -132,12 +144,14 @@ export const make: (options: Options) => Effect.Effect<Database, never, Scope.Sc
       isPrepared = true
     })
 
-    const notifications = Stream.unwrap(
-      Effect.map(
-        Effect.flatMap(pool.reserve, (connection) => connection.listen(channel)),
-        (queue) => Stream.map(Stream.fromQueue(queue), () => undefined)
+    const notifications = channel === undefined || isRefused
+      ? Stream.never
+      : Stream.unwrap(
+        Effect.map(
+          Effect.flatMap(pool.reserve, (connection) => connection.listen(channel)),
+          (queue) => Stream.map(Stream.fromQueue(queue), () => undefined)
+        )
       )
-    )
 
     return { location, tables, channel, read, change, changeOnce, prepare, check, notifications }
   }

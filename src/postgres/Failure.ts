@@ -4,7 +4,7 @@
  * @internal
  */
 import type { SqlError } from "effect/sql/SqlError"
-import { Indeterminate, NotAStore, OutOfSpace, type StorageError, Unavailable } from "../PersistError.ts"
+import { AccessDenied, Indeterminate, NotAStore, OutOfSpace, type StorageError, Unavailable } from "../PersistError.ts"
 
 /**
  * - `refused`: the server said no to the statement, and has undone it.
@@ -19,7 +19,29 @@ const noDatabase = "3D000"
 const diskFull = "53100"
 const noSchema = "3F000"
 const noTable = "42P01"
-export const tableExists = "42P07"
+const tableExists = "42P07"
+const noPrivilege = "42501"
+const readOnly = "25006"
+
+/** What Node says of a certificate that it does not trust, and the driver of a server without TLS. */
+const untrusted =
+  /^(SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_|CERT_|ERR_TLS_CERT|INVALID_(CA|PURPOSE)|HOSTNAME_MISMATCH|ERR_OSSL|ERR_SSL)/
+const withoutTls = /^The server does not support TLS$/
+
+/** What to do about a failure that trying again does not mend; undefined for every other. */
+const adviceOf = ({ reason }: SqlError, state: string | undefined, said: string): string | undefined => {
+  if (reason._tag === "AuthenticationError" || state?.startsWith("28") === true) {
+    return "correct the user and the password, in the URL or as PGUSER and PGPASSWORD, or let pg_hba.conf admit them"
+  }
+  if (state === noPrivilege) {
+    return "let this role own the schema or grant it CREATE on the database; a role that only reads needs USAGE and SELECT"
+  }
+  if (state === readOnly) return "name the primary server, and a role that may write"
+  if (withoutTls.test(said)) return "let the server offer TLS, or name another sslmode"
+  return untrusted.test(state ?? "")
+    ? "name the certificate of its authority with sslrootcert, and the host as its certificate does"
+    : undefined
+}
 
 /** The fields that the driver copies from the answer of the server, where there was one. */
 interface Answer {
@@ -35,7 +57,7 @@ export const kindOf = (error: SqlError): Kind => {
   return answerOf(error).severityUnlocalized === "ERROR" ? "refused" : "lost"
 }
 
-export const stateOf = (error: SqlError): string | undefined => answerOf(error).code
+const stateOf = (error: SqlError): string | undefined => answerOf(error).code
 
 /** The error that callers get. `mayHaveHappened`: it was a change, and it may have been carried out. */
 export const toStorageError = (
@@ -53,6 +75,9 @@ export const toStorageError = (
   if (state === noTable || state === noSchema) {
     return new NotAStore({ location, detail: "there are no tables of a store in this schema" })
   }
+  if (state === tableExists) return new NotAStore({ location, detail: "the schema has tables of something else" })
+  const advice = adviceOf(error, state, said)
+  if (advice !== undefined) return new AccessDenied({ location, operation, detail, advice })
   if (state === diskFull) return new OutOfSpace({ location, detail })
   return new Unavailable({ operation, detail })
 }

@@ -17,6 +17,7 @@ const coalescing: Duration.Input = "5 millis"
 /** A function that lets the others know, soon, that there is more. */
 export const notifier: (database: Database) => Effect.Effect<() => void, never, Scope.Scope> = Effect.fnUntraced(
   function*({ channel, changeOnce }) {
+    if (channel === undefined) return () => {}
     const wanted = yield* Queue.sliding<void>(1)
     // Nothing depends on it, so that it need not wait for the disk.
     const notify = changeOnce(

@@ -3,15 +3,19 @@
  *
  * @internal
  */
-import { Effect, Layer, Redacted } from "effect"
+import { Effect, Layer, Option, Redacted, Result } from "effect"
 import * as Mac from "effect/crypto/Mac"
-import { HttpServerRequest } from "effect/http"
+import { HttpServer, HttpServerRequest } from "effect/http"
+import { NetAddress } from "effect/net"
+import { ValueOutOfRange } from "../PersistError.ts"
 import * as Api from "./Api.ts"
 import * as Problem from "./Problem.ts"
 
 const encoder = new TextEncoder()
 
+/** An empty token is none that somebody could have. */
 const matches = (token: Redacted.Redacted, given: Redacted.Redacted): boolean =>
+  Redacted.value(token) !== "" &&
   Mac.timingSafeEqual(encoder.encode(Redacted.value(token)), encoder.encode(Redacted.value(given)))
 
 const refused = (given: Redacted.Redacted) =>
@@ -30,21 +34,70 @@ export const layer = (token: Redacted.Redacted | undefined): Layer.Layer<Api.Aut
     bearer: (handler, { credential }) => Effect.andThen(check(token, credential), handler)
   })
 
+/** What follows the scheme in a header Authorization, or nothing where that is another scheme. */
+export const credential = (authorization: string | undefined): string =>
+  /^bearer +([^ ]+)$/i.exec(authorization ?? "")?.[1] ?? ""
+
 /** For what is not in the API: fails without the token. */
 export const required = (token: Redacted.Redacted | undefined) =>
   Effect.flatMap(
     HttpServerRequest.HttpServerRequest,
-    ({ headers }) => check(token, Redacted.make(/^bearer +(.+)$/i.exec(headers["authorization"] ?? "")?.[1] ?? ""))
+    ({ headers }) => check(token, Redacted.make(credential(headers["authorization"])))
   )
 
-const loopback = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/i
+const isLoopbackIp = (ip: NetAddress.IpAddress): boolean => NetAddress.isLoopback(NetAddress.toCanonical(ip))
 
-/**
- * Whether the request comes from a page of another site. A browser sends those to this machine as well: a name that the
- * other site controls may point here, which shows in `Host`, and a form may be sent here, which shows in `Origin`.
- */
-export const isForeign = ({ headers }: Pick<HttpServerRequest.HttpServerRequest, "headers">): boolean => {
+const isLocal = (address: NetAddress.SocketAddress): boolean =>
+  NetAddress.isUnixPathAddress(address) || isLoopbackIp(address.address)
+
+/** The address of the server; refuses a token that is empty, and none where other machines can connect. */
+export const address = Effect.fnUntraced(function*(token: Redacted.Redacted | undefined) {
+  const { address } = yield* HttpServer.HttpServer
+  if (token !== undefined && Redacted.value(token) === "") {
+    return yield* new ValueOutOfRange({
+      what: "the token of the server",
+      detail: "it is empty, so that everybody would have it; give a token that is not empty, or none"
+    })
+  }
+  if (token === undefined && !isLocal(address)) {
+    return yield* new ValueOutOfRange({
+      what: "the address of a server without a token",
+      detail: "other machines can connect to it; listen on 127.0.0.1 or ::1, or give a token"
+    })
+  }
+  return address
+})
+
+const loopbackHost = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/i
+
+const isLoopbackAddress = (address: string): boolean =>
+  Option.exists(Result.getSuccess(NetAddress.ipFromString(address)), isLoopbackIp)
+
+/** Whether a server that listens at a host is reached from this machine only. */
+export const isLoopbackHost = (host: string): boolean => host === "localhost" || isLoopbackAddress(host)
+
+/** Whether the connection comes from this machine. Those of a Unix socket have no address, and come from nowhere else. */
+const isLocalPeer = (peer: Option.Option<string>, server: NetAddress.SocketAddress): boolean =>
+  Option.match(peer, {
+    onNone: () => NetAddress.isUnixPathAddress(server),
+    onSome: isLoopbackAddress
+  })
+
+/** Whether a browser sends the request for a page of another origin. Programs send neither header. */
+const isCrossOrigin = (headers: HttpServerRequest.HttpServerRequest["headers"]): boolean => {
   const host = headers["host"] ?? ""
   const origin = headers["origin"]
-  return !loopback.test(host) || (origin !== undefined && origin.replace(/^https?:\/\//, "") !== host)
+  const site = headers["sec-fetch-site"]
+  return (origin !== undefined && origin !== `http://${host}` && origin !== `https://${host}`) ||
+    (site !== undefined && site !== "same-origin" && site !== "none")
 }
+
+/**
+ * Whether the request comes from another machine or from a page of another site. A browser sends the latter to this
+ * machine as well: a name that the other site controls may point here, which shows in `Host`; a form may be sent here,
+ * which shows in `Origin`; an image or a script may be loaded from here, which shows in `Sec-Fetch-Site`.
+ */
+export const isForeign = (
+  { headers, peerAddress }: Pick<HttpServerRequest.HttpServerRequest, "headers" | "peerAddress">,
+  server: NetAddress.SocketAddress
+): boolean => !isLocalPeer(peerAddress, server) || !loopbackHost.test(headers["host"] ?? "") || isCrossOrigin(headers)

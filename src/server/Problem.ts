@@ -231,6 +231,7 @@ const byTag = {
   Fenced: (error: PersistError.Fenced) => new StoreFailed(detailed(error)),
   NotAStore: (error: PersistError.NotAStore) => new StoreFailed(detailed(error)),
   UnsafeStore: (error: PersistError.UnsafeStore) => new StoreFailed(detailed(error)),
+  AccessDenied: (error: PersistError.AccessDenied) => new StoreFailed(detailed(error)),
   UnsupportedFormat: (error: PersistError.UnsupportedFormat) => new StoreFailed(detailed(error))
 }
 

@@ -17,8 +17,10 @@ import {
   ProblemDetails
 } from "effect/http"
 import { HttpApiBuilder, HttpApiMiddleware } from "effect/http-api"
+import type { NetAddress } from "effect/net"
 import { PrometheusMetrics } from "effect/observability"
 import type { PersistClient } from "../client/PersistClient.ts"
+import type { ValueOutOfRange } from "../PersistError.ts"
 import * as Access from "./Access.ts"
 import { Api } from "./Api.ts"
 import * as Handlers from "./Handlers.ts"
@@ -32,8 +34,9 @@ import * as Inspector from "./Inspector.ts"
  */
 export interface Options {
   /**
-   * What requests must bring as bearer token. Without one, only requests to a name of the loopback interface are
-   * answered, and none from pages of other sites.
+   * What requests must bring as bearer token; not empty. Without one, the server must listen on the loopback interface
+   * or a Unix socket, and answers only connections from this machine to a name of that interface, and none that a
+   * browser makes for a page of another origin.
    */
   readonly token?: Redacted.Redacted | undefined
   /** Bytes that the body of a request may have. Default 16 MiB. */
@@ -81,18 +84,21 @@ const respond = Effect.fnUntraced(function*<E>(cause: Cause.Cause<E>) {
 })
 
 /** Around every request, whether there is something at its address or not. */
-const around = ({ maxBodyBytes = 16 * mebibyte, token }: Options) => {
+const around = ({ maxBodyBytes = 16 * mebibyte, token }: Options, address: NetAddress.SocketAddress) => {
   const maxBodySize = ByteSize.fromInputUnsafe(maxBodyBytes)
   return HttpRouter.middleware(
     (handler) =>
-      Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
-        token === undefined && Access.isForeign(request)
-          ? Effect.succeed(asProblem(HttpServerResponse.empty({ status: 403 })))
-          : handler.pipe(
-            Effect.catchCauseIf((cause) => !Cause.hasInterruptsOnly(cause), respond),
-            Effect.map(asProblem),
-            Effect.provideService(HttpIncomingMessage.MaxBodySize, maxBodySize)
-          )),
+      Effect.flatMap(
+        HttpServerRequest.HttpServerRequest,
+        (request) =>
+          token === undefined && Access.isForeign(request, address)
+            ? Effect.succeed(asProblem(HttpServerResponse.empty({ status: 403 })))
+            : handler.pipe(
+              Effect.catchCauseIf((cause) => !Cause.hasInterruptsOnly(cause), respond),
+              Effect.map(asProblem),
+              Effect.provideService(HttpIncomingMessage.MaxBodySize, maxBodySize)
+            )
+      ),
     { global: true }
   )
 }
@@ -112,9 +118,36 @@ const prometheus = "text/plain; version=0.0.4; charset=utf-8"
 /** Names of collections are part of addresses. */
 const maxParamLength = 4096
 
+const serve = (options: Options, address: NetAddress.SocketAddress) => {
+  const handlers = Handlers.layer({
+    maxSubscribers: options.maxSubscribers ?? 4096,
+    maxBytes: options.fanoutBytes ?? 4 * mebibyte,
+    heartbeat: millis(options.heartbeat, 15),
+    stallTimeout: millis(options.stallTimeout, 30)
+  })
+  const api = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
+    Layer.provide(handlers),
+    // It serves no files.
+    Layer.provide([
+      HttpServer.layerServices,
+      Access.layer(options.token),
+      HttpApiMiddleware.layerProblemDetails({ includeDetails: true })
+    ])
+  )
+  return HttpRouter.serve(
+    Layer.mergeAll(api, HttpRouter.add("GET", "/", Inspector.page), metrics(options.token), around(options, address)),
+    {
+      disableLogger: true,
+      disableListenLog: true,
+      routerConfig: { maxParamLength }
+    }
+  )
+}
+
 /**
- * Serves the store on the `HttpServer` there is. Where that listens is its own affair: bind it to 127.0.0.1 unless others
- * are meant to reach it.
+ * Serves the store on the `HttpServer` there is.
+ *
+ * `ValueOutOfRange`: the token is empty, or there is none and other machines can connect to where the server listens.
  *
  * @example
  * ```ts
@@ -133,28 +166,7 @@ const maxParamLength = 4096
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options: Options = {}): Layer.Layer<never, never, PersistClient | HttpServer.HttpServer> => {
-  const handlers = Handlers.layer({
-    maxSubscribers: options.maxSubscribers ?? 4096,
-    maxBytes: options.fanoutBytes ?? 4 * mebibyte,
-    heartbeat: millis(options.heartbeat, 15),
-    stallTimeout: millis(options.stallTimeout, 30)
-  })
-  const api = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
-    Layer.provide(handlers),
-    // It serves no files.
-    Layer.provide([
-      HttpServer.layerServices,
-      Access.layer(options.token),
-      HttpApiMiddleware.layerProblemDetails({ includeDetails: true })
-    ])
-  )
-  return HttpRouter.serve(
-    Layer.mergeAll(api, HttpRouter.add("GET", "/", Inspector.page), metrics(options.token), around(options)),
-    {
-      disableLogger: true,
-      disableListenLog: true,
-      routerConfig: { maxParamLength }
-    }
-  )
-}
+export const layer = (
+  options: Options = {}
+): Layer.Layer<never, ValueOutOfRange, PersistClient | HttpServer.HttpServer> =>
+  Layer.unwrap(Effect.map(Access.address(options.token), (address) => serve(options, address)))

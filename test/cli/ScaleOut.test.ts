@@ -18,7 +18,7 @@ const page = fs.readFileSync(join(root, "docs/scale-out.md"), "utf8")
 const blocks = [...page.matchAll(/^```sh\n([^]*?)^```$/gm)].map(([, code]) => code!)
 
 describe.skipIf(postgres === undefined)("the walk of docs/scale-out.md", () => {
-  it("goes from a directory to two processes on Postgres", { timeout: 120_000 }, () => {
+  it("goes from a directory to two processes on Postgres", { timeout: 300_000 }, () => {
     assert.isAbove(blocks.length, 3)
     const bin = join(home, "bin")
     fs.mkdirSync(bin)
@@ -28,7 +28,7 @@ describe.skipIf(postgres === undefined)("the walk of docs/scale-out.md", () => {
       cwd: home,
       encoding: "utf8",
       env: { ...process.env, DATABASE_URL: postgres!.url, PATH: `${bin}:${process.env["PATH"]}` },
-      timeout: 110_000
+      timeout: 300_000
     })
     assert.strictEqual(ran.status, 0, ran.stderr)
     assert.include(ran.stdout, "copied and verified 1 collection")

@@ -24,7 +24,7 @@ describe("serve", () => {
     return { ...tool, url }
   }
 
-  it("serves a store until it is interrupted, and gives it up then", { timeout: 60_000 }, async () => {
+  it("serves a store until it is interrupted, and gives it up then", { timeout: 300_000 }, async () => {
     const { child, ended, url } = await serve()
     assert.match(url, /^http:\/\/127\.0\.0\.1:\d+$/)
     assert.strictEqual((await fetch(`${url}/collections/orders`, { method: "PUT" })).status, 200)
@@ -40,7 +40,7 @@ describe("serve", () => {
     assert.deepInclude(await Tool.run(["--dir", directory, "seal", "orders", "1"]), { code: 0 }, "nobody has the store")
   })
 
-  it("lets other machines in with a token only", { timeout: 60_000 }, async () => {
+  it("lets other machines in with a token only", { timeout: 300_000 }, async () => {
     const open = await Tool.runAlone(["--dir", directory, "serve", "--host", "0.0.0.0", "--port", "0"])
     assert.strictEqual(open.code, 2)
     assert.match(open.err, /TIDEMARK_TOKEN/)
@@ -52,7 +52,7 @@ describe("serve", () => {
     assert.strictEqual(await ask({ authorization: "Bearer s3cret" }), 200)
   })
 
-  it("says so where it cannot listen", { timeout: 60_000 }, async () => {
+  it("says so where it cannot listen", { timeout: 300_000 }, async () => {
     const taken = createServer().listen(0, "127.0.0.1")
     await once(taken, "listening")
     const { port } = taken.address() as AddressInfo
@@ -62,7 +62,7 @@ describe("serve", () => {
     assert.match(err, new RegExp(`^tidemark: cannot listen on 127\\.0\\.0\\.1:${port}: .*EADDRINUSE.*\\n$`))
   })
 
-  it("sends metrics where the variables of OpenTelemetry say", { timeout: 60_000 }, async () => {
+  it("sends metrics where the variables of OpenTelemetry say", { timeout: 300_000 }, async () => {
     // The first that are sent may be of before the store was open.
     await new Promise<void>((resolve) => {
       const collector = createServer((request, response) => {

@@ -248,6 +248,31 @@ describe("subscriptions", () => {
       assert.propertyVal(yield* Fiber.join(onTheWay), "_tag", "AsOfBeforeSince")
     }))
 
+  // The contents as of `since` stand at `since`: who has been told what lies before it would hear that again.
+  it.effect("cannot resume at `since`, where what they were told lies as well, but right after it", () =>
+    Effect.gen(function*() {
+      const { client, read, write } = yield* fresh()
+      yield* write.write([a(1), a(4)])
+      yield* write.seal(5)
+      const first = Stream.runCollect(Stream.take(read.subscribe({}), 2))
+      assert.deepStrictEqual(yield* first, [{ _tag: "Updates", updates: [a(1), a(4)] }, {
+        _tag: "Progress",
+        frontier: 5
+      }])
+      yield* write.write([a(5), a(6)])
+      yield* write.seal(7)
+      yield* write.allowCompaction(5)
+      for (const compact of [Effect.void, client.compact("s")]) {
+        yield* compact
+        const atSince = yield* Effect.flip(Stream.runDrain(read.subscribe({ from: 5, until: 7 })))
+        assert.propertyVal(atSince, "_tag", "AsOfBeforeSince")
+        assert.deepStrictEqual(yield* Stream.runCollect(read.subscribe({ from: 6, until: 7 })), [
+          { _tag: "Updates", updates: [a(6)] },
+          { _tag: "Progress", frontier: 7 }
+        ])
+      }
+    }))
+
   it.effect("end with the store, and with the last time", () =>
     Effect.gen(function*() {
       const { client, read, write } = yield* fresh()

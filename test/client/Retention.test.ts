@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Schedule } from "effect"
+import { Clock, Duration, Effect, Layer, Schedule } from "effect"
 import { TestClock } from "effect/testing"
 import * as PersistClient from "../../src/client/PersistClient.ts"
 import * as Retention from "../../src/client/Retention.ts"
@@ -77,6 +77,50 @@ describe("retention", () => {
         assert.isAtLeast(since, Math.max(0, before - 1), `after ${minute} minutes`)
       }
     }))
+
+  it.effect("duration: a clock that jumps gives nothing up, one that runs does", () =>
+    Effect.gen(function*() {
+      const clock = yield* Clock.Clock
+      let jumped = 0
+      // The wall clock is set; the monotonic one is not.
+      const set: Clock.Clock = {
+        ...clock,
+        sleep: (duration) => clock.sleep(duration),
+        monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
+        monotonicTimeNanos: clock.monotonicTimeNanos,
+        currentTimeNanosUnsafe: () => clock.currentTimeNanosUnsafe() + BigInt(jumped) * 1_000_000n,
+        currentTimeNanos: Effect.sync(() => set.currentTimeNanosUnsafe()),
+        currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() + jumped,
+        currentTimeMillis: Effect.sync(() => set.currentTimeMillisUnsafe())
+      }
+      yield* Effect.gen(function*() {
+        const { client, write } = yield* retaining({
+          collections: { s: Retention.duration("7 days") },
+          schedule: every("1 minute")
+        })
+        yield* write.seal(50)
+        yield* TestClock.adjust("2 minutes")
+        jumped = Duration.toMillis("20000 days")
+        yield* TestClock.adjust("2 minutes")
+        yield* write.seal(60)
+        yield* TestClock.adjust("2 minutes")
+        assert.strictEqual(yield* sinceOf(client), 0)
+        jumped = 0
+        yield* TestClock.adjust("2 minutes")
+        jumped = Duration.toMillis("10 days")
+        yield* TestClock.adjust("2 minutes")
+        assert.strictEqual(yield* sinceOf(client), 0)
+      }).pipe(Effect.provideService(Clock.Clock, set))
+    }))
+
+  it("duration: what counts is the time that has run", () => {
+    const watch = Retention.duration("1 minute")()
+    const description = (upper: number) => ({ since: 0, upper }) as Parameters<typeof watch>[0]
+    assert.strictEqual(watch(description(5), 0, 0), 0)
+    assert.strictEqual(watch(description(9), 1e12, 30_000), 0)
+    assert.strictEqual(watch(description(9), 0, 60_000), 4)
+    assert.strictEqual(watch(description(9), 0, 90_000), 8)
+  })
 
   it.effect("manual: nothing is given up; a since that is ahead of the policy stays", () =>
     Effect.gen(function*() {

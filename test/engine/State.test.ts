@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Batch from "../../src/engine/Batch.ts"
 import * as Collection from "../../src/engine/Collection.ts"
 import type * as Commit from "../../src/engine/Commit.ts"
+import * as Rollup from "../../src/engine/Rollup.ts"
 import * as State from "../../src/engine/State.ts"
 import { Corrupt } from "../../src/PersistError.ts"
 import { allowCompaction, apply, batch, commit, registration, seal, stateOf, swap, write } from "./Fixtures.ts"
@@ -195,5 +197,25 @@ describe("rows of entries before a rollup", () => {
     collection.blocksFrom = 5
     for (const position of [4, 5, 6]) State.restoreRows(state, position, commit(write(0, position)))
     assert.deepStrictEqual(collection.blocks.map(({ position }) => position), [5, 6])
+  })
+
+  it("stay out of memory after a merge of the batches that have them, when a rollup is read back", () => {
+    const state = stateOf("s", "late")
+    // It keeps the log, from its first position on.
+    apply(state, write(1, 50))
+    const written = [commit(write(0, 1)), commit(write(0, 2))]
+    for (const each of written) State.apply(state, each, "test")
+    const logFrom = state.position - written.length
+    const flushed = state.position
+    apply(state, seal(0, 2))
+    const first = swap(0, { blocksBefore: flushed, newTrace: batch("a", 0, 2), traceUpper: 2 })
+    apply(state, first, seal(0, 3))
+    apply(state, swap(0, { newTrace: batch("b", 2, 3), traceUpper: 3 }))
+    const ids = s(state).trace.map(Batch.id)
+    apply(state, swap(0, { trace: ids, newTrace: batch("c", 0, 3, { level: 1 }), traceUpper: 3 }))
+    const reopened = Rollup.decode(Rollup.encode(state, logFrom), "test")
+    written.forEach((each, i) => State.restoreRows(reopened, logFrom + i, each))
+    assert.deepStrictEqual(s(reopened).blocks, [])
+    assert.strictEqual(s(reopened).blocksFrom, flushed)
   })
 })

@@ -12,6 +12,8 @@ import * as Update from "../../src/Update.ts"
 const bytes = (messages: ReadonlyArray<unknown>): Stream.Stream<Uint8Array> =>
   Stream.make(new TextEncoder().encode(messages.map((message) => `${JSON.stringify(message)}\n`).join("")))
 
+const unavailable = "__debezium_unavailable_value"
+
 const key = (id: number) => ({ id })
 const row = (id: number, n: number) => ({ id, n })
 const inside = (id: string | undefined) => id === undefined ? {} : { transaction: { id, total_order: 1 } }
@@ -122,7 +124,15 @@ describe("Debezium", () => {
     [{ key: key(2), value: { op: "c", after: null } }, /no row `after`/],
     [{ key: key(2), value: { op: "u", after: row(2, 2) } }, /REPLICA IDENTITY FULL/],
     [{ key: key(2), value: { op: "t" } }, /truncated/],
-    [insert(3, 3, "7"), /has ended before/]
+    [insert(3, 3, "7"), /has ended before/],
+    [{ key: key(1), value: { op: "d", before: { id: 1, n: null }, after: null } }, /no more than the key/],
+    [{ key: key(1), value: { op: "d", before: key(1), after: null } }, /no more than the key/],
+    [
+      { key: key(1), value: { op: "u", before: row(1, 10), after: { id: 1, n: 11, big: unavailable } } },
+      /large column/
+    ],
+    [{ key: key(1), value: { op: "c", after: { id: 1, list: [unavailable] } } }, /large column/],
+    [{ key: key(1), value: { op: "d", before: { id: 1, big: unavailable, n: 1 } } }, /large column/]
   ]
   it.effect.each(wrong)(
     "%j stops it with its line; what came before is there",
@@ -135,6 +145,59 @@ describe("Debezium", () => {
         assert.notInclude(String(error), "secret")
       })
   )
+
+  it.effect("a transaction whose changes come again after others is refused, however many there were", () =>
+    Effect.gen(function*() {
+      const { error } = yield* outcome([insert(1, 1, "A"), insert(2, 2, "B"), insert(3, 3, "C"), insert(4, 4, "A")])
+      assert.deepInclude(error, { place: "line 4", reason: "Malformed" })
+      assert.match(String(error), /has ended before/)
+    }))
+
+  it.effect("heartbeats count for nothing", () =>
+    Effect.gen(function*() {
+      const heartbeat = { key: { serverName: "x" }, value: { ts_ms: 1, ts_us: 1000, ts_ns: 1000000 } }
+      const { error, told } = yield* outcome([heartbeat, insert(1, 10), wrapped(heartbeat)])
+      assert.isUndefined(error)
+      assert.deepStrictEqual(told, [Update.insert(key(1), row(1, 10), 0), 1])
+    }))
+
+  it.effect("a large column that did not change comes from the row before; a table may have no columns but its key", () =>
+    Effect.gen(function*() {
+      const { error, told } = yield* outcome([
+        { key: key(1), value: { op: "u", before: { id: 1, big: "b" }, after: { id: 1, big: unavailable } } },
+        { key: key(2), value: { op: "c", after: key(2) } },
+        { key: key(2), value: { op: "d", before: key(2), after: null } }
+      ])
+      assert.isUndefined(error)
+      assert.deepStrictEqual(told.slice(1), [
+        Update.insert(key(1), { id: 1, big: "b" }, 0),
+        1,
+        Update.insert(key(2), key(2), 1),
+        2,
+        Update.retract(key(2), key(2), 2),
+        3
+      ])
+    }))
+
+  it.effect("integers beyond 2^53 are texts where the schema says int64, and refused elsewhere; clocks do not matter", () =>
+    Effect.gen(function*() {
+      const line = (key: string, value: string) =>
+        Stream.make(new TextEncoder().encode(`{"key":${key},"value":${value}}`))
+      const rowSchema = (field: string, type: string) =>
+        `{"type":"struct","field":"${field}","fields":[{"field":"id","type":"${type}"}]}`
+      const big = `{"id":9007199254740993}`
+      const envelope = `{"op":"c","after":${big},"ts_ns":1760000000000000001,"source":{"ts_ns":1760000000000000001}}`
+      const typed = (type: string) =>
+        line(
+          `{"schema":${rowSchema("key", type)},"payload":${big}}`,
+          `{"schema":{"type":"struct","fields":[${rowSchema("after", type)}]},"payload":${envelope}}`
+        ).pipe(Debezium.decode(), Stream.runCollect)
+      const events = yield* typed("int64")
+      const carried = { id: "9007199254740993" }
+      assert.deepStrictEqual(events[0], { _tag: "Updates", updates: [Update.insert(carried, carried, 0)] })
+      assert.match(String(yield* Effect.flip(typed("double"))), /rounded/)
+      assert.match(String(yield* Effect.flip(Stream.runDrain(line(big, envelope).pipe(Debezium.changes())))), /rounded/)
+    }))
 
   it.effect("changes need no `before`: upserts keep the collection, whatever comes twice", () =>
     Effect.gen(function*() {

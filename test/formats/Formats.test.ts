@@ -114,6 +114,16 @@ describe("what is wrong stops it with its place, after everything before it", ()
       }
     }))
 
+  it.effect("NDJSON: integers that would be rounded", () =>
+    Effect.gen(function*() {
+      const line = (key: string, value: string, time = "1") => `{"key":${key},"value":${value},"time":${time}}\n`
+      const big = "9007199254740993"
+      for (const wrong of [line(big, "1"), line("1", `{"a":[${big}]}`), line("1", "1", big), line("1", "1e400")]) {
+        const error = yield* Effect.flip(Stream.runDrain(Ndjson.decode(Stream.make(utf8(line("1", "1") + wrong)))))
+        assert.deepInclude(error, { place: "line 2", reason: "Malformed" })
+      }
+    }))
+
   it.effect("NDJSON: no UTF-8", () =>
     Effect.gen(function*() {
       const bytes = joined([utf8(`${good}{"key":"`), new Uint8Array([0xff]), utf8(`","value":1,"time":3}\n`)])

@@ -398,6 +398,20 @@ const engine: ReadonlyArray<Mutant> = [
     "engine/State"
   ),
   plant(
+    "a merge forgets which rows are in batches",
+    "engine/Collection.ts",
+    "self.blocksFrom = Math.max(self.blocksFrom, change.blocksBefore)",
+    "self.blocksFrom = change.blocksBefore",
+    "engine/State"
+  ),
+  plant(
+    "a subscription resumes at since, and hears history twice",
+    "client/Subscription.ts",
+    "if (base < since) {",
+    "if (next < since) {",
+    "client/Listening"
+  ),
+  plant(
     "recovery begins at the oldest rollup",
     "runtime/Recovery.ts",
     "entries.findLast((entry)",

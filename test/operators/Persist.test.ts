@@ -189,6 +189,26 @@ describe("unorderedInput", () => {
       assert.deepStrictEqual(errors, [])
     }).pipe(Effect.timeout("1 minute")))
 
+  it.effect("multiple_workers (input): a session that fails or is interrupted holds no seal back either", () =>
+    Effect.gen(function*() {
+      const store = yield* client(yield* memory)
+      const input = yield* unorderedInput(yield* store.createOrLoad("a", text))
+      const upper = Effect.map(store.description("a"), ({ upper }) => upper)
+      const failed = yield* Effect.flip(
+        input.session(2, () => Effect.andThen(input.seal(4), Effect.fail("no" as const)))
+      )
+      assert.strictEqual(failed, "no")
+      assert.strictEqual(yield* upper, 4)
+      const begun = yield* Deferred.make<void>()
+      const session = input.session(5, () => Effect.andThen(Deferred.succeed(begun, undefined), Effect.never))
+      const running = yield* Effect.forkChild(session)
+      yield* Deferred.await(begun)
+      yield* input.seal(8)
+      assert.strictEqual(yield* upper, 5)
+      yield* Fiber.interrupt(running)
+      assert.strictEqual(yield* upper, 8)
+    }))
+
   it.effect("error_stream (input): a session writes at its time and after it, and never below the seal", () =>
     Effect.gen(function*() {
       const store = yield* client(yield* memory)

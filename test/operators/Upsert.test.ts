@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, HashMap, Option, Schedule, Schema, Stream } from "effect"
+import { Deferred, Effect, HashMap, Option, Schedule, Schema, Stream } from "effect"
+import { maxRowBytes } from "../../src/batch/Columns.ts"
 import * as Codec from "../../src/Codec.ts"
 import * as Current from "../../src/operators/Current.ts"
 import * as Flow from "../../src/operators/Flow.ts"
@@ -109,6 +110,60 @@ describe("upsert", () => {
       ])
       assert.strictEqual(frontier, 7)
       assert.deepStrictEqual(sums(yield* updates(read)), { "b=1": 1 })
+    }))
+
+  it.effect("upsert: a change that cannot be written is an error, and what was written before stays the old value", () =>
+    Effect.gen(function*() {
+      const flow: Changes = Stream.make<Array<Flow.Event<string, Upsert.Change<string>>>>(
+        Flow.updates([Upsert.put("a", "1", 0, 0), Upsert.put("b", "1", 0, 0)]),
+        Flow.progress(1),
+        Flow.updates([Upsert.put("a", "\ud800", 1, 1), Upsert.put("b", "2", 1, 1), Upsert.put("\udc00", "1", 1, 1)]),
+        Flow.progress(2),
+        Flow.updates([Upsert.put("a", "3", 2, 2), Upsert.put("c", "x".repeat(maxRowBytes + 1), 2, 2)]),
+        Flow.progress(3),
+        Flow.updates([Upsert.remove("c", 3, 3), Upsert.remove("b", 3, 3)]),
+        Flow.progress(4)
+      )
+      for (const chunk of [1, 100]) {
+        const { handles, read } = yield* opened
+        const told = yield* run(flow.pipe(Stream.rechunk(chunk), Upsert.upsert(handles), seal(handles.write)))
+        assert.deepStrictEqual(told.errors, [
+          "upsert a Refused at 1",
+          "upsert a Refused at 1",
+          "upsert a Refused at 2"
+        ])
+        assert.deepStrictEqual(yield* contents(read, 1), [["a", "1", 1], ["b", "2", 1]])
+        assert.deepStrictEqual(yield* contents(read, 2), [["a", "3", 1], ["b", "2", 1]])
+        assert.deepStrictEqual(yield* contents(read, 3), [["a", "3", 1]])
+        assert.deepStrictEqual(sums(yield* updates(read)), { "a=3": 1 })
+      }
+    }))
+
+  it.effect("upsert: changes at times that others have sealed are errors, and later ones follow what is there", () =>
+    Effect.gen(function*() {
+      const { handles, read, write } = yield* opened
+      const sealed = yield* Deferred.make<void>()
+      const before: Changes = Stream.make(Flow.updates([Upsert.put("a", "1", 0, 0)]), Flow.progress(1))
+      const after: Changes = Stream.make<Array<Flow.Event<string, Upsert.Change<string>>>>(
+        Flow.updates([Upsert.put("a", "2", 3, 1), Upsert.put("a", "3", 6, 2)]),
+        Flow.progress(4),
+        Flow.progress(7)
+      )
+      const told = yield* before.pipe(
+        Stream.concat(Stream.fromEffectDrain(Deferred.await(sealed))),
+        Stream.concat(after),
+        Stream.rechunk(1),
+        Upsert.upsert(handles),
+        // Somebody else seals once the first time is there.
+        Stream.tap((event) =>
+          event._tag === "Progress" && event.frontier === 1
+            ? Effect.andThen(write.seal(5), Deferred.succeed(sealed, undefined))
+            : Effect.void
+        ),
+        run
+      )
+      assert.deepStrictEqual(told.errors, ["upsert a Refused at 3"])
+      assert.deepStrictEqual(sums(yield* updates(read)), { "a=3": 1 })
     }))
 
   it.effect("upsert: a collection that is not keyed is refused, and left as it is", () =>

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result, Schema, Stream } from "effect"
-import { type AsyncBuffer, parquetMetadata, parquetReadObjects } from "hyparquet"
-import { parquetWriteBuffer } from "hyparquet-writer"
+import { type AsyncBuffer, parquetMetadata, parquetReadObjects, type SchemaElement } from "hyparquet"
+import { ByteWriter, parquetWriteBuffer, ParquetWriter } from "hyparquet-writer"
 import type { SubscribeEvent } from "../../src/client/Subscription.ts"
 import * as Frontier from "../../src/Frontier.ts"
 import * as Parquet from "../../src/parquet/Parquet.ts"
@@ -109,6 +109,61 @@ describe("Parquet", () => {
       })
       const { updates } = yield* outcome(file)
       assert.deepStrictEqual(updates, [Update.insert(1, true, 3), Update.insert(2, null, 4)])
+    }))
+})
+
+/** A file with one row, and metadata that says of the bytes of its value what they are. */
+const ofBytes = (bytes: ReadonlyArray<number>, as: Partial<SchemaElement>) => {
+  const element: SchemaElement = { name: "value", type: "BYTE_ARRAY", repetition_type: "REQUIRED" }
+  const writer = new ByteWriter()
+  const file = new ParquetWriter({
+    writer,
+    schema: [
+      { name: "root", num_children: 3 },
+      { name: "key", type: "INT32", repetition_type: "REQUIRED" },
+      element,
+      { name: "time", type: "INT32", repetition_type: "REQUIRED" }
+    ]
+  })
+  void file.write({
+    columnData: [
+      { name: "key", data: [1] },
+      { name: "value", data: [Uint8Array.from(bytes)], statistics: false },
+      { name: "time", data: [3] }
+    ]
+  })
+  // The writer would convert the bytes: it learns only now what they are.
+  Object.assign(element, as)
+  void file.finish()
+  return writer.getBuffer()
+}
+
+describe("Parquet of others", () => {
+  it.effect("decimals have all their digits", () =>
+    Effect.gen(function*() {
+      const decimal = (bytes: ReadonlyArray<number>, scale: number) =>
+        Effect.map(
+          outcome(ofBytes(bytes, { converted_type: "DECIMAL", precision: 38, scale })),
+          ({ error, updates }) => [error, updates[0]?.value]
+        )
+      const great = [0x4b, 0x3b, 0x4c, 0xa8, 0x5a, 0x86, 0xc4, 0x7a, 0x09, 0x8a, 0x22, 0x3f, 0xff, 0xff, 0xff, 0xff]
+      assert.deepStrictEqual(yield* decimal(great, 2), [undefined, "999999999999999999999999999999999999.99"])
+      assert.deepStrictEqual(yield* decimal([0xff], 2), [undefined, "-0.01"])
+      assert.deepStrictEqual(yield* decimal([0x7f], 0), [undefined, "127"])
+    }))
+
+  const bytes: ReadonlyArray<readonly [name: string, bytes: ReadonlyArray<number>, as: Partial<SchemaElement>]> = [
+    ["bytes that are no text", [0xff, 0xfe], {}],
+    ["bytes that nobody says to be a text", [0x61], {}],
+    ["a text that is not UTF-8", [0x61, 0xff], { converted_type: "UTF8" }],
+    ["JSON that is not UTF-8", [0x22, 0xff, 0x22], { converted_type: "JSON" }],
+    ["JSON that would be rounded", [...new TextEncoder().encode("9007199254740993")], { converted_type: "JSON" }]
+  ]
+  it.effect.each(bytes)("%s: refused, not changed", ([, bytes, as]) =>
+    Effect.gen(function*() {
+      const { error, updates } = yield* outcome(ofBytes(bytes, as))
+      assert.deepStrictEqual(updates, [])
+      assert.strictEqual(error?._tag, "InvalidInput")
     }))
 })
 

@@ -13,6 +13,7 @@ import * as fs from "node:fs"
 import { createServer } from "node:net"
 import { arch, tmpdir } from "node:os"
 import * as path from "node:path"
+import * as Guard from "../utils/Guard.ts"
 
 export interface Server {
   /** The database. */
@@ -107,9 +108,11 @@ const boot = async (found: Binaries): Promise<Server> => {
   })
   if (made.status !== 0) throw new Error(`initdb failed:\n${made.stdout}${made.stderr}${made.error ?? ""}`)
   const port = await freePort()
+  const callOff = Guard.afterwards(
+    `pid=$(head -n 1 "$1/data/postmaster.pid") && kill -QUIT $pid && while kill -0 $pid; do sleep 0.1; done; rm -rf "$1"`,
+    directory
+  )
   let child = await launch(postgres, directory, port)
-  // Where a test process ends without cleaning up.
-  process.once("exit", () => child.kill("SIGQUIT"))
   const url = `postgres://tidemark@127.0.0.1:${port}/postgres`
   return {
     url,
@@ -121,6 +124,7 @@ const boot = async (found: Binaries): Promise<Server> => {
     remove: async () => {
       await end(child, "SIGINT")
       fs.rmSync(directory, { recursive: true, force: true })
+      callOff()
     }
   }
 }

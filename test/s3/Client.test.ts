@@ -4,16 +4,8 @@ import { type PersistClient, Update } from "tidemark"
 import * as Prng from "../../src/testing/Prng.ts"
 import * as Store from "../utils/Store.ts"
 import { open, options } from "./Buckets.ts"
-import { fake } from "./Fake.ts"
-import { gateway } from "./Gateway.ts"
+import { stores } from "./Endpoints.ts"
 import * as Proxy from "./Proxy.ts"
-
-const ceph = await gateway()
-
-const stores = [
-  { name: "in process", endpoint: Effect.map(fake, ({ endpoint }) => endpoint), isThere: true },
-  { name: "Ceph", endpoint: Effect.succeed(ceph ?? ""), isThere: ceph !== undefined }
-]
 
 const faults: ReadonlyArray<Proxy.Fault> = [
   "lost",
@@ -29,8 +21,8 @@ const faults: ReadonlyArray<Proxy.Fault> = [
 /** Everything that can happen to a store happens soon, and maintenance goes on all the time. */
 const busy: PersistClient.Options = { ...Store.tiny, maintenance: Schedule.spaced("10 millis"), retry: undefined }
 
-for (const { endpoint, isThere, name } of stores) {
-  describe.skipIf(!isThere)(`a client on a bucket, ${name}`, () => {
+for (const { endpoint, name } of stores) {
+  describe(`a client on a bucket, ${name}`, () => {
     it.live.each([1, 2])(
       "keeps what it acknowledged, once, through faults and restarts: seed %i",
       (seed) =>

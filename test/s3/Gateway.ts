@@ -1,6 +1,7 @@
 /**
- * A real S3 implementation for the tests: Debian's Ceph gateway, which runs as long as tests use it and ten minutes
- * more, so that the next run finds it there. It is installed where that is possible: as root, with apt.
+ * A real S3 implementation for the tests, where `TIDEMARK_S3=ceph` asks for it: Debian's Ceph gateway, which runs as long as
+ * tests use it and three minutes more, so that the next run finds it there. It is installed where that is possible: as root,
+ * with apt. One that does not start fails the run.
  */
 import { spawnSync } from "node:child_process"
 import fs from "node:fs"
@@ -14,6 +15,9 @@ import { createBucket } from "./Buckets.ts"
 const pointer = join(tmpdir(), "tidemark-gateway")
 const lock = `${pointer}.lock`
 const packages = ["radosgw", "ceph-mon", "ceph-osd", "ceph-mgr"]
+
+/** A lease is good for three minutes. */
+const renewal = 30_000
 
 /** Its address, or why there is none. */
 export type Gateway = { readonly endpoint: string } | { readonly missing: string }
@@ -42,11 +46,23 @@ const answers = (port: string): Promise<boolean> =>
 
 const endpointOf = (directory: string): string => `http://127.0.0.1:${basename(directory)}`
 
+const kept = new Set<string>()
+
+/** Renews the lease for as long as this process lives. */
+const keep = (directory: string): void => {
+  const renew = () => {
+    if (fs.existsSync(directory)) fs.writeFileSync(join(directory, "lease"), "")
+  }
+  renew()
+  if (!kept.has(directory)) setInterval(renew, renewal).unref()
+  kept.add(directory)
+}
+
 const running = async (): Promise<string | undefined> => {
   if (!fs.existsSync(pointer)) return undefined
   const directory = fs.readFileSync(pointer, "utf8")
   if (!fs.existsSync(directory) || !(await answers(basename(directory)))) return undefined
-  fs.writeFileSync(join(directory, "lease"), "")
+  keep(directory)
   return endpointOf(directory)
 }
 
@@ -67,6 +83,7 @@ const boot = async (): Promise<Gateway> => {
     return { missing: `it did not start; see ${directory}` }
   }
   fs.writeFileSync(pointer, directory)
+  keep(directory)
   return { endpoint: endpointOf(directory) }
 }
 
@@ -99,13 +116,13 @@ const find = async (): Promise<Gateway> => {
   return { missing: "it did not start in time" }
 }
 
-/** The address of a gateway with a bucket. For the top of a test file; says loudly what is left out where there is none. */
+/** Its address, with a bucket, where it is asked for. For the top of a test file. */
 export const gateway = async (): Promise<string | undefined> => {
+  const asked = process.env["TIDEMARK_S3"]
+  if (asked === undefined || asked === "") return undefined
+  if (asked !== "ceph") throw new Error(`TIDEMARK_S3 is ${asked}, but the only other store that tests know is ceph`)
   const found = await find()
-  if ("missing" in found) {
-    console.warn(`SKIPPED: tests on a real S3 gateway (Ceph): ${found.missing}`)
-    return undefined
-  }
+  if ("missing" in found) throw new Error(`TIDEMARK_S3=ceph asks for a Ceph gateway, but ${found.missing}`)
   await createBucket(found.endpoint)
   return found.endpoint
 }

@@ -9,11 +9,9 @@ import type * as Simulation from "../../src/testing/Simulation.ts"
 import { server, terminate } from "../postgres/Server.ts"
 import * as Lives from "../testing/Lives.ts"
 import { options } from "./Buckets.ts"
-import { fake } from "./Fake.ts"
-import { gateway } from "./Gateway.ts"
+import { inProcess, onCeph } from "./Endpoints.ts"
 import * as Proxy from "./Proxy.ts"
 
-const ceph = await gateway()
 const postgres = await server()
 afterAll(() => postgres?.remove())
 
@@ -58,13 +56,11 @@ const inBoth = (endpoint: string): Simulation.MakeStorage =>
   })
 
 describe("no promise is broken in a bucket", () => {
-  Lives.test("in process", Effect.flatMap(fake, ({ endpoint }) => inBucket(endpoint)))
+  for (const { endpoint, name } of [inProcess, ...onCeph]) Lives.test(name, Effect.flatMap(endpoint, inBucket))
 })
 
-describe.skipIf(ceph === undefined)("no promise is broken in a bucket, Ceph", () => {
-  Lives.test("behind a network that fails", inBucket(ceph ?? ""))
-})
-
-describe.skipIf(postgres === undefined || ceph === undefined)("no promise is broken in Postgres with a bucket", () => {
-  Lives.test("while sessions and processes end", inBoth(ceph ?? ""))
+describe.skipIf(postgres === undefined)("no promise is broken in Postgres with a bucket", () => {
+  for (const { endpoint, name } of [inProcess, ...onCeph]) {
+    Lives.test(`while sessions and processes end, ${name}`, Effect.flatMap(endpoint, inBoth))
+  }
 })

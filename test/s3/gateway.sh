@@ -3,7 +3,8 @@
 #
 #   gateway.sh DIRECTORY PORT MONITOR_PORT    boots it; returns when it answers; the keys are test/test
 #
-# It ends itself, and removes the folder that DIRECTORY lies in, when nobody has touched DIRECTORY/lease for ten minutes.
+# It ends itself, and removes the folder that DIRECTORY lies in, when nobody has touched DIRECTORY/lease for three minutes:
+# also when it does not start, or when whoever wanted it is gone before it has.
 set -eEu
 directory=$1
 port=$2
@@ -11,7 +12,15 @@ monitor=$3
 mkdir -p "$directory"/{mon,osd,mgr,rgw,log,run}
 cd "$directory"
 touch lease
-trap 'kill $(cat run/*.pid)' ERR
+
+setsid bash -c '
+  while [ -n "$(find "$1/lease" -mmin -3 2> /dev/null)" ]; do sleep 5; done
+  ids=$(cat "$1"/run/*.pid 2> /dev/null)
+  kill $ids 2> /dev/null
+  while kill -0 $ids 2> /dev/null; do sleep 1; done
+  rm -rf "$(dirname "$1")"
+' gateway-lease "$directory" < /dev/null > /dev/null 2>&1 &
+trap 'touch -d "1 hour ago" lease' ERR
 
 cat > ceph.conf <<CONF
 [global]
@@ -72,11 +81,3 @@ for _ in $(seq 240); do
   sleep 0.5
 done
 timeout 60 radosgw-admin $conf user create --uid=test --display-name=test --access-key=test --secret-key=test
-
-setsid bash -c '
-  while [ -n "$(find "$1/lease" -mmin -10 2> /dev/null)" ]; do sleep 15; done
-  ids=$(cat "$1"/run/*.pid)
-  kill $ids
-  while kill -0 $ids; do sleep 1; done
-  rm -rf "$(dirname "$1")"
-' gateway-lease "$directory" < /dev/null > /dev/null 2>&1 &

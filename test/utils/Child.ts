@@ -4,6 +4,7 @@
 import { Effect } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { createInterface } from "node:readline"
+import * as Guard from "./Guard.ts"
 
 export interface Child {
   readonly pid: number
@@ -21,6 +22,9 @@ export const start = (script: string, ...args: ReadonlyArray<string>) =>
       const child = spawn(process.execPath, ["--conditions=tidemark-source", script, ...args], {
         stdio: ["pipe", "pipe", "inherit"]
       })
+      const callOff = Guard.afterwards(`kill -KILL "$1"`, String(child.pid))
+      // Its number may be another's soon.
+      child.once("exit", callOff)
       // It may have been killed.
       child.stdin.on("error", () => {})
       const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()

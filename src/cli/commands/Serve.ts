@@ -9,13 +9,12 @@ import { Command, Flag } from "effect/cli"
 import { FetchHttpClient, HttpServer } from "effect/http"
 import { Otlp, OtlpSerialization } from "effect/observability"
 import { createServer } from "node:http"
+import * as Access from "../../server/Access.ts"
 import * as Server from "../../server/Server.ts"
 import { Failure, Usage } from "../Failure.ts"
 import * as Output from "../Output.ts"
 import { common } from "../Root.ts"
 import * as Store from "../Store.ts"
-
-const isLoopback = (host: string): boolean => host === "localhost" || host === "::1" || host.startsWith("127.")
 
 /** The token, from the environment: what stands on a command line, everybody on the machine can see. */
 const tokenFor = Effect.fnUntraced(function*(host: string) {
@@ -23,7 +22,7 @@ const tokenFor = Effect.fnUntraced(function*(host: string) {
   if (token !== undefined && Redacted.value(token) === "") {
     return yield* new Usage({ message: "TIDEMARK_TOKEN is empty" })
   }
-  if (token === undefined && !isLoopback(host)) {
+  if (token === undefined && !Access.isLoopbackHost(host)) {
     return yield* new Usage({
       message: `--host ${host} lets other machines in, so it needs a token: set TIDEMARK_TOKEN`
     })

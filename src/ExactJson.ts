@@ -1,0 +1,48 @@
+/**
+ * JSON that is not rounded: numbers beyond 2^53 are marked instead of becoming others.
+ *
+ * @internal
+ */
+
+/** A number that no double holds as it is written. */
+export class Inexact {
+  readonly source: string
+  constructor(source: string) {
+    this.source = source
+  }
+}
+
+/** What a text says, and whether any of its numbers is an `Inexact`. Throws as `JSON.parse` does. */
+export const parse = (text: string): { readonly json: unknown; readonly isInexact: boolean } => {
+  // Asking for the source of every number is slow, and few texts need it.
+  if (!suspect.test(text)) return { json: JSON.parse(text), isInexact: false }
+  let isInexact = false
+  const json: unknown = JSON.parse(text, (_name: string, value: unknown, context?: { readonly source?: string }) => {
+    const source = context?.source
+    if (typeof value !== "number" || source === undefined || isExact(value, source)) return value
+    isInexact = true
+    return new Inexact(source)
+  })
+  return { json, isInexact }
+}
+
+const suspect = /\d{16}|[eE]\+?\d{3}/
+const plain = /^-?\d+(?:\.\d+)?$/
+
+/** Fractions are rounded by whoever reads JSON, and exponents say no integer; integers must come back as they were. */
+const isExact = (value: number, source: string): boolean =>
+  Number.isFinite(value) &&
+  (Math.abs(value) <= Number.MAX_SAFE_INTEGER || !plain.test(source) || String(value) === source)
+
+/** Whether there is an `Inexact` in it. */
+export const hasInexact = (json: unknown): boolean => {
+  const left = [json]
+  for (let value = left.pop(); value !== undefined; value = left.pop()) {
+    if (value instanceof Inexact) return true
+    if (typeof value === "object" && value !== null) left.push(...Object.values(value))
+  }
+  return false
+}
+
+/** Why such a number is refused. */
+export const refusal = "holds a number beyond 2^53 that would be rounded: write it as a text"

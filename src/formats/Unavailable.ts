@@ -1,0 +1,34 @@
+/**
+ * What Debezium writes for a large column that did not change, and that Postgres therefore does not send.
+ *
+ * @internal
+ */
+import type { Schema } from "effect"
+
+type Json = Schema.Json
+
+const placeholder = "__debezium_unavailable_value"
+
+/** As it stands for texts, for bytes, and for arrays and maps of texts. */
+const forms = new Set([
+  placeholder,
+  btoa(placeholder),
+  JSON.stringify([placeholder]),
+  JSON.stringify({ [placeholder]: placeholder })
+])
+
+const isUnavailable = (cell: Json): boolean => forms.has(typeof cell === "string" ? cell : JSON.stringify(cell))
+
+const isRow = (row: Json): row is { readonly [name: string]: Json } =>
+  typeof row === "object" && row !== null && !Array.isArray(row)
+
+/** Whether a column of the row is missing. */
+export const isIn = (row: Json): boolean => isRow(row) && Object.values(row).some(isUnavailable)
+
+/** The row with what is missing from the row before it, as far as that has it. */
+export const filled = (row: Json, before: Json): Json =>
+  isRow(row) && isRow(before) && isIn(row)
+    ? Object.fromEntries(
+      Object.entries(row).map(([name, cell]) => [name, isUnavailable(cell) ? before[name] ?? cell : cell])
+    )
+    : row

@@ -1,0 +1,58 @@
+/**
+ * Decimals of Parquet as texts with all their digits: a double does not hold 38 of them.
+ *
+ * @internal
+ */
+import type { FileMetaData, SchemaElement } from "hyparquet"
+
+type Cells = Readonly<Record<string, unknown>>
+
+const isDecimal = ({ converted_type, logical_type }: SchemaElement): boolean =>
+  converted_type === "DECIMAL" || logical_type?.type === "DECIMAL"
+
+const scaleOf = ({ logical_type, scale }: SchemaElement): number =>
+  scale ?? (logical_type?.type === "DECIMAL" ? logical_type.scale : 0)
+
+/** Whether there are decimals elsewhere than in columns. */
+export const isNested = ({ schema: [root, ...elements] }: FileMetaData): boolean =>
+  elements.some(isDecimal) && root?.num_children !== elements.length
+
+/** Metadata that leaves decimals as they are stored, and what makes texts of them: in columns, not within structures. */
+export const make = (metadata: FileMetaData) => {
+  const scales = new Map(metadata.schema.filter(isDecimal).map((element) => [element.name, scaleOf(element)]))
+  const schema = metadata.schema.map((element) => {
+    if (element.converted_type === "ENUM") return { ...element, converted_type: "UTF8" as const }
+    if (!isDecimal(element)) return element
+    const { converted_type: _, logical_type: __, ...stored } = element
+    return stored
+  })
+  const withDecimals = (cells: Cells): Cells => {
+    if (scales.size === 0) return cells
+    return Object.fromEntries(
+      Object.entries(cells).map(([name, cell]) => {
+        const scale = scales.get(name)
+        return [name, scale === undefined ? cell : text(cell, scale)]
+      })
+    )
+  }
+  return { raw: { ...metadata, schema }, withDecimals }
+}
+
+const text = (cell: unknown, scale: number): unknown => {
+  const unscaled = cell instanceof Uint8Array
+    ? ofBytes(cell)
+    : typeof cell === "number" || typeof cell === "bigint"
+    ? BigInt(cell)
+    : undefined
+  if (unscaled === undefined) return cell
+  const digits = String(unscaled < 0n ? -unscaled : unscaled).padStart(scale + 1, "0")
+  const whole = digits.slice(0, digits.length - scale)
+  return `${unscaled < 0n ? "-" : ""}${whole}${scale === 0 ? "" : `.${digits.slice(-scale)}`}`
+}
+
+/** Two's complement, the first byte first. */
+const ofBytes = (bytes: Uint8Array): bigint => {
+  let value = 0n
+  for (const byte of bytes) value = value << 8n | BigInt(byte)
+  return BigInt.asIntN(8 * bytes.length, value)
+}
