@@ -80,8 +80,15 @@ export const using = <A, E, R>(path: string, mode: number, use: (fd: number) => 
 export const size = (fd: number): Effect.Effect<number, FileError> =>
   Effect.map(call<fs.Stats>((done) => fs.fstat(fd, done)), (stats) => stats.size)
 
+/** Tells a file from every other one of its file system, whatever its names. */
+export const inode = (fd: number): Effect.Effect<bigint, FileError> =>
+  Effect.map(call<fs.BigIntStats>((done) => fs.fstat(fd, { bigint: true }, done)), (stats) => stats.ino)
+
 export const stat = (path: string): Effect.Effect<fs.BigIntStats, FileError> =>
   call<fs.BigIntStats>((done) => fs.stat(path, { bigint: true }, done))
+
+/** Of so many bytes, how many one call is given: node throws where they are 2 GiB or more. */
+export const atOnce = (length: number): number => Math.min(length, 1024 * 1024 * 1024)
 
 /** At most `length` bytes from `offset`, fewer where the file ends, in memory of their own. */
 export const read = (fd: number, offset: number, length: number): Effect.Effect<Uint8Array, FileError> =>
@@ -92,7 +99,7 @@ export const read = (fd: number, offset: number, length: number): Effect.Effect<
       filled === length
         ? Effect.succeed(bytes)
         : Effect.flatMap(
-          call<number>((done) => fs.read(fd, bytes, filled, length - filled, offset + filled, done)),
+          call<number>((done) => fs.read(fd, bytes, filled, atOnce(length - filled), offset + filled, done)),
           (count) => count === 0 ? Effect.succeed(bytes.subarray(0, filled)) : readRest(filled + count)
         )
     return readRest(0)
@@ -104,7 +111,7 @@ export const readAll = (fd: number): Effect.Effect<Uint8Array, FileError> =>
 /** Writes all bytes at `offset`, in several calls where the system takes fewer at a time. */
 export const writeAll = (fd: number, bytes: Uint8Array, offset: number): Effect.Effect<void, FileError> =>
   Effect.flatMap(
-    call<number>((done) => fs.write(fd, bytes, 0, bytes.length, offset, done)),
+    call<number>((done) => fs.write(fd, bytes, 0, atOnce(bytes.length), offset, done)),
     (count) => count === bytes.length ? Effect.void : writeAll(fd, bytes.subarray(count), offset + count)
   )
 

@@ -29,12 +29,14 @@ export const make: (options: Options) => Effect.Effect<Log["Service"], never, Sc
     /** Those that this opener has not closed yet: it may acquire again meanwhile, and then the last one counts. */
     const writers: Array<LogWriter.LogWriter> = []
     let lock: Lock.Lock | undefined
+    /** The last epoch that a writer got. */
+    let given = 0
 
     const lastEpoch = Effect.map(Chain.list(directory.log), ({ links }) => links.at(-1)?.epoch ?? 0)
 
     const takeLock = Effect.gen(function*() {
-      // An attempt that failed before it wrote anything left its epoch unused.
-      if (lock !== undefined && Lock.isHeld(lock) && (yield* lastEpoch) < lock.epoch) return lock
+      // An attempt that failed left its epoch to be used, and at most an empty segment of it.
+      if (lock !== undefined && lock.epoch > given && Lock.isHeld(lock)) return lock
       lock = yield* Lock.acquire({ directory, nonce, lastEpoch })
       return lock
     })
@@ -52,6 +54,7 @@ export const make: (options: Options) => Effect.Effect<Log["Service"], never, Sc
       yield* Directory.removeLeftovers(directory)
       const recovered = yield* LogRecovery.recover(directory)
       const opened = yield* LogWriter.make({ directory, lock: taken, segmentBytes, recovered, scope, onAppend: tick })
+      given = taken.epoch
       writers.push(opened)
       tick()
       return opened

@@ -137,7 +137,8 @@ const isAlive = ({ host, nonce, pid, startTime }: Holder): boolean => {
   if (host !== hostname()) return true
   const state = processState(pid)
   if (state === undefined) return exists(pid)
-  if (state.isDead || startTime !== state.startTime) return false
+  // A lock that was made while `/proc` could not be read, as with too many open files, does not say when its holder started.
+  if (state.isDead || (startTime !== "" && startTime !== state.startTime)) return false
   return pid !== process.pid || holding.has(nonce)
 }
 

@@ -65,9 +65,12 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   /** Segments begun since some were let go last: so many are needed until some are let go again. */
   let begun = 0
   let offset = Segment.headerBytes
-  let active = yield* SegmentFile.prepare(directory, planned, true).pipe(
-    Effect.flatMap((prepared) => SegmentFile.publish(directory, prepared, upper, epoch))
+  let active: SegmentFile.Active = yield* SegmentFile.prepare(directory, planned, true).pipe(
+    Effect.flatMap((prepared) => SegmentFile.begin(directory, prepared, upper, epoch)),
+    Effect.tap((first) => Effect.onError(SegmentFile.enter(directory, first), () => SegmentFile.abandon(first)))
   )
+  /** The segment after the active one, from when it may be in the log: nothing is appended until it is for certain. */
+  let next: SegmentFile.Joining | undefined
 
   let frame = new ByteWriter(64 * 1024)
   let written = 0
@@ -89,7 +92,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   })
 
   const writeRest = (): void =>
-    fs.write(active.fd, frame.bytes, written, frame.length - written, offset + written, onWritten)
+    fs.write(active.fd, frame.bytes, written, File.atOnce(frame.length - written), offset + written, onWritten)
 
   const onWritten = (error: NodeJS.ErrnoException | null, count: number): void => {
     if (error) return fail(error)
@@ -101,7 +104,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
 
   /** Before the lock was seen to be ours, after the flush, nobody may be told. */
   const acknowledge = (): void => {
-    if (!Lock.isHeld(lock)) return resume(Effect.ensuring(fenced, Effect.sync(idle)))
+    if (!Lock.isHeld(lock)) return resume(Effect.ensuring(overtaken, Effect.sync(idle)))
     offset += frame.length
     upper = pending
     idle()
@@ -126,6 +129,14 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     }
   )
 
+  /** Somebody has taken the log over since the frame was written, perhaps after it, and then the frame is in the log. */
+  const overtaken: Effect.Effect<never, StorageError> = Effect.flatMap(Effect.flip(fenced), (error) => {
+    refusal = error
+    return Effect.fail(
+      new Indeterminate({ operation: appending, detail: "another writer took the log over while it was written" })
+    )
+  })
+
   const failed = (error: File.FileError): Effect.Effect<never, StorageError> => {
     const unknown = Effect.suspend(() => {
       refusal = new Unavailable({ operation: appending, detail: "an append failed before: acquire the log again" })
@@ -149,7 +160,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
 
   // --- the next segment ---
 
-  const hasRoom = (size: number): boolean => offset + size <= active.capacity && !isDue()
+  const hasRoom = (size: number): boolean => next === undefined && offset + size <= active.capacity && !isDue()
 
   /** Everything in the segment is forgotten, and it is worth giving back. */
   const isDue = (): boolean => forgotten === upper && upper > active.base && offset > active.capacity / 2
@@ -157,16 +168,18 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   const wantsSpare = (): boolean => recycled.length === 0 && spare === undefined && offset > active.capacity / 4
 
   const makeRoom = Effect.fnUntraced(function*(size: number) {
-    if (!hasRoom(size)) yield* rotate(Segment.headerBytes + size)
+    while (!hasRoom(size)) yield* rotate(Segment.headerBytes + size)
     if (wantsSpare()) spare = yield* Effect.forkIn(SegmentFile.prepare(directory, planned, true), scope)
   })
 
+  /** Goes on with a rotation that has failed, or begins one. */
   const rotate = Effect.fnUntraced(function*(needed: number) {
-    const prepared = yield* takePrepared(needed)
-    const next = yield* SegmentFile.publish(directory, prepared, upper, epoch)
+    next ??= yield* SegmentFile.begin(directory, yield* takePrepared(needed), upper, epoch)
+    yield* SegmentFile.enter(directory, next)
     if (upper > active.base) yield* endSegment(active.fd, offset, active.seed)
     yield* File.close(active.fd)
     active = next
+    next = undefined
     begun++
     offset = Segment.headerBytes
     yield* Effect.ignore(forget)
@@ -196,6 +209,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
 
   /** Begins a small segment that has never been one, and will be followed by such only. */
   const rotateForGood = Effect.gen(function*() {
+    if (next !== undefined) yield* rotate(Segment.headerBytes)
     planned = smallest
     if (spare !== undefined) yield* Effect.ignore(Effect.flatMap(Fiber.join(spare), ({ path }) => File.remove(path)))
     spare = undefined
@@ -212,8 +226,8 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     const { links } = yield* Chain.list(directory.log)
     const kept: Array<SegmentFile.Prepared> = []
     const wanted = Math.min(begun, keptSegments)
-    for (const { base, epoch: of, next, path } of links) {
-      if (next === undefined || next > forgotten) break
+    for (const { base, epoch: of, next: after, path } of links) {
+      if (after === undefined || after > forgotten || path === active.path) break
       // An older epoch's writer may wake up and write to its segments: what they are then must not matter.
       const mayKeep = of === epoch && base >= rotatedAt && recycled.length + kept.length < wanted
       const prepared = yield* mayKeep ? SegmentFile.recycle(directory, path, planned / 2) : File.remove(path)
@@ -244,7 +258,9 @@ export const make = Effect.fnUntraced(function*(options: Options) {
         if (position !== upper) {
           return Effect.die(new Error(`an append at ${position}, but the log ends at ${upper}`))
         }
-        if (entries.length === 0) return Lock.isHeld(lock) ? Effect.succeed(upper) : fenced
+        // Before anything is written: only so does `Fenced` say that nothing was.
+        if (!Lock.isHeld(lock)) return fenced
+        if (entries.length === 0) return Effect.succeed(upper)
         isBusy = true
         const size = Segment.dataSize(entries)
         if (hasRoom(size) && !wantsSpare()) {
@@ -287,7 +303,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
 
   /** Unless an append has failed. */
   const endCleanly = Effect.suspend(() =>
-    refusal === closed && Lock.isHeld(lock)
+    refusal === closed && next === undefined && Lock.isHeld(lock)
       ? Effect.ignore(SegmentFile.end(active.fd, offset, Segment.encodeEnd("closed", active.seed, upper)))
       : Effect.void
   )
@@ -297,7 +313,8 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     refusal ??= closed
     return Effect.andThen(untilIdle, dropSpares).pipe(
       Effect.andThen(endCleanly),
-      Effect.andThen(Effect.suspend(() => File.close(active.fd)))
+      Effect.andThen(Effect.suspend(() => File.close(active.fd))),
+      Effect.andThen(Effect.suspend(() => next === undefined ? Effect.void : SegmentFile.abandon(next)))
     )
   }))
 

@@ -10,9 +10,12 @@ import { ByteReader } from "../ByteReader.ts"
 import { ByteWriter } from "../ByteWriter.ts"
 import { Corrupt, UnsupportedFormat } from "../PersistError.ts"
 import * as Platform from "../Platform.ts"
+import * as Checksums from "./Checksums.ts"
 
 export const formatVersion = 1
 export const headerBytes = 32
+/** A frame begins with its checksum, which covers what comes after. */
+const checksumBytes = 4
 export const frameHeaderBytes = 24
 /** What a segment without an end has behind its frames at least: more than an end frame, so that the two can be told apart. */
 export const openBytes = frameHeaderBytes + 8
@@ -171,15 +174,39 @@ export const frameAt = (source: Page, at: number, seed: number): Frame | undefin
   }
 }
 
-/** The first valid frame of the page whose position is beyond `position`. */
-export const frameBeyond = (source: Page, seed: number, position: number): Frame | undefined => {
+/**
+ * The first valid frame of the page whose position is beyond `position`.
+ *
+ * What looks like a frame header may be anything, also bytes of a user that are made to look like one, and each may claim
+ * all that follows. So no claim is checksummed for itself: every byte is, at most once, and the checksums of the claims
+ * are computed from those of the pieces between their ends.
+ */
+export const frameBeyond = (
+  source: Page,
+  seed: number,
+  position: number,
+  crc32 = Platform.crc32
+): Frame | undefined => {
+  const claims = claimsBeyond(source, position)
+  const sums = Checksums.make(
+    source.bytes,
+    claims.flatMap(({ at, size }) => [at + checksumBytes, at + size]),
+    crc32
+  )
+  const found = claims.find(({ at, size }) =>
+    source.view.getUint32(at, true) === Checksums.of(sums, at + checksumBytes, at + size, seed)
+  )
+  return found === undefined ? undefined : frameAt(source, found.at, seed)
+}
+
+const claimsBeyond = (source: Page, position: number): Array<{ readonly at: number; readonly size: number }> => {
+  const claims: Array<{ readonly at: number; readonly size: number }> = []
   for (let at = 0; at + frameHeaderBytes <= source.bytes.length; at += 8) {
     const claim = claimAt(source, at)
-    if (claim === undefined || claim.position <= position) continue
-    const frame = frameAt(source, at, seed)
-    if (frame !== undefined) return frame
+    if (claim === undefined || claim.position <= position || at + claim.size > source.bytes.length) continue
+    claims.push({ at, size: claim.size })
   }
-  return undefined
+  return claims
 }
 
 /** The entries of a data frame, as views of it. Throws `Corrupt` where their lengths do not add up. */

@@ -72,23 +72,49 @@ export const recycle = (directory: Directory.Directory, path: string, least: num
 
 export const discard = (path: string): Effect.Effect<void> => Effect.ignore(File.remove(path))
 
-/** Makes the prepared file the segment that begins at `base`. Until it succeeds, the log is as it was. */
-export const publish = Effect.fnUntraced(
-  function*(directory: Directory.Directory, prepared: Prepared, base: number, epoch: number) {
+/** A file that is to become a segment, with its header: it is one for certain once `join` has succeeded. */
+export interface Joining extends Active {
+  readonly prepared: string
+}
+
+/** Gives the prepared file the header of the segment that begins at `base`. The log is as it was. */
+export const begin = Effect.fnUntraced(
+  function*(directory: Directory.Directory, { capacity, path: prepared }: Prepared, base: number, epoch: number) {
     const salt = (yield* Random.nextInt) >>> 0
     const header = Segment.encodeHeader({ base, epoch, salt })
     const path = join(directory.log, Segment.fileName(base, epoch))
-    const fd = yield* File.open(prepared.path, File.flags.append)
-    yield* File.writeDurably(fd, header, 0).pipe(
-      Effect.andThen(File.rename(prepared.path, path)),
-      Effect.andThen(File.syncDirectory(directory.log)),
-      Effect.onError(() => Effect.andThen(File.close(fd), discard(prepared.path)))
-    )
     const { seed } = Segment.decodeHeader(header, path, base, epoch)
-    return { fd, path, seed, base, capacity: prepared.capacity } satisfies Active
+    const fd = yield* Effect.onError(File.open(prepared, File.flags.append), () => discard(prepared))
+    const joining: Joining = { fd, path, seed, base, capacity, prepared }
+    yield* Effect.onError(File.writeDurably(fd, header, 0), () => abandon(joining))
+    return joining
   },
   Effect.uninterruptible
 )
+
+/**
+ * Makes the file part of the log, durably. After a failure it may be part of it, or be so after the next crash: then
+ * nothing may be appended to the segment before it, and this is to be tried again until it succeeds.
+ */
+export const enter = (directory: Directory.Directory, joining: Joining): Effect.Effect<void, File.FileError> =>
+  Effect.uninterruptible(
+    hasEntered(joining).pipe(
+      Effect.flatMap((isThere) => isThere ? Effect.void : File.rename(joining.prepared, joining.path)),
+      Effect.andThen(File.syncDirectory(directory.log))
+    )
+  )
+
+/** A rename that has failed may have been done nevertheless. Before, an empty segment may have had the same name. */
+const hasEntered = ({ fd, path }: Joining): Effect.Effect<boolean, File.FileError> =>
+  Effect.flatMap(File.inode(fd), (ours) =>
+    File.stat(path).pipe(
+      Effect.map(({ ino }) => ino === ours),
+      Effect.catchIf(File.isMissing, () => Effect.succeed(false))
+    ))
+
+/** Closes a file that nothing is going to be appended to. */
+export const abandon = ({ fd, prepared }: Joining): Effect.Effect<void> =>
+  Effect.andThen(File.close(fd), discard(prepared))
 
 /** Ends a segment at `offset` with a frame that says what follows. Nothing is behind it then. */
 export const end = (fd: number, offset: number, frame: Uint8Array): Effect.Effect<void, File.FileError> =>

@@ -116,6 +116,27 @@ describe("a failing disk", () => {
       assert.strictEqual((yield* log.acquire).epoch, first.epoch + 1)
     }))
 
+  it.effect("nor does one that fails when its segment has its name already", () =>
+    Effect.gen(function*() {
+      const path = join(yield* directory, "store")
+      const log = yield* openLog(path)
+      const first = yield* log.acquire
+      yield* append(first, 0, 3)
+      const { rename } = fs
+      const failingAfter = (from: string, to: string, done: (error: Error) => void) =>
+        rename(from, to, () => done(Object.assign(new Error("EIO: injected"), { code: "EIO" })))
+      yield* Effect.addFinalizer(() => Effect.sync(() => Object.assign(fs, { rename })))
+      for (let i = 0; i < 4; i++) {
+        Object.assign(fs, { rename: failingAfter })
+        assert.strictEqual((yield* Effect.flip(log.acquire))._tag, "Unavailable")
+      }
+      Object.assign(fs, { rename })
+      const second = yield* log.acquire
+      assert.deepStrictEqual([second.epoch, second.bounds.upper], [first.epoch + 1, 3])
+      yield* append(second, 3, 5)
+      assert.deepStrictEqual(yield* readTexts(yield* openLog(path), 0), texts(0, 5))
+    }))
+
   it.effect("a full disk leaves nothing of the append, and the writer goes on when there is space", () =>
     Effect.gen(function*() {
       const root = yield* directory

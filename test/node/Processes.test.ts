@@ -169,6 +169,8 @@ describe("one process", () => {
         const parent = { ...self, pid: process.ppid }
         assert.strictEqual((yield* hold(JSON.stringify({ ...parent, startTime })))._tag, "Failure")
         assert.strictEqual((yield* hold(JSON.stringify(parent)))._tag, "Success")
+        // The lock was made by a process that could not read its own start time.
+        assert.strictEqual((yield* hold(JSON.stringify({ ...parent, startTime: "" })))._tag, "Failure")
       }
       for (const content of [JSON.stringify(self), "", "{", "null", "7", `{"pid":"x"}`]) {
         assert.strictEqual((yield* hold(content))._tag, "Success", content)

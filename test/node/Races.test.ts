@@ -6,6 +6,7 @@ import { Effect, Exit, Fiber, Scope, Stream } from "effect"
 import fs from "node:fs"
 import { join } from "node:path"
 import * as Segment from "../../src/node/Segment.ts"
+import type { Writer } from "../../src/storage/Log.ts"
 import { append, crashed, directory, entry, inScope, openLog, readTexts, segments, texts } from "./Temporary.ts"
 
 const header = Segment.headerBytes
@@ -29,6 +30,25 @@ const before = <A, E, R>(
     }),
     () => effect,
     (real) => Effect.sync(() => Object.assign(fs, { [name]: real }))
+  )
+
+/** Runs `after` between a write and what is done next, once. */
+const afterWrite = <A, E, R>(after: Effect.Effect<void>, effect: Effect.Effect<A, E, R>) =>
+  Effect.acquireUseRelease(
+    Effect.sync(() => {
+      const { write } = fs
+      const replaced: Call = (...args) => {
+        Object.assign(fs, { write })
+        const done = args.at(-1) as Call
+        const written: Call = (...results) => void Effect.runPromise(after).then(() => done(...results))
+        const real = write as unknown as Call
+        real(...args.slice(0, -1), written)
+      }
+      Object.assign(fs, { write: replaced })
+      return write
+    }),
+    () => effect,
+    (write) => Effect.sync(() => Object.assign(fs, { write }))
   )
 
 const once = (run: () => void) => {
@@ -179,6 +199,25 @@ describe("a writer", () => {
         assert.strictEqual((yield* Effect.flip(writer.rotate))._tag, "Fenced")
         assert.strictEqual((yield* Effect.flip(writer.truncate(0)))._tag, "Fenced")
       }
+    }))
+
+  it.live("that finds itself fenced after it has written does not say that nothing was", () =>
+    Effect.gen(function*() {
+      const path = join(yield* directory, "store")
+      const log = yield* openLog(path)
+      const first = yield* log.acquire
+      yield* append(first, 0, 3)
+      // The frame is on the disk, and the writer has not looked at its lock yet, when another one takes over.
+      let second: Writer | undefined
+      const takeOver = Effect.gen(function*() {
+        for (const name of fs.readdirSync(join(path, "lock"))) fs.rmSync(join(path, "lock", name))
+        second = yield* (yield* openLog(path)).acquire
+      }).pipe(Scope.provide(yield* Effect.scope), Effect.orDie)
+      const error = yield* afterWrite(takeOver, Effect.flip(first.append(3, [entry(3)])))
+      assert.strictEqual(second?.bounds.upper, 4)
+      assert.strictEqual(error._tag, "Indeterminate")
+      assert.strictEqual((yield* Effect.flip(first.append(4, [entry(4)])))._tag, "Fenced")
+      assert.deepStrictEqual(yield* readTexts(yield* openLog(path), 0), texts(0, 4))
     }))
 
   it.live("that is fenced is told so, also where it fails to get another segment", () =>
