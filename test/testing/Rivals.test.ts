@@ -11,7 +11,11 @@ const it = SimulationTest.extend(base)
 const storage = DiskStorage.make({ directories: "unordered", segmentBytes: 4096 })
 
 describe("rivals on one simulated disk", () => {
-  it.sim("lose nothing when they are stopped, woken and taken over from", { seeds: 40, storage }, Rivals.program({ rivals: 3, steps: 8 }))
+  it.sim(
+    "lose nothing when they are stopped, woken and taken over from",
+    { seeds: 40, storage },
+    Rivals.program({ rivals: 3, steps: 8 })
+  )
 
   it.sim(
     "lose nothing when any file call fails or stops its process, too",
