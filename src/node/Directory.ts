@@ -73,7 +73,11 @@ export const ensure = (directory: Directory): Effect.Effect<void, OpenError> =>
         [directory.log, directory.blobs, directory.lock, directory.temporary],
         File.makeDirectory,
         { discard: true }
-      ).pipe(File.orRefuse("creating the store's directories", directory.root))
+      ).pipe(
+        // What is there may have been made by a process that was stopped before it flushed it.
+        Effect.andThen(File.syncDirectory(directory.root)),
+        File.orRefuse("creating the store's directories", directory.root)
+      )
     )
   )
 
@@ -88,7 +92,12 @@ const found = Effect.fnUntraced(
     )
     const names = yield* File.list(root)
     if (names.some(({ name }) => !name.startsWith("TIDEMARK"))) {
-      return yield* new NotAStore({ location: root, detail: "it is not empty, and has no file TIDEMARK" })
+      // Another process may have made the store since this one looked.
+      return yield* Effect.catchTag(
+        check(directory),
+        "NotAStore",
+        () => Effect.fail(new NotAStore({ location: root, detail: "it is not empty, and has no file TIDEMARK" }))
+      )
     }
     const prepared = `${marker}.${self()}${++count}`
     yield* File.create(prepared, encodeMarker())

@@ -82,11 +82,17 @@ const stopFor = (process: Machine.Process, millis: number): Effect.Effect<void> 
     return Effect.andThen(Effect.sleep(millis), Effect.sync(process.wake))
   })
 
+/** The program itself is never stopped: nobody else could wake it. */
+const fateOf = ({ injector }: System, process: Machine.Process, operation: Faults.Operation): Faults.Fate => {
+  const fate = injector.next(operation)
+  return fate.kind === "stopped" && process.number === 0 ? { ...fate, kind: undefined } : fate
+}
+
 /** Makes a call for the process whose fiber runs now. */
 const make = <A>(self: System, { begin, done, end, operation, tear }: Call<A>): void => {
   const process = caller(self)
   const boot = self.boots
-  const { choice, delay, kind } = self.injector.next(operation)
+  const { choice, delay, kind } = fateOf(self, process, operation)
   const isOver = (): boolean => boot !== self.boots || !process.isAlive()
 
   const answer = (error: NodeJS.ErrnoException | null, value?: A): void => {
