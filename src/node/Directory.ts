@@ -32,17 +32,17 @@ export const make = (root: string): Directory => ({
 })
 
 /** Tells the temporary files of this process from those of one that died, also if that had the same id. */
-const self = `${process.pid}-${Math.trunc(performance.timeOrigin)}-`
+const self = (): string => `${process.pid}-${Math.trunc(performance.timeOrigin)}-`
 let count = 0
 
 /** A path for a file that is being made. */
-export const temporaryPath = (directory: Directory): string => join(directory.temporary, `${self}${++count}`)
+export const temporaryPath = (directory: Directory): string => join(directory.temporary, `${self()}${++count}`)
 
 /** Removes what writers before this process left half made. */
 export const removeLeftovers = (directory: Directory): Effect.Effect<void, File.FileError> =>
   Effect.flatMap(File.listOrNone(directory.temporary), (names) =>
     Effect.forEach(
-      names.filter(({ name }) => !name.startsWith(self)),
+      names.filter(({ name }) => !name.startsWith(self())),
       ({ name }) => File.remove(join(directory.temporary, name)),
       { discard: true }
     ))
@@ -73,7 +73,11 @@ export const ensure = (directory: Directory): Effect.Effect<void, OpenError> =>
         [directory.log, directory.blobs, directory.lock, directory.temporary],
         File.makeDirectory,
         { discard: true }
-      ).pipe(File.orRefuse("creating the store's directories", directory.root))
+      ).pipe(
+        // What is there may have been made by a process that was stopped before it flushed it.
+        Effect.andThen(File.syncDirectory(directory.root)),
+        File.orRefuse("creating the store's directories", directory.root)
+      )
     )
   )
 
@@ -88,9 +92,14 @@ const found = Effect.fnUntraced(
     )
     const names = yield* File.list(root)
     if (names.some(({ name }) => !name.startsWith("TIDEMARK"))) {
-      return yield* new NotAStore({ location: root, detail: "it is not empty, and has no file TIDEMARK" })
+      // Another process may have made the store since this one looked.
+      return yield* Effect.catchTag(
+        check(directory),
+        "NotAStore",
+        () => Effect.fail(new NotAStore({ location: root, detail: "it is not empty, and has no file TIDEMARK" }))
+      )
     }
-    const prepared = `${marker}.${self}${++count}`
+    const prepared = `${marker}.${self()}${++count}`
     yield* File.create(prepared, encodeMarker())
     yield* Effect.catchIf(File.link(prepared, marker), File.hasCode("EEXIST"), () => Effect.void)
     yield* File.remove(prepared)

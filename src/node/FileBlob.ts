@@ -22,12 +22,35 @@ export const make = (directory: Directory.Directory): Blob["Service"] => {
     isEnsured ? Effect.void : Effect.map(Directory.ensure(directory), () => void (isEnsured = true))
   )
 
+  /** Those that are known to survive a power failure, with their parents up to that of all blobs. */
+  const durable = new Set([directory.blobs])
+  /** What is there may have been made by a process that was stopped before it flushed it. */
+  const makeDurable = (path: string): Effect.Effect<void, File.FileError> =>
+    durable.has(path)
+      ? Effect.void
+      : makeDurable(dirname(path)).pipe(
+        Effect.andThen(File.syncDirectory(dirname(path))),
+        Effect.andThen(Effect.sync(() => void durable.add(path)))
+      )
+
+  const write = Effect.fnUntraced(function*(path: string, bytes: Uint8Array) {
+    const prepared = Directory.temporaryPath(directory)
+    yield* File.create(prepared, bytes).pipe(
+      Effect.andThen(File.makeDirectory(dirname(path))),
+      Effect.andThen(makeDurable(dirname(path))),
+      Effect.andThen(File.link(prepared, path)),
+      Effect.catchIf(File.hasCode("EEXIST"), () => Effect.void),
+      Effect.ensuring(Effect.ignore(File.remove(prepared)))
+    )
+    yield* File.syncDirectory(dirname(path))
+  })
+
   return {
     location: directory.root,
     put: (key, bytes) =>
       Effect.suspend(() => {
         const path = locate(key)
-        return Effect.andThen(ensure, refusing("put", key)(write(directory, path, bytes)))
+        return Effect.andThen(ensure, refusing("put", key)(write(path, bytes)))
       }),
     get: (key, range) =>
       Effect.suspend(() =>
@@ -47,17 +70,6 @@ export const make = (directory: Directory.Directory): Blob["Service"] => {
 }
 
 const refusing = (operation: string, key: string) => File.orRefuse(`${operation} of blob "${key}"`, key)
-
-const write = Effect.fnUntraced(function*(directory: Directory.Directory, path: string, bytes: Uint8Array) {
-  const prepared = Directory.temporaryPath(directory)
-  yield* File.create(prepared, bytes).pipe(
-    Effect.andThen(File.makeDirectory(dirname(path))),
-    Effect.andThen(File.link(prepared, path)),
-    Effect.catchIf(File.hasCode("EEXIST"), () => Effect.void),
-    Effect.ensuring(Effect.ignore(File.remove(prepared)))
-  )
-  yield* File.syncDirectory(dirname(path))
-})
 
 const readPart = (fd: number, range: Range | undefined): Effect.Effect<Uint8Array, File.FileError> =>
   Effect.flatMap(File.size(fd), (size) => {

@@ -228,6 +228,8 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     const wanted = Math.min(begun, keptSegments)
     for (const { base, epoch: of, next: after, path } of links) {
       if (after === undefined || after > forgotten || path === active.path) break
+      // A power failure must not bring back a segment without those between it and the rest.
+      yield* File.syncDirectory(directory.log)
       // An older epoch's writer may wake up and write to its segments: what they are then must not matter.
       const mayKeep = of === epoch && base >= rotatedAt && recycled.length + kept.length < wanted
       const prepared = yield* mayKeep ? SegmentFile.recycle(directory, path, planned / 2) : File.remove(path)

@@ -4,7 +4,8 @@
  * A file has what readers see, and what is on the disk; `flush` makes the second the first. In a crash each 512-byte
  * sector that was written since is lost or kept by a seeded choice, so that writes are torn; so is a new length. Changes
  * of directories are journaled, as most file systems do it: flushing a directory makes everything up to its last change
- * durable, and in a crash a beginning of what is left survives. Flushing a file says nothing of its name.
+ * durable, and in a crash a beginning of what is left survives. On a disk whose directories are unordered, flushing one
+ * stores its own changes alone, and in a crash any of what is left survive. Flushing a file says nothing of its name.
  *
  * Nothing here knows of `node:fs`, or of Effect. Paths are absolute, with `/`.
  *
@@ -83,11 +84,24 @@ export interface Directory {
  */
 export type Node = File | Directory
 
+interface Place {
+  readonly directory: Directory
+  readonly name: string
+}
+
 /** A change of directories that is not on the disk. */
 interface Change {
-  readonly directories: ReadonlyArray<Directory>
+  readonly places: ReadonlyArray<Place>
   readonly store: () => void
 }
+
+/**
+ * Which changes of directories survive a crash: a beginning of all, or any of them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Directories = "journaled" | "unordered"
 
 /**
  * The disk.
@@ -99,7 +113,9 @@ export interface Disk {
   /** @internal */
   readonly root: Directory
   /** @internal */
-  readonly changes: Array<Change>
+  changes: Array<Change>
+  /** @internal */
+  readonly directories: Directories
   /** @internal */
   nodes: number
 }
@@ -110,7 +126,8 @@ export interface Disk {
  * @category constructors
  * @since 0.1.0
  */
-export const make = (): Disk => ({
+export const make = (directories: Directories = "journaled"): Disk => ({
+  directories,
   root: { kind: "directory", id: 0, seen: new Map(), stored: new Map() },
   changes: [],
   nodes: 1
@@ -143,14 +160,14 @@ const directoryAt = (self: Disk, path: string): Directory => {
   return node
 }
 
-const placeOf = (self: Disk, path: string): { readonly directory: Directory; readonly name: string } => {
+const placeOf = (self: Disk, path: string): Place => {
   const names = namesOf(path)
   return { directory: directoryAt(self, names.slice(0, -1).join("/")), name: names.at(-1)! }
 }
 
-const change = (self: Disk, directories: ReadonlyArray<Directory>, apply: (which: "seen" | "stored") => void): void => {
+const change = (self: Disk, places: ReadonlyArray<Place>, apply: (which: "seen" | "stored") => void): void => {
   apply("seen")
-  self.changes.push({ directories, store: () => apply("stored") })
+  self.changes.push({ places, store: () => apply("stored") })
 }
 
 // --- files ---
@@ -167,10 +184,11 @@ export const create = (self: Disk, path: string): File =>
 const noBytes = (): Image => ({ bytes: new Uint8Array(0), size: 0 })
 
 const add = <N extends Node>(self: Disk, path: string, node: N): N => {
-  const { directory, name } = placeOf(self, path)
+  const place = placeOf(self, path)
+  const { directory, name } = place
   if (directory.seen.has(name)) throw new DiskError("EEXIST", path)
   self.nodes++
-  change(self, [directory], (which) => directory[which].set(name, node))
+  change(self, [place], (which) => directory[which].set(name, node))
   return node
 }
 
@@ -284,9 +302,10 @@ export const makeDirectory = (self: Disk, path: string): string | undefined => {
 export const link = (self: Disk, from: string, to: string): void => {
   const node = find(self, from)
   if (node === undefined) throw new DiskError("ENOENT", from)
-  const { directory, name } = placeOf(self, to)
+  const place = placeOf(self, to)
+  const { directory, name } = place
   if (directory.seen.has(name)) throw new DiskError("EEXIST", to)
-  change(self, [directory], (which) => directory[which].set(name, node))
+  change(self, [place], (which) => directory[which].set(name, node))
 }
 
 /**
@@ -300,7 +319,7 @@ export const rename = (self: Disk, from: string, to: string): void => {
   if (node === undefined) throw new DiskError("ENOENT", from)
   const source = placeOf(self, from)
   const target = placeOf(self, to)
-  change(self, [source.directory, target.directory], (which) => {
+  change(self, [source, target], (which) => {
     source.directory[which].delete(source.name)
     target.directory[which].set(target.name, node)
   })
@@ -316,8 +335,9 @@ export const remove = (self: Disk, path: string): void => {
   const node = find(self, path)
   if (node === undefined) throw new DiskError("ENOENT", path)
   if (node.kind === "directory") throw new DiskError("EISDIR", path)
-  const { directory, name } = placeOf(self, path)
-  change(self, [directory], (which) => directory[which].delete(name))
+  const place = placeOf(self, path)
+  const { directory, name } = place
+  change(self, [place], (which) => directory[which].delete(name))
 }
 
 /**
@@ -331,13 +351,25 @@ export const list = (self: Disk, path: string): ReadonlyArray<readonly [name: st
 ]
 
 /**
- * Stores the changes of a directory, and those before them.
+ * Stores the changes of a directory. On a disk with a journal also all before them, on one whose directories are
+ * unordered only those of the same names.
  *
  * @category operations
  * @since 0.1.0
  */
-export const flushDirectory = (self: Disk, directory: Directory): void =>
-  storeChanges(self, self.changes.findLastIndex(({ directories }) => directories.includes(directory)) + 1)
+export const flushDirectory = (self: Disk, directory: Directory): void => {
+  const isOf = ({ places }: Change): boolean => places.some((place) => place.directory === directory)
+  if (self.directories === "journaled") return storeChanges(self, self.changes.findLastIndex(isOf) + 1)
+  const flushed = new Set<Change>()
+  for (const each of self.changes.toReversed()) {
+    if (isOf(each) || [...flushed].some((later) => sharesName(each, later))) flushed.add(each)
+  }
+  for (const each of self.changes) if (flushed.has(each)) each.store()
+  self.changes = self.changes.filter((each) => !flushed.has(each))
+}
+
+const sharesName = (a: Change, b: Change): boolean =>
+  a.places.some((one) => b.places.some((other) => one.directory === other.directory && one.name === other.name))
 
 const storeChanges = (self: Disk, count: number): void => {
   for (const { store } of self.changes.splice(0, count)) store()
@@ -355,8 +387,9 @@ const survivals = [0, 0.5, 1]
  * @since 0.1.0
  */
 export const crash = (self: Disk, random: Prng): void => {
-  storeChanges(self, random.int(self.changes.length + 1))
-  self.changes.length = 0
+  if (self.directories === "journaled") storeChanges(self, random.int(self.changes.length + 1))
+  else for (const { store } of self.changes) if (random.chance(0.5)) store()
+  self.changes = []
   const recover = (node: Node): void => {
     if (node.kind === "directory") {
       node.seen = new Map(node.stored)

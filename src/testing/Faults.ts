@@ -22,7 +22,7 @@ import * as Prng from "./Prng.ts"
 import * as Trace from "./Trace.ts"
 
 /**
- * The operations of `Log` and `Blob`, and those of a simulated disk below them: `write` and `sync` of a file.
+ * The operations of `Log` and `Blob`, and those of a simulated disk below them, from `write` on.
  *
  * @category models
  * @since 0.1.0
@@ -40,6 +40,16 @@ export type Operation =
   | "list"
   | "write"
   | "sync"
+  | "open"
+  | "truncate file"
+  | "read file"
+  | "stat"
+  | "make directory"
+  | "rename"
+  | "link"
+  | "remove"
+  | "list directory"
+  | "sync directory"
 
 /**
  * What can happen to a call.
@@ -54,10 +64,27 @@ export type Operation =
  * - `stale`: a list shows what there was at the list before.
  * - `rot`: one bit of what is read is wrong: for a log entry or blob always the same bit.
  *
+ * These happen to calls of a simulated disk only:
+ *
+ * - `refused`: it does nothing, and fails with EIO, ENOSPC, EMFILE or EACCES.
+ * - `broken`: it is done, and fails with EIO.
+ * - `stopped`: the process that makes it is stopped before it or after it, for up to `stopMillis`.
+ *
  * @category models
  * @since 0.1.0
  */
-export type Kind = "unavailable" | "slow" | "applied" | "late" | "lost" | "full" | "stale" | "rot"
+export type Kind =
+  | "unavailable"
+  | "slow"
+  | "applied"
+  | "late"
+  | "lost"
+  | "full"
+  | "stale"
+  | "rot"
+  | "refused"
+  | "broken"
+  | "stopped"
 
 /**
  * The probability of each kind, from 0 to 1, for a call that it can happen to; for `rot`, for a log entry or a blob.
@@ -68,6 +95,10 @@ export type Kind = "unavailable" | "slow" | "applied" | "late" | "lost" | "full"
 export interface Profile extends Readonly<Record<Kind, number>> {
   /** The longest delay of `slow` and `late`, in milliseconds of virtual time. */
   readonly slowMillis: number
+  /** For how long a process is stopped at most, in milliseconds of virtual time. */
+  readonly stopMillis: number
+  /** How often in a row a call of a simulated disk is refused or broken at most, once it is; at least 1. */
+  readonly streak: number
   /** What happens to the n-th call of an operation, counted from 1. It goes before the probabilities. */
   readonly script?: { readonly [O in Operation]?: { readonly [call: number]: Kind } } | undefined
 }
@@ -87,7 +118,12 @@ export const none: Profile = {
   full: 0,
   stale: 0,
   rot: 0,
-  slowMillis: 50
+  refused: 0,
+  broken: 0,
+  stopped: 0,
+  slowMillis: 50,
+  stopMillis: 2_000,
+  streak: 1
 }
 
 /**
@@ -126,6 +162,18 @@ export const harsh: Profile = {
   slowMillis: 500
 }
 
+/**
+ * A disk that fails, and a machine that leaves processes without time: every call of a simulated disk can fail, also
+ * several times in a row, before or after it is done, and its process can be stopped at it.
+ *
+ * @category profiles
+ * @since 0.1.0
+ */
+export const disk: Profile = { ...none, slow: 0.02, refused: 0.01, broken: 0.005, stopped: 0.01, streak: 15 }
+
+/** What every call of a simulated disk can meet. */
+const ofDisks = ["refused", "broken", "stopped"] as const
+
 /** The kinds that a call can meet, in the order in which the dice are cast. */
 const meets: Readonly<Record<Operation, ReadonlyArray<Exclude<Kind, "rot">>>> = {
   acquire: ["unavailable", "slow"],
@@ -138,8 +186,18 @@ const meets: Readonly<Record<Operation, ReadonlyArray<Exclude<Kind, "rot">>>> = 
   get: ["unavailable", "slow"],
   delete: ["unavailable", "slow", "applied", "late", "lost"],
   list: ["unavailable", "slow", "stale"],
-  write: ["unavailable", "slow", "full"],
-  sync: ["unavailable", "slow"]
+  write: ["unavailable", "slow", "full", ...ofDisks],
+  sync: ["unavailable", "slow", ...ofDisks],
+  open: ofDisks,
+  "truncate file": ofDisks,
+  "read file": ofDisks,
+  stat: ofDisks,
+  "make directory": ofDisks,
+  rename: ofDisks,
+  link: ofDisks,
+  remove: ofDisks,
+  "list directory": ofDisks,
+  "sync directory": ofDisks
 }
 
 const operations = Object.keys(meets) as ReadonlyArray<Operation>
@@ -147,8 +205,16 @@ const operations = Object.keys(meets) as ReadonlyArray<Operation>
 /** What a call is to meet. */
 export interface Fate {
   readonly kind: Exclude<Kind, "rot"> | undefined
-  /** In milliseconds, for `slow` and `late`. */
+  /** In milliseconds, for `slow`, `late` and `stopped`. */
   readonly delay: number
+  /** In [0, 2^32): decides what the kind leaves open. */
+  readonly choice: number
+}
+
+/** A fault that goes on for some calls. */
+interface Streak {
+  readonly kind: Kind | undefined
+  left: number
 }
 
 /**
@@ -180,12 +246,13 @@ export interface Options {
   readonly surroundings: Context.Context<never>
 }
 
-const fine: Fate = { kind: undefined, delay: 0 }
+const fine: Fate = { kind: undefined, delay: 0, choice: 0 }
 /** Blobs rot within their first bytes: where a reader is sure to look. */
 const rottenBytes = 256
 
 export const make = ({ faults, profile, seed, surroundings, trace }: Options): Injector["Service"] => {
   const calls = new Map<Operation, number>()
+  const streaks = new Map<Operation, Streak>()
   let count = 0
   let isPaused = false
 
@@ -196,6 +263,20 @@ export const make = ({ faults, profile, seed, surroundings, trace }: Options): I
       dice -= profile[kind]
     }
     return undefined
+  }
+
+  /** As `cast`, or what has befallen the call before, and goes on. */
+  const fall = (operation: Operation, random: Prng.Prng): Kind | undefined => {
+    const begun = streaks.get(operation)
+    if (begun !== undefined && begun.left > 0) {
+      begun.left--
+      return begun.kind
+    }
+    const kind = cast(operation, random)
+    if (profile.streak > 1 && (kind === "refused" || kind === "broken")) {
+      streaks.set(operation, { kind, left: random.int(profile.streak) })
+    }
+    return kind
   }
 
   /** Rot is no call's: it is there whenever somebody looks. */
@@ -220,11 +301,12 @@ export const make = ({ faults, profile, seed, surroundings, trace }: Options): I
       trace.text(operation)
       if (isPaused) return fine
       const random = Prng.make(Prng.split(seed, operations.indexOf(operation) * 0x0100_0000 + call))
-      const kind = profile.script?.[operation]?.[call] ?? cast(operation, random)
+      const kind = profile.script?.[operation]?.[call] ?? fall(operation, random)
       if (kind === undefined || kind === "rot" || !faults.next()) return fine
       trace.text(kind)
       count++
-      return { kind, delay: 1 + random.int(profile.slowMillis) }
+      const longest = kind === "stopped" ? profile.stopMillis : profile.slowMillis
+      return { kind, delay: 1 + random.int(longest), choice: random.u32() }
     },
     rotten,
     later: (write, delay) =>

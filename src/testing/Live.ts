@@ -30,7 +30,7 @@ import type { Blob } from "../storage/Blob.ts"
 import type { Log } from "../storage/Log.ts"
 import * as Faults from "./Faults.ts"
 import * as Kept from "./Kept.ts"
-import type * as Machine from "./Machine.ts"
+import * as Machine from "./Machine.ts"
 import * as Prng from "./Prng.ts"
 import * as Simulation from "./Simulation.ts"
 import * as Trace from "./Trace.ts"
@@ -73,6 +73,7 @@ export const run = <A, E>(options: Options<A, E>): Effect.Effect<A, E> =>
       Context.add(Random.Random, Simulation.randomOf(Prng.split(seed, Simulation.streams.program)))
     )
     const trace = Trace.make()
+    let processes = 0
     const injector = Faults.make({
       trace,
       surroundings,
@@ -81,7 +82,8 @@ export const run = <A, E>(options: Options<A, E>): Effect.Effect<A, E> =>
       seed: Prng.split(seed, Simulation.streams.faults)
     })
     const simulatedOn = (storage: Simulation.Storage): Simulation.Simulated["Service"] => ({
-      process: () => makeProcess(clockOf(clock, speed, random.pick(skews))),
+      process: (host = Machine.defaultHost) =>
+        makeProcess(++processes, host, clocksOf(clock, speed, random.pick(skews))),
       trace,
       seed,
       steps: Kept.counter(undefined),
@@ -92,41 +94,57 @@ export const run = <A, E>(options: Options<A, E>): Effect.Effect<A, E> =>
   })
 
 /** A clock that is wrong by some milliseconds, and on which time goes by faster. @internal */
-export const clockOf = (clock: Clock.Clock, speed: number, skew: number): Clock.Clock => {
+export const clockOf = (clock: Clock.Clock, speed: number, skew: number): Clock.Clock =>
+  clocksOf(clock, speed, skew).clock
+
+const clocksOf = (clock: Clock.Clock, speed: number, skew: number) => {
   const start = clock.currentTimeMillisUnsafe()
-  const millis = (): number => start + skew + Math.floor((clock.currentTimeMillisUnsafe() - start) * speed)
-  const nanos = (): bigint => BigInt(millis()) * 1_000_000n
-  const monotonic = (): bigint => clock.monotonicTimeNanosUnsafe() * BigInt(speed)
-  return {
-    currentTimeMillisUnsafe: millis,
-    currentTimeMillis: Effect.sync(millis),
-    currentTimeNanosUnsafe: nanos,
-    currentTimeNanos: Effect.sync(nanos),
-    monotonicTimeNanosUnsafe: monotonic,
-    monotonicTimeNanos: Effect.sync(monotonic),
-    sleep: (duration) => clock.sleep(Duration.divideUnsafe(duration, speed))
-  }
+  return Machine.makeClock(
+    {
+      millis: () => start + skew + Math.floor((clock.currentTimeMillisUnsafe() - start) * speed),
+      monotonicNanos: () => clock.monotonicTimeNanosUnsafe() * BigInt(speed)
+    },
+    (duration) => clock.sleep(Duration.divideUnsafe(duration, speed))
+  )
 }
 
 /** Fibers that run on Effect's own scheduler for as long as they live. */
-const makeProcess = (clock: Clock.Clock): Machine.Process => {
+const makeProcess = (
+  number: number,
+  host: string,
+  { clock, shift }: ReturnType<typeof Machine.makeClock>
+): Machine.Process => {
   const inner = new Scheduler.MixedScheduler()
   let isAlive = true
+  const gate = Machine.makeGate((task) => task())
   const scheduler: Scheduler.Scheduler = {
     executionMode: "async",
-    // A fiber of a dead process that a timer or a socket resumes stops here, before it executes anything.
-    shouldYield: (fiber) => !isAlive || inner.shouldYield(fiber),
+    // A fiber of a dead or stopped process that a timer or a socket resumes stops here, before it executes anything.
+    shouldYield: (fiber) => !isAlive || gate.isStopped() || inner.shouldYield(fiber),
     makeDispatcher: () => {
       const dispatcher = inner.makeDispatcher()
       return {
-        scheduleTask: (task, priority) => dispatcher.scheduleTask(() => void (isAlive && task()), priority),
+        scheduleTask: (task, priority) =>
+          dispatcher.scheduleTask(() => gate.pass(() => void (isAlive && task())), priority),
         flush: () => dispatcher.flush()
       }
     }
   }
-  return {
+  const process: Machine.Process = {
+    number,
+    host,
     isAlive: () => isAlive,
     kill: () => void (isAlive = false),
-    context: Context.make(Scheduler.Scheduler, scheduler).pipe(Context.add(Clock.Clock, clock))
+    stop: gate.stop,
+    wake: gate.wake,
+    shiftClock: shift,
+    get context() {
+      return context
+    }
   }
+  const context = Context.make(Scheduler.Scheduler, scheduler).pipe(
+    Context.add(Clock.Clock, clock),
+    Context.add(Machine.Self, process)
+  )
+  return process
 }

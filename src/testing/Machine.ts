@@ -3,7 +3,8 @@
  *
  * Of the tasks that are ready a seeded choice says which comes next, and after how many operations a fiber lets the
  * others run. Time stands still while anything is ready; when nothing is, it jumps to the next sleeper. A process is a
- * group of fibers that can be killed: none of them executes anything any more, not even a finalizer.
+ * group of fibers that can be killed: none of them executes anything any more, not even a finalizer. It can be stopped,
+ * too, and woken: meanwhile its fibers wait, and time goes by. Each process has clocks of its own, which can be set.
  *
  * @internal
  */
@@ -13,14 +14,35 @@ import type { Prng } from "./Prng.ts"
 import * as Trace from "./Trace.ts"
 
 export interface Process {
-  /** The scheduler and the clock of its fibers. */
+  /** Counts up from 0, which is the program itself. */
+  readonly number: number
+  readonly host: string
+  /** The scheduler and the clock of its fibers, and the process itself as `Self`. */
   readonly context: Context.Context<never>
   readonly isAlive: () => boolean
   readonly kill: () => void
+  /** Stops it as a signal would. It goes on when it was woken as often as it was stopped. */
+  readonly stop: () => void
+  readonly wake: () => void
+  readonly shiftClock: (shift: Shift) => void
 }
 
+/** By how many milliseconds clocks are set forward; the wall clock also back. */
+export interface Shift {
+  readonly wall?: number | undefined
+  readonly monotonic?: number | undefined
+}
+
+/** The process that a fiber belongs to. */
+export const Self: Context.Reference<Process | undefined> = Context.Reference<Process | undefined>(
+  "tidemark/testing/Self",
+  { defaultValue: () => undefined }
+)
+
+export const defaultHost = "simulated"
+
 export interface Machine {
-  readonly process: () => Process
+  readonly process: (host?: string) => Process
   /** Executes the next task. False where none is ready. */
   readonly runNext: () => boolean
   /** Unless anything is ready, wakes who sleeps the shortest. False where nobody is ready or sleeps. */
@@ -43,8 +65,10 @@ interface Task {
   readonly run: () => void
 }
 
-interface Sleeper extends Task {
+interface Sleeper {
+  readonly process: Process
   readonly at: number
+  readonly wake: () => void
 }
 
 /** Of these, each seed picks how many operations a fiber executes at a stretch, on average. */
@@ -53,6 +77,51 @@ const stretches = [4, 8, 16, 32, 64, 128, 256]
 const longestStretch = 2048
 const nanosPerMilli = 1_000_000
 
+type Admit = (task: () => void) => void
+
+/** What the tasks of a process go through on their way to be executed: they wait while it is stopped. */
+export const makeGate = (admit: Admit) => {
+  let stops = 0
+  let held: Array<() => void> = []
+  return {
+    isStopped: () => stops > 0,
+    pass: (task: () => void): void => void (stops > 0 ? held.push(task) : admit(task)),
+    stop: (): void => void stops++,
+    wake: (): void => {
+      if (stops === 0 || --stops > 0) return
+      const tasks = held
+      held = []
+      tasks.forEach(admit)
+    }
+  }
+}
+
+/** Clocks that can be set, over one that cannot. */
+export const makeClock = (
+  base: { readonly millis: () => number; readonly monotonicNanos: () => bigint },
+  sleep: Clock.Clock["sleep"]
+) => {
+  let wall = 0
+  let monotonic = 0
+  const millis = (): number => base.millis() + wall
+  const nanos = (): bigint => BigInt(Math.round(millis() * nanosPerMilli))
+  const monotonicNanos = (): bigint => base.monotonicNanos() + BigInt(Math.round(monotonic * nanosPerMilli))
+  const clock: Clock.Clock = {
+    currentTimeMillisUnsafe: millis,
+    currentTimeMillis: Effect.sync(millis),
+    currentTimeNanosUnsafe: nanos,
+    currentTimeNanos: Effect.sync(nanos),
+    monotonicTimeNanosUnsafe: monotonicNanos,
+    monotonicTimeNanos: Effect.sync(monotonicNanos),
+    sleep
+  }
+  const shift = (by: Shift): void => {
+    wall += by.wall ?? 0
+    monotonic += Math.max(0, by.monotonic ?? 0)
+  }
+  return { clock, shift }
+}
+
 export const make = ({ choices, random, trace }: Options): Machine => {
   const interleaving = Trace.make()
   const stretch = random.pick(stretches)
@@ -60,6 +129,7 @@ export const make = ({ choices, random, trace }: Options): Machine => {
   let operationsLeft = drawStretch()
   let steps = 0
   let now = 0
+  let processes = 0
   let ready: Array<Task> = []
   /** The earliest last; of two at the same time the first to sleep last. */
   let sleepers: Array<Sleeper> = []
@@ -85,10 +155,10 @@ export const make = ({ choices, random, trace }: Options): Machine => {
     return ready.splice(at, 1)[0]!
   }
 
-  const sleep = (process: Process, millis: number): Effect.Effect<void> =>
+  const sleep = (process: Process, admit: Admit, millis: number): Effect.Effect<void> =>
     Effect.callback<void>((resume) => {
       if (!process.isAlive() || millis === Infinity) return
-      const sleeper: Sleeper = { at: now + millis, process, run: () => resume(Effect.void) }
+      const sleeper: Sleeper = { at: now + millis, process, wake: () => admit(() => resume(Effect.void)) }
       const index = sleepers.findLastIndex(({ at }) => at > sleeper.at)
       sleepers.splice(index + 1, 0, sleeper)
       return Effect.sync(() => {
@@ -99,40 +169,47 @@ export const make = ({ choices, random, trace }: Options): Machine => {
   const millis = (): number => now
   const nanos = (): bigint => BigInt(Math.round(now * nanosPerMilli))
 
-  const clockOf = (process: () => Process): Clock.Clock => ({
-    currentTimeMillisUnsafe: millis,
-    currentTimeMillis: Effect.sync(millis),
-    currentTimeNanosUnsafe: nanos,
-    currentTimeNanos: Effect.sync(nanos),
-    monotonicTimeNanosUnsafe: nanos,
-    monotonicTimeNanos: Effect.sync(nanos),
-    sleep: (duration) =>
-      Effect.suspend(() => {
-        const wait = Duration.toMillis(duration)
-        return wait > 0 ? sleep(process(), wait) : Effect.yieldNow
-      })
-  })
+  const sleepOf = (process: () => Process, admit: Admit): Clock.Clock["sleep"] => (duration) =>
+    Effect.suspend(() => {
+      const wait = Duration.toMillis(duration)
+      return wait > 0 ? sleep(process(), admit, wait) : Effect.yieldNow
+    })
 
-  const makeProcess = (): Process => {
+  const makeProcess = (host = defaultHost): Process => {
     let isAlive = true
+    const gate = makeGate((run) => void (isAlive && ready.push({ process, run })))
+    const { clock, shift } = makeClock({ millis, monotonicNanos: nanos }, sleepOf(() => process, gate.pass))
     const scheduler: Scheduler.Scheduler = {
       executionMode: "async",
-      // A fiber of a dead process that somebody else resumes stops here, before it executes anything.
-      shouldYield: (fiber) => !isAlive || fiber.currentOpCount >= longestStretch || yields(),
-      makeDispatcher: () => ({
-        scheduleTask: (run) => void (isAlive && ready.push({ process, run })),
-        flush: () => {}
-      })
+      // A fiber of a dead or stopped process that somebody else resumes stops here, before it executes anything.
+      shouldYield: (fiber) => !isAlive || gate.isStopped() || fiber.currentOpCount >= longestStretch || yields(),
+      makeDispatcher: () => ({ scheduleTask: gate.pass, flush: () => {} })
     }
     const process: Process = {
+      number: processes++,
+      host,
       isAlive: () => isAlive,
       kill: () => {
         isAlive = false
         ready = ready.filter((task) => task.process !== process)
         sleepers = sleepers.filter((sleeper) => sleeper.process !== process)
       },
-      context: Context.make(Scheduler.Scheduler, scheduler).pipe(Context.add(Clock.Clock, clockOf(() => process)))
+      stop: () => {
+        gate.stop()
+        const stopped = ready.filter((task) => task.process === process)
+        ready = ready.filter((task) => task.process !== process)
+        stopped.forEach(({ run }) => gate.pass(run))
+      },
+      wake: gate.wake,
+      shiftClock: shift,
+      get context() {
+        return context
+      }
     }
+    const context = Context.make(Scheduler.Scheduler, scheduler).pipe(
+      Context.add(Clock.Clock, clock),
+      Context.add(Self, process)
+    )
     return process
   }
 
@@ -150,7 +227,7 @@ export const make = ({ choices, random, trace }: Options): Machine => {
       if (next === undefined) return false
       now = next.at
       trace.text(String(now))
-      while (sleepers.at(-1)?.at === now) ready.push(sleepers.pop()!)
+      while (sleepers.at(-1)?.at === now) sleepers.pop()!.wake()
       return true
     },
     now: millis,

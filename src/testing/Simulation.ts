@@ -127,7 +127,7 @@ export class Stuck extends Error {
  */
 export class Simulated extends Context.Service<Simulated, {
   /** Makes the scheduler and the clock of a new process. @internal */
-  readonly process: () => Machine.Process
+  readonly process: (host?: string) => Machine.Process
   /** @internal */
   readonly trace: Trace.Trace
   /** @internal */
@@ -164,6 +164,25 @@ export const step = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A |
   })
 
 /**
+ * By how many milliseconds the clocks of a process are set.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Shift = Machine.Shift
+
+/**
+ * Where a process runs.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface SpawnOptions {
+  /** The name of its machine, for storage that tells machines apart; all processes run on the same one if absent. */
+  readonly host?: string | undefined
+}
+
+/**
  * A process of the simulated world: fibers that can die all at once.
  *
  * @category models
@@ -174,6 +193,15 @@ export interface Process<A, E> {
   readonly exit: Effect.Effect<Exit.Exit<A, E>>
   /** Ends it as a crash would: none of its fibers executes anything more, no finalizer runs, nothing is closed. */
   readonly kill: Effect.Effect<void>
+  /** Stops it as `SIGSTOP` would: its fibers wait, and time goes by without them. */
+  readonly stop: Effect.Effect<void>
+  /** Lets it go on, when it was woken as often as it was stopped. */
+  readonly wake: Effect.Effect<void>
+  /**
+   * Sets its clocks, in milliseconds: the wall clock forward or back, the monotonic one forward. Sleepers do not wake
+   * earlier or later.
+   */
+  readonly shiftClock: (shift: Shift) => Effect.Effect<void>
 }
 
 /**
@@ -197,12 +225,13 @@ type Unopened<R> = Exclude<Exclude<R, Log | Blob>, Scope.Scope>
  * @since 0.1.0
  */
 export const spawn: <A, E, R>(
-  effect: Effect.Effect<A, E, R>
+  effect: Effect.Effect<A, E, R>,
+  options?: SpawnOptions
 ) => Effect.Effect<Process<A, E>, never, Unopened<R> | Simulated> = Effect.fnUntraced(
-  function*<A, E, R>(effect: Effect.Effect<A, E, R>) {
+  function*<A, E, R>(effect: Effect.Effect<A, E, R>, options: SpawnOptions = {}) {
     const { living, process: makeProcess, storage } = yield* Simulated
     const context = yield* Effect.context<Unopened<R>>()
-    const process = makeProcess()
+    const process = makeProcess(options.host)
     const ended = yield* Deferred.make<Exit.Exit<A, E>>()
     const running = effect.pipe(
       Effect.provide(Layer.fresh(storage.layer)),
@@ -217,7 +246,13 @@ export const spawn: <A, E, R>(
     })
     living.add(die)
     yield* Effect.sync(() => Effect.runForkWith(Context.merge(context, process.context))(running))
-    return { exit: Deferred.await(ended), kill: Effect.andThen(die, storage.killed) }
+    return {
+      exit: Deferred.await(ended),
+      kill: Effect.andThen(die, storage.killed),
+      stop: Effect.sync(process.stop),
+      wake: Effect.sync(process.wake),
+      shiftClock: (shift) => Effect.sync(() => process.shiftClock(shift))
+    }
   }
 )
 

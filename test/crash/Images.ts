@@ -38,13 +38,15 @@ export const make = (initial: Image, isJournaled: boolean): Machine => {
 }
 
 const flushDirectories = (disk: Disk.Disk): void => {
-  for (const { directories } of disk.changes.slice()) for (const each of directories) Disk.flushDirectory(disk, each)
+  for (const { places } of disk.changes.slice()) {
+    for (const { directory } of places) Disk.flushDirectory(disk, directory)
+  }
 }
 
 const flushAlone = (disk: Disk.Disk, directory: Disk.Directory): void => {
   const changes = disk.changes.splice(0)
   for (const change of changes) {
-    if (change.directories.includes(directory)) change.store()
+    if (change.places.some((place) => place.directory === directory)) change.store()
     else disk.changes.push(change)
   }
 }
@@ -137,7 +139,7 @@ export const unflushed = ({ disk, files }: Machine): { readonly sectors: number;
 /** What a power failure leaves. The machine stays as it is. */
 export const crash = ({ disk, isJournaled }: Machine, survival: Survival): Image => {
   const stored = new Map(
-    disk.changes.flatMap(({ directories }) => directories).map((each) => [each, new Map(each.stored)])
+    disk.changes.flatMap(({ places }) => places).map(({ directory }) => [directory, new Map(directory.stored)])
   )
   const surviving = survival.changes(disk.changes.length)
   surviving.forEach((change, i) => (!isJournaled || change === i) && disk.changes[change]!.store())

@@ -189,3 +189,41 @@ describe("a directory", () => {
     assert.deepStrictEqual(names(disk, "/"), ["file", "directory"])
   })
 })
+
+describe("a disk whose directories are unordered", () => {
+  /** What is left of three files that were created one after the other, in two directories. */
+  const left = (flushed?: string) =>
+    Array.from({ length: 200 }, (_, seed) => {
+      const disk = Disk.make("unordered")
+      for (const path of ["/a", "/b"]) Disk.makeDirectory(disk, path)
+      Disk.flushDirectory(disk, disk.root)
+      for (const path of ["/a/1", "/b/2", "/a/3"]) Disk.create(disk, path)
+      const directory = flushed === undefined ? undefined : Disk.find(disk, flushed)
+      if (directory?.kind === "directory") Disk.flushDirectory(disk, directory)
+      Disk.crash(disk, Prng.make(seed))
+      return [...names(disk, "/a"), ...names(disk, "/b")].toSorted().join("")
+    })
+
+  it("keeps any of the changes that were not flushed", () => {
+    assert.deepStrictEqual([...new Set(left())].toSorted(), ["", "1", "12", "123", "13", "2", "23", "3"])
+  })
+
+  it("keeps all of a directory that was flushed, and says nothing of the others", () => {
+    assert.deepStrictEqual([...new Set(left("/a"))].toSorted(), ["123", "13"])
+    assert.deepStrictEqual([...new Set(left("/b"))].toSorted(), ["12", "123", "2", "23"])
+  })
+
+  it("does not bring back the old name of a file whose new name was flushed", () => {
+    for (let seed = 0; seed < 50; seed++) {
+      const disk = Disk.make("unordered")
+      for (const path of ["/a", "/b"]) Disk.makeDirectory(disk, path)
+      Disk.flushDirectory(disk, disk.root)
+      Disk.create(disk, "/a/1")
+      Disk.rename(disk, "/a/1", "/b/2")
+      const directory = Disk.find(disk, "/b")
+      if (directory?.kind === "directory") Disk.flushDirectory(disk, directory)
+      Disk.crash(disk, Prng.make(seed))
+      assert.deepStrictEqual([names(disk, "/a"), names(disk, "/b")], [[], ["2"]])
+    }
+  })
+})

@@ -155,4 +155,41 @@ describe("a process", () => {
       success(await Simulation.run({ seed, program: Programs.crashes, faults: Faults.mild }))
     }
   })
+
+  it("does nothing while it is stopped, and goes on when it was woken as often", async () => {
+    const program = Effect.gen(function*() {
+      let ticks = 0
+      const process = yield* Simulation.spawn(
+        Effect.forever(Effect.andThen(Effect.sleep("1 second"), Effect.sync(() => void ticks++)))
+      )
+      const after = (effect: Effect.Effect<void>) => Effect.andThen(effect, Effect.as(Effect.sleep("10500 millis"), 0))
+      yield* after(Effect.void)
+      const seen = [ticks]
+      for (const effect of [process.stop, process.stop, process.wake, process.wake]) {
+        yield* after(effect)
+        seen.push(ticks)
+      }
+      return seen
+    })
+    for (const seed of range(10)) {
+      assert.deepStrictEqual(success(await Simulation.run({ seed, program })), [10, 10, 10, 10, 21])
+    }
+  })
+
+  it("has clocks of its own: the wall clock goes both ways, the monotonic one forward only", async () => {
+    const clocks = Effect.all([Clock.currentTimeMillis, Clock.Clock.use((clock) => clock.monotonicTimeNanos)])
+    const program = Effect.gen(function*() {
+      const asked = yield* Deferred.make<void>()
+      const process = yield* Simulation.spawn(Effect.andThen(Deferred.await(asked), clocks))
+      yield* Effect.sleep("1 minute")
+      yield* process.shiftClock({ wall: -30_000, monotonic: 1_000 })
+      yield* process.shiftClock({ monotonic: -5_000 })
+      yield* Deferred.succeed(asked, undefined)
+      return [yield* Effect.flatten(process.exit), yield* clocks]
+    })
+    assert.deepStrictEqual(success(await Simulation.run({ seed: 1, program })), [
+      [30_000, 61_000_000_000n],
+      [60_000, 60_000_000_000n]
+    ])
+  })
 })
