@@ -89,9 +89,10 @@ export const copy: <E1, E2>(
     const [sourceLog, source] = [Context.get(from, Log), Context.get(from, Blob)]
     const [targetLog, target] = [Context.get(to, Log), Context.get(to, Blob)]
     const writer = yield* targetLog.acquire
-    if (writer.bounds.upper > 0) return yield* new NotEmpty({ location: targetLog.location })
+    const padded = yield* paddingOf(targetLog, writer.bounds)
     const { checksums, found } = yield* copyBlobs(sourceLog, source, target)
-    yield* copyEntries(writer, found)
+    if (padded > found.bounds.lower) return yield* new NotEmpty({ location: targetLog.location })
+    yield* copyEntries(writer, padded, found)
     const bytes = yield* compare(found, checksums, targetLog, target)
     return {
       collections: found.state.collections.size,
@@ -102,6 +103,14 @@ export const copy: <E1, E2>(
   },
   Effect.scoped
 )
+
+/** How much padding an interrupted copy has left in a log that has nothing else. */
+const paddingOf = Effect.fnUntraced(function*(log: Log["Service"], { lower, upper }: Bounds) {
+  if (upper === 0) return 0
+  const isPadding = lower === 0 &&
+    Option.isNone(yield* Stream.runHead(Stream.filter(log.read(lower), ({ bytes }) => bytes.length > 0)))
+  return isPadding ? upper : yield* new NotEmpty({ location: log.location })
+})
 
 /** Reads the log and the blobs that it names. A live writer may delete what is being read: then there is a newer state. */
 const copyBlobs = (log: Log["Service"], source: Blob["Service"], target: Blob["Service"]) =>
@@ -140,8 +149,12 @@ const look = Effect.fnUntraced(function*(log: Log["Service"], blob: Blob["Servic
 })
 
 /** The entries get the positions that they had: rollups refer to them. */
-const copyEntries = Effect.fnUntraced(function*(writer: Writer, { bounds: { lower }, entries }: Source) {
-  for (let position = 0; position < lower;) {
+const copyEntries = Effect.fnUntraced(function*(
+  writer: Writer,
+  padded: number,
+  { bounds: { lower }, entries }: Source
+) {
+  for (let position = padded; position < lower;) {
     const count = Math.min(paddingAtOnce, lower - position)
     position = yield* writer.append(position, Array.from({ length: count }, () => new Uint8Array(0)))
   }

@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer, Stream } from "effect"
+import { Cause, Context, Effect, Exit, Layer, type Scope, Stream } from "effect"
 import { Blob, Log, MemoryStorage, StoreCopy, Update } from "tidemark"
 import * as Prng from "../../src/testing/Prng.ts"
+import * as Temporary from "../node/Temporary.ts"
+import * as Faulty from "../utils/Faulty.ts"
 import * as Store from "../utils/Store.ts"
 
 /** A store that has been rolled up, truncated, sealed and compacted, with rows of all kinds. */
@@ -24,9 +26,9 @@ const made = Effect.fnUntraced(function*(seed: number) {
   return store
 })
 
-const everything = (store: MemoryStorage.Store) =>
+const everything = <E>(store: Layer.Layer<Log.Log | Blob.Blob, E>) =>
   Store.inScope(Effect.gen(function*() {
-    const client = yield* Store.client(yield* Store.open(store))
+    const client = yield* Store.client(yield* Layer.build(store))
     const descriptions = yield* client.descriptions
     const updates: Array<unknown> = []
     for (const { name } of descriptions) {
@@ -56,19 +58,22 @@ describe("a copy", () => {
           yield* Store.storedKeys(yield* Store.open(next)),
           yield* Store.referencedKeys(yield* Store.open(old))
         )
-        assert.deepStrictEqual(yield* everything(next), yield* everything(old))
+        assert.deepStrictEqual(
+          yield* everything(MemoryStorage.layerOf(next)),
+          yield* everything(MemoryStorage.layerOf(old))
+        )
       })
   )
 
   it.effect("of a store to itself, or to one that is there, is refused", () =>
     Effect.gen(function*() {
       const [old, next] = [yield* made(1), yield* made(2)]
-      const there = yield* everything(next)
+      const there = yield* everything(MemoryStorage.layerOf(next))
       const refused = yield* Effect.flip(
         StoreCopy.copy({ from: MemoryStorage.layerOf(old), to: MemoryStorage.layerOf(next) })
       )
       assert.strictEqual(refused._tag, "NotEmpty")
-      assert.deepStrictEqual(yield* everything(next), there)
+      assert.deepStrictEqual(yield* everything(MemoryStorage.layerOf(next)), there)
     }))
 
   it.effect("of an empty store is one", () =>
@@ -132,8 +137,62 @@ describe("a copy", () => {
         return Context.add(storage, Blob.Blob, { ...blob, get })
       })
       yield* StoreCopy.copy({ from, to: MemoryStorage.layerOf(next) })
-      const { descriptions, updates } = yield* everything(next)
+      const { descriptions, updates } = yield* everything(MemoryStorage.layerOf(next))
       const { upper } = descriptions[0]!
       assert.strictEqual((updates[0] as ReadonlyArray<unknown>).length, upper - 1)
+    }))
+
+  /** Interrupts copies before each operation on their target in turn, and copies again. */
+  const interrupted = Effect.fnUntraced(function*(
+    old: MemoryStorage.Store,
+    target: Effect.Effect<Layer.Layer<Log.Log | Blob.Blob, unknown>, unknown, Scope.Scope>
+  ) {
+    const from = MemoryStorage.layerOf(old)
+    const expected = yield* everything(from)
+    const outcomes = new Set<string>()
+    for (let at = 1, isOver = false; !isOver; at++) {
+      yield* Store.inScope(Effect.gen(function*() {
+        const to = yield* target
+        let operations = 0
+        const failing = Layer.effectContext(Effect.map(Layer.build(to), (storage) => {
+          const { control, storage: faulty } = Faulty.make(storage)
+          control.before = () => ++operations === at ? Effect.interrupt : Effect.void
+          return faulty
+        }))
+        const first = yield* Effect.exit(StoreCopy.copy({ from, to: failing }))
+        isOver = Exit.isSuccess(first)
+        const again = yield* Effect.exit(StoreCopy.copy({ from, to }))
+        const failure = Exit.isFailure(again) ? Cause.squash(again.cause) : undefined
+        // It is all there, or can be copied.
+        if (failure !== undefined) assert.propertyVal(failure, "_tag", "NotEmpty")
+        outcomes.add(failure === undefined ? "copied" : "there")
+        assert.deepStrictEqual(yield* everything(to), expected, `interrupted before operation ${at}`)
+      }))
+    }
+    assert.deepStrictEqual([...outcomes], ["copied", "there"])
+  })
+
+  it.effect("that is interrupted anywhere in memory is there, or can be made again", () =>
+    Effect.flatMap(made(1), (old) => interrupted(old, Effect.map(MemoryStorage.make, MemoryStorage.layerOf))))
+
+  it.live("that is interrupted anywhere in files is there, or can be made again", () =>
+    Effect.gen(function*() {
+      yield* interrupted(yield* made(1), Temporary.makeStore())
+    }), 60_000)
+
+  it.effect("of another store that is shorter than what an interrupted copy has left is refused", () =>
+    Effect.gen(function*() {
+      const [old, next, short] = [yield* made(1), yield* MemoryStorage.make, yield* MemoryStorage.make]
+      yield* Store.inScope(Effect.gen(function*() {
+        const log = Context.get(yield* Store.open(next), Log.Log)
+        yield* (yield* log.acquire).append(0, [new Uint8Array(0)])
+      }))
+      const to = MemoryStorage.layerOf(next)
+      assert.propertyVal(
+        yield* Effect.flip(StoreCopy.copy({ from: MemoryStorage.layerOf(short), to })),
+        "_tag",
+        "NotEmpty"
+      )
+      yield* StoreCopy.copy({ from: MemoryStorage.layerOf(old), to })
     }))
 })
