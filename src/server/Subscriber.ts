@@ -17,6 +17,7 @@ import type { Fanout } from "./Fanout.ts"
  */
 export const events = (
   read: StreamReadHandle<Json, Json>,
+  collection: number,
   fanout: Fanout,
   start: SubscribeOptions
 ): Stream.Stream<Uint8Array> =>
@@ -27,7 +28,7 @@ export const events = (
     const own = (events: Stream.Stream<SubscribeEvent<Json, Json>, Events.EventsError>) =>
       Stream.map(events, (event) => {
         if (event._tag === "Progress") told = event.frontier
-        return Events.render(event)
+        return Events.render(event, collection)
       })
     const next: Pull.Pull<Stream.Stream<Uint8Array, Events.EventsError>, Events.EventsError> = Effect.gen(function*() {
       if (!begun) {
