@@ -26,6 +26,20 @@ export const parse = (text: string): { readonly json: unknown; readonly isInexac
   return { json, isInexact }
 }
 
+/** The steps to the first number of a text that would be rounded, or `undefined`. Throws as `JSON.parse` does. */
+export const findInexact = (text: string): ReadonlyArray<string> | undefined => {
+  const { isInexact, json } = suspect.test(text) ? parse(text) : { isInexact: false, json: undefined }
+  if (!isInexact) return undefined
+  const left: Array<{ readonly path: ReadonlyArray<string>; readonly value: unknown }> = [{ path: [], value: json }]
+  for (let next = left.pop(); next !== undefined; next = left.pop()) {
+    const { path, value } = next
+    if (value instanceof Inexact) return path
+    if (typeof value !== "object" || value === null) continue
+    left.push(...Object.entries(value).map(([step, each]) => ({ path: [...path, step], value: each })).reverse())
+  }
+  return undefined
+}
+
 const suspect = /\d{16}|[eE]\+?\d{3}/
 const plain = /^-?\d+(?:\.\d+)?$/
 

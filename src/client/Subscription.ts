@@ -36,7 +36,9 @@ export type SubscribeEvent<K, V> =
  * Where a subscription begins.
  *
  * - `asOf`: with the contents as of a time (as updates at that time), then everything after it.
- * - `from`: at a frontier that an earlier subscription has told: everything at or after it.
+ * - `from`: at a frontier that an earlier subscription has told: everything at or after it. A frontier says nothing of
+ *   the collection: keep the handle's `streamId` beside it, and begin again where it is another, since the collection was
+ *   then destroyed and created again.
  * - neither: at the beginning of the history that is left, with the contents as of `since`.
  *
  * With `until` it ends as soon as every time below that frontier has been told, and tells nothing at or after it.

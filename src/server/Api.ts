@@ -14,8 +14,9 @@ import {
   HttpApiSecurity,
   OpenApi
 } from "effect/http-api"
+import { version } from "../Version.ts"
 import * as Problem from "./Problem.ts"
-import { FrontierJson, NewUpdateJson, RowJson, TimeJson, UpdateJson } from "./Rows.ts"
+import { FrontierJson, NewUpdateJson, RowJson, SubscriptionId, TimeJson, UpdateJson } from "./Rows.ts"
 
 /**
  * Demands the server's token, if it has one.
@@ -26,6 +27,16 @@ import { FrontierJson, NewUpdateJson, RowJson, TimeJson, UpdateJson } from "./Ro
 export class Authorization extends HttpApiMiddleware.Service<Authorization>()("tidemark/server/Authorization", {
   security: { bearer: HttpApiSecurity.bearer },
   error: Problem.Unauthorized
+}) {}
+
+/**
+ * Refuses requests whose bytes are no UTF-8, or whose integers would be rounded.
+ *
+ * @category middleware
+ * @since 0.1.0
+ */
+export class Exact extends HttpApiMiddleware.Service<Exact>()("tidemark/server/Exact", {
+  error: Problem.Inexact
 }) {}
 
 const CodecJson = Schema.Struct({
@@ -53,8 +64,8 @@ export const Collection = Schema.Struct({
  * What a subscriber hears, as server-sent events.
  *
  * - `updates`: updates at times that are complete, consolidated.
- * - `progress`: every update at a time before the frontier has been told. Its id is the frontier: who stores what it was
- *   told together with this id can resume there.
+ * - `progress`: every update at a time before the frontier has been told. Its id names the collection and the frontier:
+ *   a client that stores what it was told together with this id can resume there.
  * - `problem`: the stream cannot go on, and ends.
  *
  * @category schemas
@@ -127,9 +138,9 @@ export class Collections extends HttpApiGroup.make("collections").add(
   HttpApiEndpoint.get("subscribe", "/collections/:name/events", {
     params,
     query: { ...asOf, from: Schema.optional(FrontierJson) },
-    headers: { "last-event-id": Schema.optional(FrontierJson) },
+    headers: { "last-event-id": Schema.optional(SubscriptionId) },
     success: HttpApiSchema.StreamSse({ events: Event }),
-    error: [...Problem.reading, Problem.TooManySubscribers]
+    error: [...Problem.reading, Problem.TooManySubscribers, Problem.CollectionRecreated]
   }).annotate(OpenApi.Summary, "Complete times as they come, from a time or a frontier on; 204 where nothing is left"),
   HttpApiEndpoint.post("write", "/collections/:name/updates", {
     params,
@@ -155,7 +166,7 @@ export class Collections extends HttpApiGroup.make("collections").add(
     success: Durable,
     error: Problem.writing
   }).annotate(OpenApi.Summary, "Gives up the history before since")
-).middleware(Authorization).middleware(HttpApiMiddleware.ProblemDetails) {}
+).middleware(Exact).middleware(Authorization).middleware(HttpApiMiddleware.ProblemDetails) {}
 
 /**
  * The API as a whole.
@@ -166,6 +177,7 @@ export class Collections extends HttpApiGroup.make("collections").add(
 export class Api extends HttpApi.make("tidemark").add(Collections).annotateMerge(
   OpenApi.annotations({
     title: "Tidemark",
+    version,
     description: "Durable, time-versioned, differential collections"
   })
 ) {}

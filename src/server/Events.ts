@@ -34,11 +34,11 @@ const updatesEvents = (updates: ReadonlyArray<Update<Json, Json>>): string => {
   return open === 0 ? text : `${text}]\n\n`
 }
 
-/** The bytes that tell an event of a subscription. */
-export const render = (event: SubscribeEvent<Json, Json>): Uint8Array => {
+/** The bytes that tell an event of a subscription to the collection of this id. */
+export const render = (event: SubscribeEvent<Json, Json>, collection: number): Uint8Array => {
   if (event._tag === "Updates") return encoder.encode(updatesEvents(event.updates))
   const frontier = Frontier.toJson(event.frontier)
-  return encoder.encode(`event: progress\nid: ${frontier}\ndata: ${JSON.stringify({ frontier })}\n\n`)
+  return encoder.encode(`event: progress\nid: ${collection}-${frontier}\ndata: ${JSON.stringify({ frontier })}\n\n`)
 }
 
 /** A comment, which clients ignore: a connection that nobody listens on any more breaks by it. */

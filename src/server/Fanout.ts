@@ -39,6 +39,7 @@ export interface Options {
 /** Follows a collection from a frontier on, until the scope closes. */
 export const make = Effect.fnUntraced(function*(
   read: StreamReadHandle<Json, Json>,
+  collection: number,
   start: Frontier,
   { heartbeat, maxBytes }: Options
 ): Effect.fn.Return<Fanout, never, Scope.Scope> {
@@ -77,7 +78,7 @@ export const make = Effect.fnUntraced(function*(
   }
 
   yield* Stream.runForEach(read.subscribe({ from: start }), (event) => {
-    add(render(event))
+    add(render(event, collection))
     if (event._tag === "Updates") return Effect.void
     publish(event.frontier)
     return wake

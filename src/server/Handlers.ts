@@ -17,7 +17,7 @@ import { Api } from "./Api.ts"
 import * as Fanout from "./Fanout.ts"
 import * as Pace from "./Pace.ts"
 import * as Problem from "./Problem.ts"
-import type { NewUpdateJson } from "./Rows.ts"
+import { type NewUpdateJson, parseSubscriptionId } from "./Rows.ts"
 import * as Seats from "./Seats.ts"
 import * as Subscriber from "./Subscriber.ts"
 
@@ -61,6 +61,17 @@ const checkStart = ({ name, since }: Description, start: SubscribeOptions) => {
     ? Effect.void
     : Effect.fail(new AsOfBeforeSince({ collection: name, asOf: first, since }))
 }
+
+/** Where a subscription resumes: the header, which browsers send, goes before the parameter. */
+const resumption = (lastEventId: string | undefined, from: number | undefined) =>
+  lastEventId === undefined ? { collection: undefined, frontier: from } : parseSubscriptionId(lastEventId)
+
+const recreated = (name: string, before: number, now: number) =>
+  Effect.fail(
+    new Problem.CollectionRecreated({
+      detail: `"${name}" was destroyed and created again: its id was ${before} and is ${now}; begin again without an id`
+    })
+  )
 
 type JsonUpdate = Update<StoredJson.Json, StoredJson.Json>
 
@@ -107,7 +118,7 @@ export const layer = (options: Options) =>
             const description = (yield* client.descriptions).find((each) => each.id === id)
             if (description === undefined) return yield* new UnknownStream({ collection: `${id}` })
             const { read } = yield* open(description.name)
-            return yield* Fanout.make(read, Math.max(description.upper, description.since + 1), options)
+            return yield* Fanout.make(read, id, Math.max(description.upper, description.since + 1), options)
           })
       })
       return handlers.handleAll({
@@ -151,19 +162,31 @@ export const layer = (options: Options) =>
           }).pipe(Effect.mapError(Problem.of)),
         subscribe: ({ headers, params, query }) =>
           Effect.gen(function*() {
-            const from = headers["last-event-id"] ?? query.from
+            const { collection, frontier: from } = resumption(headers["last-event-id"], query.from)
+            const { description, read } = yield* open(params.name)
+            if (collection !== undefined && collection !== description.id) {
+              return yield* recreated(params.name, collection, description.id)
+            }
             // Everything has been told; this status keeps browsers from asking again.
             if (from === Frontier.empty) return HttpServerResponse.empty({ status: 204 })
             const start = from === undefined ? query : { from }
-            const { description, read } = yield* open(params.name)
             yield* checkStart(description, start)
             const fanout = yield* RcMap.get(fanouts, description.id)
             yield* seats.take
-            return HttpServerResponse.stream(pace.guard(Subscriber.events(read, fanout, start, options.heartbeat)), {
-              contentType: "text/event-stream",
-              headers: { "cache-control": "no-store" }
-            })
-          }).pipe(Effect.mapError((error) => error instanceof Problem.TooManySubscribers ? error : Problem.of(error))),
+            return HttpServerResponse.stream(
+              pace.guard(Subscriber.events(read, description.id, fanout, start, options.heartbeat)),
+              {
+                contentType: "text/event-stream",
+                headers: { "cache-control": "no-store" }
+              }
+            )
+          }).pipe(
+            Effect.mapError((error) =>
+              error instanceof Problem.TooManySubscribers || error instanceof Problem.CollectionRecreated
+                ? error
+                : Problem.of(error)
+            )
+          ),
         write: ({ params, payload }) =>
           Effect.gen(function*() {
             const updates = updatesOf(payload.updates)

@@ -44,6 +44,18 @@ export class StreamDestroyed extends HttpApiError.Problem<StreamDestroyed>()("St
 }) {}
 
 /**
+ * The collection to resume in was destroyed, and the one of its name now is another.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class CollectionRecreated extends HttpApiError.Problem<CollectionRecreated>()("CollectionRecreated", {
+  type: type("collection-recreated"),
+  status: 410,
+  title: "The collection is another one than before"
+}) {}
+
+/**
  * The history at the place asked for was given up. `since` is the first time that can be read.
  *
  * @category errors
@@ -115,6 +127,18 @@ export class ValueOutOfRange extends HttpApiError.Problem<ValueOutOfRange>()("Va
   status: 422,
   title: "A value cannot be stored in this collection"
 }, { row: Schema.optionalKey(Schema.Number) }) {}
+
+/**
+ * The request would be read as something else than was sent: it is no UTF-8, or has an integer that would be rounded.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Inexact extends HttpApiError.Problem<Inexact>()("Inexact", {
+  type: type("inexact"),
+  status: 400,
+  title: "The request cannot be read without changing it"
+}) {}
 
 /**
  * No collection can be created under this name.

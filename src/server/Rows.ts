@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { Schema, SchemaTransformation } from "effect"
+import * as Frontier from "../Frontier.ts"
 
 /**
  * A time: an integer from 0 to 2^53 - 1.
@@ -28,6 +29,30 @@ export const FrontierJson = Schema.Union([TimeJson, Schema.Literal("empty")]).pi
     })
   )
 )
+
+/**
+ * Where a subscription stands: `<id of the collection>-<frontier>`, as the id of an event has it, or a frontier alone, which
+ * is one of whatever collection has the name.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const SubscriptionId = Schema.String.check(
+  Schema.isPattern(/^(?:[0-9]{1,15}-)?(?:[0-9]{1,16}|empty)$/),
+  Schema.makeFilter((text) => Frontier.isFrontier(parseSubscriptionId(text).frontier))
+)
+
+/** @internal What a `SubscriptionId` says. */
+export const parseSubscriptionId = (
+  text: string
+): { readonly collection: number | undefined; readonly frontier: number } => {
+  const [first, second] = text.split("-") as [string, string?]
+  const word = second ?? first
+  return {
+    collection: second === undefined ? undefined : Number(first),
+    frontier: word === "empty" ? Infinity : Number(word)
+  }
+}
 
 const row = {
   /** JSON through the codec of the collection; bytes are `{"$bytes":"<base64>"}`. */

@@ -23,8 +23,11 @@ import type { PersistClient } from "../client/PersistClient.ts"
 import type { ValueOutOfRange } from "../PersistError.ts"
 import * as Access from "./Access.ts"
 import { Api } from "./Api.ts"
+import * as ExactBody from "./ExactBody.ts"
 import * as Handlers from "./Handlers.ts"
+import * as Health from "./Health.ts"
 import * as Inspector from "./Inspector.ts"
+import * as Methods from "./Methods.ts"
 
 /**
  * Who may use the server, and how much.
@@ -59,6 +62,7 @@ const millis = (input: Duration.Input | undefined, seconds: number): number =>
 const titles: Readonly<Record<number, string>> = {
   403: "Without a token, only programs of this machine are answered",
   404: "There is nothing at this address",
+  405: "This address does not have this method",
   413: "The body is larger than this server takes",
   415: "The body must be application/json"
 }
@@ -83,6 +87,20 @@ const asProblem = (response: HttpServerResponse.HttpServerResponse): HttpServerR
     : HttpServerResponse.setHeader(problem, "connection", headers["connection"])
 }
 
+/** There may be something at the address under another method. */
+const forMethod = (
+  response: HttpServerResponse.HttpServerResponse,
+  url: string
+): HttpServerResponse.HttpServerResponse => {
+  if (response.status !== 404 || response.headers["content-type"] === ProblemDetails.contentType) {
+    return asProblem(response)
+  }
+  const allow = Methods.allowed(url)
+  return allow === undefined
+    ? asProblem(response)
+    : HttpServerResponse.setHeader(asProblem(HttpServerResponse.empty({ status: 405 })), "allow", allow)
+}
+
 const respond = Effect.fnUntraced(function*<E>(cause: Cause.Cause<E>) {
   const [response] = yield* HttpServerError.causeResponse(cause)
   if (response.status >= 500) yield* Effect.logError("a request failed", cause)
@@ -101,7 +119,7 @@ const around = ({ maxBodyBytes = 16 * mebibyte, token }: Options, address: NetAd
             ? Effect.succeed(asProblem(HttpServerResponse.empty({ status: 403 })))
             : handler.pipe(
               Effect.catchCauseIf((cause) => !Cause.hasInterruptsOnly(cause), respond),
-              Effect.map((response) => challenged(asProblem(response))),
+              Effect.map((response) => challenged(forMethod(response, request.url))),
               Effect.provideService(HttpIncomingMessage.MaxBodySize, maxBodySize)
             )
       ),
@@ -137,11 +155,19 @@ const serve = (options: Options, address: NetAddress.SocketAddress) => {
     Layer.provide([
       HttpServer.layerServices,
       Access.layer(options.token),
+      ExactBody.layer,
       HttpApiMiddleware.layerProblemDetails({ includeDetails: true })
     ])
   )
   return HttpRouter.serve(
-    Layer.mergeAll(api, HttpRouter.add("GET", "/", Inspector.page), metrics(options.token), around(options, address)),
+    Layer.mergeAll(
+      api,
+      HttpRouter.add("GET", "/", Inspector.page),
+      Health.live,
+      Health.ready,
+      metrics(options.token),
+      around(options, address)
+    ),
     {
       disableLogger: true,
       disableListenLog: true,

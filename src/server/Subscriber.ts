@@ -34,6 +34,7 @@ const withHeartbeats = <E>(stream: Stream.Stream<Uint8Array, E>, interval: numbe
  */
 export const events = (
   read: StreamReadHandle<Json, Json>,
+  collection: number,
   fanout: Fanout,
   start: SubscribeOptions,
   heartbeat: number
@@ -45,7 +46,7 @@ export const events = (
     const own = (events: Stream.Stream<SubscribeEvent<Json, Json>, Events.EventsError>) =>
       Stream.map(events, (event) => {
         if (event._tag === "Progress") told = event.frontier
-        return Events.render(event)
+        return Events.render(event, collection)
       })
     const next: Pull.Pull<Stream.Stream<Uint8Array, Events.EventsError>, Events.EventsError> = Effect.gen(function*() {
       if (!begun) {

@@ -16,6 +16,12 @@ interface Told {
   readonly id: string | undefined
 }
 
+/** Ids are those of the collection and the frontier. */
+const frontierOf = (id: string | undefined): number => {
+  const [, frontier] = /^\d+-(\d+|empty)$/.exec(id ?? "") ?? []
+  return frontier === "empty" ? Infinity : Number(frontier)
+}
+
 /**
  * Connects as a browser does, and hears until `isEnough`, or until it is disconnected. Updates count once the progress
  * after them has come.
@@ -39,7 +45,8 @@ const hear = (
       if (event._tag !== "Event" || isEnough(told)) return
       if (event.event === "updates") pending.push(...JSON.parse(event.data) as typeof pending)
       if (event.event !== "progress") return
-      assert.deepStrictEqual(JSON.parse(event.data), { frontier: event.id === "empty" ? "empty" : Number(event.id) })
+      const frontier = frontierOf(event.id)
+      assert.deepStrictEqual(JSON.parse(event.data), { frontier: frontier === Infinity ? "empty" : frontier })
       told = { updates: [...told.updates, ...pending], id: event.id }
       pending = []
     })
@@ -56,8 +63,7 @@ const hear = (
     return told
   })
 
-const until = (frontier: number) => ({ id }: Told): boolean =>
-  id === "empty" || (id !== undefined && Number(id) >= frontier)
+const until = (frontier: number) => ({ id }: Told): boolean => frontierOf(id) >= frontier
 
 const step = (write: StreamWriteHandle<Json, Json>, time: number, rows = 1) =>
   Effect.andThen(
@@ -88,12 +94,14 @@ describe("subscribing over HTTP", () => {
       const last = { key: 0, value: 10, time: 10, diff: 1 }
       assert.deepStrictEqual(yield* Fiber.join(now), {
         updates: [{ key: "b", value: null, time: 9, diff: 2 }, last],
-        id: "empty"
+        id: "0-empty"
       })
       const told = yield* Fiber.join(whole)
       assert.sameDeepMembers([...told.updates], [...first, last])
-      const again = yield* Running.ask(events, { headers: { "last-event-id": "empty" } })
-      assert.strictEqual(again.status, 204, "which keeps a browser from asking for ever")
+      for (const id of ["empty", "0-empty"]) {
+        const again = yield* Running.ask(events, { headers: { "last-event-id": id } })
+        assert.strictEqual(again.status, 204, "which keeps a browser from asking for ever")
+      }
     }))
 
   it.live("the typed client hears the same", () =>
@@ -104,7 +112,35 @@ describe("subscribing over HTTP", () => {
       const events = yield* client.subscribe({ params, query: { from: 4 }, headers: {} })
       const [updates, progress] = yield* Stream.runCollect(Stream.take(events, 2))
       assert.deepInclude(updates, { event: "updates", data: [{ key: "a", value: { n: 1 }, time: 5, diff: -1 }] })
-      assert.deepInclude(progress, { event: "progress", id: "10", data: { frontier: 10 } })
+      assert.deepInclude(progress, { event: "progress", id: "0-10", data: { frontier: 10 } })
+      const headers = { "last-event-id": progress!.id }
+      const resumed = yield* client.subscribe({ params, query: {}, headers })
+      const heard = yield* Effect.forkChild(Stream.runCollect(Stream.take(resumed, 1)))
+      yield* client.seal({ params, payload: { upper: 11 } })
+      assert.deepInclude((yield* Fiber.join(heard))[0], { event: "progress", id: "0-11" })
+    }))
+
+  it.live("does not resume in another collection of the same name", () =>
+    Effect.gen(function*() {
+      const { client, persist, url } = yield* Running.start()
+      yield* Running.orders(persist)
+      yield* persist.destroy("orders")
+      yield* persist.createOrLoad("orders", { key: Codec.json, value: Codec.json, recreate: true })
+      const params = { name: "orders" }
+      yield* client.seal({ params, payload: { upper: 20 } })
+      const { id } = yield* client.describe({ params })
+      const ask = (lastId: string) =>
+        Running.ask(`${url}/collections/orders/events`, { headers: { "last-event-id": lastId } })
+      for (const lastId of ["0-10", "0-empty", `${id + 1}-5`]) {
+        const { body, status } = yield* ask(lastId)
+        assert.strictEqual(status, 410, lastId)
+        assert.propertyVal(body, "type", "urn:tidemark:problem:collection-recreated")
+      }
+      for (const lastId of ["0-", "-1", "x-1", "0-1-2", "0-soon", "0-9007199254740993"]) {
+        assert.strictEqual((yield* ask(lastId)).status, 400, lastId)
+      }
+      assert.strictEqual(frontierOf((yield* hear(`${url}/collections/orders/events`, until(20), `${id}-5`)).id), 20)
+      assert.strictEqual(frontierOf((yield* hear(`${url}/collections/orders/events?from=5`, until(20))).id), 20)
     }))
 
   it.live.each([1, 2, 3])(
@@ -216,10 +252,10 @@ describe("subscribing over HTTP", () => {
       })
       socket.resume()
       const text = yield* Effect.promise(() => closed)
-      const ids = [...text.matchAll(/^id: (\d+)$/gm)].map((match) => Number(match[1]))
+      const ids = [...text.matchAll(/^id: \d+-(\d+)$/gm)].map((match) => Number(match[1]))
       const lastId = ids.at(-1) ?? 1
       assert.isBelow(lastId, last, "most of it never reached the reader")
-      let rest: Told = { updates: [], id: String(lastId) }
+      let rest: Told = { updates: [], id: `0-${lastId}` }
       while (!until(last)(rest)) {
         // On a busy machine this reader may be too slow as well.
         const next = yield* hear(`${url}/collections/wide/events`, until(last), rest.id)
@@ -233,7 +269,7 @@ describe("subscribing over HTTP", () => {
       const { client, persist } = yield* Running.start()
       yield* Running.orders(persist)
       const params = { name: "orders" }
-      const events = yield* client.subscribe({ params, query: {}, headers: { "last-event-id": 10 } })
+      const events = yield* client.subscribe({ params, query: {}, headers: { "last-event-id": "10" } })
       const heard = yield* Effect.forkChild(Stream.runCollect(events))
       yield* persist.destroy("orders")
       const [problem] = yield* Fiber.join(heard)

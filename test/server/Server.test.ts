@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted, Stream } from "effect"
+import { readFileSync } from "node:fs"
 import { Script } from "node:vm"
 import * as Codec from "../../src/Codec.ts"
 import * as Running from "./Running.ts"
@@ -140,6 +141,26 @@ describe("what is wrong gets a problem, and changes nothing", () => {
           JSON.stringify([path, body])
         )
       }
+      for (const number of ["9007199254740993", "-9007199254740993", "1e999"]) {
+        const refused = yield* Running.post(
+          at("orders/updates"),
+          `{"updates":[{"key":1,"value":1,"time":10},{"key":{"secret":${number}},"value":1,"time":10}]}`
+        )
+        assert.deepStrictEqual(problem(refused), [400, "inexact"], number)
+        const { detail } = refused.body as { readonly detail: string }
+        assert.match(detail, /^updates\[1\]\.key holds a number beyond 2\^53/)
+      }
+      const rounded = yield* Running.ask(at("orders/values?key=[9007199254740993]"))
+      assert.deepStrictEqual(problem(rounded), [400, "inexact"])
+      const invalid = Buffer.from(`{"updates":[{"key":"\xff","value":1,"time":10}]}`, "latin1")
+      const headers = { "content-type": "application/json" }
+      const undecoded = yield* Running.ask(at("orders/updates"), { method: "POST", headers, body: invalid })
+      assert.deepStrictEqual(problem(undecoded), [400, "inexact"])
+      assert.strictEqual(
+        (yield* Running.post(at("orders/updates"), `{"updates":[],"note":9007199254740992}`)).status,
+        200,
+        "which is exact"
+      )
       const xml = { "content-type": "application/xml" }
       assert.deepStrictEqual(problem(yield* Running.post(at("orders/seal"), "<seal/>", xml)), [415, "about:blank"])
       const resumed = { headers: { "last-event-id": "4" } }
@@ -199,6 +220,34 @@ describe("what is wrong gets a problem, and changes nothing", () => {
 })
 
 describe("around the API", () => {
+  it.live("a method that an address does not have is told which it has", () =>
+    Effect.gen(function*() {
+      const { url } = yield* Running.start()
+      const allowed: ReadonlyArray<readonly [method: string, path: string, allow: string]> = [
+        ["DELETE", "/collections/a%2Fb", "GET, HEAD, PUT"],
+        ["GET", "/collections/orders/updates", "POST"],
+        ["POST", "/collections?x=1", "GET, HEAD"],
+        ["POST", "/metrics", "GET, HEAD"],
+        ["PUT", "/", "GET, HEAD"]
+      ]
+      for (const [method, path, allow] of allowed) {
+        const answer = yield* Running.ask(url + path, { method })
+        assert.deepStrictEqual(problem(answer), [405, "about:blank"], path)
+        assert.strictEqual(answer.headers.get("allow"), allow)
+      }
+      assert.strictEqual((yield* Running.ask(`${url}/nothing`, { method: "POST" })).status, 404)
+    }))
+
+  it.live("probes are answered without a token", () =>
+    Effect.gen(function*() {
+      const { persist, url } = yield* Running.start({ token: Redacted.make("s3cret") })
+      assert.deepInclude(yield* Running.ask(`${url}/health/live`), { status: 200, body: { status: "live" } })
+      assert.deepInclude(yield* Running.ask(`${url}/health/ready`), { status: 200, body: { status: "ready" } })
+      yield* persist.stop
+      assert.strictEqual((yield* Running.ask(`${url}/health/live`)).status, 200)
+      assert.deepStrictEqual(problem(yield* Running.ask(`${url}/health/ready`)), [503, "unavailable"])
+    }))
+
   it.live("there is a page, which needs no token and asks nobody else", () =>
     Effect.gen(function*() {
       const { url } = yield* Running.start({ token: Redacted.make("s3cret") })
@@ -215,7 +264,12 @@ describe("around the API", () => {
     Effect.gen(function*() {
       const { url } = yield* Running.start()
       const { body } = yield* Running.ask(`${url}/openapi.json`)
-      const { paths } = body as { readonly paths: Readonly<Record<string, object>> }
+      const { info, paths } = body as {
+        readonly info: { readonly version: string }
+        readonly paths: Readonly<Record<string, object>>
+      }
+      const packageJson = readFileSync(new URL("../../package.json", import.meta.url), "utf8")
+      assert.strictEqual(info.version, (JSON.parse(packageJson) as typeof info).version)
       assert.deepStrictEqual(Object.keys(paths), [
         "/collections",
         "/collections/{name}",

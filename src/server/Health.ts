@@ -1,0 +1,27 @@
+/**
+ * Probes, which need no token: whether the process answers, and whether its store does.
+ *
+ * @internal
+ */
+import { Effect } from "effect"
+import { HttpRouter, HttpServerResponse, ProblemDetails } from "effect/http"
+import { PersistClient } from "../client/PersistClient.ts"
+import * as Problem from "./Problem.ts"
+
+const answer = (status: string) => HttpServerResponse.jsonUnsafe({ status })
+
+const unready = (detail: string) => {
+  const { status, title, type } = new Problem.Unavailable({ detail })
+  return ProblemDetails.toResponse({ type, status, title, detail })
+}
+
+export const live = HttpRouter.add("GET", "/health/live", Effect.succeed(answer("live")))
+
+export const ready = HttpRouter.add(
+  "GET",
+  "/health/ready",
+  Effect.flatMap(
+    PersistClient,
+    ({ sync }) => Effect.match(sync, { onFailure: ({ message }) => unready(message), onSuccess: () => answer("ready") })
+  )
+)
