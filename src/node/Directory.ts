@@ -4,7 +4,7 @@
  * @internal
  */
 import { Effect } from "effect"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import { ByteReader } from "../ByteReader.ts"
 import { ByteWriter } from "../ByteWriter.ts"
 import { Corrupt, NotAStore, UnsupportedFormat } from "../PersistError.ts"
@@ -90,6 +90,7 @@ const found = Effect.fnUntraced(
         () => Effect.fail(new NotAStore({ location: root, detail: "it, or a parent of it, is a file" }))
       )
     )
+    yield* syncParent(root)
     const names = yield* File.list(root)
     if (names.some(({ name }) => !name.startsWith("TIDEMARK"))) {
       // Another process may have made the store since this one looked.
@@ -107,6 +108,10 @@ const found = Effect.fnUntraced(
   },
   (effect, { root }) => File.orRefuse("creating the store", root)(effect)
 )
+
+/** What is there may have been made by a process that was stopped before it flushed it. What we may not read, we did not make. */
+const syncParent = (root: string): Effect.Effect<void, File.FileError> =>
+  Effect.catchIf(File.syncDirectory(dirname(root)), File.hasCode("EACCES"), () => Effect.void)
 
 const encodeMarker = (): Uint8Array => {
   const writer = new ByteWriter(markerBytes)

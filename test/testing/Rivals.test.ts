@@ -19,7 +19,7 @@ describe("rivals on one simulated disk", () => {
   // or takes away.
   it.live("lose nothing under the seeds that have found faults", () =>
     Effect.gen(function*() {
-      for (const seed of [23, 57, 68, 78, 138, 148]) {
+      for (const seed of [23, 57, 68, 78, 109, 138, 148]) {
         const { exit } = yield* Simulation.simulate({ seed, storage, faults: Faults.disk, program })
         assert.isTrue(Exit.isSuccess(exit), `seed ${seed}: ${String(exit)}`)
       }
