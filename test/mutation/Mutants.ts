@@ -112,8 +112,8 @@ const files: ReadonlyArray<Mutant> = [
   plant(
     "a later process with the id of a dead one counts as it",
     "node/Lock.ts",
-    "if (state.isDead || startTime !== state.startTime) return false",
-    "if (state.isDead) return false",
+    "(startTime !== \"\" && startTime !== state.startTime)",
+    "startTime === \"x\"",
     "node/Processes"
   ),
   plant(
