@@ -54,7 +54,11 @@ const placeOf = Effect.fnUntraced(function*(dir: Option.Option<string>, store: O
   const fallback = Config.String("TIDEMARK_DIR").pipe(Config.withDefault(defaultDirectory))
   const directory = Option.isSome(dir) ? dir.value : yield* fallback
   const storage: Storage = FileStorage.layer({ directory })
-  return { storage, directory: Option.some(directory), flags: directory === defaultDirectory ? [] : ["--dir", directory] }
+  return {
+    storage,
+    directory: Option.some(directory),
+    flags: directory === defaultDirectory ? [] : ["--dir", directory]
+  }
 })
 
 /** What the flags that commands have in common ask for, or else the environment. */

@@ -16,7 +16,9 @@ export const unlock = Command.make(
   Effect.fn(function*() {
     const { directory, json } = yield* common
     if (Option.isNone(directory)) {
-      return yield* new Usage({ message: "only a store in a directory has a lock: the others are taken over by opening them" })
+      return yield* new Usage({
+        message: "only a store in a directory has a lock: the others are taken over by opening them"
+      })
     }
     const holder = yield* FileStorage.unlock({ directory: directory.value })
     if (json) return yield* Output.json({ unlocked: Option.isSome(holder), ...Option.getOrElse(holder, () => ({})) })
