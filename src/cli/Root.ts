@@ -48,7 +48,9 @@ const placeOf = Effect.fnUntraced(function*(dir: Option.Option<string>, store: O
   const url = Option.isSome(store) ? store : yield* Config.option(Config.String("TIDEMARK_STORE"))
   if (Option.isNone(dir) && Option.isSome(url)) {
     const storage: Storage = StorageConfig.layerUrl(url.value)
-    const place = url.value.startsWith("file:") ? Option.some(new URL(url.value)) : Option.none()
+    const place: Option.Option<string | URL> = url.value.startsWith("file:")
+      ? Option.some(new URL(url.value))
+      : Option.none()
     return { storage, directory: place, flags: Option.isSome(store) ? ["--store", "..."] : [] }
   }
   const fallback = Config.String("TIDEMARK_DIR").pipe(Config.withDefault(defaultDirectory))
