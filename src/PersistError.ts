@@ -210,7 +210,7 @@ export class Locked extends Schema.TaggedError<Locked>("tidemark/Locked")("Locke
 }) {
   override get message(): string {
     return `the store ${this.location} is open for writing in process ${this.pid} on host ${this.host}; ` +
-      "stop that process, or open the store read-only"
+      "stop that process, or open the store read-only; if its host is gone for good, run `tidemark unlock`"
   }
 }
 

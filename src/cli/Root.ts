@@ -48,12 +48,19 @@ const placeOf = Effect.fnUntraced(function*(dir: Option.Option<string>, store: O
   const url = Option.isSome(store) ? store : yield* Config.option(Config.String("TIDEMARK_STORE"))
   if (Option.isNone(dir) && Option.isSome(url)) {
     const storage: Storage = StorageConfig.layerUrl(url.value)
-    return { storage, flags: Option.isSome(store) ? ["--store", "..."] : [] }
+    const place: Option.Option<string | URL> = url.value.startsWith("file:")
+      ? Option.some(new URL(url.value))
+      : Option.none()
+    return { storage, directory: place, flags: Option.isSome(store) ? ["--store", "..."] : [] }
   }
   const fallback = Config.String("TIDEMARK_DIR").pipe(Config.withDefault(defaultDirectory))
   const directory = Option.isSome(dir) ? dir.value : yield* fallback
   const storage: Storage = FileStorage.layer({ directory })
-  return { storage, flags: directory === defaultDirectory ? [] : ["--dir", directory] }
+  return {
+    storage,
+    directory: Option.some(directory),
+    flags: directory === defaultDirectory ? [] : ["--dir", directory]
+  }
 })
 
 /** What the flags that commands have in common ask for, or else the environment. */

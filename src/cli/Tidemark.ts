@@ -29,6 +29,7 @@ import { serve } from "./commands/Serve.ts"
 import { simulate } from "./commands/Simulate.ts"
 import { snapshot } from "./commands/Snapshot.ts"
 import { tail } from "./commands/Tail.ts"
+import { unlock } from "./commands/Unlock.ts"
 import { verify } from "./commands/Verify.ts"
 import { lineOf, OutputClosed, Usage } from "./Failure.ts"
 import * as Output from "./Output.ts"
@@ -44,7 +45,7 @@ const tidemark = root.pipe(
     { group: "Write", commands: [ingest, seal, compact, erase, destroy] },
     { group: "Read", commands: [snapshot, get, history, diff, tail, exporting] },
     { group: "Serve", commands: [serve] },
-    { group: "Look after", commands: [list, describe, schema, inspect, verify, gc, copy] },
+    { group: "Look after", commands: [list, describe, schema, inspect, verify, gc, copy, unlock] },
     { group: "Prove", commands: [simulate, bench] }
   ]),
   Command.withExamples([

@@ -6,14 +6,17 @@
  *
  * @since 0.1.0
  */
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Layer, Option } from "effect"
 import { resolve } from "node:path"
 import { fileURLToPath } from "node:url"
+import type { Locked, StorageError } from "../PersistError.ts"
 import { Blob } from "../storage/Blob.ts"
 import { Log } from "../storage/Log.ts"
 import * as Directory from "./Directory.ts"
+import * as File from "./File.ts"
 import * as FileBlob from "./FileBlob.ts"
 import * as FileLog from "./FileLog.ts"
+import * as Lock from "./Lock.ts"
 import * as WorkerMerger from "./WorkerMerger.ts"
 
 /**
@@ -43,10 +46,45 @@ const defaultSegmentBytes = 16 * 1024 * 1024
  */
 export const layer = (options: Options): Layer.Layer<Log | Blob> => Layer.merge(storage(options), WorkerMerger.layer)
 
+/**
+ * Who had a store open for writing, as far as its lock said.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Holder {
+  readonly pid: number
+  readonly host: string
+}
+
+/**
+ * Takes the lock of a store from a process on another host, of which nothing here can tell whether it lives, and gives it to
+ * nobody. If it lives after all, it is fenced when somebody opens the store: what it has acknowledged stays, and it
+ * acknowledges nothing more.
+ *
+ * Fails with `Locked` where the process is seen to live, and with `NotAStore` where there is no store. None if nobody
+ * held it.
+ *
+ * @category maintenance
+ * @since 0.1.0
+ */
+export const unlock = (
+  options: Pick<Options, "directory">
+): Effect.Effect<Option.Option<Holder>, StorageError | Locked> => {
+  const directory = directoryOf(options)
+  return Directory.check(directory).pipe(
+    Effect.andThen(Lock.unlock(directory)),
+    Effect.map(Option.fromUndefinedOr),
+    File.orRefuse("unlocking the store", directory.root)
+  )
+}
+
+const directoryOf = ({ directory }: Pick<Options, "directory">): Directory.Directory =>
+  Directory.make(resolve(typeof directory === "string" ? directory : fileURLToPath(directory)))
+
 const storage = (options: Options): Layer.Layer<Log | Blob> =>
   Layer.effectContext(Effect.gen(function*() {
-    const path = typeof options.directory === "string" ? options.directory : fileURLToPath(options.directory)
-    const directory = Directory.make(resolve(path))
+    const directory = directoryOf(options)
     const log = yield* FileLog.make({ directory, segmentBytes: options.segmentBytes ?? defaultSegmentBytes })
     return Context.make(Log, log).pipe(Context.add(Blob, FileBlob.make(directory)))
   }))

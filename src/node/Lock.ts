@@ -88,8 +88,26 @@ export const acquire = Effect.fnUntraced(function*(options: Options) {
 export const release = (lock: Lock, nonce: string): Effect.Effect<void> =>
   Effect.suspend(() => {
     holding.delete(nonce)
-    return Effect.ignore(File.using(lock.path, File.flags.append, (fd) => File.truncate(fd, 0)))
+    return Effect.ignore(cut(lock.path))
   })
+
+/**
+ * Gives up the lock of a holder of which nothing here can tell whether it lives. The next writer gets the next epoch, so that
+ * a holder that lives after all is fenced. None where nobody holds the store.
+ */
+export const unlock = Effect.fnUntraced(function*({ lock, root }: Directory.Directory) {
+  const last = yield* highest(lock)
+  const holder = yield* holderOf(lock, last)
+  if (holder === undefined || !isAlive(holder)) return undefined
+  const { host, pid } = holder
+  if (host === hostname()) return yield* new Locked({ location: root, pid, host })
+  yield* Effect.catchIf(cut(pathOf(lock, last)), File.hasCode("ENOENT"), () => Effect.void)
+  return { host, pid }
+})
+
+/** Without content the file names no holder, and keeps its epoch from being given out again. */
+const cut = (path: string): Effect.Effect<void, File.FileError> =>
+  File.using(path, File.flags.append, (fd) => File.truncate(fd, 0))
 
 /** Whether a living process has begun an epoch after this one. */
 export const isSucceeded = (directory: string, epoch: number): Effect.Effect<boolean, File.FileError> =>

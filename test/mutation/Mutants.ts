@@ -45,15 +45,15 @@ const files: ReadonlyArray<Mutant> = [
   plant(
     "the log's directory is not flushed for a new segment",
     "node/SegmentFile.ts",
-    "Effect.andThen(File.syncDirectory(directory.log)),",
-    "",
+    "File.rename(joining.prepared, joining.path)),\n      Effect.andThen(File.syncDirectory(directory.log))",
+    "File.rename(joining.prepared, joining.path))",
     "crash/Files"
   ),
   plant(
     "a segment joins the log before its header is written",
     "node/SegmentFile.ts",
-    "File.writeDurably(fd, header, 0).pipe(\n      Effect.andThen(File.rename(prepared.path, path)),",
-    "File.rename(prepared.path, path).pipe(\n      Effect.andThen(File.writeDurably(fd, header, 0)),",
+    "yield* Effect.onError(File.writeDurably(fd, header, 0),",
+    "yield* File.rename(prepared, path)\n    yield* Effect.onError(File.writeDurably(fd, header, 0),",
     "crash/Files"
   ),
   plant(
@@ -89,8 +89,8 @@ const files: ReadonlyArray<Mutant> = [
   plant(
     "segments that are still needed are forgotten",
     "node/LogWriter.ts",
-    "next > forgotten",
-    "next > forgotten + 1",
+    "after > forgotten",
+    "after > forgotten + 1",
     "node/FileStorage",
     "crash/Files"
   ),
@@ -112,8 +112,8 @@ const files: ReadonlyArray<Mutant> = [
   plant(
     "a later process with the id of a dead one counts as it",
     "node/Lock.ts",
-    "if (state.isDead || startTime !== state.startTime) return false",
-    "if (state.isDead) return false",
+    "(startTime !== \"\" && startTime !== state.startTime)",
+    "startTime === \"x\"",
     "node/Processes"
   ),
   plant(
