@@ -11,7 +11,6 @@ import {
   type CodecMismatch,
   type HoldExpired,
   type Locked,
-  type RuntimeShutdown,
   type SchemaMismatch,
   type StorageError,
   StreamDestroyed,
@@ -149,11 +148,8 @@ export class PersistClient extends Context.Service<PersistClient, {
   readonly compact: (name: string) => Effect.Effect<void, Command.Failure | UnknownStream | ValueOutOfRange>
   /** Runs the maintenance that is due, now. The schedule does it otherwise. */
   readonly maintain: Effect.Effect<void, Command.Failure | ValueOutOfRange>
-  /**
-   * Executes what was accepted, then gives the store up. Idempotent; the end of the layer's scope does the same. Fails, once the store is
-   * given up, if a defect had ended it.
-   */
-  readonly stop: Effect.Effect<void, RuntimeShutdown>
+  /** Executes what was accepted, then gives the store up. Idempotent; the end of the layer's scope does the same. */
+  readonly stop: Effect.Effect<void>
 }>()("tidemark/PersistClient") {}
 
 /**

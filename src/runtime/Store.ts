@@ -62,6 +62,5 @@ export interface Store {
   ) => Effect.Effect<Erased, Failure | StreamDestroyed | ValueOutOfRange>
   /** Runs the maintenance that is due, now. */
   readonly maintain: Effect.Effect<void, Failure | ValueOutOfRange>
-  /** Ends the store. Fails if a defect has ended it before. */
-  readonly stop: Effect.Effect<void, RuntimeShutdown>
+  readonly stop: Effect.Effect<void>
 }

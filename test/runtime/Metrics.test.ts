@@ -76,7 +76,6 @@ describe("metrics", () => {
       yield* Effect.scoped(everything)
       yield* outOfSpaceAndStale
       yield* damagedHold
-      yield* defects
       yield* look
       yield* Fiber.interrupt(looking)
 
@@ -207,14 +206,3 @@ describe("spans", () => {
       }
     }))
 })
-
-/** Maintenance that dies, and then the store. */
-const defects = Effect.scoped(Effect.gen(function*() {
-  const { control, storage } = yield* Store.faulty
-  const client = yield* Store.client(storage, { ...Store.tiny, memoryBytes: 10 })
-  const { write } = yield* client.createOrLoad("s", Store.text)
-  yield* write.write([put("a")])
-  control.before = () => Effect.die(new Error("made to die"))
-  yield* Effect.exit(client.maintain)
-  yield* Effect.exit(write.write([put("b")]))
-}))
