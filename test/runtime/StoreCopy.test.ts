@@ -150,8 +150,8 @@ describe("a copy", () => {
     const from = MemoryStorage.layerOf(old)
     const expected = yield* everything(from)
     const outcomes = new Set<string>()
-    for (let at = 1, isOver = false; !isOver; at++) {
-      yield* Store.inScope(Effect.gen(function*() {
+    for (let at = 1;; at++) {
+      const isOver = yield* Store.inScope(Effect.gen(function*() {
         const to = yield* target
         let operations = 0
         const failing = Layer.effectContext(Effect.map(Layer.build(to), (storage) => {
@@ -160,14 +160,15 @@ describe("a copy", () => {
           return faulty
         }))
         const first = yield* Effect.exit(StoreCopy.copy({ from, to: failing }))
-        isOver = Exit.isSuccess(first)
         const again = yield* Effect.exit(StoreCopy.copy({ from, to }))
         const failure = Exit.isFailure(again) ? Cause.squash(again.cause) : undefined
         // It is all there, or can be copied.
         if (failure !== undefined) assert.propertyVal(failure, "_tag", "NotEmpty")
         outcomes.add(failure === undefined ? "copied" : "there")
         assert.deepStrictEqual(yield* everything(to), expected, `interrupted before operation ${at}`)
+        return Exit.isSuccess(first)
       }))
+      if (isOver) break
     }
     assert.deepStrictEqual([...outcomes], ["copied", "there"])
   })
