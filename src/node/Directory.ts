@@ -109,7 +109,10 @@ const found = Effect.fnUntraced(
   (effect, { root }) => File.orRefuse("creating the store", root)(effect)
 )
 
-/** What is there may have been made by a process that was stopped before it flushed it. What we may not read, we did not make. */
+/**
+ * What is there may have been made by a process that was stopped before it flushed it. A parent that cannot be read is
+ * somebody else's.
+ */
 const syncParent = (root: string): Effect.Effect<void, File.FileError> =>
   Effect.catchIf(File.syncDirectory(dirname(root)), File.hasCode("EACCES"), () => Effect.void)
 

@@ -15,8 +15,8 @@ const program = Rivals.program({ rivals: 3, steps: 8 })
 describe("rivals on one simulated disk", () => {
   it.sim("lose nothing when they are stopped, woken and taken over from", { seeds: 12, storage }, program)
 
-  // Two at once that create the store; a program that is stopped; segments and directories that a power failure brings back
-  // or takes away.
+  // Two at once that create the store; a program that is stopped; segments and directories that a power failure brings
+  // back or takes away.
   it.live("lose nothing under the seeds that have found faults", () =>
     Effect.gen(function*() {
       for (const seed of [23, 57, 68, 78, 109, 138, 148]) {
