@@ -33,7 +33,7 @@ describe("scores of automatic mutants", () => {
   })
 
   it("say what survived, and where", () => {
-    const [found] = report.files["src/a/One.ts"].mutants.filter(Scores.isSurvivor)
+    const found = report.files["src/a/One.ts"].mutants.find(Scores.isSurvivor)
     assert.strictEqual(
       Scores.describe("src/a/One.ts", "x\n  a < b", { ...found!, replacement: "a <= b" }),
       "src/a/One.ts:2:3 Equality: a < b -> a <= b"
