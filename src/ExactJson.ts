@@ -35,7 +35,7 @@ export const findInexact = (text: string): ReadonlyArray<string> | undefined => 
     const { path, value } = next
     if (value instanceof Inexact) return path
     if (typeof value !== "object" || value === null) continue
-    left.push(...Object.entries(value).map(([step, each]) => ({ path: [...path, step], value: each })).reverse())
+    left.push(...Object.entries(value).map(([step, each]) => ({ path: [...path, step], value: each })).toReversed())
   }
   return undefined
 }
