@@ -236,7 +236,7 @@ const carried = (value: Json | ExactJson.Inexact | undefined, schema: Json | und
 
 const clocks = new Set(["ts_ms", "ts_us", "ts_ns"])
 
-/** A connector's sign of life on a quiet table. */
+/** A connector's heartbeat on a quiet table. */
 const isHeartbeat = (value: Json): boolean =>
   isObject(value) && "ts_ms" in value && Object.keys(value).every((name) => clocks.has(name))
 
