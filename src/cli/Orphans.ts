@@ -3,19 +3,18 @@
  *
  * @internal
  */
-import { Effect, Logger, Stream } from "effect"
-import * as State from "../engine/State.ts"
+import { Effect, Logger } from "effect"
+import type * as State from "../engine/State.ts"
+import * as GarbageCollector from "../runtime/GarbageCollector.ts"
 import * as HoldFiles from "../runtime/HoldFiles.ts"
 import { Blob, type Info } from "../storage/Blob.ts"
 
-export const list = Effect.fnUntraced(function*(state: State.State) {
+/** `confirm` runs after the listing: see `GarbageCollector.unnamed`. */
+export const list = Effect.fnUntraced(function*<E>(state: State.State, confirm: Effect.Effect<void, E>) {
   const blob = yield* Blob
-  const referenced = State.blobKeys(state)
-  const stored: ReadonlyArray<Info> = yield* Stream.runCollect(
-    Stream.concat(blob.list("batch/"), blob.list("rollup/"))
-  )
+  const unnamed: ReadonlyArray<Info> = yield* GarbageCollector.unnamed(state, blob, confirm)
   const isKept = yield* Effect.provideService(HoldFiles.keeping(blob), Logger.LogToStderr, true)
-  return stored.filter(({ key }) => !referenced.has(key) && !isKept(key))
+  return unnamed.filter(({ key }) => !isKept(key))
 })
 
 export const bytesOf = (blobs: ReadonlyArray<Info>): number => blobs.reduce((sum, { bytes }) => sum + bytes, 0)

@@ -26,6 +26,11 @@ export interface Journal {
    */
   readonly settle: Effect.Effect<Option.Option<Commit.Commit>, StorageError>
   readonly truncate: (before: number) => Effect.Effect<void, StorageError>
+  /**
+   * Fails for good once it is known that another writer has acquired the log, and as long as the outcome of an append is
+   * unknown: nothing may be deleted then.
+   */
+  readonly authority: Effect.Effect<void, StorageError>
   /** Parts what is in the log from what comes next: see `Writer.rotate`. Not while an append is under way. */
   readonly rotate: Effect.Effect<void, StorageError>
 }
@@ -105,7 +110,21 @@ export const make = Effect.fnUntraced(function*(
       )
     )
 
+  /** From the first `Fenced` on, nothing is asked of the log any more. */
+  const noting = <A>(operation: Effect.Effect<A, StorageError>): Effect.Effect<A, StorageError> =>
+    Effect.tapError(operation, (error) =>
+      Effect.sync(() => {
+        if (error._tag === "Fenced") overtaken ??= error
+      }))
+
+  const authority: Journal["authority"] = Effect.suspend((): Effect.Effect<void, StorageError> => {
+    if (overtaken !== undefined) return Effect.fail(overtaken)
+    if (unresolved === undefined) return Effect.void
+    return Effect.fail(new Unavailable({ operation: "deleting a blob", detail: "the outcome of an append is unknown" }))
+  })
+
   const journal: Journal = {
+    authority,
     append: (position, commit) => {
       if (overtaken !== undefined) return Effect.fail(overtaken)
       if (unresolved !== undefined) {
@@ -117,7 +136,7 @@ export const make = Effect.fnUntraced(function*(
       Commit.encode(commit, buffer)
       const bytes = buffer.view8()
       return Effect.suspend(() =>
-        tracedCall("Log.append", log.location, circuit.run("appending", writer.append(position, [bytes]), late))
+        noting(tracedCall("Log.append", log.location, circuit.run("appending", writer.append(position, [bytes]), late)))
       )
         .pipe(
           Effect.catchTag("Indeterminate", (failure) => {
@@ -131,12 +150,12 @@ export const make = Effect.fnUntraced(function*(
     truncate: (before) =>
       Effect.suspend(() =>
         overtaken === undefined
-          ? tracedCall("Log.truncate", log.location, circuit.run("truncating the log", writer.truncate(before)))
+          ? noting(tracedCall("Log.truncate", log.location, circuit.run("truncating the log", writer.truncate(before))))
           : Effect.fail(overtaken)
       ),
     rotate: Effect.suspend(() =>
       overtaken === undefined
-        ? tracedCall("Log.rotate", log.location, circuit.retry(writer.rotate))
+        ? noting(tracedCall("Log.rotate", log.location, circuit.retry(writer.rotate)))
         : Effect.fail(overtaken)
     )
   }

@@ -8,17 +8,18 @@
  *
  * @internal
  */
-import { Clock, type Context, Duration, Effect, Exit, Latch, type Schedule, Semaphore, Stream } from "effect"
+import { Clock, type Context, Duration, Effect, Exit, Latch, type Schedule, Semaphore } from "effect"
 import * as Plan from "../engine/Plan.ts"
 import * as Rollup from "../engine/Rollup.ts"
 import type { Target } from "../engine/Stage.ts"
-import * as State from "../engine/State.ts"
+import type * as State from "../engine/State.ts"
 import { StreamDestroyed, UnknownStream } from "../PersistError.ts"
 import type { Blob } from "../storage/Blob.ts"
 import type { BatchStore } from "./BatchStore.ts"
 import type { BlockCache } from "./BlockCache.ts"
 import * as Command from "./Command.ts"
 import type { Garbage } from "./Garbage.ts"
+import * as GarbageCollector from "./GarbageCollector.ts"
 import type { HoldWatch } from "./HoldWatch.ts"
 import type { Journal } from "./Journal.ts"
 import type { LogHolds } from "./LogHolds.ts"
@@ -119,7 +120,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   const isDue = Latch.makeUnsafe(false)
   /** Blobs that are being written: neither referenced yet nor garbage. */
   const inFlight = new Set<string>()
-  /** Those of them that an append of unknown outcome may have named. */
+  /** Those of them that an append may have named: one of unknown outcome, or one that was fenced. */
   const uncertain: Array<string> = []
   let blobs = 0
   const log = [...options.logSizes]
@@ -143,8 +144,8 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   const naming = <A, E extends { readonly _tag: string }>(keys: ReadonlyArray<string>, submit: Effect.Effect<A, E>) =>
     Effect.tapError(Effect.uninterruptible(submit), (error) =>
       Effect.sync(() => {
-        if (error._tag === "Indeterminate") uncertain.push(...keys)
-        else abandon(keys)
+        if (error._tag === "Unavailable" || error._tag === "OutOfSpace") abandon(keys)
+        else uncertain.push(...keys)
       }))
 
   const rewrite = Effect.fnUntraced(function*(planned: Plan.Rewrite) {
@@ -191,11 +192,19 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     yield* journal.truncate(Math.min(firstOfLast(freed, kept) ?? logFrom, options.holds.lowest()))
   })
 
+  /** Makes sure that it still is the writer. The owner answers no command before it knows the outcome of every append. */
+  const confirm = Effect.suspend(() => mailbox.submit(new Command.Describe())).pipe(
+    Effect.andThen(journal.truncate(0))
+  )
+
   /** Deletes garbage. What named holds keep, or cannot be deleted, is garbage still. */
   const collect = Effect.fnUntraced(function*(addedBy: number) {
     const taken = garbage.take(addedBy)
     if (taken.length === 0) return
-    const held = yield* Effect.onError(options.watch.held(taken), () => Effect.sync(() => garbage.putBack(taken)))
+    const held = yield* confirm.pipe(
+      Effect.andThen(options.watch.held(taken)),
+      Effect.onError(() => Effect.sync(() => garbage.putBack(taken)))
+    )
     garbage.putBack(taken.filter((key) => held.has(key)))
     const keys = taken.filter((key) => !held.has(key))
     cache.forget(keys.map((key) => `${key}#`))
@@ -216,15 +225,8 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     // The owner answers no command before it knows the outcome of every append.
     yield* mailbox.submit(new Command.Describe())
     for (const key of uncertain.splice(0)) inFlight.delete(key)
-    const referenced = State.blobKeys(state)
-    const stored = yield* Stream.runCollect(Stream.concat(blob.list("batch/"), blob.list("rollup/")))
-    // Nobody newer had the log when the blobs were listed: whatever is not referenced here is not referenced at all.
-    yield* journal.truncate(0)
-    const now = clock.currentTimeMillisUnsafe()
-    garbage.add(
-      stored.map(({ key }) => key).filter((key) => !referenced.has(key) && !inFlight.has(key)),
-      now
-    )
+    const stored = yield* GarbageCollector.unnamed(state, blob, journal.truncate(0))
+    garbage.add(stored.map(({ key }) => key).filter((key) => !inFlight.has(key)), clock.currentTimeMillisUnsafe())
     isSweepDue = false
   })
 

@@ -18,6 +18,7 @@ import * as BlockCache from "./BlockCache.ts"
 import * as Command from "./Command.ts"
 import * as Feed from "./Feed.ts"
 import * as Garbage from "./Garbage.ts"
+import * as GarbageCollector from "./GarbageCollector.ts"
 import * as HeldStore from "./HeldStore.ts"
 import * as HoldWatch from "./HoldWatch.ts"
 import * as Journal from "./Journal.ts"
@@ -74,16 +75,17 @@ const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeabl
   const merger = yield* Merger
   const journal = yield* Journal.make(log, writer, circuit, context)
   const mailbox = yield* Mailbox.make(options.mailbox, context)
+  const deleting = GarbageCollector.gated(blob, journal)
   const maintenance = yield* Maintenance.make({
     state,
     writerId,
-    blob,
+    blob: deleting,
     batches,
     merger,
     cache,
     garbage,
     holds,
-    watch: HoldWatch.make(blob),
+    watch: HoldWatch.make(deleting),
     journal,
     mailbox,
     logSizes,

@@ -529,11 +529,17 @@ const order: ReadonlyArray<Mutant> = [
   ),
   plant(
     "a fenced writer sweeps blobs that it does not know",
-    "runtime/Maintenance.ts",
-    "    yield* journal.truncate(0)\n",
+    "runtime/GarbageCollector.ts",
+    "  yield* confirm\n",
     "",
-    "runtime/Fencing",
-    "runtime/Maintenance"
+    "runtime/GarbageCollector"
+  ),
+  plant(
+    "a writer does not ask whether it was taken over before it deletes",
+    "runtime/Maintenance.ts",
+    "    const held = yield* confirm.pipe(",
+    "    const held = yield* Effect.void.pipe(",
+    "runtime/GarbageCollector"
   ),
   plant(
     "nothing sweeps what a crash left behind",
@@ -657,8 +663,8 @@ const order: ReadonlyArray<Mutant> = [
   plant(
     "gc deletes what a hold keeps",
     "cli/Orphans.ts",
-    " && !isKept(key)",
-    "",
+    "!isKept(key)",
+    "key !== \"\"",
     "cli/Verify"
   ),
   plant(

@@ -12,14 +12,15 @@ import * as Output from "../Output.ts"
 import { common } from "../Root.ts"
 import * as Store from "../Store.ts"
 
-const find = Effect.flatMap(Store.recover, ({ state }) => Orphans.list(state))
+const find = Effect.flatMap(Store.recover, ({ state }) => Orphans.list(state, Effect.void))
 
-/** Being the writer, it knows that nobody is about to refer to them. */
-const remove = Effect.gen(function*() {
+/** Being the writer, also after the listing, it knows that nobody is about to refer to them. */
+export const remove = Effect.gen(function*() {
   const log = yield* Log
   const blob = yield* Blob
-  yield* log.acquire
-  const orphans = yield* find
+  const writer = yield* log.acquire
+  const { state } = yield* Store.recover
+  const orphans = yield* Orphans.list(state, writer.truncate(0))
   yield* Effect.forEach(orphans, ({ key }) => blob.delete(key), { discard: true })
   return orphans
 })

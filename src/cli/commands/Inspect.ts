@@ -103,7 +103,7 @@ export const inspect = Command.make(
       const log = yield* Log
       const bounds = yield* log.bounds
       const { logBytes, state } = yield* Store.recover
-      const orphans = yield* Orphans.list(state)
+      const orphans = yield* Orphans.list(state, Effect.void)
       const holds = yield* HoldFiles.list(yield* Blob)
       const collections = Option.isSome(name)
         ? [yield* Footprint.collectionOf(state, name.value)]
