@@ -68,12 +68,12 @@ const writeAndRead = (): void => {
 
 const listening = Effect.gen(function*() {
   const client = yield* PersistClient.PersistClient
-  const { read, write } = yield* client.createOrLoad("s", codecs)
+  const { reader, writer } = yield* client.createOrLoad("s", codecs)
   for (let i = 0; i < 10; i++) {
-    const { events } = yield* read.listen()
+    const { events } = yield* reader.listen()
     yield* Effect.forkChild(Stream.runDrain(events))
   }
-  for (let i = 0; i < 200; i++) yield* write.write([Update.insert("a", "", i)])
+  for (let i = 0; i < 200; i++) yield* writer.append([Update.insert("a", "", i)])
 }).pipe(Effect.scoped, Effect.provide(Layer.provide(PersistClient.layer(), MemoryStorage.layer)))
 
 const costs: Readonly<Record<string, () => unknown>> = {

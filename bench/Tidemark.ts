@@ -25,16 +25,16 @@ const open = <A extends Cell>({ codec, key, rows }: Form<A>) => async (opening: 
   )
   const runtime = ManagedRuntime.make(layer)
   const persist = await runtime.runPromise(PersistClient.PersistClient)
-  const { read, write } = await runtime.runPromise(persist.createOrLoad("rows", { key: codec, value: codec }))
+  const { reader, writer } = await runtime.runPromise(persist.createOrLoad("rows", { key: codec, value: codec }))
   const append = (batch: Batch): Effect.Effect<number, unknown> =>
     opening.seals
-      ? write.compareAndAppend(rows(batch), { expected: batch.time, upper: batch.time + 1 })
-      : write.write(rows(batch))
+      ? writer.compareAndAppend(rows(batch), { expected: batch.time, upper: batch.time + 1 })
+      : writer.append(rows(batch))
   if (opening.seals && (await runtime.runPromise(persist.description("rows"))).upper === 0) {
-    await runtime.runPromise(write.seal(1))
+    await runtime.runPromise(writer.seal(1))
   }
 
-  const writer = (next: () => Batch | undefined, told: (millis: number) => void): Effect.Effect<void, unknown> =>
+  const writerFiber = (next: () => Batch | undefined, told: (millis: number) => void): Effect.Effect<void, unknown> =>
     Effect.suspend(() => {
       let batch = next()
       let start = 0
@@ -55,7 +55,7 @@ const open = <A extends Cell>({ codec, key, rows }: Form<A>) => async (opening: 
     append: (batch) => runtime.runPromise(append(batch)),
     pump: (next, inFlight, told) =>
       runtime.runPromise(
-        Effect.forEach(Array.from({ length: inFlight }), () => writer(next, told), {
+        Effect.forEach(Array.from({ length: inFlight }), () => writerFiber(next, told), {
           concurrency: "unbounded",
           discard: true
         })
@@ -63,7 +63,7 @@ const open = <A extends Cell>({ codec, key, rows }: Form<A>) => async (opening: 
     snapshot: (asOf, onRow) =>
       runtime.runPromise(Effect.scoped(
         Effect.flatMap(
-          read.snapshot(opening.seals ? { asOf } : {}),
+          reader.snapshot(opening.seals ? { asOf } : {}),
           ({ contents }) =>
             Stream.runForEachArray(contents, (chunk) =>
               Effect.sync(() => {
@@ -77,7 +77,7 @@ const open = <A extends Cell>({ codec, key, rows }: Form<A>) => async (opening: 
       return runtime.runPromise(Effect.as(
         Effect.forEach(
           wanted,
-          (each) => Effect.map(read.get(each, { asOf }), (values) => void (found += values.length)),
+          (each) => Effect.map(reader.get(each, { asOf }), (values) => void (found += values.length)),
           { discard: true }
         ),
         undefined
@@ -86,12 +86,12 @@ const open = <A extends Cell>({ codec, key, rows }: Form<A>) => async (opening: 
     listen: async (onRows) => {
       const listening = Deferred.makeUnsafe<void>()
       runtime.runFork(Effect.scoped(
-        Effect.flatMap(read.listen(), ({ events }) =>
+        Effect.flatMap(reader.listen(), ({ events }) =>
           Effect.andThen(
             Deferred.succeed(listening, undefined),
             Stream.runForEach(events, (event) =>
               Effect.sync(() => {
-                if (event._tag === "Sealed") return
+                if (event._tag === "Progress") return
                 const { updates } = event
                 onRows(updates.at(-1)!.time, updates.length, (onRow) => {
                   for (const { diff, key, value } of updates) onRow(key, value, diff)
@@ -101,11 +101,11 @@ const open = <A extends Cell>({ codec, key, rows }: Form<A>) => async (opening: 
       ))
       await runtime.runPromise(Deferred.await(listening))
     },
-    allowCompaction: (since) => runtime.runPromise(write.allowCompaction(since)),
+    allowCompaction: (since) => runtime.runPromise(writer.allowCompaction(since)),
     compact: () => runtime.runPromise(persist.compact("rows")),
     count: () =>
       runtime.runPromise(Effect.scoped(
-        Effect.flatMap(read.snapshot(), ({ contents }) => Stream.runCount(contents))
+        Effect.flatMap(reader.snapshot(), ({ contents }) => Stream.runCount(contents))
       )),
     flushes: () => runtime.runPromise(Effect.map(Metric.value(Metrics.commits), ({ count }) => Number(count))),
     close: () => runtime.dispose()

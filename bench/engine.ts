@@ -98,14 +98,14 @@ const ingestRound = (inFlight: number) =>
         Update.insert(keys[(i * 1000 + j) % keys.length]!, values[(i * 1009 + j * 7) % values.length]!, i))
     return Effect.scoped(Effect.gen(function*() {
       const persist = yield* PersistClient.make()
-      const { write } = yield* files()(persist)
+      const { writer } = yield* files()(persist)
       for (const i of batches.slice(0, 20)) {
-        yield* write.write(rows(i))
+        yield* writer.append(rows(i))
       }
       const bytesBefore = yield* counter(Metrics.commitBytes)
       const start = now()
       yield* Effect.forEach(batches, (i) =>
-        Effect.suspend(() => write.write(rows(i))), {
+        Effect.suspend(() => writer.append(rows(i))), {
         concurrency: inFlight,
         discard: true
       })
@@ -139,15 +139,15 @@ const small = Effect.gen(function*() {
   const rounds = count(2000)
   return yield* Effect.scoped(Effect.gen(function*() {
     const persist = yield* PersistClient.make()
-    const { write } = yield* files()(persist)
+    const { writer } = yield* files()(persist)
     // A writer of single updates runs for long: its code has been optimised.
-    for (let i = 0; i < count(10_000); i++) yield* write.write(batch(i, 1, 1000, 0))
+    for (let i = 0; i < count(10_000); i++) yield* writer.append(batch(i, 1, 1000, 0))
     const times: Array<number> = []
     const raw: Array<number> = []
     for (let i = 0; i < rounds; i += 100) {
       for (let j = 0; j < 100; j++) {
         const start = now()
-        yield* write.write(batch(i + j, 1, 1000, 0))
+        yield* writer.append(batch(i + j, 1, 1000, 0))
         times.push((now() - start) / 1000)
       }
       raw.push(...rawAppends(directory, 256, 100))
@@ -157,10 +157,10 @@ const small = Effect.gen(function*() {
     const commitsBefore = yield* counter(Metrics.commits)
     const writes = count(20_000)
     const start = now()
-    yield* Effect.forEach(Array.from({ length: 64 }), (_, writer) =>
+    yield* Effect.forEach(Array.from({ length: 64 }), (_, writerNumber) =>
       Effect.forEach(
         Array.from({ length: Math.ceil(writes / 64) }),
-        (_, i) => write.write(batch(writer * 1000 + i, 1, 100_000, 0)),
+        (_, i) => writer.append(batch(writerNumber * 1000 + i, 1, 100_000, 0)),
         { discard: true }
       ), { concurrency: 64, discard: true })
     const seconds = (now() - start) / 1000
@@ -189,13 +189,13 @@ const fill = (directory: string, updates: number, keys: number): Effect.Effect<v
 
 const filling = Effect.gen(function*() {
   const [directory, updates, keys] = process.argv.slice(3)
-  const { write } = yield* Effect.flatMap(PersistClient.PersistClient, files()).pipe(
+  const { writer } = yield* Effect.flatMap(PersistClient.PersistClient, files()).pipe(
     Effect.provide(yield* Layer.build(client(directory!)))
   )
   for (let total = 0, time = 0, next = 0; total < Number(updates); time++, next += 5000) {
     const rows = replacing(next, 5000, Number(keys), time)
-    yield* write.write(rows)
-    yield* write.seal(time + 1)
+    yield* writer.append(rows)
+    yield* writer.seal(time + 1)
     total += rows.length
   }
   return []
@@ -208,7 +208,7 @@ const snapshot = Effect.gen(function*() {
   yield* fill(directory, updates, keys)
   return yield* Effect.gen(function*() {
     const persist = yield* PersistClient.PersistClient
-    const { read } = yield* files()(persist)
+    const { reader } = yield* files()(persist)
     const { upper } = yield* persist.description("files")
     globalThis.gc?.()
     const before = process.memoryUsage.rss()
@@ -218,7 +218,7 @@ const snapshot = Effect.gen(function*() {
       const start = now()
       let rows = 0
       yield* Effect.scoped(Effect.gen(function*() {
-        const taken = yield* read.snapshot({ asOf: upper - 1 })
+        const taken = yield* reader.snapshot({ asOf: upper - 1 })
         yield* Stream.runForEachArray(taken.contents, (chunk) =>
           Effect.sync(() => {
             rows += chunk.length
@@ -275,10 +275,10 @@ const large = Effect.gen(function*() {
   const watch = setInterval(() => (peak = Math.max(peak, process.memoryUsage.rss())), 20)
   const seconds = yield* Effect.gen(function*() {
     const persist = yield* PersistClient.PersistClient
-    const { write } = yield* files()(persist)
+    const { writer } = yield* files()(persist)
     const { upper } = yield* persist.description("files")
     const start = now()
-    yield* write.allowCompaction(upper - 1)
+    yield* writer.allowCompaction(upper - 1)
     yield* persist.compact("files")
     return (now() - start) / 1000
   }).pipe(Effect.provide(client(directory)))
@@ -286,7 +286,7 @@ const large = Effect.gen(function*() {
   const compacted = directoryBytes(directory)
   const live = keys * (16 + 84 + 16)
   const small = scratch("small-open")
-  yield* Effect.flatMap(Effect.flatMap(PersistClient.PersistClient, files()), ({ write }) => write.write([])).pipe(
+  yield* Effect.flatMap(Effect.flatMap(PersistClient.PersistClient, files()), ({ writer }) => writer.append([])).pipe(
     Effect.provide(client(small))
   )
   const smallOpenings: Array<number> = []
@@ -325,9 +325,9 @@ const idle = Effect.gen(function*() {
     return Number(line!.split(" ")[1])
   }
   return yield* Effect.gen(function*() {
-    const { write } = yield* Effect.flatMap(PersistClient.PersistClient, files())
-    yield* write.write(batch(0, 1000, 1000, 0))
-    yield* write.seal(1)
+    const { writer } = yield* Effect.flatMap(PersistClient.PersistClient, files())
+    yield* writer.append(batch(0, 1000, 1000, 0))
+    yield* writer.seal(1)
     yield* TestClock.adjust("1 minute")
     const before = { disk: directoryBytes(directory), io: written() }
     yield* TestClock.adjust("1 hour")

@@ -44,11 +44,11 @@ type Rows = Stream.Stream<Exclude<Flow.Event<string, string>, { readonly _tag: "
 const measure = <A>(name: string, use: (flow: Rows) => Stream.Stream<A, unknown>) =>
   Effect.gen(function*() {
     const client = yield* PersistClient.PersistClient
-    const { read } = yield* client.load("rows", { key: Codec.string, value: Codec.string })
+    const { reader } = yield* client.load("rows", { key: Codec.string, value: Codec.string })
     const file = fs.openSync(path.join(directory, name), "w")
     globalThis.gc?.()
     const start = performance.now()
-    const flow = replay(yield* read.snapshot()).pipe(Stream.filter((event) => event._tag !== "Errors"))
+    const flow = replay(yield* reader.snapshot()).pipe(Stream.filter((event) => event._tag !== "Errors"))
     yield* Stream.runForEach(use(flow), (part) =>
       Effect.sync(() => {
         if (part instanceof Uint8Array) fs.writeSync(file, part)
@@ -67,9 +67,9 @@ const ways = {
 
 const program = Effect.gen(function*() {
   const client = yield* PersistClient.PersistClient
-  const { write } = yield* client.createOrLoad("rows", { key: Codec.string, value: Codec.string })
-  for (let time = 0; time < batches; time++) yield* write.write(batch(time))
-  yield* write.seal(batches)
+  const { writer } = yield* client.createOrLoad("rows", { key: Codec.string, value: Codec.string })
+  for (let time = 0; time < batches; time++) yield* writer.append(batch(time))
+  yield* writer.seal(batches)
 
   const seconds = new Map<string, Array<number>>()
   // In turns, without the first round, in which the code is not optimised yet.

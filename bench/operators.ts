@@ -97,21 +97,21 @@ const overhead = (work: string, times: ReadonlyArray<readonly [plain: number, th
 
 const snapshot = withStore(Effect.gen(function*() {
   const client = yield* PersistClient.PersistClient
-  const { read, write } = yield* client.createOrLoad("rows", text)
-  for (let time = 0; time < batches; time++) yield* write.write(batch(time))
-  yield* write.seal(batches)
+  const { reader, writer } = yield* client.createOrLoad("rows", text)
+  for (let time = 0; time < batches; time++) yield* writer.append(batch(time))
+  yield* writer.seal(batches)
 
   const expected = batches * batchRows
   const check = (rows: number) =>
     rows === expected ? Effect.void : Effect.die(new Error(`there are ${rows} rows instead of ${expected}`))
   const plain = Effect.scoped(Effect.gen(function*() {
     let rows = 0
-    const { updates } = yield* read.snapshot()
+    const { updates } = yield* reader.snapshot()
     yield* Stream.runForEachArray(updates, (chunk) => Effect.sync(() => void (rows += chunk.length)))
     yield* check(rows)
   }))
   const held = Effect.scoped(Effect.gen(function*() {
-    const { updates } = yield* read.snapshot()
+    const { updates } = yield* reader.snapshot()
     const rows = yield* Stream.runCollect(updates)
     yield* check(rows.length)
   }))
@@ -129,11 +129,11 @@ const snapshot = withStore(Effect.gen(function*() {
   return [
     overhead(
       "snapshot of 1,000,000 updates, through `persistedSource`",
-      yield* inTurns(9, plain, drain(persistedSource(read)))
+      yield* inTurns(9, plain, drain(persistedSource(reader)))
     ),
     overhead(
       "the same, held by `awaitFrontier`, against rows that are held plainly",
-      yield* inTurns(9, held, drain(awaitFrontier(persistedSource(read))))
+      yield* inTurns(9, held, drain(awaitFrontier(persistedSource(reader))))
     )
   ]
 }))
@@ -145,20 +145,20 @@ const ingest = withStore(Effect.gen(function*() {
   let collections = 0
   const open = Effect.suspend(() => client.createOrLoad(`rows-${collections++}`, text))
   const plain = Effect.gen(function*() {
-    const { write } = yield* open
-    yield* Effect.forEach(times, (time) => Effect.suspend(() => write.write(batch(time))), {
+    const { writer } = yield* open
+    yield* Effect.forEach(times, (time) => Effect.suspend(() => writer.append(batch(time))), {
       concurrency: 16,
       discard: true
     })
-    yield* write.seal(batches)
+    yield* writer.seal(batches)
   })
   const through = Effect.gen(function*() {
-    const { write } = yield* open
+    const { writer } = yield* open
     const flow: Flow.Flow<string, string> = Stream.fromIterable(times, { chunkSize: 1 }).pipe(
       Stream.map((time) => Flow.updates(batch(time))),
       Stream.concat(Stream.succeed(Flow.progress(batches)))
     )
-    yield* flow.pipe(persist(write), seal(write), Stream.runDrain)
+    yield* flow.pipe(persist(writer), seal(writer), Stream.runDrain)
   })
   return [overhead(
     "ingest of 1,000,000 updates, through `persist` and `seal`",
@@ -175,12 +175,12 @@ const view = withStore(
     const rows = count(100_000)
     const all = (value: (i: number) => string) =>
       Array.from({ length: rows }, (_, i) => Update.insert(keys[i]!, value(i), 0))
-    yield* orders.write.compareAndAppend(all(() => "placed 0"), { expected: 0, upper: 1 })
-    yield* customers.write.compareAndAppend(all((i) => values[i % values.length]!), { expected: 0, upper: 1 })
+    yield* orders.writer.compareAndAppend(all(() => "placed 0"), { expected: 0, upper: 1 })
+    yield* customers.writer.compareAndAppend(all((i) => values[i % values.length]!), { expected: 0, upper: 1 })
 
     const told = yield* Queue.unbounded<{ readonly rows: number; readonly frontier: number; readonly at: number }>()
     let pending = 0
-    yield* changes(View.join(View.from(orders.read), View.from(customers.read))).pipe(
+    yield* changes(View.join(View.from(orders.reader), View.from(customers.reader))).pipe(
       Stream.runForEach((event) => {
         if (event._tag === "Updates") return Effect.sync(() => void (pending += event.updates.length))
         const change = { rows: pending, frontier: event.frontier, at: now() }
@@ -198,11 +198,11 @@ const view = withStore(
     const delays: Array<number> = []
     for (let time = 1; time <= writes; time++) {
       const key = keys[time * 7919 % rows]!
-      const [old] = yield* orders.read.get(key, { asOf: time - 1 })
+      const [old] = yield* orders.reader.get(key, { asOf: time - 1 })
       const frontiers = { expected: time, upper: time + 1 }
       // A seal of both in one step would spare a flush; here the last acknowledgement counts.
-      yield* customers.write.compareAndAppend([], frontiers)
-      yield* orders.write.compareAndAppend(Update.replace(key, old![0], `placed ${time}`, time), frontiers)
+      yield* customers.writer.compareAndAppend([], frontiers)
+      yield* orders.writer.compareAndAppend(Update.replace(key, old![0], `placed ${time}`, time), frontiers)
       const acknowledged = now()
       const change = yield* Queue.take(told)
       if (change.frontier !== time + 1 || change.rows !== 2) {

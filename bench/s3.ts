@@ -84,13 +84,13 @@ type Storage = Layer.Layer<Log.Log | Blob.Blob>
 const ingestRound = (storage: Storage, updates: number, rowsOfBatch: number, inFlight: number) =>
   Effect.gen(function*() {
     const persist = yield* PersistClient.make()
-    const { write } = yield* persist.createOrLoad("rows", { key: Codec.string, value: Codec.string })
-    for (let i = 0; i < 5; i++) yield* write.write(rows(i, rowsOfBatch))
+    const { writer } = yield* persist.createOrLoad("rows", { key: Codec.string, value: Codec.string })
+    for (let i = 0; i < 5; i++) yield* writer.append(rows(i, rowsOfBatch))
     const before = { bytes: yield* counter(Metrics.commitBytes), commits: yield* counter(Metrics.commits) }
     const start = now()
     yield* Effect.forEach(
       Array.from({ length: count(updates / rowsOfBatch) }, (_, i) => 5 + i),
-      (i) => Effect.suspend(() => write.write(rows(i, rowsOfBatch))),
+      (i) => Effect.suspend(() => writer.append(rows(i, rowsOfBatch))),
       { concurrency: inFlight, discard: true }
     )
     const seconds = (now() - start) / 1000
@@ -177,16 +177,16 @@ const follow = Effect.gen(function*() {
   const client = <A>(layer: Layer.Layer<A>) => Layer.build(Layer.fresh(layer))
   const storage = yield* client(S3Storage.layer(made))
   const persist = yield* Effect.provide(PersistClient.make(), storage)
-  const { write } = yield* persist.createOrLoad("rows", { key: Codec.string, value: Codec.string })
+  const { writer } = yield* persist.createOrLoad("rows", { key: Codec.string, value: Codec.string })
   const reading = yield* Effect.provide(PersistClient.makeReadOnly(), yield* client(S3Storage.layer(made)))
-  const { read } = yield* reading.load("rows", { key: Codec.string, value: Codec.string })
-  const { events } = yield* read.listen()
+  const { reader } = yield* reading.load("rows", { key: Codec.string, value: Codec.string })
+  const { events } = yield* reader.listen()
   let seen = yield* Deferred.make<number>()
   yield* Effect.forkScoped(Stream.runForEach(events, () => Effect.suspend(() => Deferred.succeed(seen, now()))))
   const delays: Array<number> = []
   for (let i = 0; i < count(300); i++) {
     seen = yield* Deferred.make<number>()
-    yield* write.write(rows(i, 1))
+    yield* writer.append(rows(i, 1))
     const acknowledged = now()
     delays.push(Math.max(0, (yield* Deferred.await(seen)) - acknowledged))
     // Writes at no particular place between two looks of the follower.

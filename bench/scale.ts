@@ -64,14 +64,14 @@ const client = (options: PostgresStorage.Options) =>
 
 /** Small writes and bare statements in turns, so that both meet the same weather. */
 const commit = Effect.gen(function*() {
-  const { write } = yield* (yield* client(newStore())).createOrLoad("rows", text)
+  const { writer } = yield* (yield* client(newStore())).createOrLoad("rows", text)
   const insert = yield* bare
   const times: Array<number> = []
   const bareTimes: Array<number> = []
   const warmUp = 200
   for (let i = 0; i < warmUp + count(2_000); i++) {
     const start = now()
-    yield* write.write([row(i)])
+    yield* writer.append([row(i)])
     const middle = now()
     yield* insert
     const end = now()
@@ -93,7 +93,7 @@ const commit = Effect.gen(function*() {
 
 /** Writers that each wait for their write before the next, all in one process: they share commits. */
 const writers = Effect.gen(function*() {
-  const { write } = yield* (yield* client(newStore())).createOrLoad("rows", text)
+  const { writer } = yield* (yield* client(newStore())).createOrLoad("rows", text)
   const insert = yield* bare
   const ratios: Array<number> = []
   const rates: Array<number> = []
@@ -101,11 +101,15 @@ const writers = Effect.gen(function*() {
   for (let round = 0; round < 4; round++) {
     const start = now()
     yield* Effect.forEach(
-      Array.from({ length: 64 }, (_, writer) => writer),
-      (writer) =>
-        Effect.forEach(Array.from({ length: each }, (_, i) => writer * each + i), (i) => write.write([row(i)]), {
-          discard: true
-        }),
+      Array.from({ length: 64 }, (_, writerNumber) => writerNumber),
+      (writerNumber) =>
+        Effect.forEach(
+          Array.from({ length: each }, (_, i) => writerNumber * each + i),
+          (i) => writer.append([row(i)]),
+          {
+            discard: true
+          }
+        ),
       { concurrency: "unbounded", discard: true }
     )
     const middle = now()
@@ -131,16 +135,16 @@ const writers = Effect.gen(function*() {
 /** From the acknowledgement of a write to the row in the hands of a follower over connections of its own. */
 const follow = Effect.gen(function*() {
   const place = newStore()
-  const { write } = yield* (yield* client(place)).createOrLoad("rows", text)
+  const { writer } = yield* (yield* client(place)).createOrLoad("rows", text)
   const storage = yield* Layer.build(Layer.fresh(PostgresStorage.layer(place)))
-  const { read } = yield* (yield* Effect.provide(PersistClient.makeReadOnly(), storage)).load("rows", text)
-  const { events } = yield* read.listen()
+  const { reader } = yield* (yield* Effect.provide(PersistClient.makeReadOnly(), storage)).load("rows", text)
+  const { events } = yield* reader.listen()
   let seen = yield* Deferred.make<number>()
   yield* Effect.forkScoped(Stream.runForEach(events, () => Effect.suspend(() => Deferred.succeed(seen, now()))))
   const delays: Array<number> = []
   for (let i = 0; i < count(300); i++) {
     seen = yield* Deferred.make<number>()
-    yield* write.write([row(i)])
+    yield* writer.append([row(i)])
     const acknowledged = now()
     delays.push(Math.max(0, (yield* Deferred.await(seen)) - acknowledged))
     // Writes at no particular place between two looks of the follower.
@@ -165,21 +169,21 @@ const takeover = Effect.gen(function*() {
   const opened = Effect.flatMap(client(place), (persist) => persist.createOrLoad("rows", text))
   const first = yield* opened
   for (let i = 0; i < count(5_000); i += 50) {
-    yield* Effect.forEach(Array.from({ length: 50 }, (_, j) => i + j), (i) => first.write.write([row(i)]), {
+    yield* Effect.forEach(Array.from({ length: 50 }, (_, j) => i + j), (i) => first.writer.append([row(i)]), {
       concurrency: "unbounded"
     })
   }
   const times: Array<number> = []
-  let writer = first.write
+  let writerNumber = first.writer
   let fenced = 0
   const rounds = 20
   for (let round = 0; round < rounds; round++) {
-    const zombie = writer
+    const zombie = writerNumber
     const start = now()
-    writer = (yield* opened).write
-    yield* writer.write([row(round)])
+    writerNumber = (yield* opened).writer
+    yield* writerNumber.append([row(round)])
     times.push(now() - start)
-    const refusal = yield* Effect.result(zombie.write([row(round)]))
+    const refusal = yield* Effect.result(zombie.append([row(round)]))
     if (refusal._tag === "Failure" && refusal.failure._tag === "Fenced") fenced++
   }
   const found: Row = {
@@ -226,8 +230,8 @@ const standby = Effect.gen(function*() {
   }
   yield* writing.kill("SIGKILL")
   const storage = yield* Layer.build(PostgresStorage.layer({ url: place }))
-  const { read } = yield* (yield* Effect.provide(PersistClient.makeReadOnly(), storage)).load("orders", text)
-  const { contents } = yield* read.snapshot()
+  const { reader } = yield* (yield* Effect.provide(PersistClient.makeReadOnly(), storage)).load("orders", text)
+  const { contents } = yield* reader.snapshot()
   const found = new Set((yield* Stream.runCollect(contents)).map(([key]) => key))
   const lost = told.filter((row) => !found.has(row)).length
   const rows: ReadonlyArray<Row> = [{

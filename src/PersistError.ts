@@ -26,7 +26,7 @@ import { Schema } from "effect"
 export class InvalidRequest extends Schema.TaggedError<InvalidRequest>("tidemark/InvalidRequest")("InvalidRequest", {
   seqNo: Schema.Number,
   collection: Schema.String,
-  reason: Schema.Literals(["TimeSealed", "SealRegressed", "SinceRegressed", "StreamDestroyed"]),
+  reason: Schema.Literals(["TimeSealed", "SealRegressed", "SinceRegressed", "CollectionDestroyed"]),
   detail: Schema.String
 }) {
   override get message(): string {
@@ -82,9 +82,11 @@ export class SchemaMismatch extends Schema.TaggedError<SchemaMismatch>("tidemark
  * @category errors
  * @since 0.1.0
  */
-export class UnknownStream extends Schema.TaggedError<UnknownStream>("tidemark/UnknownStream")("UnknownStream", {
-  collection: Schema.String
-}) {
+export class UnknownCollection
+  extends Schema.TaggedError<UnknownCollection>("tidemark/UnknownCollection")("UnknownCollection", {
+    collection: Schema.String
+  })
+{
   override get message(): string {
     return `there is no collection "${this.collection}"; list them, or create it with createOrLoad`
   }
@@ -96,8 +98,8 @@ export class UnknownStream extends Schema.TaggedError<UnknownStream>("tidemark/U
  * @category errors
  * @since 0.1.0
  */
-export class StreamDestroyed
-  extends Schema.TaggedError<StreamDestroyed>("tidemark/StreamDestroyed")("StreamDestroyed", {
+export class CollectionDestroyed
+  extends Schema.TaggedError<CollectionDestroyed>("tidemark/CollectionDestroyed")("CollectionDestroyed", {
     collection: Schema.String
   })
 {
@@ -386,7 +388,7 @@ export class ReadOnly extends Schema.TaggedError<ReadOnly>("tidemark/ReadOnly")(
 }
 
 /**
- * A `MultiWriteHandle` was made of, or given, handles that do not go together.
+ * A `MultiWriter` was made of, or given, handles that do not go together.
  *
  * @category errors
  * @since 0.1.0

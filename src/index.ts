@@ -3,14 +3,16 @@
  *
  * @since 0.1.0
  */
+export * as Collection from "./client/Collection.ts"
+export * as CollectionEvent from "./client/CollectionEvent.ts"
+export * as CollectionReader from "./client/CollectionReader.ts"
+export * as CollectionWriter from "./client/CollectionWriter.ts"
 export * as Erasure from "./client/Erasure.ts"
 export * as Listen from "./client/Listen.ts"
-export * as MultiWriteHandle from "./client/MultiWriteHandle.ts"
+export * as MultiWriter from "./client/MultiWriter.ts"
 export * as PersistClient from "./client/PersistClient.ts"
 export * as Retention from "./client/Retention.ts"
 export * as Snapshot from "./client/Snapshot.ts"
-export * as StreamReadHandle from "./client/StreamReadHandle.ts"
-export * as StreamWriteHandle from "./client/StreamWriteHandle.ts"
 export * as Subscription from "./client/Subscription.ts"
 export * as Codec from "./Codec.ts"
 export * as Frontier from "./Frontier.ts"

@@ -12,8 +12,8 @@ const samples = [
     requested: "72",
     changes: [".price: the field is gone"]
   }),
-  new PersistError.UnknownStream({ collection: "orders" }),
-  new PersistError.StreamDestroyed({ collection: "orders" }),
+  new PersistError.UnknownCollection({ collection: "orders" }),
+  new PersistError.CollectionDestroyed({ collection: "orders" }),
   new PersistError.AsOfBeforeSince({ collection: "orders", asOf: 71, since: 72 }),
   new PersistError.AsOfNotSealed({ collection: "orders", asOf: 73, upper: 72 }),
   new PersistError.UpperMismatch({ collection: "orders", expected: 71, actual: 72 }),

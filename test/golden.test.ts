@@ -71,10 +71,10 @@ for (const format of formats) {
 
       const client = yield* Store.client(storage)
       const expected = model()
-      const { read, write } = yield* client.load("s", Store.text)
-      assert.deepStrictEqual(yield* Store.contents(read), Model.contents(expected))
+      const { reader, writer } = yield* client.load("s", Store.text)
+      assert.deepStrictEqual(yield* Store.contents(reader), Model.contents(expected))
       for (let asOf = 30; asOf < 100; asOf++) {
-        assert.deepStrictEqual(yield* Store.contents(read, asOf), Model.contents(expected, asOf), `as of ${asOf}`)
+        assert.deepStrictEqual(yield* Store.contents(reader, asOf), Model.contents(expected, asOf), `as of ${asOf}`)
       }
       assert.deepStrictEqual(
         (yield* client.descriptions).map(({ id, name, since, upper }) => [id, name, since, upper]),
@@ -86,16 +86,16 @@ for (const format of formats) {
         ]
       )
       const every = yield* client.load("every codec", { key: Codec.json, value: Codec.bytes })
-      assert.deepStrictEqual(yield* Store.updates(every.read), [
+      assert.deepStrictEqual(yield* Store.updates(every.reader), [
         Update.make({ a: [1, "ä", null] }, new Uint8Array([0, 255]), Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER)
       ])
       assert.isFalse(yield* client.destroy("gone"))
 
-      yield* write.write([Update.insert("new", "", 100)])
-      yield* write.seal(2_000)
+      yield* writer.append([Update.insert("new", "", 100)])
+      yield* writer.seal(2_000)
       yield* client.compact("s")
       expected.updates.push(Update.insert("new", "", 100))
-      assert.deepStrictEqual(yield* Store.contents(read, 1_999), Model.contents(expected))
+      assert.deepStrictEqual(yield* Store.contents(reader, 1_999), Model.contents(expected))
     }))
 }
 
@@ -111,12 +111,12 @@ it.effect("golden_test: what was stored under older schemas is read, and retract
     )
     const client = yield* Store.client(storage)
     assert.propertyVal(yield* Effect.flip(client.load("evolved", Versions.first)), "_tag", "SchemaMismatch")
-    const { read, write } = yield* client.load("evolved", Versions.third)
-    assert.deepStrictEqual(yield* Store.contents(read), [
+    const { reader, writer } = yield* client.load("evolved", Versions.third)
+    assert.deepStrictEqual(yield* Store.contents(reader), [
       ["a", { price: 1 }, 1],
       ["b", { price: 2 }, 1],
       ["c", { note: "new", price: 3 }, 1]
     ])
-    yield* write.write([Update.retract("a", { price: 1 }, 3), Update.retract("c", { note: "new", price: 3 }, 3)])
-    assert.deepStrictEqual(yield* Store.contents(read), [["b", { price: 2 }, 1]])
+    yield* writer.append([Update.retract("a", { price: 1 }, 3), Update.retract("c", { note: "new", price: 3 }, 3)])
+    assert.deepStrictEqual(yield* Store.contents(reader), [["b", { price: 2 }, 1]])
   }))

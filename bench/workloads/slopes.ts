@@ -17,15 +17,15 @@ const collection = (name: string) =>
 const append = (name: string, batches: Iterable<Batch>) =>
   Effect.flatMap(
     collection(name),
-    ({ write }) =>
-      Effect.forEach(batches, ({ texts, time }) => Effect.andThen(write.write(texts), write.seal(time + 1)), {
+    ({ writer }) =>
+      Effect.forEach(batches, ({ texts, time }) => Effect.andThen(writer.append(texts), writer.seal(time + 1)), {
         discard: true
       })
   )
 
 const listener = Effect.gen(function*() {
-  const { read } = yield* collection("rows")
-  const { events } = yield* read.listen()
+  const { reader } = yield* collection("rows")
+  const { events } = yield* reader.listen()
   const isListening = yield* Deferred.make<void>()
   yield* Effect.forkScoped(
     Effect.andThen(Deferred.succeed(isListening, undefined), Stream.runForEach(events, () => Effect.void))
@@ -63,7 +63,7 @@ export const run: Workload = ({ directory, mode }) => {
   const factor = Number(times)
   const client = PersistClient.layer().pipe(Layer.provide(FileStorage.layer({ directory })))
   const measured = Effect.gen(function*() {
-    const { write } = yield* collection("rows")
+    const { writer } = yield* collection("rows")
     if (what === "listeners") yield* Effect.forEach(Array.from({ length: factor }), () => listener, { discard: true })
     const last = 1_000_000_000
     const warm = count(300)
@@ -72,7 +72,7 @@ export const run: Workload = ({ directory, mode }) => {
     const commits: Array<number> = []
     for (const [i, rows] of singles.entries()) {
       const start = now()
-      yield* write.write(rows)
+      yield* writer.append(rows)
       if (i >= warm) commits.push(now() - start)
     }
     const after = yield* counted
@@ -80,7 +80,7 @@ export const run: Workload = ({ directory, mode }) => {
     for (let i = 0; i < count(100); i++) {
       const rows = inserts(i * size, size, 2 * last + i).texts
       const start = now()
-      yield* write.write(rows)
+      yield* writer.append(rows)
       updates.push((now() - start) / size * 1000)
     }
     globalThis.gc?.()

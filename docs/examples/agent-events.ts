@@ -3,7 +3,7 @@
  * the commit of its events; owners who are fenced; hints that something changed; and a history that does not grow.
  */
 import { Console, Effect, Fiber, Layer, Schema, Semaphore, Stream } from "effect"
-import { Codec, MemoryStorage, MultiWriteHandle, PersistClient, Update } from "tidemark"
+import { Codec, MemoryStorage, MultiWriter, PersistClient, Update } from "tidemark"
 
 const Event = Schema.Struct({ seq: Schema.Int, type: Schema.String, text: Schema.String })
 type Event = typeof Event.Type
@@ -27,28 +27,28 @@ const open = Effect.fnUntraced(function*({ keep, lag }: { readonly keep: number;
   const client = yield* PersistClient.PersistClient
   const events = yield* client.createOrLoad("events", { key: Codec.string, value: Codec.schema(Event) })
   const sessions = yield* client.createOrLoad("sessions", { key: Codec.string, value: Codec.schema(Session) })
-  const both = yield* MultiWriteHandle.make([events.write, sessions.write])
+  const both = yield* MultiWriter.make([events.writer, sessions.writer])
   const oneAtATime = Semaphore.makeUnsafe(1)
 
   // A crash between a commit and its seal leaves rows that are durable: they count, and the next ones come later.
-  const left = yield* Effect.flatMap(sessions.read.snapshot(), ({ updates }) => Stream.runCollect(updates))
+  const left = yield* Effect.flatMap(sessions.snapshot(), ({ updates }) => Stream.runCollect(updates))
   let now = left.reduce((latest, { time }) => Math.max(latest, time + 1), (yield* client.description("events")).upper)
   yield* both.seal(now)
 
   const current = (id: string) =>
-    Effect.map(now === 0 ? Effect.succeed([]) : sessions.read.get(id, { asOf: now - 1 }), (found) => found[0]?.[0])
+    Effect.map(now === 0 ? Effect.succeed([]) : sessions.get(id, { asOf: now - 1 }), (found) => found[0]?.[0])
 
   /** One commit: the events, their projection, and what falls out of the log. Its seal is not to be cut off. */
   const commit = Effect.fnUntraced(
     function*(id: string, before: Session | undefined, after: Session, added: ReadonlyArray<Event>) {
-      const kept = added.length === 0 || now === 0 ? [] : yield* events.read.get(id, { asOf: now - 1 })
+      const kept = added.length === 0 || now === 0 ? [] : yield* events.get(id, { asOf: now - 1 })
       const old = kept.map(([event]) => event).filter(({ seq }) => seq <= after.seq - keep)
-      yield* both.writeAtomic((add) => {
-        add(events.write, [
+      yield* both.appendAtomic((add) => {
+        add(events.writer, [
           ...added.map((event) => Update.insert(id, event, now)),
           ...old.map((event) => Update.retract(id, event, now))
         ])
-        add(sessions.write, [
+        add(sessions.writer, [
           ...(before === undefined ? [] : [Update.retract(id, before, now)]),
           Update.insert(id, after, now)
         ])
@@ -78,9 +78,9 @@ const open = Effect.fnUntraced(function*({ keep, lag }: { readonly keep: number;
     log: (id: string, after: number): Stream.Stream<Logged, unknown> =>
       Stream.unwrap(Effect.gen(function*() {
         const start = now
-        const past = yield* events.read.get(id, { asOf: start - 1 })
+        const past = yield* events.get(id, { asOf: start - 1 })
         const replayed = past.map(([event]) => event).filter(({ seq }) => seq > after).toSorted((a, b) => a.seq - b.seq)
-        const live = Stream.flatMap(events.read.subscribe({ from: start }), (told) =>
+        const live = Stream.flatMap(events.subscribe({ from: start }), (told) =>
           told._tag === "Progress" ? Stream.empty : Stream.fromIterable(
             told.updates.filter(({ diff, key }) =>
               key === id && diff > 0
@@ -93,7 +93,7 @@ const open = Effect.fnUntraced(function*({ keep, lag }: { readonly keep: number;
         )
       })),
     /** Which sessions changed, and their newest event: a slow reader hears less often, never wrongly. */
-    changes: Stream.suspend(() => sessions.read.subscribe({ from: now })).pipe(
+    changes: Stream.suspend(() => sessions.subscribe({ from: now })).pipe(
       Stream.map((told) =>
         new Map(
           told._tag === "Progress" ? [] : told.updates.filter(({ diff }) => diff > 0)

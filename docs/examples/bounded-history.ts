@@ -10,22 +10,22 @@ const sessions = { key: Codec.string, value: Codec.schema(Session) }
 
 const program = Effect.gen(function*() {
   const persist = yield* PersistClient.PersistClient
-  const { read, write } = yield* persist.createOrLoad("sessions", sessions)
+  const { reader, writer } = yield* persist.createOrLoad("sessions", sessions)
 
   const draft = (messages: number) => ({ title: "A draft", messages })
-  yield* write.write([Update.insert("s-1", draft(0), 0)])
+  yield* writer.append([Update.insert("s-1", draft(0), 0)])
   for (let time = 1; time <= 100; time++) {
-    yield* write.write(Update.replace("s-1", draft(time - 1), draft(time), time))
+    yield* writer.append(Update.replace("s-1", draft(time - 1), draft(time), time))
   }
-  yield* write.seal(101)
+  yield* writer.seal(101)
 
-  const versions = (yield* read.history("s-1")).length
-  yield* write.allowCompaction(100)
+  const versions = (yield* reader.history("s-1")).length
+  yield* writer.allowCompaction(100)
   yield* persist.compact("sessions")
-  const left = (yield* read.history("s-1")).length
+  const left = (yield* reader.history("s-1")).length
   yield* Console.log(`${versions} updates of s-1 became ${left}`)
 
-  const snapshot = yield* read.snapshot({ asOf: 100 })
+  const snapshot = yield* reader.snapshot({ asOf: 100 })
   yield* Stream.runForEach(snapshot.contents, ([id, session]) => Console.log(`${id}: ${session.messages} messages`))
 })
 

@@ -132,7 +132,7 @@ export const follow = Effect.fnUntraced(
     const { acknowledge, messages } = yield* replicate(url)
     yield* flow(messages, row).pipe(
       Upsert.upsert(orders),
-      seal(orders.write),
+      seal(orders.writer),
       Stream.runForEach((event) =>
         event._tag === "Progress" && event.frontier > 0 ? acknowledge(lsnOf(event.frontier)) : Effect.void
       )
@@ -145,5 +145,5 @@ export const follow = Effect.fnUntraced(
 /** How many orders each customer has: run it with `changes`, or keep it with `materialize`. */
 export const ordersOf = Effect.map(
   openOrders,
-  ({ read }) => View.count(View.map(View.from(read), (id, order) => [order.customer, id] as const))
+  ({ reader }) => View.count(View.map(View.from(reader), (id, order) => [order.customer, id] as const))
 )

@@ -38,7 +38,7 @@ export const ledgers = <E>(
 ) =>
   Ledger.toLayer(Effect.gen(function*() {
     const { entityId } = yield* Entity.CurrentAddress
-    const { read, write } = yield* Effect.orDie(open(storageOf(entityId)))
+    const { reader, writer } = yield* Effect.orDie(open(storageOf(entityId)))
 
     /** An entity that dies is opened anew, and asked again. */
     const orDie = <A, E extends { readonly _tag: string }>(use: Effect.Effect<A, E>) =>
@@ -51,12 +51,12 @@ export const ledgers = <E>(
 
     return Ledger.of({
       Book: Effect.fnUntraced(function*({ payload: { amount, id } }) {
-        const known = yield* orDie(read.get(id))
-        if (known.length === 0) yield* orDie(write.write([Update.insert(id, amount, 0)]))
+        const known = yield* orDie(reader.get(id))
+        if (known.length === 0) yield* orDie(writer.append([Update.insert(id, amount, 0)]))
       }),
       Entries: () =>
         Effect.gen(function*() {
-          const { contents } = yield* read.snapshot()
+          const { contents } = yield* reader.snapshot()
           const found = yield* Stream.runCollect(contents)
           return found.flatMap(([id, amount, times]) => Array.from({ length: times }, () => [id, amount] as const))
         }).pipe(Effect.scoped, orDie)

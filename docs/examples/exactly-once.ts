@@ -3,7 +3,7 @@
  * and it resumes at that frontier. Nothing is skipped, nothing is counted twice.
  */
 import { Console, Effect, Layer, Stream } from "effect"
-import { Codec, MemoryStorage, MultiWriteHandle, PersistClient, Update } from "tidemark"
+import { Codec, MemoryStorage, MultiWriter, PersistClient, Update } from "tidemark"
 
 const texts = { key: Codec.string, value: Codec.string }
 const counts = { key: Codec.string, value: Codec.json }
@@ -14,13 +14,13 @@ const runOnce = Effect.gen(function*() {
   const input = yield* persist.createOrLoad("lines", texts)
   const output = yield* persist.createOrLoad("words", counts)
   const checkpoint = yield* persist.createOrLoad("checkpoint", counts)
-  const both = yield* MultiWriteHandle.make<never>([output.write, checkpoint.write])
+  const both = yield* MultiWriter.make<never>([output.writer, checkpoint.writer])
 
-  const stored = yield* checkpoint.read.get("frontier")
+  const stored = yield* checkpoint.get("frontier")
   let from = Number(stored[0]?.[0] ?? 0)
   const { upper } = yield* persist.description("lines")
   let words = 0
-  const events = input.read.subscribe({ from }).pipe(
+  const events = input.subscribe({ from }).pipe(
     Stream.takeUntil((event) => event._tag === "Progress" && event.frontier >= upper)
   )
   yield* Stream.runForEach(upper > from ? events : Stream.empty, (event) => {
@@ -29,10 +29,10 @@ const runOnce = Effect.gen(function*() {
       return Effect.void
     }
     const time = event.frontier
-    const update = both.writeAtomic((add) => {
-      add(output.write, [Update.insert(`up to ${time}`, words, time)])
-      add(checkpoint.write, from === 0 ? [] : [Update.retract("frontier", from, time)])
-      add(checkpoint.write, [Update.insert("frontier", time, time)])
+    const update = both.appendAtomic((add) => {
+      add(output.writer, [Update.insert(`up to ${time}`, words, time)])
+      add(checkpoint.writer, from === 0 ? [] : [Update.retract("frontier", from, time)])
+      add(checkpoint.writer, [Update.insert("frontier", time, time)])
     })
     return Effect.andThen(update, Effect.sync(() => from = time))
   })
@@ -41,10 +41,10 @@ const runOnce = Effect.gen(function*() {
 
 const program = Effect.gen(function*() {
   const persist = yield* PersistClient.PersistClient
-  const { write } = yield* persist.createOrLoad("lines", texts)
-  yield* write.compareAndAppend([Update.insert("1", "one two three", 1)], { expected: 0, upper: 2 })
+  const lines = yield* persist.createOrLoad("lines", texts)
+  yield* lines.compareAndAppend([Update.insert("1", "one two three", 1)], { expected: 0, upper: 2 })
   yield* Console.log(`first run: ${yield* runOnce} words`)
-  yield* write.compareAndAppend([Update.insert("2", "four five", 2)], { expected: 2, upper: 3 })
+  yield* lines.compareAndAppend([Update.insert("2", "four five", 2)], { expected: 2, upper: 3 })
   yield* Console.log(`second run: ${yield* runOnce} words more`)
   yield* Console.log(`third run: ${yield* runOnce} words more`)
 })

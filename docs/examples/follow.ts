@@ -14,18 +14,18 @@ const directory = join(parent, "store")
 
 const writer = Effect.gen(function*() {
   const persist = yield* PersistClient.PersistClient
-  const { write } = yield* persist.createOrLoad("log", texts)
+  const log = yield* persist.createOrLoad("log", texts)
   for (let time = 1; time <= 3; time++) {
-    yield* write.write([Update.insert(`line ${time}`, "written", time)])
-    yield* write.seal(time + 1)
+    yield* log.append([Update.insert(`line ${time}`, "written", time)])
+    yield* log.seal(time + 1)
   }
   yield* reader
 }).pipe(Effect.provide(PersistClient.layer().pipe(Layer.provide(FileStorage.layer({ directory })))))
 
 const reader = Effect.gen(function*() {
   const persist = yield* PersistClient.PersistClient
-  const { read } = yield* persist.load("log", texts)
-  const events = read.subscribe().pipe(
+  const { reader } = yield* persist.load("log", texts)
+  const events = reader.subscribe().pipe(
     Stream.takeUntil((event) => event._tag === "Progress" && event.frontier === 4)
   )
   yield* Stream.runForEach(events, (event) =>

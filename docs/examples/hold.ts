@@ -21,24 +21,24 @@ const read = (key: string) =>
   Effect.gen(function*() {
     const persist = yield* PersistClient.PersistClient
     const hold = yield* persist.hold("report", { lease: "10 minutes" })
-    const { read } = yield* hold.client.load("prices", prices)
-    const rows = yield* read.get(key, { asOf: 1 })
+    const { reader } = yield* hold.client.load("prices", prices)
+    const rows = yield* reader.get(key, { asOf: 1 })
     yield* Console.log(`${hold.isResumed ? "resumed" : "new"}: ${key} was ${rows.map(([value]) => value).join()}`)
     return hold
   })
 
 const writer = Effect.gen(function*() {
   const persist = yield* PersistClient.PersistClient
-  const { write } = yield* persist.createOrLoad("prices", prices)
-  yield* write.write([Update.insert("tea", "3.00", 1), Update.insert("coffee", "4.00", 1)])
-  yield* write.seal(2)
+  const { writer } = yield* persist.createOrLoad("prices", prices)
+  yield* writer.append([Update.insert("tea", "3.00", 1), Update.insert("coffee", "4.00", 1)])
+  yield* writer.seal(2)
   yield* persist.compact("prices")
 
   yield* Effect.scoped(Effect.provide(read("tea"), reading))
 
-  yield* write.write([...Update.replace("tea", "3.00", "3.50", 2), ...Update.replace("coffee", "4.00", "4.50", 2)])
-  yield* write.seal(3)
-  yield* write.allowCompaction(2)
+  yield* writer.append([...Update.replace("tea", "3.00", "3.50", 2), ...Update.replace("coffee", "4.00", "4.50", 2)])
+  yield* writer.seal(3)
+  yield* writer.allowCompaction(2)
   yield* persist.compact("prices")
 
   yield* Effect.scoped(

@@ -6,7 +6,7 @@
  * so that the receiver can tell; and what has gone out is remembered by a frontier.
  */
 import { Console, Effect, Schema, Stream } from "effect"
-import { Codec, MemoryStorage, MultiWriteHandle, PersistClient, Update } from "tidemark"
+import { Codec, MemoryStorage, MultiWriter, PersistClient, Update } from "tidemark"
 import { retractUnsealed } from "tidemark/operators"
 
 const amounts = { key: Codec.string, value: Codec.schema(Schema.Number) }
@@ -31,40 +31,43 @@ const pipeline = Effect.fnUntraced(function*(step: Step) {
   const balances = yield* client.createOrLoad("balances", amounts)
   const outbox = yield* client.createOrLoad("outbox", mails)
   yield* client.createOrLoad("delivered", amounts)
-  const both = yield* MultiWriteHandle.make([balances.write, outbox.write])
+  const both = yield* MultiWriter.make([balances.writer, outbox.writer])
 
   // What a killed run has written and not sealed is written anew.
-  yield* retractUnsealed(balances.write)
+  yield* retractUnsealed(balances.writer)
   yield* step
-  yield* retractUnsealed(outbox.write)
+  yield* retractUnsealed(outbox.writer)
   const { upper: from } = yield* client.description("balances")
   const { upper: to } = yield* client.description("payments")
 
   /** One time: its payments, the balances that they change, and a mail for each. */
   const apply = Effect.fnUntraced(function*(time: number, rows: ReadonlyArray<Update.Update<string, number>>) {
     const { upper: gone } = yield* client.description("delivered")
-    const past = time === 0 ? [] : yield* Stream.runCollect(outbox.read.range({ asOf: time - 1 }))
+    const past = time === 0 ? [] : yield* Stream.runCollect(outbox.range({ asOf: time - 1 }))
     const changes: Array<Update.Update<string, number>> = []
     const written: Array<Update.Update<string, typeof Mail.Type>> = []
     for (const { key, value } of rows) {
-      const [old] = time === 0 ? [] : yield* balances.read.get(key, { asOf: time - 1 })
+      const [old] = time === 0 ? [] : yield* balances.get(key, { asOf: time - 1 })
       const balance = (old?.[0] ?? 0) + value
       changes.push(...(old === undefined ? [] : [Update.retract(key, old[0], time)]), Update.insert(key, balance, time))
       written.push(Update.insert(`${key}@${time}`, { to: key, text: `your balance is ${balance}`, time }, time))
     }
     yield* step
-    yield* both.writeAtomic((add) => {
-      add(balances.write, changes)
-      add(outbox.write, written)
+    yield* both.appendAtomic((add) => {
+      add(balances.writer, changes)
+      add(outbox.writer, written)
       // Mails that have gone out are no longer kept.
-      add(outbox.write, past.filter(([, mail]) => mail.time < gone).map(([id, mail]) => Update.retract(id, mail, time)))
+      add(
+        outbox.writer,
+        past.filter(([, mail]) => mail.time < gone).map(([id, mail]) => Update.retract(id, mail, time))
+      )
     })
     yield* step
     yield* both.seal(time + 1)
   })
 
   if (from >= to) return
-  const events = yield* payments.read.subscribe({ from }).pipe(
+  const events = yield* payments.subscribe({ from }).pipe(
     Stream.takeUntil((event) => event._tag === "Progress" && event.frontier >= to),
     Stream.runCollect
   )
@@ -82,13 +85,13 @@ const relay = Effect.fnUntraced(function*(step: Step) {
   const { upper: from } = yield* client.description("delivered")
   const { upper: to } = yield* client.description("outbox")
   if (from >= to) return
-  yield* outbox.read.subscribe({ from }).pipe(
+  yield* outbox.subscribe({ from }).pipe(
     Stream.takeUntil((event) => event._tag === "Progress" && event.frontier >= to),
     Stream.runForEach(Effect.fnUntraced(function*(event) {
       if (event._tag === "Progress") {
         yield* step
         const { upper: expected } = yield* client.description("delivered")
-        return yield* delivered.write.compareAndAppend([], { expected, upper: event.frontier })
+        return yield* delivered.compareAndAppend([], { expected, upper: event.frontier })
       }
       for (const { key: id, value: { text } } of event.updates.filter(({ diff }) => diff > 0)) {
         yield* step
@@ -105,9 +108,9 @@ const life = (step: Step) =>
 
 const pay = (time: number, rows: Record<string, number>) =>
   Effect.gen(function*() {
-    const { write } = yield* PersistClient.PersistClient.use((client) => client.createOrLoad("payments", amounts))
+    const { writer } = yield* PersistClient.PersistClient.use((client) => client.createOrLoad("payments", amounts))
     const updates = Object.entries(rows).map(([account, amount]) => Update.insert(account, amount, time))
-    yield* write.compareAndAppend(updates, { expected: time, upper: time + 1 })
+    yield* writer.compareAndAppend(updates, { expected: time, upper: time + 1 })
   }).pipe(Effect.provide(PersistClient.layer(), { local: true }))
 
 /** The process dies before its step number `steps`, and is started again. Returns whether it did die. */

@@ -8,11 +8,11 @@ import { Codec, MemoryStorage, PersistClient, Retention, Update } from "tidemark
 
 const program = Effect.gen(function*() {
   const persist = yield* PersistClient.PersistClient
-  const { write } = yield* persist.createOrLoad("metrics", { key: Codec.string, value: Codec.json })
+  const metrics = yield* persist.createOrLoad("metrics", { key: Codec.string, value: Codec.json })
 
   for (let minute = 0; minute < 60; minute++) {
-    yield* write.write([Update.insert("load", minute, minute)])
-    yield* write.seal(minute + 1)
+    yield* metrics.append([Update.insert("load", minute, minute)])
+    yield* metrics.seal(minute + 1)
     yield* TestClock.adjust("1 minute")
   }
   const { since, upper } = yield* persist.description("metrics")

@@ -3,7 +3,7 @@
  * new collection in one step, so that one that was interrupted is simply run again.
  */
 import { Console, Effect, Layer, Schema, Stream } from "effect"
-import { Codec, MemoryStorage, PersistClient, type StreamReadHandle, type StreamWriteHandle, Update } from "tidemark"
+import { Codec, type CollectionReader, type CollectionWriter, MemoryStorage, PersistClient, Update } from "tidemark"
 
 const First = Schema.Struct({ price: Schema.Finite })
 const Second = Schema.Struct({ price: Schema.Finite, note: Schema.optionalKey(Schema.String) })
@@ -13,8 +13,8 @@ const orders = <V>(value: Schema.Codec<V, unknown>) => ({ key: Codec.string, val
 
 /** Everything that is sealed, under another schema, sealed up to the same time. Not twice. */
 const migrate = Effect.fn("migrate")(function*<K, V, W>(
-  from: StreamReadHandle.StreamReadHandle<K, V>,
-  to: StreamWriteHandle.StreamWriteHandle<K, W>,
+  from: CollectionReader.CollectionReader<K, V>,
+  to: CollectionWriter.CollectionWriter<K, W>,
   upper: number,
   convert: (value: V) => W
 ) {
@@ -29,15 +29,15 @@ const migrate = Effect.fn("migrate")(function*<K, V, W>(
 const program = Effect.gen(function*() {
   const persist = yield* PersistClient.PersistClient
   const first = yield* persist.createOrLoad("orders", orders(First))
-  yield* first.write.write([Update.insert("o-1", { price: 12.5 }, 1), Update.insert("o-2", { price: 3 }, 1)])
+  yield* first.append([Update.insert("o-1", { price: 12.5 }, 1), Update.insert("o-2", { price: 3 }, 1)])
 
   // The program of the next release has a field more.
   const second = yield* persist.createOrLoad("orders", orders(Second))
-  yield* second.write.write([
+  yield* second.append([
     Update.retract("o-1", { price: 12.5 }, 2),
     Update.insert("o-1", { price: 12.5, note: "gift" }, 2)
   ])
-  yield* second.write.seal(3)
+  yield* second.seal(3)
 
   // That of the release after it has another one in its place.
   yield* persist.createOrLoad("orders", orders(Third)).pipe(
@@ -46,10 +46,10 @@ const program = Effect.gen(function*() {
   const third = yield* persist.createOrLoad("orders-3", orders(Third))
   const { upper } = yield* persist.description("orders")
   const inCents = ({ price, ...rest }: typeof Second.Type) => ({ ...rest, cents: Math.round(price * 100) })
-  yield* migrate(second.read, third.write, upper, inCents)
-  yield* migrate(second.read, third.write, upper, inCents)
+  yield* migrate(second.reader, third.writer, upper, inCents)
+  yield* migrate(second.reader, third.writer, upper, inCents)
 
-  const snapshot = yield* third.read.snapshot({ asOf: 2 })
+  const snapshot = yield* third.snapshot({ asOf: 2 })
   yield* Stream.runForEach(snapshot.contents, ([key, { cents, note }]) => Console.log(key, cents, note ?? ""))
   if ((yield* Stream.runCollect(snapshot.contents)).length !== 2) throw new Error("the old row is still there")
 })

@@ -25,8 +25,8 @@ const meter = PersistClient.PersistClient.use((persist) =>
 
 /** The sum of everything that was counted before a time. */
 const totalBefore = Effect.fnUntraced(function*(time: number) {
-  const { read } = yield* meter
-  const [found] = time === 0 ? [] : yield* read.get("total", { asOf: time - 1 })
+  const { reader } = yield* meter
+  const [found] = time === 0 ? [] : yield* reader.get("total", { asOf: time - 1 })
   return found === undefined ? 0 : found[0]
 })
 
@@ -34,7 +34,7 @@ const description = PersistClient.PersistClient.use((persist) => persist.descrip
 
 /** Stores the hours that are over and not there yet. Exactly once: `upper` says where to go on, and guards it. */
 const poll = Effect.fnUntraced(function*(world: World) {
-  const { write } = yield* meter
+  const { writer } = yield* meter
   const { upper: expected } = yield* description
   const now = yield* Clock.currentTimeMillis
   let total = yield* totalBefore(expected)
@@ -45,14 +45,14 @@ const poll = Effect.fnUntraced(function*(world: World) {
     rows.push(...(upper === 0 ? [Update.insert("total", next, 0)] : Update.replace("total", total, next, upper)))
     total = next
   }
-  if (upper > expected) yield* write.compareAndAppend(rows, { expected, upper })
+  if (upper > expected) yield* writer.compareAndAppend(rows, { expected, upper })
 })
 
 /** Gives up the history before the last month. */
 const retain = Effect.gen(function*() {
-  const { write } = yield* meter
+  const { writer } = yield* meter
   const { since, upper } = yield* description
-  if (upper - kept > since) yield* write.allowCompaction(upper - kept)
+  if (upper - kept > since) yield* writer.allowCompaction(upper - kept)
 })
 
 /** Sends what was counted between the last two midnights: two reads, each as of its time. */

@@ -14,13 +14,13 @@ const orders = { key: Codec.string, value: Codec.string }
 const silence = (detection: Duration.Duration) =>
   Effect.gen(function*() {
     const follower = yield* PersistClient.makeReadOnly()
-    const { read } = yield* follower.load("beats", beats)
-    const { events } = yield* read.listen()
+    const { reader } = yield* follower.load("beats", beats)
+    const { events } = yield* reader.listen()
     yield* Stream.runDrain(Stream.timeout(events, detection))
   }).pipe(
     Effect.scoped,
     // No writer has come so far as to give a sign.
-    Effect.catchTag(["NotAStore", "UnknownStream"], () => Effect.void),
+    Effect.catchTag(["NotAStore", "UnknownCollection"], () => Effect.void),
     // A storage that is away, or a follower that fell behind, says nothing about the writer.
     Effect.retry(Schedule.spaced("100 millis"))
   )
@@ -28,14 +28,14 @@ const silence = (detection: Duration.Duration) =>
 /** Takes the store, gives signs of life, and does its work, until it is fenced. */
 const write = Effect.fnUntraced(function*(name: string, detection: Duration.Duration) {
   const persist = yield* PersistClient.make()
-  const { write: signs } = yield* persist.createOrLoad("beats", beats)
-  const { write } = yield* persist.createOrLoad("orders", orders)
+  const { writer: signs } = yield* persist.createOrLoad("beats", beats)
+  const { writer } = yield* persist.createOrLoad("orders", orders)
   let { upper: beat } = yield* persist.description("beats")
   const pause = Schedule.spaced(Duration.divideUnsafe(detection, 4))
   yield* Effect.forkScoped(Effect.repeat(Effect.suspend(() => signs.seal(++beat)), pause))
   yield* Console.log(`${name} writes`)
   for (let order = 1;; order++) {
-    yield* write.write([Update.insert(`${name} ${order}`, "placed", 1)])
+    yield* writer.append([Update.insert(`${name} ${order}`, "placed", 1)])
     yield* Console.log(`${name} ${order}`)
     yield* Effect.sleep("20 millis")
   }

@@ -14,8 +14,8 @@ class NoSuchTask extends Schema.TaggedError<NoSuchTask>()("NoSuchTask", { id: Sc
 
 const open = Effect.gen(function*() {
   const client = yield* PersistClient.PersistClient
-  const { read, write } = yield* client.createOrLoad("tasks", { key: Codec.string, value: Codec.schema(Task) })
-  const current = yield* Current.make(read.subscribe())
+  const tasks = yield* client.createOrLoad("tasks", { key: Codec.string, value: Codec.schema(Task) })
+  const current = yield* Current.make(tasks.subscribe())
   /** The times of the actions that undo would take back, and those that redo would bring back. */
   const undoable: Array<number> = []
   const redoable: Array<number> = []
@@ -25,7 +25,7 @@ const open = Effect.gen(function*() {
   /** Makes a change at the next time. Somebody else's change in between is an `UpperMismatch`, and nothing happens. */
   const commit = Effect.fnUntraced(function*(change: (time: number) => Change) {
     const time = yield* now
-    yield* write.compareAndAppend(change(time), { expected: time, upper: time + 1 })
+    yield* tasks.compareAndAppend(change(time), { expected: time, upper: time + 1 })
     // The contents in memory are as new as the change when it returns.
     yield* current.through(time)
     return time
@@ -37,7 +37,7 @@ const open = Effect.gen(function*() {
 
   /** Does the opposite of what happened at a time. */
   const reverse = Effect.fnUntraced(function*(time: number) {
-    const changes = yield* read.subscribe({ from: time }).pipe(
+    const changes = yield* tasks.subscribe({ from: time }).pipe(
       Stream.takeUntil((event) => event._tag === "Progress"),
       Stream.runCollect
     )
@@ -73,7 +73,7 @@ const open = Effect.gen(function*() {
     redo: move(redoable, undoable),
     /** The list as it was right after a time: from storage, however long ago. */
     asOf: Effect.fnUntraced(function*(time: number) {
-      const snapshot = yield* read.snapshot({ asOf: time })
+      const snapshot = yield* tasks.snapshot({ asOf: time })
       const rows = yield* Stream.runCollect(snapshot.contents)
       return rows.map(([id, { done, title }]) => `[${done ? "x" : " "}] ${id} ${title}`)
     }, Effect.scoped)

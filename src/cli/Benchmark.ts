@@ -92,9 +92,9 @@ export const run = Effect.fnUntraced(function*(below: string, updates: number) {
 
   const measured = Effect.gen(function*() {
     const persist = yield* PersistClient.PersistClient
-    const { read, write } = yield* persist.createOrLoad("rows", text)
+    const { reader, writer } = yield* persist.createOrLoad("rows", text)
     const append = (start: number, length: number, done: number) =>
-      Effect.andThen(Effect.suspend(() => write.write(rows(start, length))), told(done))
+      Effect.andThen(Effect.suspend(() => writer.append(rows(start, length))), told(done))
     for (let i = 0; i < Math.min(20, batches); i++) yield* append(i, batchRows, 0)
 
     const bytesBefore = yield* committed
@@ -121,7 +121,7 @@ export const run = Effect.fnUntraced(function*(below: string, updates: number) {
     const sharing = singles / ((yield* commits) - commitsBefore)
 
     const snapshot = yield* timed(Effect.scoped(
-      Effect.flatMap(read.snapshot(), ({ contents }) => Stream.runCount(contents))
+      Effect.flatMap(reader.snapshot(), ({ contents }) => Stream.runCount(contents))
     ))
     return {
       ingest: batches * batchRows / total(ingest) * 1000,

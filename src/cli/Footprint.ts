@@ -9,7 +9,7 @@ import * as Collection from "../engine/Collection.ts"
 import * as Plan from "../engine/Plan.ts"
 import type { State } from "../engine/State.ts"
 import type { Frontier } from "../Frontier.ts"
-import { UnknownStream } from "../PersistError.ts"
+import { UnknownCollection } from "../PersistError.ts"
 import * as BatchStore from "../runtime/BatchStore.ts"
 import * as BlockCache from "../runtime/BlockCache.ts"
 import { Merger } from "../runtime/Merger.ts"
@@ -26,9 +26,11 @@ export interface Footprint {
   readonly bytes: number
 }
 
-export const collectionOf = (state: State, name: string): Effect.Effect<Collection.Collection, UnknownStream> => {
+export const collectionOf = (state: State, name: string): Effect.Effect<Collection.Collection, UnknownCollection> => {
   const collection = state.collections.get(state.names.get(name) ?? -1)
-  return collection === undefined ? Effect.fail(new UnknownStream({ collection: name })) : Effect.succeed(collection)
+  return collection === undefined
+    ? Effect.fail(new UnknownCollection({ collection: name }))
+    : Effect.succeed(collection)
 }
 
 /** A collection, and the state of its store, as they are on disk now. */

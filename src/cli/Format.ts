@@ -5,9 +5,9 @@
  */
 import { Effect, Stream } from "effect"
 import fs from "node:fs"
+import type { CollectionEvent } from "../client/CollectionEvent.ts"
 import type { Description } from "../client/PersistClient.ts"
 import type { Json } from "../client/StoredJson.ts"
-import type { SubscribeEvent } from "../client/Subscription.ts"
 import * as Csv from "../formats/Csv.ts"
 import * as Debezium from "../formats/Debezium.ts"
 import type { Gate } from "../formats/Intake.ts"
@@ -33,7 +33,7 @@ export interface Source {
   readonly bytes: Stream.Stream<Uint8Array, Failure>
 }
 
-export type Decoded = Stream.Stream<SubscribeEvent<Json, Json>, InvalidInput | Failure>
+export type Decoded = Stream.Stream<CollectionEvent<Json, Json>, InvalidInput | Failure>
 
 /** The rows and seals of an input. */
 export const decode = (format: Name, { bytes, file }: Source, gate: Gate<Json, Json>): Decoded => {
@@ -72,7 +72,7 @@ export const checkOutput = Effect.fnUntraced(function*(format: Name) {
 export const write = Effect.fnUntraced(function*<E, R>(
   format: Tabular,
   description: Description,
-  flow: Stream.Stream<SubscribeEvent<Json, Json>, E, R>
+  flow: Stream.Stream<CollectionEvent<Json, Json>, E, R>
 ) {
   switch (format) {
     case "ndjson":

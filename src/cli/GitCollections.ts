@@ -8,9 +8,9 @@
  * @internal
  */
 import { Clock, Effect, Stream } from "effect"
-import * as MultiWriteHandle from "../client/MultiWriteHandle.ts"
+import type { CollectionReader } from "../client/CollectionReader.ts"
+import * as MultiWriter from "../client/MultiWriter.ts"
 import { PersistClient } from "../client/PersistClient.ts"
-import type { StreamReadHandle } from "../client/StreamReadHandle.ts"
 import * as Codec from "../Codec.ts"
 import * as Update from "../Update.ts"
 import { Failure } from "./Failure.ts"
@@ -38,10 +38,10 @@ export const load = Effect.fnUntraced(function*(history: History) {
   const client = yield* PersistClient
   const files = yield* client.createOrLoad("files", texts)
   const commits = yield* client.createOrLoad("commits", texts)
-  const both = yield* MultiWriteHandle.make([files.write, commits.write])
-  const already = yield* recorded(history, commits.read)
+  const both = yield* MultiWriter.make([files.writer, commits.writer])
+  const already = yield* recorded(history, commits.reader)
   const { upper } = yield* client.description("files")
-  if (upper > already + 1 || (already === 0 && (yield* hasRows(files.read)))) {
+  if (upper > already + 1 || (already === 0 && (yield* hasRows(files.reader)))) {
     return yield* new Failure({ message: `the store has a collection "files" of another origin; name another --dir` })
   }
   if (upper <= already) yield* both.seal(already + 1)
@@ -56,9 +56,9 @@ export const load = Effect.fnUntraced(function*(history: History) {
 
   const flush = Effect.gen(function*() {
     if (pending.length === 0) return
-    yield* both.writeAtomic((add) => {
-      add(files.write, pending.flatMap(({ changes }) => changes))
-      add(commits.write, pending.map(({ commit }) => commit))
+    yield* both.appendAtomic((add) => {
+      add(files.writer, pending.flatMap(({ changes }) => changes))
+      add(commits.writer, pending.map(({ commit }) => commit))
     })
     yield* both.seal(time + 1)
     updates += pendingUpdates
@@ -81,7 +81,7 @@ export const load = Effect.fnUntraced(function*(history: History) {
     })
   }
   const seconds = ((yield* Clock.currentTimeMillis) - startedAt) / 1000
-  return { read: files.read, loaded: { already, commits: time - already, updates, seconds } satisfies Loaded }
+  return { read: files.reader, loaded: { already, commits: time - already, updates, seconds } satisfies Loaded }
 })
 
 const updatesOf = ({ changes }: Commit, time: number): ReadonlyArray<Texts> =>
@@ -90,7 +90,7 @@ const updatesOf = ({ changes }: Commit, time: number): ReadonlyArray<Texts> =>
     ...(after === undefined ? [] : [Update.insert(path, after, time)])
   ])
 
-const hasRows = (read: StreamReadHandle<string, string>) =>
+const hasRows = (read: CollectionReader<string, string>) =>
   Effect.scoped(
     Effect.flatMap(
       read.snapshot(),
@@ -99,7 +99,7 @@ const hasRows = (read: StreamReadHandle<string, string>) =>
   )
 
 /** How many commits of the history are there. Fails where those that are there are not the history's. */
-const recorded = Effect.fnUntraced(function*(history: History, read: StreamReadHandle<string, string>) {
+const recorded = Effect.fnUntraced(function*(history: History, read: CollectionReader<string, string>) {
   let last = 0
   let id = ""
   yield* Effect.scoped(

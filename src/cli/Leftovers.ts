@@ -8,7 +8,7 @@
  * @internal
  */
 import { Effect, type Schema, Stream } from "effect"
-import type { StreamWriteHandle } from "../client/StreamWriteHandle.ts"
+import type { CollectionWriter } from "../client/CollectionWriter.ts"
 import { canonicalJson } from "../Codec.ts"
 import { unsealed } from "../operators/Unsealed.ts"
 import type * as Update from "../Update.ts"
@@ -21,7 +21,7 @@ export interface Leftovers {
 }
 
 /** Reads the unsealed rows, consolidated. Memory follows their number. */
-export const load = Effect.fnUntraced(function*(write: StreamWriteHandle<Json, Json>) {
+export const load = Effect.fnUntraced(function*(write: CollectionWriter<Json, Json>) {
   const { since, updates } = yield* unsealed(write)
 
   const diffs = new Map<string, number>()

@@ -7,7 +7,7 @@
  * @internal
  */
 import { Deferred, Effect, Exit, type Schema } from "effect"
-import type { Ack, StreamWriteHandle } from "../client/StreamWriteHandle.ts"
+import type { Ack, CollectionWriter } from "../client/CollectionWriter.ts"
 import * as Frontier from "../Frontier.ts"
 import type { Update } from "../Update.ts"
 import * as Output from "./Output.ts"
@@ -29,7 +29,7 @@ export interface Durable {
   readonly upper: Frontier.Frontier
 }
 
-export const make = (write: StreamWriteHandle<Json, Json>, upper: Frontier.Frontier) => {
+export const make = (write: CollectionWriter<Json, Json>, upper: Frontier.Frontier) => {
   const inFlight: Array<InFlight> = []
   let batch: Array<Row> = []
   let seal: Frontier.Frontier | undefined

@@ -32,7 +32,10 @@ export const writing = (storage: Storage) => PersistClient.layer().pipe(Layer.pr
 export const openOrCreate = Effect.fnUntraced(function*(name: string, recreate: boolean) {
   const client = yield* PersistClient.PersistClient
   yield* client.description(name).pipe(
-    Effect.catchTag("UnknownStream", () => client.createOrLoad(name, { key: Codec.json, value: Codec.json, recreate }))
+    Effect.catchTag(
+      "UnknownCollection",
+      () => client.createOrLoad(name, { key: Codec.json, value: Codec.json, recreate })
+    )
   )
   return yield* StoredJson.open(name)
 })

@@ -6,27 +6,15 @@
 import { Cause, Effect, Metric, type Pull, Result, type Scope, Stream } from "effect"
 import * as Columns from "../batch/Columns.ts"
 import type { Frontier } from "../Frontier.ts"
-import { HoldExpired, StreamDestroyed } from "../PersistError.ts"
+import { CollectionDestroyed, HoldExpired } from "../PersistError.ts"
 import type { Cursor } from "../runtime/Command.ts"
 import type { Entry } from "../runtime/Feed.ts"
 import * as Metrics from "../runtime/Metrics.ts"
 import type { Store } from "../runtime/Store.ts"
 import * as Update from "../Update.ts"
+import type { CollectionEvent } from "./CollectionEvent.ts"
 import * as Rows from "./Rows.ts"
 import type { ReadError } from "./Snapshot.ts"
-
-/**
- * What a listener hears. Within one commit, records come before the seal, and of several seals only the last is told.
- *
- * - `Records`: the updates of one commit, in the order they were written.
- * - `Sealed`: nothing at a time below `upper` will follow.
- *
- * @category models
- * @since 0.1.0
- */
-export type ListenEvent<K, V> =
-  | { readonly _tag: "Records"; readonly updates: ReadonlyArray<Update.Update<K, V>> }
-  | { readonly _tag: "Sealed"; readonly upper: Frontier }
 
 /**
  * What listening may fail with.
@@ -34,7 +22,7 @@ export type ListenEvent<K, V> =
  * @category errors
  * @since 0.1.0
  */
-export type ListenError = ReadError | StreamDestroyed
+export type ListenError = ReadError | CollectionDestroyed
 
 /** The updates of some rows of a commit. @internal */
 export type Decode<K, V> = (
@@ -101,15 +89,15 @@ export interface Options<K, V> {
  */
 export const events = <K, V>(
   options: Options<K, V>
-): Effect.Effect<Stream.Stream<ListenEvent<K, V>, ListenError>, never, Scope.Scope> =>
+): Effect.Effect<Stream.Stream<CollectionEvent<K, V>, ListenError>, never, Scope.Scope> =>
   Effect.map(following(options), (entries) => {
     const hear = makeHearing(options)
     /** It is told once the events before it have been. */
     let failure: ListenError | undefined
-    const pull: Pull.Pull<NonEmpty<ListenEvent<K, V>>, ListenError> = Effect.gen(function*() {
+    const pull: Pull.Pull<NonEmpty<CollectionEvent<K, V>>, ListenError> = Effect.gen(function*() {
       while (true) {
         if (failure !== undefined) return yield* failure
-        const events: Array<ListenEvent<K, V>> = []
+        const events: Array<CollectionEvent<K, V>> = []
         for (const entry of yield* entries) {
           const heard = yield* Effect.result(hear(entry))
           if (Result.isFailure(heard)) {
@@ -133,7 +121,7 @@ const following = <K, V>({ cursor, name, store }: Options<K, V>) =>
   Effect.gen(function*() {
     let { position } = cursor
     const hold = yield* Effect.acquireRelease(
-      Effect.sync(() => store.holdLog(position)),
+      Effect.sync(() => store.pinLog(position)),
       (hold) => Effect.sync(hold.release)
     )
     yield* Effect.acquireRelease(Metric.modify(Metrics.listeners, 1), () => Metric.modify(Metrics.listeners, -1))
@@ -166,19 +154,19 @@ const following = <K, V>({ cursor, name, store }: Options<K, V>) =>
 const makeHearing = <K, V>({ collection, cursor, decode, name, ...options }: Options<K, V>) => {
   let upper = options.upper
   return Effect.fnUntraced(function*(entry: Entry) {
-    const events: Array<ListenEvent<K, V>> = []
+    const events: Array<CollectionEvent<K, V>> = []
     const columns = rowsOf(entry, collection, entry.position === cursor.position ? cursor.writes : 0)
     if (columns.length > 0) {
       const updates = yield* decode(entry, columns)
-      if (updates.length > 0) events.push({ _tag: "Records", updates })
+      if (updates.length > 0) events.push({ _tag: "Updates", updates })
     }
     for (const change of entry.changes) {
       if (change._tag === "Seal" && change.collection === collection && change.upper > upper) {
         upper = change.upper
-        events.push({ _tag: "Sealed", upper })
+        events.push({ _tag: "Progress", frontier: upper })
       }
       if (change._tag === "Destroy" && change.collection === collection) {
-        return yield* new StreamDestroyed({ collection: name })
+        return yield* new CollectionDestroyed({ collection: name })
       }
     }
     return events

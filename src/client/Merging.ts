@@ -1,5 +1,5 @@
 /**
- * Reading a capture: its sorted inputs, cut to the rows that are wanted, merged into consolidated blocks.
+ * Reading a view: its sorted inputs, cut to the rows that are wanted, merged into consolidated blocks.
  *
  * @internal
  */
@@ -7,7 +7,7 @@ import { Cause, Effect, type Pull } from "effect"
 import * as Columns from "../batch/Columns.ts"
 import * as Compare from "../batch/Compare.ts"
 import { Merge } from "../batch/Merge.ts"
-import * as Capture from "../engine/Capture.ts"
+import * as ReadView from "../engine/ReadView.ts"
 import type { HoldExpired, StorageError, ValueOutOfRange } from "../PersistError.ts"
 import type { BatchStore, Scan } from "../runtime/BatchStore.ts"
 import { compute } from "../runtime/Pure.ts"
@@ -18,7 +18,7 @@ type BatchError = StorageError | HoldExpired
 
 type Batches = BatchStore<BatchError>
 
-/** Which rows of a capture are wanted. */
+/** Which rows of a view are wanted. */
 export interface Query {
   /** Rows at times in [fromTime, toTime). */
   readonly fromTime: number
@@ -44,12 +44,12 @@ const chunkBytes = 256 * 1024
 export const pull = (
   batches: Batches,
   runs: Runs.Runs,
-  capture: Capture.Capture,
+  view: ReadView.ReadView,
   query: Query
 ): Pull.Pull<Columns.Columns, BatchError | ValueOutOfRange> => {
   let merging: { readonly inputs: ReadonlyArray<Input>; readonly merge: Merge } | undefined
   const begin = () => {
-    const inputs = inputsOf(batches, runs, capture, query)
+    const inputs = inputsOf(batches, runs, view, query)
     return { inputs, merge: new Merge(inputs, query.since) }
   }
   const out = new Columns.Builder()
@@ -74,9 +74,9 @@ export const pull = (
   })
 }
 
-const inputsOf = (batches: Batches, runs: Runs.Runs, capture: Capture.Capture, query: Query): Array<Input> => {
+const inputsOf = (batches: Batches, runs: Runs.Runs, view: ReadView.ReadView, query: Query): Array<Input> => {
   const { fromKey, fromTime, toKey, toTime } = query
-  const unsealedFrom = Math.max(fromTime, capture.traceUpper)
+  const unsealedFrom = Math.max(fromTime, view.traceUpper)
   const wanted = {
     minKey: fromKey,
     maxKey: toKey,
@@ -84,30 +84,30 @@ const inputsOf = (batches: Batches, runs: Runs.Runs, capture: Capture.Capture, q
     maxTime: toTime === Infinity ? undefined : toTime - 1
   }
   return [
-    ...memory(runs, capture, unsealedFrom, toTime).map((columns) => ({
+    ...memory(runs, view, unsealedFrom, toTime).map((columns) => ({
       scan: once(columns),
       lower: unsealedFrom,
       upper: toTime
     })),
-    ...capture.spills.map((batch) => ({
+    ...view.spills.map((batch) => ({
       scan: batches.scan(batch, { ...wanted, minTime: unsealedFrom }),
       lower: unsealedFrom,
       upper: toTime
     })),
-    ...capture.trace.map((batch) => ({ scan: batches.scan(batch, wanted), lower: fromTime, upper: toTime }))
+    ...view.trace.map((batch) => ({ scan: batches.scan(batch, wanted), lower: fromTime, upper: toTime }))
   ]
 }
 
 /** Sorted runs of the rows in memory. A short stretch of time touches few blocks: those are sorted for it alone. */
 const memory = (
   runs: Runs.Runs,
-  capture: Capture.Capture,
+  view: ReadView.ReadView,
   from: number,
   to: number
 ): ReadonlyArray<Columns.Columns> => {
-  const overlapping = Capture.blocksWhere(capture, (block) => block.maxTime >= from && block.minTime < to)
+  const overlapping = ReadView.chunksWhere(view, (block) => block.maxTime >= from && block.minTime < to)
   if (overlapping.length === 0) return []
-  if (overlapping.length * 4 > capture.blocks.count) return runs.of(capture.blocks)
+  if (overlapping.length * 4 > view.chunks.count) return runs.of(view.chunks)
   return [Runs.sorted(overlapping.map((block) => block.columns))]
 }
 

@@ -9,12 +9,12 @@ import type { CodecRef, Registration } from "../engine/Commit.ts"
 import * as Evolution from "../engine/Evolution.ts"
 import {
   type CodecMismatch,
+  CollectionDestroyed,
   type HoldExpired,
   type Locked,
   type SchemaMismatch,
   type StorageError,
-  StreamDestroyed,
-  UnknownStream,
+  UnknownCollection,
   type ValueOutOfRange
 } from "../PersistError.ts"
 import * as Command from "../runtime/Command.ts"
@@ -25,11 +25,12 @@ import { traced } from "../runtime/Spans.ts"
 import type { Store } from "../runtime/Store.ts"
 import type { Blob } from "../storage/Blob.ts"
 import type { Log } from "../storage/Log.ts"
+import * as Collection from "./Collection.ts"
+import * as CollectionReader from "./CollectionReader.ts"
+import * as CollectionWriter from "./CollectionWriter.ts"
 import type { Registered } from "./Registration.ts"
 import type * as Rows from "./Rows.ts"
 import * as Runs from "./Runs.ts"
-import * as StreamReadHandle from "./StreamReadHandle.ts"
-import * as StreamWriteHandle from "./StreamWriteHandle.ts"
 
 /**
  * How to open a collection.
@@ -53,17 +54,6 @@ export interface CollectionOptions<K, V> {
 }
 
 /**
- * The two handles of a collection.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Handles<in out K, in out V, out E = never> {
-  readonly write: StreamWriteHandle.StreamWriteHandle<K, V, E>
-  readonly read: StreamReadHandle.StreamReadHandle<K, V, E>
-}
-
-/**
  * What the registration of a collection may fail with. `ValueOutOfRange`: a collection would be created under a name that
  * is empty, has more than 256 UTF-16 code units, or has control characters, line separators or half surrogate pairs.
  *
@@ -74,8 +64,8 @@ export type RegisterError =
   | Command.Failure
   | CodecMismatch
   | SchemaMismatch
-  | StreamDestroyed
-  | UnknownStream
+  | CollectionDestroyed
+  | UnknownCollection
   | ValueOutOfRange
 
 /**
@@ -89,20 +79,23 @@ export class PersistClient extends Context.Service<PersistClient, {
   readonly createOrLoad: <K, V>(
     name: string,
     options: CollectionOptions<K, V>
-  ) => Effect.Effect<Handles<K, V>, RegisterError>
-  /** Like `createOrLoad`, but never fails itself: the operations of the handles tell what was wrong. */
-  readonly handles: <K, V>(
+  ) => Effect.Effect<Collection.Collection<K, V>, RegisterError>
+  /** Like `createOrLoad`, but never fails itself: each operation of the collection fails with what was wrong. */
+  readonly createOrLoadLazily: <K, V>(
     name: string,
     options: CollectionOptions<K, V>
-  ) => Effect.Effect<Handles<K, V, RegisterError>>
+  ) => Effect.Effect<Collection.Collection<K, V, RegisterError>>
   /** Opens a collection that must be there. */
-  readonly load: <K, V>(name: string, options: CollectionOptions<K, V>) => Effect.Effect<Handles<K, V>, RegisterError>
+  readonly load: <K, V>(
+    name: string,
+    options: CollectionOptions<K, V>
+  ) => Effect.Effect<Collection.Collection<K, V>, RegisterError>
   /** A collection's frontiers, after every request that was made before. */
-  readonly description: (name: string) => Effect.Effect<Description, Command.Failure | UnknownStream>
+  readonly description: (name: string) => Effect.Effect<Description, Command.Failure | UnknownCollection>
   /** All live collections, in the order of their ids. */
   readonly descriptions: Effect.Effect<ReadonlyArray<Description>, Command.Failure>
   /** Destroys a collection and frees its space. True if this call did it, false if it was destroyed before. */
-  readonly destroy: (name: string) => Effect.Effect<boolean, Command.Failure | UnknownStream>
+  readonly destroy: (name: string) => Effect.Effect<boolean, Command.Failure | UnknownCollection>
   /**
    * A barrier: after it, everything requested before is durable, and visible here. For a read-only client: everything
    * that the writer had made durable before is visible here.
@@ -126,14 +119,14 @@ export class PersistClient extends Context.Service<PersistClient, {
    *
    * const program = Effect.gen(function*() {
    *   const persist = yield* PersistClient.make({ grace: 0 })
-   *   const counts = { key: Codec.string, value: Codec.unit }
-   *   const { write } = yield* persist.createOrLoad("counts", counts)
-   *   yield* write.write([Update.insert("a", undefined, 1)])
+   *   const codecs = { key: Codec.string, value: Codec.unit }
+   *   const counts = yield* persist.createOrLoad("counts", codecs)
+   *   yield* counts.append([Update.insert("a", undefined, 1)])
    *   const hold = yield* persist.hold("nightly-report", { lease: "1 hour" })
-   *   yield* write.write([Update.retract("a", undefined, 2)])
+   *   yield* counts.append([Update.retract("a", undefined, 2)])
    *   yield* persist.compact("counts")
-   *   const { read } = yield* hold.client.load("counts", counts)
-   *   const rows = yield* Stream.runCollect((yield* read.snapshot()).contents)
+   *   const held = yield* hold.client.load("counts", codecs)
+   *   const rows = yield* Stream.runCollect((yield* held.snapshot()).contents)
    *   if (rows.length !== 1) throw new Error("it shows the store as it was")
    *   yield* hold.release
    * })
@@ -145,7 +138,7 @@ export class PersistClient extends Context.Service<PersistClient, {
     options?: HoldOptions
   ) => Effect.Effect<Hold, Command.Failure | ValueOutOfRange | HoldExpired, Scope.Scope>
   /** Rewrites a collection, now, into as few bytes as its frontiers allow. */
-  readonly compact: (name: string) => Effect.Effect<void, Command.Failure | UnknownStream | ValueOutOfRange>
+  readonly compact: (name: string) => Effect.Effect<void, Command.Failure | UnknownCollection | ValueOutOfRange>
   /** Runs the maintenance that is due, now. The schedule does it otherwise. */
   readonly maintain: Effect.Effect<void, Command.Failure | ValueOutOfRange>
   /** Executes what was accepted, then gives the store up. Idempotent; the end of the layer's scope does the same. */
@@ -357,12 +350,12 @@ const client = (store: Store, open: { readonly createOrLoad: Open; readonly load
     runs.set(id, made)
     return made
   }
-  const handlesOf = <K, V, E>(
+  const collectionOf = <K, V, E>(
     name: string,
     options: CollectionOptions<K, V>,
     registration: Effect.Effect<Registration, E>,
     collectionRuns: Runs.Runs
-  ): Handles<K, V, E> => {
+  ): Collection.Collection<K, V, E> => {
     const { key, undecodable = "fail", value } = options
     const registered: Registered<K, V, E> = {
       name,
@@ -371,13 +364,13 @@ const client = (store: Store, open: { readonly createOrLoad: Open; readonly load
       policy: undecodable,
       registration
     }
-    return {
-      write: StreamWriteHandle.make(registered),
-      read: StreamReadHandle.make(registered, collectionRuns)
-    }
+    return Collection.make(CollectionReader.make(registered, collectionRuns), CollectionWriter.make(registered))
   }
-  const opened = <K, V>(name: string, options: CollectionOptions<K, V>, registration: Registration): Handles<K, V> =>
-    handlesOf(name, options, Effect.succeed(registration), runsOf(registration.id))
+  const opened = <K, V>(
+    name: string,
+    options: CollectionOptions<K, V>,
+    registration: Registration
+  ): Collection.Collection<K, V> => collectionOf(name, options, Effect.succeed(registration), runsOf(registration.id))
 
   return PersistClient.of({
     createOrLoad: (name, options) =>
@@ -386,11 +379,11 @@ const client = (store: Store, open: { readonly createOrLoad: Open; readonly load
         name,
         Effect.map(open.createOrLoad(name, options), (registration) => opened(name, options, registration))
       ),
-    handles: (name, options) =>
+    createOrLoadLazily: (name, options) =>
       Effect.map(Effect.result(open.createOrLoad(name, options)), (result) =>
         result._tag === "Success"
           ? opened(name, options, result.success)
-          : handlesOf(name, options, Effect.fail(result.failure), shared)),
+          : collectionOf(name, options, Effect.fail(result.failure), shared)),
     load: (name, options) =>
       traced(
         "PersistClient.load",
@@ -403,7 +396,7 @@ const client = (store: Store, open: { readonly createOrLoad: Open; readonly load
         name,
         Effect.flatMap(store.describe, (all) => {
           const found = all.find((each) => each.name === name)
-          return found === undefined ? Effect.fail(new UnknownStream({ collection: name })) : Effect.succeed(found)
+          return found === undefined ? Effect.fail(new UnknownCollection({ collection: name })) : Effect.succeed(found)
         })
       ),
     descriptions: store.describe,
@@ -447,7 +440,9 @@ const find = <K, V>(
     const id = names.get(name)
     if (id === undefined) {
       return Effect.fail(
-        destroyed.has(name) ? new StreamDestroyed({ collection: name }) : new UnknownStream({ collection: name })
+        destroyed.has(name)
+          ? new CollectionDestroyed({ collection: name })
+          : new UnknownCollection({ collection: name })
       )
     }
     const { registration } = collections.get(id)!

@@ -9,7 +9,7 @@ import * as Columns from "../batch/Columns.ts"
 import * as Compare from "../batch/Compare.ts"
 import { addDiffs } from "../batch/Consolidate.ts"
 import type { Batch, Part } from "../engine/Batch.ts"
-import type { Capture } from "../engine/Capture.ts"
+import type { ReadView } from "../engine/ReadView.ts"
 import type { HoldExpired, StorageError } from "../PersistError.ts"
 import type { BatchStore } from "../runtime/BatchStore.ts"
 import { compute } from "../runtime/Pure.ts"
@@ -47,17 +47,17 @@ interface Lack {
 export const inMemory = (
   batches: Batches,
   runs: Runs.Runs,
-  capture: Capture,
+  view: ReadView,
   key: Uint8Array,
   window: Window
 ): Columns.Columns | undefined => {
   const found: Array<Found> = []
-  return search(found, batches, runs, capture, key, window) === undefined ? columnsOf(found, window) : undefined
+  return search(found, batches, runs, view, key, window) === undefined ? columnsOf(found, window) : undefined
 }
 
 /** The rows of a key, consolidated: what the search lacks is fetched, and the search begins anew. */
 export const rows = Effect.fnUntraced(
-  function*(batches: Batches, runs: Runs.Runs, capture: Capture, key: Uint8Array, window: Window) {
+  function*(batches: Batches, runs: Runs.Runs, view: ReadView, key: Uint8Array, window: Window) {
     // What was fetched is kept here, whatever becomes of it in the cache.
     const footers = new Map<string, BatchFile.Footer>()
     const blocks = new Map<string, Columns.Columns>()
@@ -67,7 +67,7 @@ export const rows = Effect.fnUntraced(
     }
     while (true) {
       const found: Array<Found> = []
-      const lack = yield* compute(() => search(found, sources, runs, capture, key, window))
+      const lack = yield* compute(() => search(found, sources, runs, view, key, window))
       if (lack === undefined) return yield* compute(() => columnsOf(found, window))
       const { block, part } = lack
       if (block === undefined) footers.set(part.key, yield* batches.footer(part))
@@ -81,16 +81,16 @@ const search = (
   found: Array<Found>,
   sources: Sources,
   runs: Runs.Runs,
-  capture: Capture,
+  view: ReadView,
   key: Uint8Array,
   window: Window
 ): Lack | undefined => {
-  for (const columns of runs.of(capture.blocks)) collect(found, columns, key, capture.traceUpper, window)
-  for (const batch of capture.spills) {
-    const lack = searchBatch(found, sources, batch, key, capture.traceUpper, window)
+  for (const columns of runs.of(view.chunks)) collect(found, columns, key, view.traceUpper, window)
+  for (const batch of view.spills) {
+    const lack = searchBatch(found, sources, batch, key, view.traceUpper, window)
     if (lack !== undefined) return lack
   }
-  for (const batch of capture.trace) {
+  for (const batch of view.trace) {
     const lack = searchBatch(found, sources, batch, key, 0, window)
     if (lack !== undefined) return lack
   }

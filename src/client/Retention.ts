@@ -129,8 +129,8 @@ export const layer = (options: Options): Layer.Layer<never, never, PersistClient
     const retain = Effect.fnUntraced(function*(description: Description, since: Frontier.Frontier) {
       const { key, name, value } = description
       const codecs = { key: StoredJson.codec(key), value: StoredJson.codec(value) }
-      const { write } = yield* client.load(name, codecs)
-      yield* write.allowCompaction(since)
+      const { writer } = yield* client.load(name, codecs)
+      yield* writer.allowCompaction(since)
     })
     const round = Effect.gen(function*() {
       const { now, run } = yield* clock
@@ -142,7 +142,11 @@ export const layer = (options: Options): Layer.Layer<never, never, PersistClient
         const wanted = watch(description, now, run)
         if (wanted <= since) continue
         // Destroyed, or given up further, by somebody who was faster.
-        yield* Effect.catchTag(retain(description, wanted), ["InvalidRequest", "StreamDestroyed"], () => Effect.void)
+        yield* Effect.catchTag(
+          retain(description, wanted),
+          ["InvalidRequest", "CollectionDestroyed"],
+          () => Effect.void
+        )
       }
       watches = next
     })

@@ -8,23 +8,23 @@
  */
 import * as Columns from "../batch/Columns.ts"
 import * as Consolidate from "../batch/Consolidate.ts"
-import type { Blocks } from "../engine/Capture.ts"
-import type { Block } from "../engine/Collection.ts"
+import type { MemoryChunk } from "../engine/Collection.ts"
+import type { MemoryChunks } from "../engine/ReadView.ts"
 
 interface Run {
   /** How many blocks it covers. */
   readonly blocks: number
-  readonly last: Block
+  readonly last: MemoryChunk
   readonly columns: Columns.Columns
 }
 
 export interface Runs {
   /** Sorted runs that together hold exactly the rows of the blocks: a collection's blocks from the first on. */
-  readonly of: (blocks: Blocks) => ReadonlyArray<Columns.Columns>
+  readonly of: (blocks: MemoryChunks) => ReadonlyArray<Columns.Columns>
 }
 
 export const make = (): Runs => {
-  let first: Block | undefined
+  let first: MemoryChunk | undefined
   let runs: Array<Run> = []
 
   return {
@@ -51,7 +51,7 @@ export const make = (): Runs => {
   }
 }
 
-const sortedRun = (blocks: ReadonlyArray<Block>): Run | undefined => {
+const sortedRun = (blocks: ReadonlyArray<MemoryChunk>): Run | undefined => {
   if (blocks.length === 0) return undefined
   return { blocks: blocks.length, last: blocks.at(-1)!, columns: sorted(blocks.map((block) => block.columns)) }
 }

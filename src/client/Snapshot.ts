@@ -6,7 +6,7 @@
 import { Effect, Stream } from "effect"
 import * as Columns from "../batch/Columns.ts"
 import type { Batch, Part } from "../engine/Batch.ts"
-import * as Capture from "../engine/Capture.ts"
+import * as ReadView from "../engine/ReadView.ts"
 import type { Frontier, Timestamp } from "../Frontier.ts"
 import type { DecodeError, HoldExpired, StorageError, ValueOutOfRange } from "../PersistError.ts"
 import type { BatchStore } from "../runtime/BatchStore.ts"
@@ -39,7 +39,7 @@ export type Row<K, V> = readonly [key: K, value: V, multiplicity: number]
  * @since 0.1.0
  */
 export interface Snapshot<out K, out V> {
-  readonly streamName: string
+  readonly name: string
   /** Every command up to this one is reflected. */
   readonly seqNo: number
   readonly since: Frontier
@@ -59,13 +59,13 @@ export interface Snapshot<out K, out V> {
   readonly release: Effect.Effect<void>
 }
 
-/** What reading a captured collection needs. */
+/** What reading a opened collection needs. */
 export interface Source<K, V> {
   readonly batches: BatchStore<StorageError | HoldExpired>
   readonly runs: Runs
   readonly codecs: Rows.Codecs<K, V>
   readonly policy: Rows.DecodePolicy
-  readonly capture: Capture.Capture
+  readonly view: ReadView.ReadView
 }
 
 /** @internal */
@@ -74,16 +74,16 @@ export const make = <K, V>(
   asOf: Timestamp | undefined,
   release: () => void
 ): Snapshot<K, V> => {
-  const { name, seqNo, since, upper } = source.capture
+  const { name, seqNo, since, upper } = source.view
   return {
-    streamName: name,
+    name: name,
     seqNo,
     since,
     upper,
     asOf,
-    updates: updatesOf(source, units(source.capture), asOf),
+    updates: updatesOf(source, units(source.view), asOf),
     contents: contents(source, asOf === undefined ? everything : { ...everything, toTime: asOf + 1, since: asOf }),
-    parts: (n) => deal(units(source.capture), n).map((dealt) => updatesOf(source, dealt, asOf)),
+    parts: (n) => deal(units(source.view), n).map((dealt) => updatesOf(source, dealt, asOf)),
     release: Effect.sync(release)
   }
 }
@@ -102,7 +102,7 @@ export const rows = <K, V, A>(
   make: (key: K, value: V, time: number, diff: number) => A
 ): Stream.Stream<A, ReadError> =>
   Stream.suspend(() => {
-    const pull = Merging.pull(source.batches, source.runs, source.capture, query)
+    const pull = Merging.pull(source.batches, source.runs, source.view, query)
     return Stream.fromPull(Effect.succeed(pulled(Effect.flatMap(pull, (columns) => decode(source, columns, make)))))
   })
 
@@ -110,7 +110,7 @@ const decode = <K, V, A>(
   source: Source<K, V>,
   columns: Columns.Columns,
   make: (key: K, value: V, time: number, diff: number) => A
-) => Rows.decode(source.capture.name, source.codecs, source.policy, columns, make)
+) => Rows.decode(source.view.name, source.codecs, source.policy, columns, make)
 
 /** Pulls on past chunks of which no row was left. */
 const pulled = <A, E>(pull: Effect.Effect<Array<A>, E>): Effect.Effect<readonly [A, ...Array<A>], E> =>
@@ -123,14 +123,10 @@ type Unit =
   | { readonly bytes: number; readonly columns: Columns.Columns }
   | { readonly bytes: number; readonly batch: Batch; readonly part: Part; readonly isUnsealed: boolean }
 
-const units = (capture: Capture.Capture): Array<Unit> => [
-  ...Capture.blocksWhere(capture, () => true).map(({ bytes, columns }) => ({ bytes, columns })),
-  ...capture.spills.flatMap((batch) =>
-    batch.parts.map((part) => ({ bytes: part.bytes, batch, part, isUnsealed: true }))
-  ),
-  ...capture.trace.flatMap((batch) =>
-    batch.parts.map((part) => ({ bytes: part.bytes, batch, part, isUnsealed: false }))
-  )
+const units = (view: ReadView.ReadView): Array<Unit> => [
+  ...ReadView.chunksWhere(view, () => true).map(({ bytes, columns }) => ({ bytes, columns })),
+  ...view.spills.flatMap((batch) => batch.parts.map((part) => ({ bytes: part.bytes, batch, part, isUnsealed: true }))),
+  ...view.trace.flatMap((batch) => batch.parts.map((part) => ({ bytes: part.bytes, batch, part, isUnsealed: false })))
 ]
 
 /** Deals units to `n` hands: the largest first, each to the hand that has least. */
@@ -156,7 +152,7 @@ const unitUpdates = <K, V>(
   unit: Unit,
   asOf: Timestamp | undefined
 ): Stream.Stream<Update<K, V>, ReadError> => {
-  const { since, traceUpper } = source.capture
+  const { since, traceUpper } = source.view
   const until = asOf ?? Infinity
   const update = (key: K, value: V, time: number, diff: number): Update<K, V> => ({
     key,

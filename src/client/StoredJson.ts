@@ -93,8 +93,8 @@ export const open = Effect.fnUntraced(function*(name: string) {
   const client = yield* PersistClient.PersistClient
   const description = yield* client.description(name).pipe(
     // Loading tells a destroyed collection from one that never was.
-    Effect.tapErrorTag("UnknownStream", () => client.load(name, { key: Codec.json, value: Codec.json }))
+    Effect.tapErrorTag("UnknownCollection", () => client.load(name, { key: Codec.json, value: Codec.json }))
   )
-  const { read, write } = yield* client.load(name, { key: codec(description.key), value: codec(description.value) })
-  return { description, read, write }
+  const handles = yield* client.load(name, { key: codec(description.key), value: codec(description.value) })
+  return { description, ...handles }
 })

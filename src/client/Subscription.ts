@@ -10,27 +10,15 @@
  */
 import { Cause, Effect, type Pull, Stream } from "effect"
 import type { Frontier, Timestamp } from "../Frontier.ts"
-import { AsOfBeforeSince, StreamDestroyed } from "../PersistError.ts"
-import type { Captured } from "../runtime/Command.ts"
+import { AsOfBeforeSince, CollectionDestroyed } from "../PersistError.ts"
+import type { OpenedView } from "../runtime/Command.ts"
 import type { Store } from "../runtime/Store.ts"
 import * as Update from "../Update.ts"
+import type { CollectionEvent } from "./CollectionEvent.ts"
 import type { Query } from "./Merging.ts"
 import type * as Rows from "./Rows.ts"
 import type { Runs } from "./Runs.ts"
 import * as Snapshot from "./Snapshot.ts"
-
-/**
- * What a subscriber hears.
- *
- * - `Updates`: updates at times that are complete, consolidated, in chunks.
- * - `Progress`: every update at a time below `frontier` has been told.
- *
- * @category models
- * @since 0.1.0
- */
-export type SubscribeEvent<K, V> =
-  | { readonly _tag: "Updates"; readonly updates: ReadonlyArray<Update.Update<K, V>> }
-  | { readonly _tag: "Progress"; readonly frontier: Frontier }
 
 /**
  * Where a subscription begins.
@@ -58,7 +46,7 @@ export interface SubscribeOptions {
  * @category errors
  * @since 0.1.0
  */
-export type SubscribeError = Snapshot.ReadError | AsOfBeforeSince | StreamDestroyed
+export type SubscribeError = Snapshot.ReadError | AsOfBeforeSince | CollectionDestroyed
 
 /** @internal */
 export interface Options<K, V> {
@@ -72,7 +60,7 @@ export interface Options<K, V> {
 }
 
 /** @internal */
-export const make = <K, V>(options: Options<K, V>): Stream.Stream<SubscribeEvent<K, V>, SubscribeError> =>
+export const make = <K, V>(options: Options<K, V>): Stream.Stream<CollectionEvent<K, V>, SubscribeError> =>
   Stream.suspend(() => {
     const { start, store } = options
     const until = start.until ?? Infinity
@@ -80,21 +68,21 @@ export const make = <K, V>(options: Options<K, V>): Stream.Stream<SubscribeEvent
     let told: number | undefined = start.from === undefined || start.from === 0 ? undefined : start.from - 1
 
     /** The events of the next stretch of complete times, once there is one. */
-    const stretch: Pull.Pull<Stream.Stream<SubscribeEvent<K, V>, SubscribeError>, SubscribeError> = Effect.gen(
+    const stretch: Pull.Pull<Stream.Stream<CollectionEvent<K, V>, SubscribeError>, SubscribeError> = Effect.gen(
       function*() {
         while (told !== Infinity) {
           const position = store.feed.upper()
-          const captured = store.captureNow(options.collection)
-          if (captured === undefined) return yield* new StreamDestroyed({ collection: options.name })
-          const { since, upper } = captured.capture
+          const opened = store.viewNow(options.collection)
+          if (opened === undefined) return yield* new CollectionDestroyed({ collection: options.name })
+          const { since, upper } = opened.view
           const base: number = told ?? start.asOf ?? since
           const next = told === undefined ? base : told + 1
           if (next >= until && upper >= until) {
-            captured.release()
+            opened.release()
             break
           }
           if (base < since) {
-            captured.release()
+            opened.release()
             return yield* new AsOfBeforeSince({ collection: options.name, asOf: base, since })
           }
           if (upper > next) {
@@ -103,9 +91,9 @@ export const make = <K, V>(options: Options<K, V>): Stream.Stream<SubscribeEvent
               ? { fromTime: 0, toTime, since: base }
               : { fromTime: told + 1, toTime, since: 0 }
             told = toTime - 1
-            return Stream.ensuring(between(options, captured, query), Effect.sync(captured.release))
+            return Stream.ensuring(between(options, opened, query), Effect.sync(opened.release))
           }
-          captured.release()
+          opened.release()
           if (!(yield* store.feed.await(position))) break
         }
         return yield* Cause.done()
@@ -118,13 +106,13 @@ export const make = <K, V>(options: Options<K, V>): Stream.Stream<SubscribeEvent
 /** The updates of a query, then the progress to its end. */
 const between = <K, V>(
   options: Options<K, V>,
-  { capture }: Captured,
+  { view }: OpenedView,
   query: Query
-): Stream.Stream<SubscribeEvent<K, V>, SubscribeError> => {
-  const source = { ...options, batches: options.store.batches, capture }
+): Stream.Stream<CollectionEvent<K, V>, SubscribeError> => {
+  const source = { ...options, batches: options.store.batches, view }
   return Snapshot.rows<K, V, Update.Update<K, V>>(source, query, Update.make).pipe(
     Stream.chunks,
-    Stream.map((updates): SubscribeEvent<K, V> => ({ _tag: "Updates", updates })),
-    Stream.concat(Stream.succeed<SubscribeEvent<K, V>>({ _tag: "Progress", frontier: query.toTime }))
+    Stream.map((updates): CollectionEvent<K, V> => ({ _tag: "Updates", updates })),
+    Stream.concat(Stream.succeed<CollectionEvent<K, V>>({ _tag: "Progress", frontier: query.toTime }))
   )
 }

@@ -25,7 +25,7 @@ import * as Batch from "./Batch.ts"
 import { type Evolve, evolved, type Registration, type Swap } from "./Commit.ts"
 
 /** Rows of one commit, as they were appended. */
-export interface Block {
+export interface MemoryChunk {
   /** The log position that holds them. */
   readonly position: number
   /** The highest sequence number of their commit. */
@@ -50,9 +50,9 @@ export interface Collection {
   upper: Frontier
   since: Frontier
   traceUpper: Frontier
-  blocks: Array<Block>
+  chunks: Array<MemoryChunk>
   /** Rows of log positions below it are no longer in `blocks`. */
-  blocksFrom: number
+  chunksFrom: number
   spills: ReadonlyArray<Batch.Batch>
   trace: ReadonlyArray<Batch.Batch>
   /** Bytes and rows of `blocks`. */
@@ -66,15 +66,15 @@ export const make = (registration: Registration): Collection => ({
   upper: 0,
   since: 0,
   traceUpper: 0,
-  blocks: [],
-  blocksFrom: 0,
+  chunks: [],
+  chunksFrom: 0,
   spills: [],
   trace: [],
   memoryBytes: 0,
   memoryRows: 0
 })
 
-export const block = (position: number, seqNo: number, columns: Columns.Columns): Block => {
+export const chunk = (position: number, seqNo: number, columns: Columns.Columns): MemoryChunk => {
   let minTime = Infinity
   let maxTime = 0
   for (let i = 0; i < columns.length; i++) {
@@ -98,8 +98,8 @@ export const evolve = (self: Collection, change: Evolve): void => {
 }
 
 /** Adds rows to the unsealed ones. */
-export const append = (self: Collection, added: Block): void => {
-  self.blocks.push(added)
+export const append = (self: Collection, added: MemoryChunk): void => {
+  self.chunks.push(added)
   self.memoryBytes += added.bytes
   self.memoryRows += added.columns.length
 }
@@ -124,10 +124,10 @@ export const swap = (self: Collection, change: Swap): Array<string> => {
   self.spills = [...self.spills.filter((batch) => !spills.has(Batch.id(batch))), ...change.newSpills]
   self.trace = replacedTrace(self, change)
   self.traceUpper = change.traceUpper
-  self.blocksFrom = Math.max(self.blocksFrom, change.blocksBefore)
-  self.blocks = self.blocks.filter((each) => each.position >= change.blocksBefore)
-  self.memoryBytes = self.blocks.reduce((sum, each) => sum + each.bytes, 0)
-  self.memoryRows = self.blocks.reduce((sum, each) => sum + each.columns.length, 0)
+  self.chunksFrom = Math.max(self.chunksFrom, change.chunksBefore)
+  self.chunks = self.chunks.filter((each) => each.position >= change.chunksBefore)
+  self.memoryBytes = self.chunks.reduce((sum, each) => sum + each.bytes, 0)
+  self.memoryRows = self.chunks.reduce((sum, each) => sum + each.columns.length, 0)
   return removed.flatMap((batch) => batch.parts.map((part) => part.key))
 }
 
@@ -143,7 +143,7 @@ const replacedTrace = (self: Collection, change: Swap): ReadonlyArray<Batch.Batc
 export const swapViolation = (self: Collection, change: Swap): string | undefined => {
   if (change.traceUpper < self.traceUpper) return "the trace upper would move back"
   if (change.traceUpper > self.upper) return "the trace upper would pass the seal"
-  if (change.blocksBefore > 0 && change.blocksFrom !== self.blocksFrom) {
+  if (change.chunksBefore > 0 && change.chunksFrom !== self.chunksFrom) {
     return "rows in memory have been replaced already"
   }
   const spills = new Set(self.spills.map(Batch.id))

@@ -36,9 +36,9 @@ export interface Registration {
 export interface Swap {
   readonly _tag: "Swap"
   readonly collection: number
-  /** Memory blocks of log positions from `blocksFrom` on and before `blocksBefore` are replaced: all, or none there are. */
-  readonly blocksFrom: number
-  readonly blocksBefore: number
+  /** Memory blocks of log positions from `chunksFrom` on and before `chunksBefore` are replaced: all, or none there are. */
+  readonly chunksFrom: number
+  readonly chunksBefore: number
   /** Ids of the spills replaced. */
   readonly spills: ReadonlyArray<string>
   /** Ids of the trace batches replaced: a contiguous run. */
@@ -145,8 +145,8 @@ const encodeChange = (change: Change, writer: ByteWriter): void => {
 
 const encodeSwap = (swap: Swap, writer: ByteWriter): void => {
   writer.u32(swap.collection)
-  writer.u64(swap.blocksFrom)
-  writer.u64(swap.blocksBefore)
+  writer.u64(swap.chunksFrom)
+  writer.u64(swap.chunksBefore)
   writer.frontier(swap.traceUpper)
   encodeTexts(swap.spills, writer)
   encodeTexts(swap.trace, writer)
@@ -219,8 +219,8 @@ const decodeChange = (reader: ByteReader): Change => {
 
 const decodeSwap = (reader: ByteReader): Swap => {
   const collection = reader.u32()
-  const blocksFrom = reader.u64()
-  const blocksBefore = reader.u64()
+  const chunksFrom = reader.u64()
+  const chunksBefore = reader.u64()
   const traceUpper = reader.frontier()
   const spills = decodeTexts(reader)
   const trace = decodeTexts(reader)
@@ -230,8 +230,8 @@ const decodeSwap = (reader: ByteReader): Swap => {
   return {
     _tag: "Swap",
     collection,
-    blocksFrom,
-    blocksBefore,
+    chunksFrom,
+    chunksBefore,
     spills,
     trace,
     newSpills,

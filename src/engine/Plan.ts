@@ -17,9 +17,9 @@ export interface Rewrite {
   readonly reason: "flush" | "drain" | "merge" | "compaction" | "erasure"
   readonly collection: number
   /** Rows in memory: all that there were, or none. */
-  readonly blocks: ReadonlyArray<Collection.Block>
-  readonly blocksFrom: number
-  readonly blocksBefore: number
+  readonly blocks: ReadonlyArray<Collection.MemoryChunk>
+  readonly chunksFrom: number
+  readonly chunksBefore: number
   readonly spills: ReadonlyArray<Batch.Batch>
   /** A contiguous run of the trace. */
   readonly trace: ReadonlyArray<Batch.Batch>
@@ -76,7 +76,7 @@ export const rewrites = (state: State, limits: Limits, logBytes: number): Readon
  * it, and all of those that were before the horizon of an earlier rollup.
  */
 export const horizon = (state: State, limits: Limits): number => {
-  const blocks = [...state.collections.values()].flatMap((collection) => collection.blocks)
+  const blocks = [...state.collections.values()].flatMap((collection) => collection.chunks)
   let inline = 0
   for (const block of blocks.toSorted((a, b) => a.position - b.position)) {
     inline += block.bytes
@@ -128,12 +128,12 @@ export const erasure = (collection: Collection.Collection, position: number, wit
 /** Moves all rows in memory out of it. */
 export const flushes = (state: State): ReadonlyArray<Rewrite> =>
   [...state.collections.values()]
-    .filter((collection) => collection.blocks.length > 0)
+    .filter((collection) => collection.chunks.length > 0)
     .map((collection) => gather(collection, "flush", state.position))
 
 /** Whether a collection is in one piece already, so that rewriting it gains nothing. */
 export const isCompact = (collection: Collection.Collection): boolean =>
-  collection.blocks.length === 0 && collection.spills.length + collection.trace.length <= 1 &&
+  collection.chunks.length === 0 && collection.spills.length + collection.trace.length <= 1 &&
   collection.spills.every((spill) => isSettled(spill, settled(collection, collection.upper))) &&
   collection.trace.every((batch) => isSettled(batch, collection.since))
 
@@ -167,9 +167,9 @@ const gatherOf = (
   sealedTo: Frontier
 ): Omit<Rewrite, "reason"> => ({
   collection: collection.registration.id,
-  blocks: [...collection.blocks],
-  blocksFrom: collection.blocksFrom,
-  blocksBefore: position,
+  blocks: [...collection.chunks],
+  chunksFrom: collection.chunksFrom,
+  chunksBefore: position,
   spills,
   trace: [],
   traceUpper: collection.traceUpper,
@@ -206,8 +206,8 @@ export const merge = (collection: Collection.Collection, start: number, end: num
     reason: "merge",
     collection: collection.registration.id,
     blocks: [],
-    blocksFrom: 0,
-    blocksBefore: 0,
+    chunksFrom: 0,
+    chunksBefore: 0,
     spills: [],
     trace: run,
     traceUpper: collection.traceUpper,
@@ -225,7 +225,7 @@ export const merge = (collection: Collection.Collection, start: number, end: num
  * rewritten. Each row is then rewritten a bounded number of times, and superseded rows take a bounded share of space.
  */
 const isCompactionDue = (collection: Collection.Collection, limits: Limits): boolean => {
-  const { blocks, memoryBytes, memoryRows, since, spills, trace } = collection
+  const { chunks: blocks, memoryBytes, memoryRows, since, spills, trace } = collection
   const sealed = settled(collection, collection.upper)
   const total = rowsOf(spills) + rowsOf(trace) + memoryRows
   const inMemory = blocks.reduce((sum, block) => sum + (block.maxTime < sealed ? block.columns.length : 0), 0)

@@ -55,14 +55,14 @@ export const encode = (state: State.State, logFrom: number): Uint8Array => {
 }
 
 const encodeCollection = (collection: Collection.Collection, logFrom: number, writer: ByteWriter): void => {
-  const blocks = collection.blocks.filter((block) => block.position < logFrom)
+  const blocks = collection.chunks.filter((block) => block.position < logFrom)
   Commit.encodeRegistration(collection.registration, writer)
   writer.frontier(collection.upper)
   writer.frontier(collection.since)
   writer.frontier(collection.traceUpper)
   Batch.encodeAll(collection.spills, writer)
   Batch.encodeAll(collection.trace, writer)
-  writer.u64(collection.blocksFrom)
+  writer.u64(collection.chunksFrom)
   writer.u64(blocks.at(-1)?.seqNo ?? 0)
   writer.align(8)
   Block.encode(blocks.length === 0 ? Columns.empty : Columns.concat(blocks.map((block) => block.columns)), writer)
@@ -120,11 +120,11 @@ const addCollection = (state: State.State, reader: ByteReader): Collection.Colle
   collection.traceUpper = reader.frontier()
   collection.spills = Batch.decodeAll(reader)
   collection.trace = Batch.decodeAll(reader)
-  collection.blocksFrom = reader.u64()
+  collection.chunksFrom = reader.u64()
   const seqNo = reader.u64()
   reader.align(8)
   const columns = Block.decode(reader)
-  if (columns.length > 0) State.remember(state, collection, Collection.block(state.logFrom - 1, seqNo, columns))
+  if (columns.length > 0) State.remember(state, collection, Collection.chunk(state.logFrom - 1, seqNo, columns))
   if (state.collections.has(id)) reader.fail("a collection id stands twice")
   if (state.names.has(name)) reader.fail("a collection name stands twice")
   state.collections.set(id, collection)
@@ -142,7 +142,7 @@ export const stateViolation = (state: State.State): string | undefined => {
     if (violation !== undefined) return `collection "${name}": ${violation}`
     if (id >= state.nextCollection) return `collection "${name}" has an id that was never given`
     if (state.destroyed.has(name)) return `collection "${name}" is both live and destroyed`
-    if (collection.blocks.some((block) => block.seqNo > state.seqNo)) {
+    if (collection.chunks.some((block) => block.seqNo > state.seqNo)) {
       return `collection "${name}" has rows beyond the last sequence number`
     }
     for (const key of Collection.blobKeys(collection)) {

@@ -204,7 +204,7 @@ const destroyed = (seqNo: number, target: Target): InvalidRequest =>
   new InvalidRequest({
     seqNo,
     collection: target.name,
-    reason: "StreamDestroyed",
+    reason: "CollectionDestroyed",
     detail: "the collection was destroyed; this handle is of no more use"
   })
 

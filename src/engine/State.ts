@@ -79,13 +79,13 @@ export const restoreRows = (self: State, position: number, commit: Commit): void
   for (const change of commit.changes) {
     if (change._tag !== "Write") continue
     const collection = self.collections.get(change.collection)
-    if (collection === undefined || position < collection.blocksFrom) continue
-    remember(self, collection, Collection.block(position, commit.seqNo, change.columns))
+    if (collection === undefined || position < collection.chunksFrom) continue
+    remember(self, collection, Collection.chunk(position, commit.seqNo, change.columns))
   }
 }
 
 /** Adds rows to those in memory. */
-export const remember = (self: State, collection: Collection.Collection, added: Collection.Block): void => {
+export const remember = (self: State, collection: Collection.Collection, added: Collection.MemoryChunk): void => {
   Collection.append(collection, added)
   self.memoryBytes += added.bytes
 }
@@ -126,7 +126,7 @@ const applyChange = (self: State, commit: Commit, change: Change, garbage: Array
       return undefined
     }
     case "Write": {
-      const added = Collection.block(self.position, commit.seqNo, change.columns)
+      const added = Collection.chunk(self.position, commit.seqNo, change.columns)
       if (added.minTime < collection.upper) return "an update lies below the seal"
       remember(self, collection, added)
       return undefined

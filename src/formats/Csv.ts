@@ -5,7 +5,7 @@
  */
 import { Effect, type Schema, Stream } from "effect"
 import * as Encoding from "effect/encoding/Csv"
-import type { SubscribeEvent } from "../client/Subscription.ts"
+import type { CollectionEvent } from "../client/CollectionEvent.ts"
 import * as Frontier from "../Frontier.ts"
 import { InvalidInput } from "../PersistError.ts"
 import * as Update from "../Update.ts"
@@ -29,12 +29,12 @@ const columns = ["key", "value", "time", "diff"]
  */
 export const decode = <E, R>(
   bytes: Stream.Stream<Uint8Array, E, R>
-): Stream.Stream<SubscribeEvent<string, string>, E | InvalidInput, R> => decodeThrough(Intake.open)(bytes)
+): Stream.Stream<CollectionEvent<string, string>, E | InvalidInput, R> => decodeThrough(Intake.open)(bytes)
 
 /** @internal */
 export const decodeThrough =
   (gate: Intake.Gate<string, string>) =>
-  <E, R>(bytes: Stream.Stream<Uint8Array, E, R>): Stream.Stream<SubscribeEvent<string, string>, E | InvalidInput, R> =>
+  <E, R>(bytes: Stream.Stream<Uint8Array, E, R>): Stream.Stream<CollectionEvent<string, string>, E | InvalidInput, R> =>
     Stream.suspend(() => {
       const intake = Intake.make<string, string>("CSV", "record", gate)
       let number = 0
@@ -118,7 +118,7 @@ type Json = Schema.Json
  * @since 0.1.0
  */
 export const encode = <E, R>(
-  flow: Stream.Stream<SubscribeEvent<Json, Json>, E, R>
+  flow: Stream.Stream<CollectionEvent<Json, Json>, E, R>
 ): Stream.Stream<Uint8Array, E, R> =>
   flow.pipe(
     Stream.flatMap((event) => event._tag === "Updates" ? Stream.fromArray(event.updates) : Stream.empty),

@@ -10,7 +10,7 @@
  * @since 0.1.0
  */
 import { Effect, Result, Schema, Stream } from "effect"
-import type { SubscribeEvent } from "../client/Subscription.ts"
+import type { CollectionEvent } from "../client/CollectionEvent.ts"
 import * as ExactJson from "../ExactJson.ts"
 import * as Frontier from "../Frontier.ts"
 import * as Upsert from "../operators/Upsert.ts"
@@ -135,7 +135,7 @@ const upserts = (): RowsOf<Upsert.Change<Json>> => (message, time, line) =>
 
 const through =
   <V>(gate: Intake.Gate<Json, V>, { from = Frontier.initial }: Options, makeRowsOf: () => RowsOf<V>) =>
-  <E, R>(bytes: Stream.Stream<Uint8Array, E, R>): Stream.Stream<SubscribeEvent<Json, V>, E | InvalidInput, R> =>
+  <E, R>(bytes: Stream.Stream<Uint8Array, E, R>): Stream.Stream<CollectionEvent<Json, V>, E | InvalidInput, R> =>
     Stream.suspend(() => {
       const intake = Intake.make<Json, V>("Debezium", "line", gate)
       const rowsOf = makeRowsOf()

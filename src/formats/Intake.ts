@@ -4,7 +4,7 @@
  * @internal
  */
 import { Stream } from "effect"
-import type { SubscribeEvent } from "../client/Subscription.ts"
+import type { CollectionEvent } from "../client/CollectionEvent.ts"
 import * as Frontier from "../Frontier.ts"
 import { InvalidInput } from "../PersistError.ts"
 import type { Update } from "../Update.ts"
@@ -22,14 +22,14 @@ export const open: Gate<unknown, unknown> = { upper: Frontier.initial, check: ()
 
 /** What a part of the input amounts to: events, and what is wrong after them. */
 export interface Taken<K, V> {
-  readonly events: ReadonlyArray<SubscribeEvent<K, V>>
+  readonly events: ReadonlyArray<CollectionEvent<K, V>>
   readonly error: InvalidInput | undefined
 }
 
 /** `unit` is what places are counted in, from 1. */
 export const make = <K, V>(format: string, unit: string, { check, upper: begin }: Gate<K, V>) => {
   let upper = begin
-  let events: Array<SubscribeEvent<K, V>> = []
+  let events: Array<CollectionEvent<K, V>> = []
   let updates: Array<Update<K, V>> = []
 
   const invalid = (place: number, reason: InvalidInput["reason"], detail: string) =>
@@ -74,7 +74,7 @@ export const make = <K, V>(format: string, unit: string, { check, upper: begin }
 /** The events of all parts, up to the first error, wherever the input happens to be cut. */
 export const told = <K, V, E, R>(
   parts: Stream.Stream<Taken<K, V>, E, R>
-): Stream.Stream<SubscribeEvent<K, V>, E | InvalidInput, R> =>
+): Stream.Stream<CollectionEvent<K, V>, E | InvalidInput, R> =>
   Stream.flatMap(
     parts,
     ({ error, events }) =>

@@ -5,7 +5,7 @@
  * @since 0.1.0
  */
 import { type Schema, Stream } from "effect"
-import type { SubscribeEvent } from "../client/Subscription.ts"
+import type { CollectionEvent } from "../client/CollectionEvent.ts"
 import * as ExactJson from "../ExactJson.ts"
 import * as Frontier from "../Frontier.ts"
 import type { InvalidInput } from "../PersistError.ts"
@@ -39,12 +39,12 @@ type Json = Schema.Json
  */
 export const decode = <E, R>(
   bytes: Stream.Stream<Uint8Array, E, R>
-): Stream.Stream<SubscribeEvent<Json, Json>, E | InvalidInput, R> => decodeThrough(Intake.open)(bytes)
+): Stream.Stream<CollectionEvent<Json, Json>, E | InvalidInput, R> => decodeThrough(Intake.open)(bytes)
 
 /** @internal */
 export const decodeThrough =
   (gate: Intake.Gate<Json, Json>) =>
-  <E, R>(bytes: Stream.Stream<Uint8Array, E, R>): Stream.Stream<SubscribeEvent<Json, Json>, E | InvalidInput, R> =>
+  <E, R>(bytes: Stream.Stream<Uint8Array, E, R>): Stream.Stream<CollectionEvent<Json, Json>, E | InvalidInput, R> =>
     Stream.suspend(() => {
       const intake = Intake.make<Json, Json>("NDJSON", "line", gate)
       let number = 0
@@ -80,7 +80,7 @@ const encoder = new TextEncoder()
  * @since 0.1.0
  */
 export const encode = <E, R>(
-  flow: Stream.Stream<SubscribeEvent<Json, Json>, E, R>
+  flow: Stream.Stream<CollectionEvent<Json, Json>, E, R>
 ): Stream.Stream<Uint8Array, E, R> =>
   Stream.map(flow, (event) =>
     encoder.encode(

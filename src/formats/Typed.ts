@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { Effect, Result, Schema, Stream } from "effect"
-import type { SubscribeEvent } from "../client/Subscription.ts"
+import type { CollectionEvent } from "../client/CollectionEvent.ts"
 import { InvalidInput, ValueOutOfRange } from "../PersistError.ts"
 import * as Update from "../Update.ts"
 
@@ -76,14 +76,14 @@ const drift = (row: number, part: string) =>
 
 const refuse = (what: string) => new ValueOutOfRange({ what, detail: "it does not fit its schema" })
 
-type Step<K, V> = readonly [seen: number, events: ReadonlyArray<SubscribeEvent<K, V>>]
+type Step<K, V> = readonly [seen: number, events: ReadonlyArray<CollectionEvent<K, V>>]
 
 /** Converts the rows of a flow, which are counted from 1. */
 const convert = <K, V, K2, V2, E2>(
   keyOf: (row: Update.Update<K, V>, place: number) => Result.Result<K2, E2>,
   valueOf: (row: Update.Update<K, V>, place: number) => Result.Result<V2, E2>
 ) =>
-<E, R>(flow: Stream.Stream<SubscribeEvent<K, V>, E, R>): Stream.Stream<SubscribeEvent<K2, V2>, E | E2, R> =>
+<E, R>(flow: Stream.Stream<CollectionEvent<K, V>, E, R>): Stream.Stream<CollectionEvent<K2, V2>, E | E2, R> =>
   Stream.mapAccumEffect(flow, () => 0, (seen, event) => {
     if (event._tag !== "Updates") return Effect.succeed<Step<K2, V2>>([seen, [event]])
     const updates: Array<Update.Update<K2, V2>> = []

@@ -6,7 +6,6 @@
 import { Effect, PubSub, Queue, Schedule, type Scope, Stream } from "effect"
 import fs from "node:fs"
 import type { Log } from "../storage/Log.ts"
-import * as Chain from "./Chain.ts"
 import * as Directory from "./Directory.ts"
 import * as File from "./File.ts"
 import * as Lock from "./Lock.ts"
@@ -14,6 +13,7 @@ import * as LogReader from "./LogReader.ts"
 import * as LogRecovery from "./LogRecovery.ts"
 import * as LogVerifier from "./LogVerifier.ts"
 import * as LogWriter from "./LogWriter.ts"
+import * as SegmentList from "./SegmentList.ts"
 
 export interface Options {
   readonly directory: Directory.Directory
@@ -32,7 +32,7 @@ export const make: (options: Options) => Effect.Effect<Log["Service"], never, Sc
     /** The last epoch that a writer got. */
     let given = 0
 
-    const lastEpoch = Effect.map(Chain.list(directory.log), ({ links }) => links.at(-1)?.epoch ?? 0)
+    const lastEpoch = Effect.map(SegmentList.list(directory.log), ({ links }) => links.at(-1)?.epoch ?? 0)
 
     const takeLock = Effect.gen(function*() {
       // An attempt that failed left its epoch to be used, and at most an empty segment of it.
@@ -118,7 +118,7 @@ const watch = (log: string, tick: () => void): fs.FSWatcher | undefined => {
 
 /** Changes when the last segment does, or when there is another one. */
 const signatureOf = (log: string): Effect.Effect<string> =>
-  Chain.list(log).pipe(
+  SegmentList.list(log).pipe(
     Effect.flatMap(({ links }) => {
       const path = links.at(-1)?.path
       if (path === undefined) return Effect.succeed("")

@@ -11,11 +11,11 @@ import { Effect, Option, Schedule, Stream } from "effect"
 import { Buffer } from "node:buffer"
 import { type Corrupt, type StorageError, Unavailable } from "../PersistError.ts"
 import type { Bounds, Entry } from "../storage/Log.ts"
-import * as Chain from "./Chain.ts"
 import * as Directory from "./Directory.ts"
 import * as File from "./File.ts"
 import * as Lock from "./Lock.ts"
 import * as Segment from "./Segment.ts"
+import * as SegmentList from "./SegmentList.ts"
 
 export interface LogReader {
   readonly bounds: Effect.Effect<Bounds, StorageError>
@@ -23,8 +23,8 @@ export interface LogReader {
 }
 
 interface Cursor {
-  readonly link: Chain.Link
-  readonly point: Chain.Point
+  readonly link: SegmentList.Link
+  readonly point: SegmentList.Point
   /** Whether what is before the point is known to be good, so that damage can only be at the point. */
   readonly isResumed: boolean
 }
@@ -46,10 +46,10 @@ export const make = (directory: Directory.Directory, localUpper: () => number | 
   /** How far the last segment of another's writer has been read: a follower goes on there, not at its first frame. */
   let known: Known | undefined
 
-  const links = Effect.map(Chain.list(directory.log), (listing) => listing.links)
+  const links = Effect.map(SegmentList.list(directory.log), (listing) => listing.links)
 
   const locate = (
-    chain: ReadonlyArray<Chain.Link>,
+    chain: ReadonlyArray<SegmentList.Link>,
     position: number
   ): Effect.Effect<Option.Option<Cursor>, Unavailable> => {
     const lower = chain[0]?.base ?? 0
@@ -59,7 +59,7 @@ export const make = (directory: Directory.Directory, localUpper: () => number | 
     return Effect.succeedSome(
       known?.link.path === link.path && known.point.position <= position
         ? { link, point: known.point, isResumed: true }
-        : { link, point: Chain.start(link), isResumed: false }
+        : { link, point: SegmentList.start(link), isResumed: false }
     )
   }
 
@@ -75,7 +75,7 @@ export const make = (directory: Directory.Directory, localUpper: () => number | 
   /** A segment that is gone may have become another one while it was read: then nothing was damaged. */
   const unlessGone = (cursor: Cursor, problem: Corrupt): Effect.Effect<Page, StorageError | File.FileError> =>
     Effect.flatMap(
-      Chain.has(directory.log, cursor.link),
+      SegmentList.has(directory.log, cursor.link),
       (isThere): Effect.Effect<Page, StorageError | File.FileError> => isThere ? Effect.fail(problem) : relocate(cursor)
     )
 
@@ -89,14 +89,14 @@ export const make = (directory: Directory.Directory, localUpper: () => number | 
   const pageOf = Effect.fnUntraced(
     function*(fd: number, cursor: Cursor, from: number, limit: number | undefined) {
       const { link, point } = cursor
-      const { seed } = yield* Chain.readHeader(fd, link)
-      const run = yield* Chain.readRun(fd, seed, point, cursor.isResumed ? resumedBytes : undefined)
+      const { seed } = yield* SegmentList.readHeader(fd, link)
+      const run = yield* SegmentList.readRun(fd, seed, point, cursor.isResumed ? resumedBytes : undefined)
       const isTail = limit === undefined && link.next === undefined
       if (isTail && run.frames.length > 0) {
         const moved = yield* confirm(fd, cursor)
         if (Option.isSome(moved)) return [[], moved] satisfies Page
       }
-      const entries = yield* Chain.checked(() => entriesOf(run, link, from, limit ?? Infinity))
+      const entries = yield* SegmentList.checked(() => entriesOf(run, link, from, limit ?? Infinity))
       if (run.end === undefined) return [entries, Option.some({ ...cursor, point: run.next })] satisfies Page
       return [entries, yield* after(fd, seed, { ...cursor, point: run.next }, run.end, limit)] satisfies Page
     }
@@ -116,19 +116,19 @@ export const make = (directory: Directory.Directory, localUpper: () => number | 
     fd: number,
     seed: number,
     cursor: Cursor,
-    end: NonNullable<Chain.Run["end"]>,
+    end: NonNullable<SegmentList.Run["end"]>,
     limit: number | undefined
   ) {
     const { link, point } = cursor
     if (limit !== undefined && point.position >= limit) return Option.none<Cursor>()
     if (link.next !== undefined) {
-      yield* Chain.checkJoint(link, point, link.next)
+      yield* SegmentList.checkJoint(link, point, link.next)
       return yield* locate(yield* links, point.position)
     }
-    if (limit !== undefined) return yield* Chain.damaged(link, point, `those up to ${limit} were written`)
+    if (limit !== undefined) return yield* SegmentList.damaged(link, point, `those up to ${limit} were written`)
     if (end === "continued") {
       const chain = yield* links
-      if (chain.at(-1)?.path === link.path) return yield* Chain.missingNext(link, point)
+      if (chain.at(-1)?.path === link.path) return yield* SegmentList.missingNext(link, point)
       return yield* locate(chain, point.position)
     }
     const found = yield* File.read(fd, point.offset, Segment.frameHeaderBytes)
@@ -143,11 +143,11 @@ export const make = (directory: Directory.Directory, localUpper: () => number | 
 
   /** Whether a frame has appeared since. Fails if there is none although there is one behind it. */
   const hasMore = Effect.fnUntraced(function*(fd: number, seed: number, { link, point }: Cursor) {
-    const rest = yield* Chain.rest(fd, point.offset)
+    const rest = yield* SegmentList.rest(fd, point.offset)
     if (Segment.frameBeyond(rest, seed, point.position) === undefined) return false
-    const again = yield* Chain.readRun(fd, seed, point)
+    const again = yield* SegmentList.readRun(fd, seed, point)
     if (again.frames.length === 0 && again.end === "open") {
-      return yield* Chain.damaged(link, point, "there are valid ones behind them")
+      return yield* SegmentList.damaged(link, point, "there are valid ones behind them")
     }
     return true
   })
@@ -178,7 +178,7 @@ export const make = (directory: Directory.Directory, localUpper: () => number | 
   return { bounds, read }
 }
 
-const entriesOf = (run: Chain.Run, link: Chain.Link, from: number, limit: number): Array<Entry> => {
+const entriesOf = (run: SegmentList.Run, link: SegmentList.Link, from: number, limit: number): Array<Entry> => {
   const entries: Array<Entry> = []
   for (const frame of run.frames) {
     if (frame.position + frame.count <= from || frame.position >= limit) continue

@@ -11,11 +11,11 @@
 import { Effect } from "effect"
 import type { Corrupt, UnsupportedFormat } from "../PersistError.ts"
 import type { Bounds } from "../storage/Log.ts"
-import * as Chain from "./Chain.ts"
 import type * as Directory from "./Directory.ts"
 import * as File from "./File.ts"
 import * as Segment from "./Segment.ts"
 import * as SegmentFile from "./SegmentFile.ts"
+import * as SegmentList from "./SegmentList.ts"
 
 /** The last segment that has entries, and where they end. */
 export interface Tail {
@@ -33,7 +33,7 @@ export const recover: (
   directory: Directory.Directory
 ) => Effect.Effect<Recovered, Corrupt | UnsupportedFormat | File.FileError> = Effect.fnUntraced(
   function*(directory) {
-    const { links } = yield* Chain.list(directory.log)
+    const { links } = yield* SegmentList.list(directory.log)
     const first = links[0]
     if (first === undefined) return { bounds: { lower: 0, upper: 0 }, tail: undefined }
     let upper = first.base
@@ -49,20 +49,20 @@ export const recover: (
   }
 )
 
-const check = (link: Chain.Link) =>
+const check = (link: SegmentList.Link) =>
   File.using(
     link.path,
     File.flags.read,
     Effect.fnUntraced(function*(fd) {
-      const { seed } = yield* Chain.readHeader(fd, link)
-      const run = yield* Chain.walk(fd, seed, Chain.start(link))
-      if (link.next !== undefined) yield* Chain.checkJoint(link, run.next, link.next)
-      else if (run.end === "continued") return yield* Chain.missingNext(link, run.next)
-      else if (run.end === "open") yield* Chain.checkTail(fd, link, seed, run.next)
+      const { seed } = yield* SegmentList.readHeader(fd, link)
+      const run = yield* SegmentList.walk(fd, seed, SegmentList.start(link))
+      if (link.next !== undefined) yield* SegmentList.checkJoint(link, run.next, link.next)
+      else if (run.end === "continued") return yield* SegmentList.missingNext(link, run.next)
+      else if (run.end === "open") yield* SegmentList.checkTail(fd, link, seed, run.next)
       return { seed, run }
     })
   )
 
 /** What the writer before would have done, had it not died. */
-const close = (directory: Directory.Directory, link: Chain.Link, seed: number, end: Chain.Point) =>
+const close = (directory: Directory.Directory, link: SegmentList.Link, seed: number, end: SegmentList.Point) =>
   SegmentFile.rewrite(directory, link.path, end.offset, Segment.encodeEnd("closed", seed, end.position))

@@ -5,10 +5,10 @@
  */
 import { Effect, Stream } from "effect"
 import { Corrupt, type StorageError, type UnsupportedFormat } from "../PersistError.ts"
-import * as Chain from "./Chain.ts"
 import * as Directory from "./Directory.ts"
 import * as File from "./File.ts"
 import * as Segment from "./Segment.ts"
+import * as SegmentList from "./SegmentList.ts"
 
 type Problem = Corrupt | UnsupportedFormat
 
@@ -20,7 +20,7 @@ export const verify = (directory: Directory.Directory): Stream.Stream<Problem, S
   Stream.concat(
     problemsOf(Effect.as(Directory.check(directory), [])),
     Stream.unwrap(refuse(Effect.map(
-      Chain.list(directory.log),
+      SegmentList.list(directory.log),
       ({ links }) => Stream.flatMap(Stream.fromArray(links), (link) => problemsOf(verifySegment(directory, link)))
     )))
   )
@@ -35,15 +35,15 @@ const problemsOf = (effect: Effect.Effect<ReadonlyArray<Problem>, StorageError>)
 
 const verifySegment = (
   directory: Directory.Directory,
-  link: Chain.Link
+  link: SegmentList.Link
 ): Effect.Effect<ReadonlyArray<Problem>, StorageError> =>
   File.using(
     link.path,
     File.flags.read,
     Effect.fnUntraced(function*(fd) {
-      const { seed } = yield* Chain.readHeader(fd, link)
+      const { seed } = yield* SegmentList.readHeader(fd, link)
       const { problems, run } = yield* verifyFrames(fd, seed, link)
-      const isLast = Effect.map(Chain.list(directory.log), ({ links }) => links.at(-1)?.path === link.path)
+      const isLast = Effect.map(SegmentList.list(directory.log), ({ links }) => links.at(-1)?.path === link.path)
       return yield* verifyEnd(fd, link, run, isLast).pipe(
         Effect.as(problems),
         Effect.catchIf(isProblem, (problem) => Effect.succeed([...problems, problem]))
@@ -54,28 +54,28 @@ const verifySegment = (
     // It may have been truncated away since it was listed, and its file be another segment's by now.
     Effect.filterOrElse(
       (problems) => problems.length === 0,
-      (problems) => Effect.map(Chain.has(directory.log, link), (isThere) => isThere ? problems : [])
+      (problems) => Effect.map(SegmentList.has(directory.log, link), (isThere) => isThere ? problems : [])
     ),
     Effect.catchIf(File.isMissing, () => Effect.succeed([])),
     refuse
   )
 
 /** Goes on behind damage, where it can. */
-const verifyFrames = Effect.fnUntraced(function*(fd: number, seed: number, link: Chain.Link) {
+const verifyFrames = Effect.fnUntraced(function*(fd: number, seed: number, link: SegmentList.Link) {
   const problems: Array<Problem> = []
-  let point = Chain.start(link)
+  let point = SegmentList.start(link)
   for (;;) {
-    const run = yield* Chain.readRun(fd, seed, point)
-    yield* Chain.checked(() => run.frames.forEach((frame) => Segment.entriesOf(frame, link.path)))
+    const run = yield* SegmentList.readRun(fd, seed, point)
+    yield* SegmentList.checked(() => run.frames.forEach((frame) => Segment.entriesOf(frame, link.path)))
     point = run.next
     if (run.end === undefined) continue
     if (run.end !== "open") return { problems, run }
-    const beyond = Segment.frameBeyond(yield* Chain.rest(fd, point.offset), seed, point.position)
+    const beyond = Segment.frameBeyond(yield* SegmentList.rest(fd, point.offset), seed, point.position)
     if (beyond === undefined) return { problems, run }
     // A writer may have put a frame here since, and others behind it.
-    const again = yield* Chain.readRun(fd, seed, point)
+    const again = yield* SegmentList.readRun(fd, seed, point)
     if (again.end !== "open" || again.frames.length > 0) continue
-    problems.push(Chain.damaged(link, point, `valid ones follow at ${beyond.offset}`))
+    problems.push(SegmentList.damaged(link, point, `valid ones follow at ${beyond.offset}`))
     point = { offset: beyond.offset, position: beyond.position }
   }
 })
@@ -86,12 +86,12 @@ const verifyFrames = Effect.fnUntraced(function*(fd: number, seed: number, link:
  */
 const verifyEnd = Effect.fnUntraced(function*(
   fd: number,
-  link: Chain.Link,
-  { end, next }: Chain.Run,
+  link: SegmentList.Link,
+  { end, next }: SegmentList.Run,
   isLast: Effect.Effect<boolean, File.FileError>
 ) {
-  if (link.next !== undefined) yield* Chain.checkJoint(link, next, link.next)
-  else if (end === "continued" && (yield* isLast)) return yield* Chain.missingNext(link, next)
+  if (link.next !== undefined) yield* SegmentList.checkJoint(link, next, link.next)
+  else if (end === "continued" && (yield* isLast)) return yield* SegmentList.missingNext(link, next)
   const rest = (yield* File.size(fd)) - next.offset
   if (rest >= Segment.openBytes && !(yield* wantsMore(fd, next, rest))) return
   if (end === "open") {
@@ -107,11 +107,11 @@ const verifyEnd = Effect.fnUntraced(function*(
 })
 
 /** Whether the append that was under way had more room than the file has now. */
-const wantsMore = (fd: number, next: Chain.Point, rest: number): Effect.Effect<boolean, File.FileError> =>
+const wantsMore = (fd: number, next: SegmentList.Point, rest: number): Effect.Effect<boolean, File.FileError> =>
   Effect.map(File.read(fd, next.offset, Segment.frameHeaderBytes), (head) => {
     const claim = Segment.claimAt(Segment.page(head, next.offset), 0)
     return claim?.position === next.position && claim.size > rest
   })
 
-const corrupt = (link: Chain.Link, offset: number, detail: string): Corrupt =>
+const corrupt = (link: SegmentList.Link, offset: number, detail: string): Corrupt =>
   new Corrupt({ location: link.path, offset, detail })

@@ -12,13 +12,13 @@ import fs from "node:fs"
 import { ByteWriter } from "../ByteWriter.ts"
 import { Fenced, Indeterminate, OutOfSpace, type StorageError, Unavailable } from "../PersistError.ts"
 import type { Writer } from "../storage/Log.ts"
-import * as Chain from "./Chain.ts"
 import type * as Directory from "./Directory.ts"
 import * as File from "./File.ts"
 import * as Lock from "./Lock.ts"
 import type * as LogRecovery from "./LogRecovery.ts"
 import * as Segment from "./Segment.ts"
 import * as SegmentFile from "./SegmentFile.ts"
+import * as SegmentList from "./SegmentList.ts"
 
 export interface LogWriter {
   readonly writer: Writer
@@ -223,7 +223,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     Effect.ignore(SegmentFile.end(fd, at, Segment.encodeEnd("continued", seed, upper)))
 
   const forget = Effect.gen(function*() {
-    const { links } = yield* Chain.list(directory.log)
+    const { links } = yield* SegmentList.list(directory.log)
     const kept: Array<SegmentFile.Prepared> = []
     const wanted = Math.min(begun, keptSegments)
     for (const { base, epoch: of, next: after, path } of links) {
@@ -246,7 +246,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     yield* Effect.ignore(File.using(tail.path, File.flags.append, (fd) => endSegment(fd, tail.end, tail.seed)))
   }
   yield* Effect.ignore(Effect.flatMap(
-    Chain.list(directory.log),
+    SegmentList.list(directory.log),
     ({ superseded }) => Effect.forEach(superseded, File.remove, { discard: true })
   ))
 

@@ -6,7 +6,7 @@
 import { Stream } from "effect"
 import type { Event, Flow } from "./Flow.ts"
 import { updates } from "./Flow.ts"
-import * as Held from "./Held.ts"
+import * as PendingUpdates from "./PendingUpdates.ts"
 
 /**
  * Holds updates until the frontier has passed their times, and then lets them go, as they came: not in the order of their
@@ -33,4 +33,5 @@ export const awaitFrontier = <K, V, E, R>(flow: Flow<K, V, E, R>): Flow<K, V, E,
     return [held, events]
   })
 
-const makeHeld = <K, V>() => Held.make<Extract<Event<K, V>, { readonly _tag: "Updates" }>["updates"][number]>()
+const makeHeld = <K, V>() =>
+  PendingUpdates.make<Extract<Event<K, V>, { readonly _tag: "Updates" }>["updates"][number]>()

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { Cause, Effect, Fiber, HashMap, Option, type Scope, Stream, SubscriptionRef } from "effect"
-import type { SubscribeEvent } from "../client/Subscription.ts"
+import type { CollectionEvent } from "../client/CollectionEvent.ts"
 import * as Frontier from "../Frontier.ts"
 import type { Update } from "../Update.ts"
 
@@ -46,10 +46,10 @@ export interface Current<in out K, in out V, out E> {
  *
  * const program = Effect.gen(function*() {
  *   const persist = yield* PersistClient.PersistClient
- *   const { read, write } = yield* persist.createOrLoad("words", { key: Codec.string, value: Codec.json })
- *   const words = yield* Current.make(read.subscribe())
- *   yield* write.compareAndAppend([Update.insert("one", 1, 0)], { expected: 0, upper: 1 })
- *   const { rows } = yield* words.through(0)
+ *   const words = yield* persist.createOrLoad("words", { key: Codec.string, value: Codec.json })
+ *   const current = yield* Current.make(words.subscribe())
+ *   yield* words.compareAndAppend([Update.insert("one", 1, 0)], { expected: 0, upper: 1 })
+ *   const { rows } = yield* current.through(0)
  *   return HashMap.size(rows)
  * }).pipe(Effect.scoped, Effect.provide(PersistClient.layer().pipe(Layer.provide(MemoryStorage.layer))))
  *
@@ -60,7 +60,7 @@ export interface Current<in out K, in out V, out E> {
  * @since 0.1.0
  */
 export const make = <K, V, E, R>(
-  events: Stream.Stream<SubscribeEvent<K, V>, E, R>,
+  events: Stream.Stream<CollectionEvent<K, V>, E, R>,
   options: { readonly identify?: ((value: V) => string) | undefined } = {}
 ): Effect.Effect<Current<K, V, E>, never, R | Scope.Scope> =>
   Effect.gen(function*() {

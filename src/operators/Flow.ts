@@ -12,7 +12,7 @@
  * @since 0.1.0
  */
 import { Effect, Schema, type Scope, Stream } from "effect"
-import type { SubscribeEvent } from "../client/Subscription.ts"
+import type { CollectionEvent } from "../client/CollectionEvent.ts"
 import type { Frontier } from "../Frontier.ts"
 import * as Update from "../Update.ts"
 
@@ -47,7 +47,7 @@ export type DataError = typeof DataError.Type
  * @since 0.1.0
  */
 export type Event<K, V> =
-  | SubscribeEvent<K, V>
+  | CollectionEvent<K, V>
   | { readonly _tag: "Errors"; readonly errors: ReadonlyArray<Update.Update<DataError, void>> }
 
 /**
@@ -161,14 +161,14 @@ export const splitOkErr = <K, V, E, R>(
   flow: Flow<K, V, E, R>
 ): Effect.Effect<
   readonly [
-    ok: Stream.Stream<SubscribeEvent<K, V>, E>,
-    errors: Stream.Stream<SubscribeEvent<DataError, void>, E>
+    ok: Stream.Stream<CollectionEvent<K, V>, E>,
+    errors: Stream.Stream<CollectionEvent<DataError, void>, E>
   ],
   never,
   Scope.Scope | R
 > =>
   Effect.map(Stream.broadcastN(flow, { n: 2, capacity: 16 }), ([left, right]) => [
-    Stream.filter(left, (event): event is SubscribeEvent<K, V> => event._tag !== "Errors"),
+    Stream.filter(left, (event): event is CollectionEvent<K, V> => event._tag !== "Errors"),
     right.pipe(
       Stream.filter((event) => event._tag !== "Updates"),
       Stream.map((event) => event._tag === "Errors" ? { _tag: "Updates", updates: event.errors } : event)

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { Deferred, Effect, Result, Stream } from "effect"
-import type { Ack, StreamWriteHandle } from "../client/StreamWriteHandle.ts"
+import type { Ack, CollectionWriter } from "../client/CollectionWriter.ts"
 import * as Frontier from "../Frontier.ts"
 import { InvalidRequest, ValueOutOfRange } from "../PersistError.ts"
 import type { Failure } from "../runtime/Command.ts"
@@ -26,13 +26,13 @@ const inFlight = 16
  * @since 0.1.0
  */
 export const persist =
-  <K, V, E2>(write: StreamWriteHandle<K, V, E2>) =>
+  <K, V, E2>(write: CollectionWriter<K, V, E2>) =>
   <E, R>(flow: Flow<K, V, E, R>): Flow<K, V, E | E2 | Failure | InvalidRequest, R> =>
     flow.pipe(
       Stream.mapEffect((event) => offered(write, event)),
       Stream.buffer({ capacity: inFlight }),
       // Those that have gathered share their flushes, and come out together.
-      Stream.mapArrayEffect((chunk) => Effect.forEach(chunk, (offered) => settled(write.streamName, offered)))
+      Stream.mapArrayEffect((chunk) => Effect.forEach(chunk, (offered) => settled(write.name, offered)))
     )
 
 interface Offered<K, V> {
@@ -41,13 +41,13 @@ interface Offered<K, V> {
 }
 
 /** Gives the updates their place in the order, or says why there is none for them. */
-const offered = <K, V, E>(write: StreamWriteHandle<K, V, E>, event: Event<K, V>) => {
+const offered = <K, V, E>(write: CollectionWriter<K, V, E>, event: Event<K, V>) => {
   if (event._tag !== "Updates") return Effect.succeed<Offered<K, V>>({ event })
   return write.offer(event.updates).pipe(
     Effect.map((ack): Offered<K, V> => ({ event, ack })),
     Effect.catchIf(
       isRefusal,
-      (error) => Effect.succeed<Offered<K, V>>({ event: refused(write.streamName, event.updates, refusal(error)) })
+      (error) => Effect.succeed<Offered<K, V>>({ event: refused(write.name, event.updates, refusal(error)) })
     )
   )
 }

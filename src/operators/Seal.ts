@@ -4,8 +4,8 @@
  * @since 0.1.0
  */
 import { Effect, Schedule, Stream } from "effect"
-import * as MultiWriteHandle from "../client/MultiWriteHandle.ts"
-import type { StreamWriteHandle, WriteError } from "../client/StreamWriteHandle.ts"
+import type { CollectionWriter, WriteError } from "../client/CollectionWriter.ts"
+import * as MultiWriter from "../client/MultiWriter.ts"
 import type { Frontier } from "../Frontier.ts"
 import { type InvalidHandle, InvalidRequest } from "../PersistError.ts"
 import { type Event, type Flow, merge } from "./Flow.ts"
@@ -26,7 +26,7 @@ export interface SealOptions {
  * @category models
  * @since 0.1.0
  */
-export type Sealable<E> = StreamWriteHandle<never, never, E>
+export type Sealable<E> = CollectionWriter<never, never, E>
 
 const defaultRetry = Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("5 seconds")]).pipe(
   Schedule.jittered,
@@ -93,7 +93,7 @@ export const conditionalSeal = <K, V, E, R, KC, VC, EC, RC, E2 = never>(
 
 /** Seals all of the collections, as one if they stand at the same place, and each after those before it otherwise. */
 const sealing = <E>(handles: ReadonlyArray<Sealable<E>>, retry: Schedule.Schedule<unknown>) =>
-  Effect.map(MultiWriteHandle.make(handles), (all) => {
+  Effect.map(MultiWriter.make(handles), (all) => {
     const each = (upper: Frontier) =>
       Effect.forEach(handles, (handle) =>
         all.seal(upper, [handle]).pipe(

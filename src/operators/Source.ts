@@ -4,10 +4,10 @@
  * @since 0.1.0
  */
 import { Effect, Stream } from "effect"
+import * as CollectionReader from "../client/CollectionReader.ts"
 import type { ListenError } from "../client/Listen.ts"
 import type { Undecodable } from "../client/Rows.ts"
 import type { ReadError, Snapshot } from "../client/Snapshot.ts"
-import * as StreamReadHandle from "../client/StreamReadHandle.ts"
 import * as Frontier from "../Frontier.ts"
 import { AsOfBeforeSince } from "../PersistError.ts"
 import * as Update from "../Update.ts"
@@ -39,11 +39,11 @@ export interface SourceOptions {
  *
  * const program = Effect.gen(function*() {
  *   const persist = yield* PersistClient.PersistClient
- *   const { read, write } = yield* persist.createOrLoad("words", { key: Codec.string, value: Codec.unit })
- *   yield* write.compareAndAppend([Update.insert("one", undefined, 0)], { expected: 0, upper: 1 })
- *   yield* write.write([Update.insert("two", undefined, 1)])
+ *   const words = yield* persist.createOrLoad("words", { key: Codec.string, value: Codec.unit })
+ *   yield* words.compareAndAppend([Update.insert("one", undefined, 0)], { expected: 0, upper: 1 })
+ *   yield* words.append([Update.insert("two", undefined, 1)])
  *
- *   const complete = persistedSource(read).pipe(awaitFrontier, Stream.take(2))
+ *   const complete = persistedSource(words).pipe(awaitFrontier, Stream.take(2))
  *   return yield* Stream.runCollect(complete)
  * }).pipe(Effect.provide(PersistClient.layer().pipe(Layer.provide(MemoryStorage.layer))))
  *
@@ -56,16 +56,16 @@ export interface SourceOptions {
  * @since 0.1.0
  */
 export const persistedSource = <K, V, E>(
-  read: StreamReadHandle.StreamReadHandle<K, V, E>,
+  read: CollectionReader.CollectionReader<K, V, E>,
   options: SourceOptions = {}
-): Flow<K, V, StreamReadHandle.PlaceError | ListenError | E> =>
+): Flow<K, V, CollectionReader.OpenViewError | ListenError | E> =>
   Stream.unwrap(Effect.gen(function*() {
     const undecodable: Array<Undecodable> = []
     const setAside = (row: Undecodable) => Effect.sync(() => void undecodable.push(row))
-    const { events, snapshot } = yield* StreamReadHandle.withUndecodable(read, { quarantine: setAside }).listen()
+    const { events, snapshot } = yield* CollectionReader.withUndecodable(read, { quarantine: setAside }).listen()
     const from = options.asOf ?? snapshot.since
     const live = Stream.map(events, (event): Event<K, V> =>
-      event._tag === "Sealed" ? progress(event.upper) : updates(advanced(event.updates, from)))
+      event._tag === "Progress" ? progress(event.frontier) : updates(advanced(event.updates, from)))
     // Rows are set aside before the events that come after them are seen.
     const errors = (): ReadonlyArray<Event<K, V>> =>
       undecodable.length === 0 ? [] : [{
@@ -107,7 +107,7 @@ export const replay = <K, V>(
   snapshot: Snapshot<K, V>,
   options: SourceOptions = {}
 ): Flow<K, V, ReadError | AsOfBeforeSince> => {
-  const { since, streamName, upper } = snapshot
+  const { since, name: streamName, upper } = snapshot
   const { asOf = since } = options
   const invalid = Frontier.check("the time to begin as of", asOf)
   if (invalid !== undefined) return Stream.fail(invalid)

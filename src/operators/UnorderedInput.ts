@@ -4,10 +4,10 @@
  * @since 0.1.0
  */
 import { Effect, Exit, Semaphore } from "effect"
+import type { Collection } from "../client/Collection.ts"
+import type { OpenViewError } from "../client/CollectionReader.ts"
+import type { WriteError } from "../client/CollectionWriter.ts"
 import type { ListenError } from "../client/Listen.ts"
-import type { Handles } from "../client/PersistClient.ts"
-import type { PlaceError } from "../client/StreamReadHandle.ts"
-import type { WriteError } from "../client/StreamWriteHandle.ts"
 import * as Frontier from "../Frontier.ts"
 import { ValueOutOfRange } from "../PersistError.ts"
 import type { Update } from "../Update.ts"
@@ -34,7 +34,7 @@ export interface Session<in K, in V, out E> {
  */
 export interface UnorderedInput<in out K, in out V, out E> {
   /** Everything that the collection holds, then everything that is given: durable before it comes out. */
-  readonly flow: Flow<K, V, PlaceError | ListenError | E>
+  readonly flow: Flow<K, V, OpenViewError | ListenError | E>
   /** Runs with a session, which keeps its time and those after it from being sealed. */
   readonly session: <A, E2, R>(
     time: Frontier.Timestamp,
@@ -74,9 +74,9 @@ export interface UnorderedInput<in out K, in out V, out E> {
  * @category constructors
  * @since 0.1.0
  */
-export const unorderedInput = <K, V, E>(handles: Handles<K, V, E>): Effect.Effect<UnorderedInput<K, V, E>> =>
+export const unorderedInput = <K, V, E>(handles: Collection<K, V, E>): Effect.Effect<UnorderedInput<K, V, E>> =>
   Effect.map(Semaphore.make(1), (semaphore) => {
-    const { read, write } = handles
+    const { reader, writer } = handles
     const open = new Map<symbol, Frontier.Timestamp>()
     let wanted = Frontier.initial
     let sealed = Frontier.initial
@@ -86,14 +86,14 @@ export const unorderedInput = <K, V, E>(handles: Handles<K, V, E>): Effect.Effec
       const upper = Math.min(wanted, ...open.values())
       return upper <= sealed
         ? Effect.void
-        : write.seal(upper).pipe(
+        : writer.seal(upper).pipe(
           Effect.catchIf(isPassed, () => Effect.void),
           Effect.map(() => void (sealed = upper))
         )
     }))
 
     return {
-      flow: persistedSource(read),
+      flow: persistedSource(reader),
       session: (time, use) =>
         Effect.acquireUseRelease(
           Effect.sync(() => {
@@ -106,7 +106,7 @@ export const unorderedInput = <K, V, E>(handles: Handles<K, V, E>): Effect.Effec
               give: (updates) => {
                 const rows = [...updates]
                 return rows.every((update) => update.time >= time)
-                  ? write.write(rows)
+                  ? writer.append(rows)
                   : Effect.fail(
                     new ValueOutOfRange({
                       what: "the time of an update",

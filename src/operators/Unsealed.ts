@@ -4,12 +4,12 @@
  * @since 0.1.0
  */
 import { Effect, Stream } from "effect"
+import { type CollectionWriter, registeredOf, type WriteError } from "../client/CollectionWriter.ts"
 import { target } from "../client/Registration.ts"
 import * as Runs from "../client/Runs.ts"
 import * as Snapshot from "../client/Snapshot.ts"
-import { registeredOf, type StreamWriteHandle, type WriteError } from "../client/StreamWriteHandle.ts"
 import * as Frontier from "../Frontier.ts"
-import { type StreamDestroyed, ValueOutOfRange } from "../PersistError.ts"
+import { type CollectionDestroyed, ValueOutOfRange } from "../PersistError.ts"
 import * as Update from "../Update.ts"
 
 /** @internal */
@@ -21,16 +21,16 @@ export interface Unsealed<K, V> {
 }
 
 /** @internal The updates at times that are not sealed. The scope holds the stored batches that they are in. */
-export const unsealed = Effect.fnUntraced(function*<K, V, E>(write: StreamWriteHandle<K, V, E>) {
+export const unsealed = Effect.fnUntraced(function*<K, V, E>(write: CollectionWriter<K, V, E>) {
   const registered = registeredOf(write)
-  const { batches, capture } = registered.store
-  const captured = yield* Effect.acquireRelease(
-    Effect.flatMap(target(registered), capture),
+  const { batches, openView } = registered.store
+  const opened = yield* Effect.acquireRelease(
+    Effect.flatMap(target(registered), openView),
     ({ release }) => Effect.sync(release)
   )
-  const { since, upper } = captured.capture
+  const { since, upper } = opened.view
   // The trace has sealed rows only. What is not sealed is never advanced, so that it can be taken back where it stands.
-  const source = { ...registered, batches, runs: Runs.make(), capture: { ...captured.capture, trace: [] } }
+  const source = { ...registered, batches, runs: Runs.make(), view: { ...opened.view, trace: [] } }
   const updates = Snapshot.rows(source, { fromTime: upper, toTime: Infinity, since: 0 }, Update.make<K, V>)
   return { since, upper, updates } satisfies Unsealed<K, V>
 })
@@ -50,12 +50,12 @@ export const unsealed = Effect.fnUntraced(function*<K, V, E>(write: StreamWriteH
  *
  * const program = Effect.gen(function*() {
  *   const persist = yield* PersistClient.PersistClient
- *   const { read, write } = yield* persist.createOrLoad("words", { key: Codec.string, value: Codec.unit })
- *   yield* write.compareAndAppend([Update.insert("one", undefined, 0)], { expected: 0, upper: 1 })
- *   yield* write.write([Update.insert("two", undefined, 1)])
+ *   const words = yield* persist.createOrLoad("words", { key: Codec.string, value: Codec.unit })
+ *   yield* words.compareAndAppend([Update.insert("one", undefined, 0)], { expected: 0, upper: 1 })
+ *   yield* words.append([Update.insert("two", undefined, 1)])
  *
- *   yield* retractUnsealed(write)
- *   return [yield* read.get("one"), yield* read.get("two")]
+ *   yield* retractUnsealed(words)
+ *   return [yield* words.get("one"), yield* words.get("two")]
  * }).pipe(Effect.provide(PersistClient.layer().pipe(Layer.provide(MemoryStorage.layer))))
  *
  * const [one, two] = await Effect.runPromise(program)
@@ -66,16 +66,16 @@ export const unsealed = Effect.fnUntraced(function*<K, V, E>(write: StreamWriteH
  * @since 0.1.0
  */
 export const retractUnsealed = <K, V, E>(
-  write: StreamWriteHandle<K, V, E>,
+  write: CollectionWriter<K, V, E>,
   options: { readonly upper?: Frontier.Frontier | undefined } = {}
-): Effect.Effect<number, WriteError | Snapshot.ReadError | StreamDestroyed | E> =>
+): Effect.Effect<number, WriteError | Snapshot.ReadError | CollectionDestroyed | E> =>
   Effect.scoped(Effect.gen(function*() {
     const found = yield* unsealed(write)
     const { upper = found.upper } = options
     if (upper < found.upper) {
       return yield* new ValueOutOfRange({
         what: "the upper to retract from",
-        detail: `"${write.streamName}" is sealed up to ${Frontier.format(found.upper)}, so that nothing at or after ` +
+        detail: `"${write.name}" is sealed up to ${Frontier.format(found.upper)}, so that nothing at or after ` +
           `${Frontier.format(upper)} and before that can be taken back`
       })
     }
@@ -85,7 +85,7 @@ export const retractUnsealed = <K, V, E>(
         Update.make(key, value, time, -diff)
       )
       rows += negated.length
-      return negated.length === 0 ? Effect.void : write.write(negated)
+      return negated.length === 0 ? Effect.void : write.append(negated)
     })
     return rows
   }))

@@ -4,12 +4,12 @@
  * @since 0.1.0
  */
 import { Effect, Option, Stream } from "effect"
-import type { Handles } from "../client/PersistClient.ts"
+import type { Collection } from "../client/Collection.ts"
+import type { OpenViewError } from "../client/CollectionReader.ts"
+import { type CollectionWriter, registeredOf, type WriteError } from "../client/CollectionWriter.ts"
 import type { ReadError } from "../client/Snapshot.ts"
-import type { PlaceError } from "../client/StreamReadHandle.ts"
-import { registeredOf, type StreamWriteHandle, type WriteError } from "../client/StreamWriteHandle.ts"
 import type { Frontier, Timestamp } from "../Frontier.ts"
-import { NotKeyed, type StreamDestroyed, ValueOutOfRange } from "../PersistError.ts"
+import { type CollectionDestroyed, NotKeyed, ValueOutOfRange } from "../PersistError.ts"
 import type { Failure } from "../runtime/Command.ts"
 import * as Update from "../Update.ts"
 import { type DataError, error, type Event, type Flow, progress, updates } from "./Flow.ts"
@@ -71,8 +71,8 @@ export const remove = <K>(key: K, time: Timestamp, offset: number): Update.Updat
  *     Flow.updates([Upsert.remove("u-2", 2, 103)]),
  *     Flow.progress(3)
  *   )
- *   yield* changes.pipe(Upsert.upsert(users), seal(users.write), Stream.runDrain)
- *   return [yield* users.read.get("u-1", { asOf: 1 }), yield* users.read.get("u-2", { asOf: 2 })]
+ *   yield* changes.pipe(Upsert.upsert(users), seal(users), Stream.runDrain)
+ *   return [yield* users.get("u-1", { asOf: 1 }), yield* users.get("u-2", { asOf: 2 })]
  * }).pipe(Effect.provide(PersistClient.layer().pipe(Layer.provide(MemoryStorage.layer))))
  *
  * const [ada, bo] = await Effect.runPromise(program)
@@ -83,16 +83,16 @@ export const remove = <K>(key: K, time: Timestamp, offset: number): Update.Updat
  * @since 0.1.0
  */
 export const upsert =
-  <K, V, E2>(handles: Handles<K, V, E2>, options: { readonly upper?: Frontier | undefined } = {}) =>
+  <K, V, E2>(handles: Collection<K, V, E2>, options: { readonly upper?: Frontier | undefined } = {}) =>
   <E, R>(
     changes: Flow<K, Change<V>, E, R>
-  ): Flow<K, V, E | E2 | WriteError | ReadError | PlaceError | Failure | StreamDestroyed | NotKeyed, R> =>
+  ): Flow<K, V, E | E2 | WriteError | ReadError | OpenViewError | Failure | CollectionDestroyed | NotKeyed, R> =>
     Stream.unwrap(Effect.gen(function*() {
-      const { read, write } = handles
-      yield* retractUnsealed(write, options)
-      const snapshot = yield* read.snapshot()
+      const { reader, writer } = handles
+      yield* retractUnsealed(writer, options)
+      const snapshot = yield* reader.snapshot()
       const upper = options.upper ?? snapshot.upper
-      const values = makeValues<K, V>(read.streamName, identity(registeredOf(write).codecs.key), upper)
+      const values = makeValues<K, V>(reader.name, identity(registeredOf(writer).codecs.key), upper)
       const restored = snapshot.contents.pipe(
         Stream.chunks,
         Stream.mapEffect((rows) => values.restore(rows, Math.max(snapshot.since, upper - 1, 0))),
@@ -104,7 +104,7 @@ export const upsert =
         // Changes that have gathered during a write share the next.
         Stream.mapAccumArrayEffect(
           () => values,
-          (state, chunk) => Effect.map(state.change(write, chunk), (events) => [state, events] as const)
+          (state, chunk) => Effect.map(state.change(writer, chunk), (events) => [state, events] as const)
         )
       )
       return Stream.concat(restored, changed)
@@ -171,12 +171,12 @@ const makeValues = <K, V>(collection: string, identify: (key: K) => string, uppe
 
   /** Writes changes as one; where they are refused, halves of them, so that only those stay out that cannot be written. */
   const take = <E>(
-    write: StreamWriteHandle<K, V, E>,
+    write: CollectionWriter<K, V, E>,
     changes: ReadonlyArray<Pending<K, V>>
   ): Effect.Effect<ReadonlyArray<Event<K, V>>, E | WriteError> => {
     const { after, rows } = effect(changes)
     if (rows.length === 0) return Effect.succeed([])
-    return write.write(rows).pipe(
+    return write.append(rows).pipe(
       Effect.map(() => {
         keep(after)
         return [updates(rows)]
@@ -221,7 +221,7 @@ const makeValues = <K, V>(collection: string, identify: (key: K) => string, uppe
     },
     /** Takes events; what is complete after them is written, and comes out with the errors there are. */
     change: <E>(
-      write: StreamWriteHandle<K, V, E>,
+      write: CollectionWriter<K, V, E>,
       events: ReadonlyArray<Event<K, Change<V>>>
     ): Effect.Effect<ReadonlyArray<Event<K, V>>, E | WriteError> =>
       Effect.suspend(() => {

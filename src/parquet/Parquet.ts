@@ -13,7 +13,7 @@ import {
   type SchemaElement
 } from "hyparquet"
 import { ByteWriter, ParquetWriter } from "hyparquet-writer"
-import type { SubscribeEvent } from "../client/Subscription.ts"
+import type { CollectionEvent } from "../client/CollectionEvent.ts"
 import * as ExactJson from "../ExactJson.ts"
 import { cell } from "../formats/Cell.ts"
 import * as Intake from "../formats/Intake.ts"
@@ -69,7 +69,7 @@ const upperKey = "tidemark.upper"
  */
 export const encode =
   (columns: Columns = {}) =>
-  <E, R>(flow: Stream.Stream<SubscribeEvent<Json, Json>, E, R>): Stream.Stream<Uint8Array, E, R> =>
+  <E, R>(flow: Stream.Stream<CollectionEvent<Json, Json>, E, R>): Stream.Stream<Uint8Array, E, R> =>
     Stream.suspend(() => {
       const file = makeFile(columns, true)
       return written(
@@ -198,12 +198,12 @@ const integer = (name: string) => ({ name, type: "INT64", repetition_type: "REQU
  * @category sources
  * @since 0.1.0
  */
-export const decode = (file: AsyncBuffer): Stream.Stream<SubscribeEvent<Json, Json>, InvalidInput> =>
+export const decode = (file: AsyncBuffer): Stream.Stream<CollectionEvent<Json, Json>, InvalidInput> =>
   decodeThrough(Intake.open)(file)
 
 /** @internal */
 export const decodeThrough =
-  (gate: Intake.Gate<Json, Json>) => (file: AsyncBuffer): Stream.Stream<SubscribeEvent<Json, Json>, InvalidInput> =>
+  (gate: Intake.Gate<Json, Json>) => (file: AsyncBuffer): Stream.Stream<CollectionEvent<Json, Json>, InvalidInput> =>
     Stream.unwrap(Effect.gen(function*() {
       const metadata = yield* footer(file)
       const intake = Intake.make<Json, Json>("Parquet", "row", gate)

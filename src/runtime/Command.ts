@@ -8,19 +8,19 @@
  */
 import { Request } from "effect"
 import type { Columns } from "../batch/Columns.ts"
-import type { Capture } from "../engine/Capture.ts"
 import type { CodecRef, Registration, Swap as SwapChange } from "../engine/Commit.ts"
 import type { Mismatch, Requested } from "../engine/Evolution.ts"
 import type { Rewrite } from "../engine/Plan.ts"
+import type { ReadView } from "../engine/ReadView.ts"
 import type { Target } from "../engine/Stage.ts"
 import type { Frontier } from "../Frontier.ts"
 import type {
+  CollectionDestroyed,
   InvalidRequest,
   ReadOnly,
   RuntimeShutdown,
   StorageError,
-  StreamDestroyed,
-  UnknownStream,
+  UnknownCollection,
   UpperMismatch,
   ValueOutOfRange
 } from "../PersistError.ts"
@@ -32,12 +32,12 @@ export type Failure = StorageError | RuntimeShutdown | ReadOnly
 export class Register extends Request.TaggedClass("Register")<
   Requested & { readonly name: string; readonly recreate: boolean },
   Registration,
-  Failure | Mismatch | StreamDestroyed | ValueOutOfRange
+  Failure | Mismatch | CollectionDestroyed | ValueOutOfRange
 > {}
 
 /** Destroys a collection. True if this command did it, false if it was destroyed before. */
 export class Destroy
-  extends Request.TaggedClass("Destroy")<{ readonly name: string }, boolean, Failure | UnknownStream>
+  extends Request.TaggedClass("Destroy")<{ readonly name: string }, boolean, Failure | UnknownCollection>
 {}
 
 /** Appends rows, to all collections or to none. */
@@ -69,8 +69,8 @@ export class CompareAndAppend extends Request.TaggedClass("CompareAndAppend")<
 > {}
 
 /** What a snapshot is taken from, and from where the commits that it does not contain can be read. */
-export interface Captured {
-  readonly capture: Capture
+export interface OpenedView {
+  readonly view: ReadView
   readonly cursor: Cursor
   /** Gives the blobs up. Idempotent. */
   readonly release: () => void
@@ -83,10 +83,10 @@ export interface Cursor {
 }
 
 /** Captures a collection at this place of the order. Its blobs are held until `release` is called. */
-export class Capturing extends Request.TaggedClass("Capturing")<
+export class OpenView extends Request.TaggedClass("OpenView")<
   { readonly target: Target },
-  Captured,
-  Failure | StreamDestroyed
+  OpenedView,
+  Failure | CollectionDestroyed
 > {}
 
 /** A collection's codecs and frontiers. `lower` is always 0. */
@@ -113,7 +113,7 @@ export class Swap extends Request.TaggedClass("Swap")<{ readonly change: SwapCha
 export class Erase extends Request.TaggedClass("Erase")<
   { readonly target: Target; readonly key: Uint8Array },
   Rewrite,
-  Failure | StreamDestroyed
+  Failure | CollectionDestroyed
 > {}
 
 /** Parts what is in the log from what comes next. */
@@ -133,7 +133,7 @@ export type Command =
   | Seal
   | AllowCompaction
   | CompareAndAppend
-  | Capturing
+  | OpenView
   | Describe
   | Swap
   | Erase

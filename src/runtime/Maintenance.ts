@@ -13,7 +13,7 @@ import * as Plan from "../engine/Plan.ts"
 import * as Rollup from "../engine/Rollup.ts"
 import type { Target } from "../engine/Stage.ts"
 import type * as State from "../engine/State.ts"
-import { StreamDestroyed, UnknownStream } from "../PersistError.ts"
+import { CollectionDestroyed, UnknownCollection } from "../PersistError.ts"
 import type { Blob } from "../storage/Blob.ts"
 import type { BatchStore } from "./BatchStore.ts"
 import type { BlockCache } from "./BlockCache.ts"
@@ -22,7 +22,7 @@ import type { Garbage } from "./Garbage.ts"
 import * as GarbageCollector from "./GarbageCollector.ts"
 import type { HoldWatch } from "./HoldWatch.ts"
 import type { Journal } from "./Journal.ts"
-import type { LogHolds } from "./LogHolds.ts"
+import type { LogPins } from "./LogPins.ts"
 import type { Mailbox } from "./Mailbox.ts"
 import type { Merger } from "./Merger.ts"
 import * as Metrics from "./Metrics.ts"
@@ -43,7 +43,7 @@ export interface Options {
   readonly merger: Merger
   readonly cache: BlockCache
   readonly garbage: Garbage
-  readonly holds: LogHolds
+  readonly holds: LogPins
   readonly watch: HoldWatch
   readonly journal: Journal
   readonly mailbox: Mailbox
@@ -65,12 +65,12 @@ export interface Maintenance {
   /** Does everything that is due. */
   readonly runDue: Effect.Effect<void, Failure>
   /** Rewrites one collection whole, and lets go of the log behind it. */
-  readonly compact: (name: string) => Effect.Effect<void, Failure | UnknownStream>
+  readonly compact: (name: string) => Effect.Effect<void, Failure | UnknownCollection>
   /**
    * Takes every row of a key out of one collection, and its bytes out of the storage: out of the log, the blobs that are
    * replaced, and those that were left behind by whatever failed.
    */
-  readonly erase: (target: Target, key: Uint8Array) => Effect.Effect<Erased, Failure | StreamDestroyed>
+  readonly erase: (target: Target, key: Uint8Array) => Effect.Effect<Erased, Failure | CollectionDestroyed>
   /** The last run: what is due, as far as it succeeds, and the deletion of all garbage, whatever its age. */
   readonly finish: Effect.Effect<void>
   /** Goes on for ever. */
@@ -234,7 +234,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     const collections = [...state.collections.values()]
     const spills = collections.flatMap((each) => each.spills).flatMap((batch) => batch.parts)
     const trace = collections.flatMap((each) => each.trace).flatMap((batch) => batch.parts)
-    Metrics.streamCount.updateUnsafe(collections.length, context)
+    Metrics.collectionCount.updateUnsafe(collections.length, context)
     Metrics.unsealedBlobCount.updateUnsafe(spills.length, context)
     Metrics.unsealedBlobBytes.updateUnsafe(sizeOf(spills), context)
     Metrics.unsealedMemoryBytes.updateUnsafe(state.memoryBytes, context)
@@ -284,7 +284,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   const compact = Effect.fnUntraced(function*(name: string) {
     const id = state.names.get(name)
     const collection = id === undefined ? undefined : state.collections.get(id)
-    if (collection === undefined) return yield* new UnknownStream({ collection: name })
+    if (collection === undefined) return yield* new UnknownCollection({ collection: name })
     if (!Plan.isCompact(collection)) yield* job(rewrite(Plan.everything(collection, state.position)))
     if (log.length > 0) {
       // The rollup's own entry stays in the log. It must not keep the storage of those before it.
@@ -297,9 +297,9 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   /** Leaves what had the key as garbage, and says what there is of it. */
   const eraseRows = Effect.fnUntraced(function*(target: Target, key: Uint8Array) {
     const planned = yield* mailbox.submit(new Command.Erase({ target, key }))
-    const position = planned.blocksBefore
+    const position = planned.chunksBefore
     const { erased, isApplied } = yield* job(rewrite(planned))
-    if (!isApplied) return yield* new StreamDestroyed({ collection: target.name })
+    if (!isApplied) return yield* new CollectionDestroyed({ collection: target.name })
     for (const flush of Plan.flushes(state)) yield* job(rewrite(flush))
     yield* job(rollUp(0))
     if (state.logFrom < position) return yield* Effect.die(new Error("rows before an erasure are in the log only"))

@@ -2,7 +2,7 @@
  * The metrics of a runtime, as Effect `Metric`s: read them with `Metric.snapshot`, or export them with the modules that
  * Effect ships.
  *
- * Counters end in `_total`; times are in seconds, sizes in bytes. Hot paths update them through one captured context,
+ * Counters end in `_total`; times are in seconds, sizes in bytes. Hot paths update them through one opened context,
  * once per group of commands and never per row.
  *
  * @since 0.1.0
@@ -24,7 +24,7 @@ const seconds = (name: string, description: string) =>
   })
 
 // The store.
-export const streamCount = gauge("stream_count", "Live collections")
+export const collectionCount = gauge("collection_count", "Live collections")
 export const unsealedBlobCount = gauge("unsealed_blob_count", "Blobs of unsealed batches")
 export const unsealedBlobBytes = gauge("unsealed_blob_bytes", "Bytes in blobs of unsealed batches")
 export const unsealedMemoryBytes = gauge("unsealed_memory_bytes", "Bytes of unsealed rows in memory")

@@ -14,16 +14,22 @@
  * @internal
  */
 import { Clock, type Context, Effect, Exit, Option } from "effect"
-import * as Capture from "../engine/Capture.ts"
 import * as Collection from "../engine/Collection.ts"
 import * as CollectionName from "../engine/CollectionName.ts"
 import * as Commit from "../engine/Commit.ts"
 import * as Evolution from "../engine/Evolution.ts"
 import * as Plan from "../engine/Plan.ts"
+import * as ReadView from "../engine/ReadView.ts"
 import { type Place, Stage, type Target } from "../engine/Stage.ts"
 import * as State from "../engine/State.ts"
-import { type StorageError, StreamDestroyed, Unavailable, UnknownStream, ValueOutOfRange } from "../PersistError.ts"
-import type { Captured, Command, Description } from "./Command.ts"
+import {
+  CollectionDestroyed,
+  type StorageError,
+  Unavailable,
+  UnknownCollection,
+  ValueOutOfRange
+} from "../PersistError.ts"
+import type { Command, Description, OpenedView } from "./Command.ts"
 import type { Feed } from "./Feed.ts"
 import type { Garbage } from "./Garbage.ts"
 import type { Journal } from "./Journal.ts"
@@ -122,7 +128,7 @@ export const run = Effect.fnUntraced(function*(options: Options) {
 
   const answer = (staged: ReadonlyArray<Staged>, position: number, isDirty: boolean): void => {
     for (const { message, reply } of staged) {
-      message.answer(Exit.isExit(reply) ? reply : Exit.succeed(capture(reply, position, isDirty)))
+      message.answer(Exit.isExit(reply) ? reply : Exit.succeed(view(reply, position, isDirty)))
     }
   }
 
@@ -137,19 +143,19 @@ export const run = Effect.fnUntraced(function*(options: Options) {
     }
   }
 
-  const capture = (place: Place, position: number, isDirty: boolean): Captured => {
+  const view = (place: Place, position: number, isDirty: boolean): OpenedView => {
     const collection = state.collections.get(place.collection)!
-    const staged = isDirty ? blocksFrom(collection.blocks, position) : 0
-    const taken = Capture.make(collection, {
+    const staged = isDirty ? chunksFrom(collection.chunks, position) : 0
+    const taken = ReadView.make(collection, {
       seqNo: place.seqNo,
       upper: place.upper,
       since: place.since,
-      blocks: collection.blocks.length - staged + place.writes
+      blocks: collection.chunks.length - staged + place.writes
     })
     return {
-      capture: taken,
+      view: taken,
       cursor: { position, writes: place.writes },
-      release: garbage.hold(Capture.blobKeys(taken))
+      release: garbage.hold(ReadView.blobKeys(taken))
     }
   }
 
@@ -171,9 +177,9 @@ export const run = Effect.fnUntraced(function*(options: Options) {
         return sequenced(group.stage.allowCompaction(request.targets))
       case "CompareAndAppend":
         return sequenced(group.stage.compareAndAppend(request.target, request.expected, request.upper))
-      case "Capturing": {
+      case "OpenView": {
         const place = group.stage.place(request.target.id)
-        const gone = new StreamDestroyed({ collection: request.target.name })
+        const gone = new CollectionDestroyed({ collection: request.target.name })
         group.staged.push({ message, reply: place ?? Exit.fail(gone) })
         return true
       }
@@ -201,7 +207,7 @@ export const run = Effect.fnUntraced(function*(options: Options) {
 
   const erase = Effect.fnUntraced(function*(target: Target, key: Uint8Array) {
     const collection = state.collections.get(target.id)
-    if (collection === undefined) return yield* new StreamDestroyed({ collection: target.name })
+    if (collection === undefined) return yield* new CollectionDestroyed({ collection: target.name })
     yield* journal.rotate
     return Plan.erasure(collection, state.position, key)
   })
@@ -213,7 +219,9 @@ export const run = Effect.fnUntraced(function*(options: Options) {
         const { key, name, recreate, value } = request
         const id = state.names.get(name)
         if (id === undefined) {
-          if (state.destroyed.has(name) && !recreate) return refused(message, new StreamDestroyed({ collection: name }))
+          if (state.destroyed.has(name) && !recreate) {
+            return refused(message, new CollectionDestroyed({ collection: name }))
+          }
           const detail = CollectionName.violation(name)
           if (detail !== undefined) {
             return refused(message, new ValueOutOfRange({ what: "the name of a collection", detail }))
@@ -234,7 +242,7 @@ export const run = Effect.fnUntraced(function*(options: Options) {
           message.answer(
             state.destroyed.has(request.name)
               ? Exit.succeed(false)
-              : Exit.fail(new UnknownStream({ collection: request.name }))
+              : Exit.fail(new UnknownCollection({ collection: request.name }))
           )
         )
       }
@@ -299,7 +307,7 @@ export const run = Effect.fnUntraced(function*(options: Options) {
 })
 
 /** How many blocks, at the end, are of this log position. */
-const blocksFrom = (blocks: ReadonlyArray<Collection.Block>, position: number): number => {
+const chunksFrom = (blocks: ReadonlyArray<Collection.MemoryChunk>, position: number): number => {
   let count = 0
   while (blocks.at(-1 - count)?.position === position) count++
   return count
@@ -322,7 +330,7 @@ const isAlone = (request: Command): boolean => {
 
 const refused = (
   message: Message,
-  error: Evolution.Mismatch | StreamDestroyed | ValueOutOfRange
+  error: Evolution.Mismatch | CollectionDestroyed | ValueOutOfRange
 ): Effect.Effect<void> => Effect.sync(() => message.answer(Exit.fail(error)))
 
 /** The live collections in the order of their ids. */

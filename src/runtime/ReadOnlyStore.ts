@@ -4,8 +4,8 @@
  * @internal
  */
 import { Effect } from "effect"
-import * as Capture from "../engine/Capture.ts"
-import { ReadOnly, StreamDestroyed } from "../PersistError.ts"
+import * as ReadView from "../engine/ReadView.ts"
+import { CollectionDestroyed, ReadOnly } from "../PersistError.ts"
 import type * as Command from "./Command.ts"
 import * as Owner from "./Owner.ts"
 import type { Store } from "./Store.ts"
@@ -18,11 +18,11 @@ export interface Options extends Pick<Store, "state" | "feed" | "batches" | "rer
 }
 
 export const make = ({ batches, catchUp, feed, hold, location, reread, state, stop }: Options): Store => {
-  const captureNow = (id: number): Command.Captured | undefined => {
+  const viewNow = (id: number): Command.OpenedView | undefined => {
     const { collections, position, seqNo } = state()
     const collection = collections.get(id)
     if (collection === undefined) return undefined
-    return { capture: Capture.whole(collection, seqNo), cursor: { position, writes: 0 }, release: () => {} }
+    return { view: ReadView.whole(collection, seqNo), cursor: { position, writes: 0 }, release: () => {} }
   }
   return {
     id: Symbol(location),
@@ -31,16 +31,16 @@ export const make = ({ batches, catchUp, feed, hold, location, reread, state, st
     batches,
     offer: ({ _tag }) => refuse(_tag),
     submit: ({ _tag }) => refuse(_tag),
-    capture: (target) =>
+    openView: (target) =>
       Effect.flatMap(catchUp, () => {
-        const captured = captureNow(target.id)
-        return captured === undefined
-          ? Effect.fail(new StreamDestroyed({ collection: target.name }))
-          : Effect.succeed(captured)
+        const opened = viewNow(target.id)
+        return opened === undefined
+          ? Effect.fail(new CollectionDestroyed({ collection: target.name }))
+          : Effect.succeed(opened)
       }),
     describe: Effect.map(catchUp, () => Owner.describe(state())),
-    captureNow,
-    holdLog: () => ({ advance: () => {}, isExpired: () => false, release: () => {} }),
+    viewNow,
+    pinLog: () => ({ advance: () => {}, isExpired: () => false, release: () => {} }),
     reread,
     sync: catchUp,
     hold,

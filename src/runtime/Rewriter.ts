@@ -9,7 +9,7 @@ import * as BatchFile from "../batch/BatchFile.ts"
 import * as Columns from "../batch/Columns.ts"
 import * as MergeJob from "../batch/MergeJob.ts"
 import * as Batch from "../engine/Batch.ts"
-import type { Block } from "../engine/Collection.ts"
+import type { MemoryChunk } from "../engine/Collection.ts"
 import type { Swap } from "../engine/Commit.ts"
 import type { Rewrite } from "../engine/Plan.ts"
 import type { StorageError, ValueOutOfRange } from "../PersistError.ts"
@@ -79,8 +79,8 @@ export const make = (options: Options): Rewriter => ({
     const swap: Swap = {
       _tag: "Swap",
       collection: rewrite.collection,
-      blocksFrom: rewrite.blocksFrom,
-      blocksBefore: rewrite.blocksBefore,
+      chunksFrom: rewrite.chunksFrom,
+      chunksBefore: rewrite.chunksBefore,
       spills: rewrite.spills.map(Batch.id),
       trace: rewrite.trace.map(Batch.id),
       newSpills,
@@ -124,7 +124,7 @@ const unsealedInputs = (options: Options, rewrite: Rewrite, lower: number, upper
 const pieceBytes = 1024 * 1024
 
 /** The rows in memory. */
-const memory = (blocks: ReadonlyArray<Block>, lower: number, upper: number): Input => {
+const memory = (blocks: ReadonlyArray<MemoryChunk>, lower: number, upper: number): Input => {
   let next = 0
   return {
     next: Effect.sync(() => {

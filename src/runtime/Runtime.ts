@@ -8,8 +8,8 @@
  * @internal
  */
 import { Deferred, type Duration, Effect, Exit, Fiber, Random, type Schedule, Scope, Stream } from "effect"
-import * as Capture from "../engine/Capture.ts"
 import type { Limits } from "../engine/Plan.ts"
+import * as ReadView from "../engine/ReadView.ts"
 import { Fenced, HoldExpired, type StorageError } from "../PersistError.ts"
 import { Blob } from "../storage/Blob.ts"
 import { Log } from "../storage/Log.ts"
@@ -22,7 +22,7 @@ import * as GarbageCollector from "./GarbageCollector.ts"
 import * as HeldStore from "./HeldStore.ts"
 import * as HoldWatch from "./HoldWatch.ts"
 import * as Journal from "./Journal.ts"
-import * as LogHolds from "./LogHolds.ts"
+import * as LogPins from "./LogPins.ts"
 import * as Mailbox from "./Mailbox.ts"
 import * as Maintenance from "./Maintenance.ts"
 import { Merger } from "./Merger.ts"
@@ -71,7 +71,7 @@ const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeabl
   const batches = BatchStore.make(blob, cache, BatchStore.missing(Recovery.isNamed(log, blob)))
   const feed = Feed.make(state.position, options.feedBytes)
   const garbage = Garbage.make()
-  const holds = LogHolds.make(options.heldLogBytes)
+  const holds = LogPins.make(options.heldLogBytes)
   const merger = yield* Merger
   const journal = yield* Journal.make(log, writer, circuit, context)
   const mailbox = yield* Mailbox.make(options.mailbox, context)
@@ -119,14 +119,14 @@ const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeabl
     )
   )
 
-  const captureNow = (id: number): Command.Captured | undefined => {
+  const viewNow = (id: number): Command.OpenedView | undefined => {
     const collection = state.collections.get(id)
     if (collection === undefined) return undefined
-    const capture = Capture.whole(collection, state.seqNo)
+    const view = ReadView.whole(collection, state.seqNo)
     return {
-      capture,
+      view,
       cursor: { position: state.position, writes: 0 },
-      release: garbage.hold(Capture.blobKeys(capture))
+      release: garbage.hold(ReadView.blobKeys(view))
     }
   }
 
@@ -138,16 +138,16 @@ const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeabl
     batches,
     offer: mailbox.offer,
     submit: mailbox.submit,
-    capture: (target) =>
-      Effect.flatMap(mailbox.offer(new Command.Capturing({ target })), (reply) =>
+    openView: (target) =>
+      Effect.flatMap(mailbox.offer(new Command.OpenView({ target })), (reply) =>
         // Whoever is interrupted will not take the reply, so that it must give the blobs up by itself.
         Effect.onInterrupt(
           Deferred.await(reply),
           () => Effect.forkDetach(Effect.ignore(Effect.map(Deferred.await(reply), ({ release }) => release())))
         )),
     describe: Effect.suspend(() => mailbox.submit(new Command.Describe())),
-    captureNow,
-    holdLog: holds.hold,
+    viewNow,
+    pinLog: holds.hold,
     reread: (position, collection) => reread(log, position, collection),
     sync,
     hold: HeldStore.taking(blob, cache, Effect.map(sync, () => state)),

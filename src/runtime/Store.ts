@@ -7,19 +7,19 @@ import type { Effect, Request } from "effect"
 import type { Target } from "../engine/Stage.ts"
 import type { State } from "../engine/State.ts"
 import type {
+  CollectionDestroyed,
   HoldExpired,
   ReadOnly,
   RuntimeShutdown,
   StorageError,
-  StreamDestroyed,
-  UnknownStream,
+  UnknownCollection,
   ValueOutOfRange
 } from "../PersistError.ts"
 import type { BatchStore } from "./BatchStore.ts"
-import type { Captured, Command, Description, Failure } from "./Command.ts"
+import type { Command, Description, Failure, OpenedView } from "./Command.ts"
 import type { Entry, Feed } from "./Feed.ts"
 import type { Take } from "./HeldStore.ts"
-import type { LogHold } from "./LogHolds.ts"
+import type { LogPin } from "./LogPins.ts"
 import type { Reply } from "./Mailbox.ts"
 import type { Erased } from "./Maintenance.ts"
 
@@ -37,13 +37,13 @@ export interface Store {
     request: R
   ) => Effect.Effect<Request.Success<R>, Request.Error<R> | RuntimeShutdown | ReadOnly>
   /** Captures a collection at this place of the order. */
-  readonly capture: (target: Target) => Effect.Effect<Captured, Failure | StreamDestroyed>
+  readonly openView: (target: Target) => Effect.Effect<OpenedView, Failure | CollectionDestroyed>
   /** The live collections and their frontiers, at this place of the order. */
   readonly describe: Effect.Effect<ReadonlyArray<Description>, Failure>
   /** Captures a collection as it is now, outside the order: for reads of times that are sealed. */
-  readonly captureNow: (collection: number) => Captured | undefined
+  readonly viewNow: (collection: number) => OpenedView | undefined
   /** Keeps the log from a position on, for one who follows it. */
-  readonly holdLog: (position: number) => LogHold
+  readonly pinLog: (position: number) => LogPin
   /** The commits from a position on, from the log, up to about a mebibyte of them. */
   readonly reread: (
     position: number,
@@ -54,12 +54,12 @@ export interface Store {
   /** Takes a named hold on the store as it is now, or resumes one that is there. */
   readonly hold: Take
   /** Rewrites a collection into as few bytes as its frontiers allow, now. */
-  readonly compact: (name: string) => Effect.Effect<void, Failure | UnknownStream | ValueOutOfRange>
+  readonly compact: (name: string) => Effect.Effect<void, Failure | UnknownCollection | ValueOutOfRange>
   /** Takes a key out of a collection's history, and its bytes out of the storage. */
   readonly erase: (
     target: Target,
     key: Uint8Array
-  ) => Effect.Effect<Erased, Failure | StreamDestroyed | ValueOutOfRange>
+  ) => Effect.Effect<Erased, Failure | CollectionDestroyed | ValueOutOfRange>
   /** Runs the maintenance that is due, now. */
   readonly maintain: Effect.Effect<void, Failure | ValueOutOfRange>
   readonly stop: Effect.Effect<void>

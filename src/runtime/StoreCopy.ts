@@ -67,8 +67,8 @@ const paddingAtOnce = 10_000
  *   const [old, next] = [yield* MemoryStorage.make, yield* MemoryStorage.make]
  *   const write = Effect.gen(function*() {
  *     const persist = yield* PersistClient.make()
- *     const { write } = yield* persist.createOrLoad("orders", { key: Codec.string, value: Codec.unit })
- *     yield* write.write([Update.insert("o-1", undefined, 1)])
+ *     const orders = yield* persist.createOrLoad("orders", { key: Codec.string, value: Codec.unit })
+ *     yield* orders.append([Update.insert("o-1", undefined, 1)])
  *   })
  *   yield* Effect.scoped(Effect.provide(write, MemoryStorage.layerOf(old)))
  *   const copied = yield* StoreCopy.copy({ from: MemoryStorage.layerOf(old), to: MemoryStorage.layerOf(next) })

@@ -7,7 +7,7 @@ import { Effect } from "effect"
 import type { StorageError } from "../PersistError.ts"
 import type { Bounds } from "../storage/Log.ts"
 import type { Bucket } from "./Bucket.ts"
-import * as Chain from "./Chain.ts"
+import * as EntryList from "./EntryList.ts"
 import * as Record from "./Record.ts"
 
 /** The beginning of an epoch, and what was retained then. */
@@ -17,19 +17,23 @@ export interface Claim {
 }
 
 /** Begins an epoch, and nobody else has that one. `opener` tells this opener from all others. */
-export const make = (bucket: Bucket, chain: Chain.Chain, opener: bigint): Effect.Effect<Claim, StorageError> => {
+export const make = (
+  bucket: Bucket,
+  chain: EntryList.EntryList,
+  opener: bigint
+): Effect.Effect<Claim, StorageError> => {
   /** The last epoch that a writer got. */
   let given = 0
 
   const create = Effect.gen(function*() {
     const [number, position] = [chain.next(), chain.upper()]
     const epoch = (chain.headers().at(-1)?.epoch ?? 0) + 1
-    const record = bucket.create(Chain.recordKey(number), Record.encode({ number, epoch, position, opener }, []))
+    const record = bucket.create(EntryList.recordKey(number), Record.encode({ number, epoch, position, opener }, []))
     const isCreated = chain.anchor() === undefined ? yield* chain.beginNew(record) : yield* record
     yield* chain.refresh
     // Whoever slept may have created a number that was given out, truncated and deleted meanwhile.
     const isPart = chain.headers().some((header) => header.number === number)
-    if (isCreated && !isPart) yield* Effect.ignore(bucket.delete(Chain.recordKey(number)))
+    if (isCreated && !isPart) yield* Effect.ignore(bucket.delete(EntryList.recordKey(number)))
   })
 
   return Effect.gen(function*() {

@@ -13,8 +13,8 @@ import { decode } from "../runtime/Pure.ts"
 import type { Bounds, Entry, Log } from "../storage/Log.ts"
 import * as Polling from "../storage/Polling.ts"
 import type { Bucket } from "./Bucket.ts"
-import * as Chain from "./Chain.ts"
 import * as Claims from "./Claims.ts"
+import * as EntryList from "./EntryList.ts"
 import * as Probe from "./Probe.ts"
 import * as Record from "./Record.ts"
 import * as S3Writer from "./S3Writer.ts"
@@ -28,7 +28,7 @@ const readAhead = 8
 
 export const make: (bucket: Bucket, options: Options) => Effect.Effect<Log["Service"], never, Scope.Scope> = Effect
   .fnUntraced(function*(bucket, options) {
-    const chain = Chain.make(bucket)
+    const chain = EntryList.make(bucket)
     const opener = BigInt.asUintN(64, BigInt(yield* Random.nextInt))
     const ticks = yield* Effect.acquireRelease(PubSub.sliding<void>(1), PubSub.shutdown)
     const onAppend = (): void => void PubSub.publishUnsafe(ticks, undefined)
@@ -83,9 +83,9 @@ const forgotten = (from: number, lower: number) =>
   })
 
 const entriesOf = Effect.fnUntraced(
-  function*(bucket: Bucket, chain: Chain.Chain, header: Record.Header, from: number) {
+  function*(bucket: Bucket, chain: EntryList.EntryList, header: Record.Header, from: number) {
     const { epoch, number, position } = header
-    const key = Chain.recordKey(number)
+    const key = EntryList.recordKey(number)
     const bytes = yield* bucket.get(key)
     const gone = new Unavailable({ operation: "reading the log", detail: `record ${number} has been truncated away` })
     if (Option.isNone(bytes)) return yield* gone
@@ -107,7 +107,7 @@ type Problem = Corrupt | UnsupportedFormat
 
 const problemsOf = (
   bucket: Bucket,
-  chain: Chain.Chain,
+  chain: EntryList.EntryList,
   header: Record.Header
 ): Effect.Effect<ReadonlyArray<Problem>, StorageError> =>
   Effect.as(entriesOf(bucket, chain, header, header.position), []).pipe(
@@ -115,7 +115,7 @@ const problemsOf = (
   )
 
 /** Looks whether there are records after those that this opener knows. */
-const polling = (chain: Chain.Chain, { poll }: Options): Stream.Stream<void> =>
+const polling = (chain: EntryList.EntryList, { poll }: Options): Stream.Stream<void> =>
   Stream.suspend(() => {
     let seen = chain.next()
     const look = Effect.map(Effect.orElseSucceed(chain.peek, () => false), (mayHaveGrown) => {

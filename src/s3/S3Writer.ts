@@ -8,13 +8,13 @@ import { Corrupt, Fenced, Indeterminate } from "../PersistError.ts"
 import type { Writer } from "../storage/Log.ts"
 import * as WriterStatus from "../storage/WriterStatus.ts"
 import type { Bucket } from "./Bucket.ts"
-import * as Chain from "./Chain.ts"
 import type { Claim } from "./Claims.ts"
+import * as EntryList from "./EntryList.ts"
 import * as Record from "./Record.ts"
 
 export interface Options {
   readonly bucket: Bucket
-  readonly chain: Chain.Chain
+  readonly chain: EntryList.EntryList
   readonly claim: Claim
   readonly onAppend: () => void
 }
@@ -31,7 +31,7 @@ export const make: (options: Options) => Effect.Effect<Writer, never, Scope.Scop
     /** Who has taken the number that this writer wanted. */
     const findRival = Effect.fnUntraced(function*(mine: Record.Header) {
       const found = yield* Effect.catchTag(
-        Chain.headerOf(bucket, mine.number),
+        EntryList.headerOf(bucket, mine.number),
         "Unavailable",
         ({ detail }) => unknown(`a record is there, and cannot be read: ${detail}`)
       )
@@ -39,7 +39,7 @@ export const make: (options: Options) => Effect.Effect<Writer, never, Scope.Scop
       if (Record.isSame(found, mine)) return
       if (found.epoch > epoch) return yield* new Fenced({ epoch, current: found.epoch })
       return yield* new Corrupt({
-        location: location + Chain.recordKey(mine.number),
+        location: location + EntryList.recordKey(mine.number),
         offset: 0,
         detail: `epoch ${found.epoch} has written it, though epoch ${epoch} had begun`
       })
@@ -48,7 +48,7 @@ export const make: (options: Options) => Effect.Effect<Writer, never, Scope.Scop
     const append = Effect.fnUntraced(function*(entries: ReadonlyArray<Uint8Array>) {
       const bytes = Record.encode({ number: next, epoch, position: upper, opener }, entries)
       const header = Record.decodeHeader(bytes, location, next)
-      if (!(yield* bucket.create(Chain.recordKey(next), bytes))) yield* findRival(header)
+      if (!(yield* bucket.create(EntryList.recordKey(next), bytes))) yield* findRival(header)
       chain.push(header)
       next++
       upper += entries.length

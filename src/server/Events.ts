@@ -3,8 +3,9 @@
  *
  * @internal
  */
+import type { CollectionEvent } from "../client/CollectionEvent.ts"
 import type { Json } from "../client/StoredJson.ts"
-import type { SubscribeError, SubscribeEvent } from "../client/Subscription.ts"
+import type { SubscribeError } from "../client/Subscription.ts"
 import * as Frontier from "../Frontier.ts"
 import type { ValueOutOfRange } from "../PersistError.ts"
 import type { Update } from "../Update.ts"
@@ -35,7 +36,7 @@ const updatesEvents = (updates: ReadonlyArray<Update<Json, Json>>): string => {
 }
 
 /** The bytes that tell an event of a subscription to the collection of this id. */
-export const render = (event: SubscribeEvent<Json, Json>, collection: number): Uint8Array => {
+export const render = (event: CollectionEvent<Json, Json>, collection: number): Uint8Array => {
   if (event._tag === "Updates") return encoder.encode(updatesEvents(event.updates))
   const frontier = Frontier.toJson(event.frontier)
   return encoder.encode(`event: progress\nid: ${collection}-${frontier}\ndata: ${JSON.stringify({ frontier })}\n\n`)

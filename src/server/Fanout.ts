@@ -8,8 +8,8 @@
  * @internal
  */
 import { Deferred, Effect, type Exit, Schedule, type Scope, Stream } from "effect"
+import type { CollectionReader } from "../client/CollectionReader.ts"
 import type { Json } from "../client/StoredJson.ts"
-import type { StreamReadHandle } from "../client/StreamReadHandle.ts"
 import type { Frontier } from "../Frontier.ts"
 import { type EventsError, render } from "./Events.ts"
 
@@ -38,7 +38,7 @@ export interface Options {
 
 /** Follows a collection from a frontier on, until the scope closes. */
 export const make = Effect.fnUntraced(function*(
-  read: StreamReadHandle<Json, Json>,
+  read: CollectionReader<Json, Json>,
   collection: number,
   start: Frontier,
   { heartbeat, maxBytes }: Options

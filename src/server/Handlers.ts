@@ -11,7 +11,7 @@ import * as StoredJson from "../client/StoredJson.ts"
 import type { SubscribeOptions } from "../client/Subscription.ts"
 import * as Codec from "../Codec.ts"
 import * as Frontier from "../Frontier.ts"
-import { AsOfBeforeSince, AsOfNotSealed, UnknownStream } from "../PersistError.ts"
+import { AsOfBeforeSince, AsOfNotSealed, UnknownCollection } from "../PersistError.ts"
 import type { Update } from "../Update.ts"
 import { Api } from "./Api.ts"
 import * as Fanout from "./Fanout.ts"
@@ -106,9 +106,9 @@ export const layer = (options: Options) =>
       const client = yield* PersistClient
       const open = (name: string) => Effect.provideService(StoredJson.open(name), PersistClient, client)
       const writing = Effect.fnUntraced(function*(name: string, updates: ReadonlyArray<JsonUpdate>) {
-        const { description, write } = yield* Effect.mapError(open(name), Problem.of)
+        const { description, writer } = yield* Effect.mapError(open(name), Problem.of)
         yield* checkUpdates(description, updates)
-        return write
+        return writer
       })
       const pace = yield* Pace.make(options.stallTimeout)
       const seats = yield* Seats.make(options.maxSubscribers)
@@ -116,9 +116,9 @@ export const layer = (options: Options) =>
         lookup: (id: number) =>
           Effect.gen(function*() {
             const description = (yield* client.descriptions).find((each) => each.id === id)
-            if (description === undefined) return yield* new UnknownStream({ collection: `${id}` })
-            const { read } = yield* open(description.name)
-            return yield* Fanout.make(read, id, Math.max(description.upper, description.since + 1), options)
+            if (description === undefined) return yield* new UnknownCollection({ collection: `${id}` })
+            const { reader } = yield* open(description.name)
+            return yield* Fanout.make(reader, id, Math.max(description.upper, description.since + 1), options)
           })
       })
       return handlers.handleAll({
@@ -145,9 +145,9 @@ export const layer = (options: Options) =>
           ),
         snapshot: ({ params, query }) =>
           Effect.gen(function*() {
-            const { description, read } = yield* open(params.name)
+            const { description, reader } = yield* open(params.name)
             const asOf = yield* timeOf(description, query.asOf)
-            const { contents } = yield* read.snapshot({ asOf, wait: false })
+            const { contents } = yield* reader.snapshot({ asOf, wait: false })
             const rows = Stream.map(contents, ([key, value, diff]) => ({ key, value, diff }))
             return HttpServerResponse.stream(pace.guard(ndjson(rows)), {
               contentType: "application/x-ndjson",
@@ -156,14 +156,14 @@ export const layer = (options: Options) =>
           }).pipe(Effect.mapError(Problem.of)),
         get: ({ params, query: { asOf, key } }) =>
           Effect.gen(function*() {
-            const { description, read } = yield* open(params.name)
-            const values = yield* read.get(key, { asOf: yield* timeOf(description, asOf), wait: false })
+            const { description, reader } = yield* open(params.name)
+            const values = yield* reader.get(key, { asOf: yield* timeOf(description, asOf), wait: false })
             return values.map(([value, diff]) => ({ key, value, diff }))
           }).pipe(Effect.mapError(Problem.of)),
         subscribe: ({ headers, params, query }) =>
           Effect.gen(function*() {
             const { collection, frontier: from } = resumption(headers["last-event-id"], query.from)
-            const { description, read } = yield* open(params.name)
+            const { description, reader } = yield* open(params.name)
             if (collection !== undefined && collection !== description.id) {
               return yield* recreated(params.name, collection, description.id)
             }
@@ -174,7 +174,7 @@ export const layer = (options: Options) =>
             const fanout = yield* RcMap.get(fanouts, description.id)
             yield* seats.take
             return HttpServerResponse.stream(
-              pace.guard(Subscriber.events(read, description.id, fanout, start, options.heartbeat)),
+              pace.guard(Subscriber.events(reader, description.id, fanout, start, options.heartbeat)),
               {
                 contentType: "text/event-stream",
                 headers: { "cache-control": "no-store" }
@@ -191,7 +191,7 @@ export const layer = (options: Options) =>
           Effect.gen(function*() {
             const updates = updatesOf(payload.updates)
             const write = yield* writing(params.name, updates)
-            return yield* Effect.mapError(write.write(updates), Problem.of)
+            return yield* Effect.mapError(write.append(updates), Problem.of)
           }).pipe(Effect.map(durable)),
         append: ({ params, payload: { expected, upper, ...payload } }) =>
           Effect.gen(function*() {
@@ -200,11 +200,11 @@ export const layer = (options: Options) =>
             return yield* Effect.mapError(write.compareAndAppend(updates, { expected, upper }), Problem.of)
           }).pipe(Effect.map(durable)),
         seal: ({ params, payload }) =>
-          Effect.flatMap(open(params.name), ({ write }) => write.seal(payload.upper)).pipe(
+          Effect.flatMap(open(params.name), ({ writer }) => writer.seal(payload.upper)).pipe(
             Effect.mapBoth({ onFailure: Problem.of, onSuccess: durable })
           ),
         compact: ({ params, payload }) =>
-          Effect.flatMap(open(params.name), ({ write }) => write.allowCompaction(payload.since)).pipe(
+          Effect.flatMap(open(params.name), ({ writer }) => writer.allowCompaction(payload.since)).pipe(
             Effect.mapBoth({ onFailure: Problem.of, onSuccess: durable })
           )
       })

@@ -27,7 +27,7 @@ export class Unauthorized extends HttpApiError.Problem<Unauthorized>()("Unauthor
  * @category errors
  * @since 0.1.0
  */
-export class UnknownStream extends HttpApiError.Problem<UnknownStream>()("UnknownStream", {
+export class UnknownCollection extends HttpApiError.Problem<UnknownCollection>()("UnknownCollection", {
   type: type("unknown-collection"),
   status: 404,
   title: "There is no such collection"
@@ -37,7 +37,7 @@ export class UnknownStream extends HttpApiError.Problem<UnknownStream>()("Unknow
  * @category errors
  * @since 0.1.0
  */
-export class StreamDestroyed extends HttpApiError.Problem<StreamDestroyed>()("StreamDestroyed", {
+export class CollectionDestroyed extends HttpApiError.Problem<CollectionDestroyed>()("CollectionDestroyed", {
   type: type("collection-destroyed"),
   status: 410,
   title: "The collection was destroyed"
@@ -101,7 +101,7 @@ export class InvalidRequest extends HttpApiError.Problem<InvalidRequest>()("Inva
   type: type("invalid-request"),
   status: 409,
   title: "The request does not fit the frontiers of the collection"
-}, { reason: Schema.Literals(["TimeSealed", "SealRegressed", "SinceRegressed", "StreamDestroyed"]) }) {}
+}, { reason: Schema.Literals(["TimeSealed", "SealRegressed", "SinceRegressed", "CollectionDestroyed"]) }) {}
 
 /**
  * The collection exists with other codecs, or with a schema that breaks with the one asked for.
@@ -226,8 +226,8 @@ export class StoreFailed extends HttpApiError.Problem<StoreFailed>()("StoreFaile
 
 /** @internal What an answer about a collection may be instead. */
 export const reading = [
-  UnknownStream,
-  StreamDestroyed,
+  UnknownCollection,
+  CollectionDestroyed,
   CodecMismatch,
   Unavailable,
   OutOfSpace,
@@ -245,8 +245,8 @@ export const writing = [...reading, InvalidRequest, UpperMismatch] as const
 const detailed = ({ message }: Error) => ({ detail: message })
 
 const byTag = {
-  UnknownStream: (error: PersistError.UnknownStream) => new UnknownStream(detailed(error)),
-  StreamDestroyed: (error: PersistError.StreamDestroyed) => new StreamDestroyed(detailed(error)),
+  UnknownCollection: (error: PersistError.UnknownCollection) => new UnknownCollection(detailed(error)),
+  CollectionDestroyed: (error: PersistError.CollectionDestroyed) => new CollectionDestroyed(detailed(error)),
   AsOfBeforeSince: (error: PersistError.AsOfBeforeSince) =>
     new AsOfBeforeSince({ ...detailed(error), since: error.since }),
   AsOfNotSealed: (error: PersistError.AsOfNotSealed) => new AsOfNotSealed({ ...detailed(error), upper: error.upper }),

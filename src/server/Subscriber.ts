@@ -4,9 +4,10 @@
  * @internal
  */
 import { Cause, Effect, Fiber, Option, type Pull, Stream } from "effect"
+import type { CollectionEvent } from "../client/CollectionEvent.ts"
+import type { CollectionReader } from "../client/CollectionReader.ts"
 import type { Json } from "../client/StoredJson.ts"
-import type { StreamReadHandle } from "../client/StreamReadHandle.ts"
-import type { SubscribeEvent, SubscribeOptions } from "../client/Subscription.ts"
+import type { SubscribeOptions } from "../client/Subscription.ts"
 import * as Events from "./Events.ts"
 import type { Fanout } from "./Fanout.ts"
 
@@ -33,7 +34,7 @@ const withHeartbeats = <E>(stream: Stream.Stream<Uint8Array, E>, interval: numbe
  * holds nothing but its frontier.
  */
 export const events = (
-  read: StreamReadHandle<Json, Json>,
+  read: CollectionReader<Json, Json>,
   collection: number,
   fanout: Fanout,
   start: SubscribeOptions,
@@ -43,7 +44,7 @@ export const events = (
     let told = start.from
     let begun = told !== undefined
 
-    const own = (events: Stream.Stream<SubscribeEvent<Json, Json>, Events.EventsError>) =>
+    const own = (events: Stream.Stream<CollectionEvent<Json, Json>, Events.EventsError>) =>
       Stream.map(events, (event) => {
         if (event._tag === "Progress") told = event.frontier
         return Events.render(event, collection)

@@ -7,15 +7,15 @@
  * @internal
  */
 import { Effect, Semaphore, Stream } from "effect"
+import type { KeyRange, OpenViewError } from "../client/CollectionReader.ts"
+import type { WriteError } from "../client/CollectionWriter.ts"
 import { PersistClient, type RegisterError } from "../client/PersistClient.ts"
 import type { ReadError } from "../client/Snapshot.ts"
-import type { KeyRange, PlaceError } from "../client/StreamReadHandle.ts"
-import type { WriteError } from "../client/StreamWriteHandle.ts"
 import * as Codec from "../Codec.ts"
 import { UpperMismatch } from "../PersistError.ts"
 import * as Update from "../Update.ts"
 
-export type CellsError = PlaceError | ReadError | WriteError | RegisterError | UpperMismatch
+export type CellsError = OpenViewError | ReadError | WriteError | RegisterError | UpperMismatch
 
 /** Keys and their new values; `undefined` removes. A key comes once. */
 export type Change<V> = ReadonlyMap<string, V | undefined>
@@ -38,11 +38,11 @@ export const make = Effect.fnUntraced(function*<V>(
   value: Codec.Codec<V>
 ): Effect.fn.Return<Cells<V>, CellsError, PersistClient> {
   const client = yield* PersistClient
-  const { read, write } = yield* client.createOrLoad(collection, { key: Codec.string, value })
+  const { reader, writer } = yield* client.createOrLoad(collection, { key: Codec.string, value })
   let { upper } = yield* client.description(collection)
   const oneAtATime = Semaphore.makeUnsafe(1)
 
-  const get = (key: string) => Effect.map(read.get(key), ([found]) => found?.[0])
+  const get = (key: string) => Effect.map(reader.get(key), ([found]) => found?.[0])
 
   const updatesOf = Effect.fnUntraced(function*(change: Change<V>, time: number) {
     const updates: Array<Update.Update<string, V>> = []
@@ -53,7 +53,7 @@ export const make = Effect.fnUntraced(function*<V>(
     }
     return updates
   })
-  const compact = Effect.suspend(() => upper % compactEvery === 0 ? write.allowCompaction(upper - 1) : Effect.void)
+  const compact = Effect.suspend(() => upper % compactEvery === 0 ? writer.allowCompaction(upper - 1) : Effect.void)
 
   const attempt = <A, E, R>(decide: Effect.Effect<readonly [Change<V>, A], E, R>) =>
     Effect.gen(function*() {
@@ -61,7 +61,7 @@ export const make = Effect.fnUntraced(function*<V>(
       const [change, result] = yield* decide
       if (change.size === 0) return result
       const updates = yield* updatesOf(change, time)
-      yield* write.compareAndAppend(updates, { expected: time, upper: time + 1 })
+      yield* writer.compareAndAppend(updates, { expected: time, upper: time + 1 })
       upper = time + 1
       yield* Effect.ignore(compact)
       return result
@@ -79,7 +79,7 @@ export const make = Effect.fnUntraced(function*<V>(
 
   return {
     get,
-    withPrefix: (prefix) => Stream.map(read.range(rangeOf(prefix)), ([key, found]) => [key, found] as const),
+    withPrefix: (prefix) => Stream.map(reader.range(rangeOf(prefix)), ([key, found]) => [key, found] as const),
     change: (decide) => oneAtATime.withPermit(first(decide))
   }
 })

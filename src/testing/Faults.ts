@@ -17,8 +17,8 @@
  */
 import { Context, Effect, Layer, Random } from "effect"
 import { Indeterminate, OutOfSpace, Unavailable } from "../PersistError.ts"
-import * as Kept from "./Kept.ts"
 import * as Prng from "./Prng.ts"
+import * as Replay from "./Replay.ts"
 import * as Trace from "./Trace.ts"
 
 /**
@@ -240,7 +240,7 @@ export class Injector extends Context.Service<Injector, {
 export interface Options {
   readonly profile: Profile
   readonly seed: number
-  readonly faults: Kept.Counter
+  readonly faults: Replay.Counter
   readonly trace: Trace.Trace
   /** Where late writes go on: these fibers outlive the callers. */
   readonly surroundings: Context.Context<never>
@@ -333,7 +333,7 @@ export const layer = (profile: Profile): Layer.Layer<Injector> =>
     Effect.gen(function*() {
       const seed = yield* Random.nextInt
       const surroundings = yield* Effect.context<never>()
-      return make({ profile, seed, surroundings, faults: Kept.counter(undefined), trace: Trace.make() })
+      return make({ profile, seed, surroundings, faults: Replay.counter(undefined), trace: Trace.make() })
     })
   )
 

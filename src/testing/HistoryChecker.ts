@@ -218,7 +218,7 @@ const refusalViolation = (
       const isGone = call._tag === "Snapshot" && (call.asOf ?? 0) < most(asked.sinces, call.collection)
       return isGone || call._tag !== "Snapshot" ? undefined : "nobody has compacted so much"
     }
-    case "StreamDestroyed":
+    case "CollectionDestroyed":
       return collectionsOf(call).every((collection) => !isDestroyed(collection)) && collectionsOf(call).length > 0
         ? "nobody has destroyed it"
         : undefined

@@ -29,9 +29,9 @@ import { Clock, Context, Duration, Effect, Random, Scheduler, type Scope } from 
 import type { Blob } from "../storage/Blob.ts"
 import type { Log } from "../storage/Log.ts"
 import * as Faults from "./Faults.ts"
-import * as Kept from "./Kept.ts"
 import * as Machine from "./Machine.ts"
 import * as Prng from "./Prng.ts"
+import * as Replay from "./Replay.ts"
 import * as Simulation from "./Simulation.ts"
 import * as Trace from "./Trace.ts"
 
@@ -77,7 +77,7 @@ export const run = <A, E>(options: Options<A, E>): Effect.Effect<A, E> =>
     const injector = Faults.make({
       trace,
       surroundings,
-      faults: Kept.counter(undefined),
+      faults: Replay.counter(undefined),
       profile: options.faults ?? Faults.none,
       seed: Prng.split(seed, Simulation.streams.faults)
     })
@@ -86,7 +86,7 @@ export const run = <A, E>(options: Options<A, E>): Effect.Effect<A, E> =>
         makeProcess(++processes, host, clocksOf(clock, speed, random.pick(skews))),
       trace,
       seed,
-      steps: Kept.counter(undefined),
+      steps: Replay.counter(undefined),
       storage,
       living: new Set()
     })

@@ -9,8 +9,8 @@
  * @internal
  */
 import { Clock, Context, Duration, Effect, Scheduler } from "effect"
-import type * as Kept from "./Kept.ts"
 import type { Prng } from "./Prng.ts"
+import type * as Replay from "./Replay.ts"
 import * as Trace from "./Trace.ts"
 
 export interface Process {
@@ -56,7 +56,7 @@ export interface Machine {
 
 export interface Options {
   readonly random: Prng
-  readonly choices: Kept.Counter
+  readonly choices: Replay.Counter
   readonly trace: Trace.Trace
 }
 

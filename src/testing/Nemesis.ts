@@ -200,13 +200,13 @@ const readEverything = Effect.fnUntraced(
   function*(world: World.World, client: string, persist: World.Client, random: Prng.Prng) {
     const asked = { world, random, node: { client } }
     for (const { id, name, since, upper } of yield* persist.descriptions) {
-      const { read } = yield* persist.load(name, World.text)
-      yield* Reads.snapshot(asked, read, id, undefined)
+      const { reader } = yield* persist.load(name, World.text)
+      yield* Reads.snapshot(asked, reader, id, undefined)
       if (upper <= since) continue
-      if (since > 0) yield* resumeAtSince(asked, read, id, since, upper)
+      if (since > 0) yield* resumeAtSince(asked, reader, id, since, upper)
       const apart = Math.ceil((upper - since) / sampled)
-      for (let asOf = since; asOf < upper; asOf += apart) yield* Reads.snapshot(asked, read, id, asOf)
-      yield* Reads.follow(asked, read, id, { asOf: since }, { collection: id, frontier: 0 }).pipe(
+      for (let asOf = since; asOf < upper; asOf += apart) yield* Reads.snapshot(asked, reader, id, asOf)
+      yield* Reads.follow(asked, reader, id, { asOf: since }, { collection: id, frontier: 0 }).pipe(
         Stream.takeUntil((event) => event._tag === "Progress" && event.frontier >= upper),
         Stream.runDrain
       )

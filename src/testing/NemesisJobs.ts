@@ -4,7 +4,7 @@
  * @internal
  */
 import { Effect, Stream } from "effect"
-import * as MultiWriteHandle from "../client/MultiWriteHandle.ts"
+import * as MultiWriter from "../client/MultiWriter.ts"
 import * as Update from "../Update.ts"
 import type * as History from "./History.ts"
 import * as Reads from "./NemesisReads.ts"
@@ -48,7 +48,7 @@ const openedOf = (asking: Asking, client: Client, name: string): Effect.Effect<O
       : client.load(name, text)
     const opened = Effect.flatMap(
       opening,
-      (handles) => Effect.map(handles.read.streamId, (id): Opened => ({ id, handles }))
+      (handles) => Effect.map(handles.reader.id, (id): Opened => ({ id, handles }))
     )
     const registered = node.mode === "reader" ? opened : asking.world.recorder.record(
       node.client,
@@ -69,7 +69,7 @@ const asking = <A>(
     Effect.tapError((error) =>
       Effect.sync(() => {
         const { _tag, reason } = error as { readonly _tag?: string; readonly reason?: string }
-        if (_tag === "StreamDestroyed" || reason === "StreamDestroyed") asked.node.opened.delete(asked.name)
+        if (_tag === "CollectionDestroyed" || reason === "CollectionDestroyed") asked.node.opened.delete(asked.name)
       })
     )
   )
@@ -96,7 +96,7 @@ const write = (asked: Asking) => (client: Client): Effect.Effect<unknown, unknow
     return record(
       asked,
       { _tag: "Write", targets: [{ collection: id, updates: rows }] },
-      () => handles.write.write(rowsOf(rows))
+      () => handles.writer.append(rowsOf(rows))
     )
   })
 
@@ -107,7 +107,7 @@ const writeSealed = (asked: Asking) => (client: Client): Effect.Effect<unknown, 
     return record(
       asked,
       { _tag: "Write", targets: [{ collection: id, updates: rows }] },
-      () => handles.write.write(rowsOf(rows))
+      () => handles.writer.append(rowsOf(rows))
     )
   })
 
@@ -119,8 +119,8 @@ const writeMulti = (asked: Asking) =>
     const names = Array.from({ length: 2 + asked.random.int(3) }, () => name(asked.random))
     const opened = yield* Effect.forEach(names, (each) =>
       Effect.map(openedOf(asked, client, each), (found) => ({ ...found, name: each })))
-    const both = yield* MultiWriteHandle.make(opened.map(({ handles }) =>
-      handles.write
+    const both = yield* MultiWriter.make(opened.map(({ handles }) =>
+      handles.writer
     ))
     const targets = opened.map(({ handles, id, name }) => {
       const { upper } = guessOf(asked.world, name)
@@ -131,8 +131,8 @@ const writeMulti = (asked: Asking) =>
       targets: targets.map(({ collection, updates }) => ({ collection, updates }))
     }
     yield* record(asked, call, () =>
-      both.writeAtomic((add) => {
-        for (const { handles, updates } of targets) add(handles.write, rowsOf(updates))
+      both.appendAtomic((add) => {
+        for (const { handles, updates } of targets) add(handles.writer, rowsOf(updates))
       })).pipe(Effect.tapError(() => Effect.sync(() => names.forEach((each) => asked.node.opened.delete(each)))))
   })
 
@@ -140,7 +140,7 @@ const seal = (asked: Asking) => (client: Client): Effect.Effect<unknown, unknown
   asking(asked, client, ({ handles, id }, guess) => {
     const upper = guess.upper + asked.random.int(5)
     guess.upper = Math.max(guess.upper, upper)
-    return record(asked, { _tag: "Seal", collections: [id], upper }, () => handles.write.seal(upper))
+    return record(asked, { _tag: "Seal", collections: [id], upper }, () => handles.writer.seal(upper))
   })
 
 const allowCompaction = (asked: Asking) => (client: Client): Effect.Effect<unknown, unknown> =>
@@ -151,7 +151,7 @@ const allowCompaction = (asked: Asking) => (client: Client): Effect.Effect<unkno
     return record(
       asked,
       { _tag: "AllowCompaction", collections: [id], since },
-      () => handles.write.allowCompaction(since)
+      () => handles.writer.allowCompaction(since)
     )
   })
 
@@ -163,12 +163,12 @@ const compareAndAppend = (asked: Asking) => (client: Client): Effect.Effect<unkn
     const rows = random.chance(0.9) ? updates(asked, expected, upper) : []
     guess.upper = Math.max(guess.upper, upper)
     const call: History.Call = { _tag: "CompareAndAppend", collection: id, updates: rows, expected, upper }
-    return record(asked, call, () => handles.write.compareAndAppend(rowsOf(rows), { expected, upper }))
+    return record(asked, call, () => handles.writer.compareAndAppend(rowsOf(rows), { expected, upper }))
   })
 
 /** Takes a snapshot, and reads it some time later. */
 const snapshot = (asked: Asking, asOf?: number) => (client: Client): Effect.Effect<unknown, unknown> =>
-  asking(asked, client, ({ handles, id }) => Reads.snapshot(asked, handles.read, id, asOf))
+  asking(asked, client, ({ handles, id }) => Reads.snapshot(asked, handles.reader, id, asOf))
 
 const snapshotAsOf = (asked: Asking): (client: Client) => Effect.Effect<unknown, unknown> => {
   const { since, upper } = guessOf(asked.world, asked.name)
@@ -185,7 +185,7 @@ const subscribe = (asked: Asking) => (client: Client): Effect.Effect<unknown, un
     const start = place !== undefined ? { from: place.frontier } : random.chance(0.5) ? { asOf: since } : {}
     const here: Place = place ?? { collection: id, frontier: 0 }
     if (place === undefined) world.places.push(here)
-    return Reads.follow(asked, handles.read, id, start, here).pipe(
+    return Reads.follow(asked, handles.reader, id, start, here).pipe(
       Stream.runDrain,
       Effect.timeoutOption(random.int(5_000))
     )

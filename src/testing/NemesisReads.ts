@@ -4,9 +4,8 @@
  * @internal
  */
 import { Effect, Stream } from "effect"
-import type { ListenEvent } from "../client/Listen.ts"
+import type { CollectionEvent } from "../client/CollectionEvent.ts"
 import type { Row } from "../client/Snapshot.ts"
-import type { SubscribeEvent } from "../client/Subscription.ts"
 import type * as Update from "../Update.ts"
 import type * as History from "./History.ts"
 import type { Client, Node, Opened, Place, World } from "./NemesisWorld.ts"
@@ -30,7 +29,7 @@ export type Read = (reading: Reading) => Effect.Effect<unknown, unknown>
 /** Takes a snapshot, and reads it some time later. */
 export const snapshot = (
   { node, random, world }: Reader,
-  read: Opened["handles"]["read"],
+  read: Opened["handles"]["reader"],
   collection: number,
   asOf: number | undefined
 ) => {
@@ -52,7 +51,7 @@ export const snapshot = (
 /** Follows for as long as it is asked to, and notes how far it came. */
 export const follow = (
   { node, world }: Omit<Reader, "random">,
-  read: Opened["handles"]["read"],
+  read: Opened["handles"]["reader"],
   collection: number,
   start: { readonly asOf?: number; readonly from?: number },
   place: Place
@@ -66,14 +65,14 @@ export const follow = (
       }))
   })
 
-const toldOf = (event: SubscribeEvent<string, string>): History.Told =>
+const toldOf = (event: CollectionEvent<string, string>): History.Told =>
   event._tag === "Progress" ? event : {
     _tag: "Updates",
     updates: event.updates.map(({ diff, key, time, value }) => [key, value, time, diff])
   }
 
-const heard = (event: ListenEvent<string, string>): History.Told =>
-  event._tag === "Sealed"
+const heard = (event: CollectionEvent<string, string>): History.Told =>
+  event._tag === "Progress"
     ? { _tag: "Progress", frontier: event.upper }
     : toldOf({ _tag: "Updates", updates: event.updates })
 
@@ -81,7 +80,7 @@ const heard = (event: ListenEvent<string, string>): History.Told =>
 export const listen: Read = ({ handles, id, node, random, world }) =>
   Effect.scoped(Effect.gen(function*() {
     const begin = Effect.gen(function*() {
-      const { events, snapshot } = yield* handles.read.listen()
+      const { events, snapshot } = yield* handles.reader.listen()
       const rows = yield* Stream.runCollect(snapshot.contents)
       return { events, contents: { seqNo: snapshot.seqNo, since: snapshot.since, upper: snapshot.upper, rows } }
     })
@@ -109,7 +108,7 @@ export const resume: Read = Effect.fnUntraced(function*(reading: Reading) {
   if (found === undefined) return
   const { since, upper } = found
   const from = random.pick([since, since + 1, Math.max(0, upper - 1), upper, upper + 1, Infinity])
-  yield* follow(reading, handles.read, id, { from }, { collection: id, frontier: from }).pipe(
+  yield* follow(reading, handles.reader, id, { from }, { collection: id, frontier: from }).pipe(
     Stream.runDrain,
     Effect.timeoutOption(random.int(2_000))
   )
@@ -119,7 +118,7 @@ const keys = ["a", "b", "c", "d", "e", "f"]
 
 /** Everything, by parts that are put together. */
 const byParts = ({ handles, random }: Reading, asOf: number) =>
-  Effect.scoped(Effect.flatMap(handles.read.snapshot({ asOf }), (snapshot) =>
+  Effect.scoped(Effect.flatMap(handles.reader.snapshot({ asOf }), (snapshot) =>
     Effect.map(
       Effect.forEach(snapshot.parts(1 + random.int(4)), (part) => Stream.runCollect(part)),
       (parts) => parts.flat().map(rowOf)
@@ -130,21 +129,21 @@ const rowOf = ({ diff, key, value }: Update.Update<string, string>): Row<string,
 /** Everything: what there was at the first time that is left, and what has changed since. */
 const byChanges = ({ handles }: Reading, since: number, asOf: number) =>
   Effect.gen(function*() {
-    const first = yield* Stream.runCollect(handles.read.range({ asOf: since }))
-    return [...first, ...yield* Stream.runCollect(handles.read.changes({ from: since, to: asOf }))]
+    const first = yield* Stream.runCollect(handles.reader.range({ asOf: since }))
+    return [...first, ...yield* Stream.runCollect(handles.reader.changes({ from: since, to: asOf }))]
     // What was given up meanwhile is refused by the first time, which nobody has asked for.
   }).pipe(Effect.catchTag("AsOfBeforeSince", () => Effect.interrupt))
 
 /** One key, from its history, which reaches back far enough if the time can be read afterwards. */
 const byHistory = ({ handles }: Reading, key: string, asOf: number) =>
   Effect.tap(
-    Effect.map(handles.read.history(key), (updates) => updates.filter(({ time }) => time <= asOf).map(rowOf)),
-    () => handles.read.get(key, { asOf })
+    Effect.map(handles.reader.history(key), (updates) => updates.filter(({ time }) => time <= asOf).map(rowOf)),
+    () => handles.reader.get(key, { asOf })
   )
 
 const byGet = ({ handles }: Reading, key: string, asOf: number) =>
   Effect.map(
-    handles.read.get(key, { asOf }),
+    handles.reader.get(key, { asOf }),
     (values) => values.map(([value, multiplicity]): Row<string, string> => [key, value, multiplicity])
   )
 
@@ -163,7 +162,7 @@ export const readPart: Read = Effect.fnUntraced(function*(reading: Reading) {
     [byChanges(reading, since, asOf)],
     [byGet(reading, from, asOf), { from, to: next }],
     [byHistory(reading, from, asOf), { from, to: next }],
-    [Stream.runCollect(handles.read.range({ from, to, asOf })), { from, to }]
+    [Stream.runCollect(handles.reader.range({ from, to, asOf })), { from, to }]
   ])
   yield* world.recorder.record(
     node.client,

@@ -4,6 +4,7 @@
  * @internal
  */
 import { Cause, Deferred, Effect, Exit, Queue, Schedule, type Scope } from "effect"
+import type * as Collection from "../client/Collection.ts"
 import * as PersistClient from "../client/PersistClient.ts"
 import * as Codec from "../Codec.ts"
 import type { Blob } from "../storage/Blob.ts"
@@ -16,7 +17,7 @@ export type Client = PersistClient.PersistClient["Service"]
 
 export interface Opened {
   readonly id: number
-  readonly handles: PersistClient.Handles<string, string>
+  readonly handles: Collection.Collection<string, string>
 }
 
 /** A process that has the store open. */

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { Cause, Config, Effect, Exit, Option } from "effect"
-import * as Kept from "./Kept.ts"
+import * as Replay from "./Replay.ts"
 import * as Shrink from "./Shrink.ts"
 import * as Simulation from "./Simulation.ts"
 
@@ -156,7 +156,7 @@ const checkAgain = Effect.fnUntraced(function*<A, E>(options: Options<A, E>, fir
  * @since 0.1.0
  */
 export const replay = Effect.fnUntraced(function*<A, E>(options: Options<A, E>, text: string) {
-  const parsed = Kept.parse(text)
+  const parsed = Replay.parse(text)
   if (parsed === undefined) return yield* Effect.die(new Error(`TIDEMARK_REPLAY=${text} is not what a failure prints`))
   const outcome = yield* Simulation.simulate({ ...options, ...parsed })
   if (Exit.isFailure(outcome.exit)) return yield* failure(options, outcome, parsed.kept, "as replayed")
@@ -173,11 +173,11 @@ const shrunk = Effect.fnUntraced(function*<A, E>(options: Options<A, E>, failed:
 const failure = <A, E>(
   options: Options<A, E>,
   { exit, faults, seed, steps, virtualMillis }: Simulation.Outcome<A, E>,
-  kept: Kept.Kept,
+  kept: Replay.Kept,
   how: string
 ): Effect.Effect<never, SeedFailed> => {
   const cause = Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
-  const replay = Kept.print({ seed, kept })
+  const replay = Replay.print({ seed, kept })
   const message = [
     `seed ${seed} fails: ${cause instanceof Error ? cause.message : String(cause)}`,
     `${how}: ${steps} steps, ${faults} faults, ${virtualMillis} ms of virtual time`,

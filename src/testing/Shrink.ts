@@ -7,12 +7,12 @@
  * @internal
  */
 import { Effect } from "effect"
-import * as Kept from "./Kept.ts"
+import * as Replay from "./Replay.ts"
 import * as Simulation from "./Simulation.ts"
 import * as Violation from "./Violation.ts"
 
 export interface Shrunk<A, E> {
-  readonly kept: Kept.Kept
+  readonly kept: Replay.Kept
   readonly outcome: Simulation.Outcome<A, E>
   /** How many histories were tried. */
   readonly runs: number
@@ -21,7 +21,7 @@ export interface Shrunk<A, E> {
 interface Search<A, E> {
   readonly options: Simulation.Options<A, E>
   readonly violation: string | undefined
-  kept: Kept.Kept
+  kept: Replay.Kept
   outcome: Simulation.Outcome<A, E>
   runsLeft: number
 }
@@ -35,7 +35,7 @@ export const shrink = Effect.fnUntraced(function*<A, E>(
   const search: Search<A, E> = {
     options,
     violation: Violation.of(failed.exit),
-    kept: options.kept ?? Kept.all,
+    kept: options.kept ?? Replay.all,
     outcome: failed,
     runsLeft: limit
   }
@@ -43,22 +43,22 @@ export const shrink = Effect.fnUntraced(function*<A, E>(
   let before: number
   do {
     before = size(search)
-    for (const kind of Kept.kinds) yield* shrinkKind(search, kind)
+    for (const kind of Replay.kinds) yield* shrinkKind(search, kind)
   } while (search.runsLeft > 0 && size(search) < before)
   return { kept: search.kept, outcome: search.outcome, runs: limit - search.runsLeft } satisfies Shrunk<A, E>
 })
 
-const numbersOf = <A, E>({ kept, outcome }: Search<A, E>, kind: Kept.Kind): ReadonlyArray<number> => {
+const numbersOf = <A, E>({ kept, outcome }: Search<A, E>, kind: Replay.Kind): ReadonlyArray<number> => {
   const count = outcome.counts[kind]
   const numbers = kept[kind] ?? Array.from({ length: count }, (_, number) => number)
   return [...numbers].filter((number) => number < count)
 }
 
 const size = <A, E>(search: Search<A, E>): number =>
-  Kept.kinds.reduce((sum, kind) => sum + numbersOf(search, kind).length, 0)
+  Replay.kinds.reduce((sum, kind) => sum + numbersOf(search, kind).length, 0)
 
 /** Leaves out pieces of what is kept of a kind, from the end to the beginning, and then smaller ones. */
-const shrinkKind = Effect.fnUntraced(function*<A, E>(search: Search<A, E>, kind: Kept.Kind) {
+const shrinkKind = Effect.fnUntraced(function*<A, E>(search: Search<A, E>, kind: Replay.Kind) {
   for (let piece = numbersOf(search, kind).length; piece >= 1; piece = Math.floor(piece / 2)) {
     let end = numbersOf(search, kind).length
     while (end > 0) {
@@ -72,7 +72,7 @@ const shrinkKind = Effect.fnUntraced(function*<A, E>(search: Search<A, E>, kind:
 })
 
 /** Keeps that much less, if the violation is still there. */
-const attempt = Effect.fnUntraced(function*<A, E>(search: Search<A, E>, kept: Kept.Kept) {
+const attempt = Effect.fnUntraced(function*<A, E>(search: Search<A, E>, kept: Replay.Kept) {
   search.runsLeft--
   const outcome = yield* Simulation.simulate({ ...search.options, kept })
   if (Violation.of(outcome.exit) === search.violation) Object.assign(search, { kept, outcome })

@@ -15,11 +15,11 @@
  *
  * const program = Effect.gen(function*() {
  *   const persist = yield* PersistClient.PersistClient
- *   const { read, write } = yield* persist.createOrLoad("orders", { key: Codec.string, value: Codec.string })
- *   yield* write.write([Update.insert("o-1", "new", 0)])
+ *   const orders = yield* persist.createOrLoad("orders", { key: Codec.string, value: Codec.string })
+ *   yield* orders.append([Update.insert("o-1", "new", 0)])
  *   yield* Effect.sleep("1 hour")
- *   yield* write.seal(1)
- *   return yield* read.get("o-1", { asOf: 0 })
+ *   yield* orders.seal(1)
+ *   return yield* orders.get("o-1", { asOf: 0 })
  * }).pipe(Effect.provide(PersistClient.layer()))
  *
  * const outcome = await Simulation.run({ seed: 1, program, faults: { ...Faults.none, slow: 0.2 } })
@@ -35,9 +35,9 @@ import * as MemoryStorage from "../storage/MemoryStorage.ts"
 import * as Faults from "./Faults.ts"
 import * as FaultyBlob from "./FaultyBlob.ts"
 import * as FaultyLog from "./FaultyLog.ts"
-import * as Kept from "./Kept.ts"
 import * as Machine from "./Machine.ts"
 import * as Prng from "./Prng.ts"
+import * as Replay from "./Replay.ts"
 import * as Trace from "./Trace.ts"
 import * as Violation from "./Violation.ts"
 
@@ -82,7 +82,7 @@ export interface Options<A, E> {
   /** Default: a `MemoryStorage`, in which everything is durable at once. */
   readonly storage?: MakeStorage | undefined
   /** Of everything that the seed decides, what the run does: for histories that were shrunk. Default: everything. */
-  readonly kept?: Kept.Kept | undefined
+  readonly kept?: Replay.Kept | undefined
 }
 
 /**
@@ -106,7 +106,7 @@ export interface Outcome<A, E> {
   /** How many faults there were. */
   readonly faults: number
   /** How many scheduling choices, faults and steps of the program there were to be kept or left out. */
-  readonly counts: Readonly<Record<Kept.Kind, number>>
+  readonly counts: Readonly<Record<Replay.Kind, number>>
 }
 
 /**
@@ -133,7 +133,7 @@ export class Simulated extends Context.Service<Simulated, {
   /** @internal */
   readonly seed: number
   /** @internal */
-  readonly steps: Kept.Counter
+  readonly steps: Replay.Counter
   /** @internal */
   readonly storage: Storage
   /** What kills the processes that live. @internal */
@@ -293,11 +293,11 @@ const closingSteps = 100_000
  */
 export const simulate = <A, E>(options: Options<A, E>): Effect.Effect<Outcome<A, E>> =>
   Effect.suspend(() => {
-    const { kept = Kept.all, maxSteps = defaultSteps, seed } = options
+    const { kept = Replay.all, maxSteps = defaultSteps, seed } = options
     const trace = Trace.make()
-    const choices = Kept.counter(kept.choices)
-    const faults = Kept.counter(kept.faults)
-    const steps = Kept.counter(kept.steps)
+    const choices = Replay.counter(kept.choices)
+    const faults = Replay.counter(kept.faults)
+    const steps = Replay.counter(kept.steps)
     const machine = Machine.make({ choices, trace, random: Prng.make(Prng.split(seed, streams.choices)) })
     const root = machine.process()
     const surroundings = Context.add(root.context, Random.Random, randomOf(Prng.split(seed, streams.program)))

@@ -4,13 +4,14 @@
  * @since 0.1.0
  */
 import { Effect, Stream } from "effect"
-import type { Handles } from "../client/PersistClient.ts"
-import type { PlaceError } from "../client/StreamReadHandle.ts"
-import type { WriteError } from "../client/StreamWriteHandle.ts"
-import type { SubscribeError, SubscribeEvent, SubscribeOptions } from "../client/Subscription.ts"
+import type { Collection } from "../client/Collection.ts"
+import type { CollectionEvent } from "../client/CollectionEvent.ts"
+import type { OpenViewError } from "../client/CollectionReader.ts"
+import type { WriteError } from "../client/CollectionWriter.ts"
+import type { SubscribeError, SubscribeOptions } from "../client/Subscription.ts"
 import * as Frontier from "../Frontier.ts"
 import * as Flow from "../operators/Flow.ts"
-import * as Held from "../operators/Held.ts"
+import * as PendingUpdates from "../operators/PendingUpdates.ts"
 import type { UpperMismatch, ValueOutOfRange } from "../PersistError.ts"
 import type * as Update from "../Update.ts"
 import * as Dataflow from "./Dataflow.ts"
@@ -36,13 +37,13 @@ export type ChangesError = SubscribeError | ValueOutOfRange
 export const changes = <K, V, E>(
   view: View<K, V, E>,
   options: Pick<SubscribeOptions, "asOf"> = {}
-): Stream.Stream<SubscribeEvent<K, V>, ChangesError | E> =>
+): Stream.Stream<CollectionEvent<K, V>, ChangesError | E> =>
   Stream.suspend(() => {
     const dataflow = Dataflow.make(view)
-    const held = dataflow.inputs.map(() => Held.make<Update.Update<unknown, unknown>>())
+    const held = dataflow.inputs.map(() => PendingUpdates.make<Update.Update<unknown, unknown>>())
     return Flow.tagged(dataflow.inputs.map((input) => input.subscribe(options))).pipe(
       Stream.mapAccumArray(() => Flow.meet(held.length), (meeting, chunk) => {
-        const events: Array<SubscribeEvent<K, V>> = []
+        const events: Array<CollectionEvent<K, V>> = []
         for (const [input, event] of chunk) {
           if (event._tag === "Updates") {
             held[input]!.add(event.updates)
@@ -50,7 +51,7 @@ export const changes = <K, V, E>(
           }
           const frontier = meeting.advance(input, event.frontier)
           if (frontier === undefined) continue
-          const updates = advance(dataflow, held.map((rows) => Held.byTime(rows.take(frontier).flat())))
+          const updates = advance(dataflow, held.map((rows) => PendingUpdates.byTime(rows.take(frontier).flat())))
           if (updates.length > 0) events.push({ _tag: "Updates", updates })
           events.push({ _tag: "Progress", frontier })
         }
@@ -95,10 +96,10 @@ const advance = <K, V, E>(
  */
 export const materialize = <K, V, E, E2>(
   view: View<K, V, E>,
-  into: Handles<K, V, E2>
-): Stream.Stream<SubscribeEvent<K, V>, ChangesError | PlaceError | WriteError | UpperMismatch | E | E2> =>
+  into: Collection<K, V, E2>
+): Stream.Stream<CollectionEvent<K, V>, ChangesError | OpenViewError | WriteError | UpperMismatch | E | E2> =>
   Stream.unwrap(Effect.gen(function*() {
-    const { upper } = yield* Effect.scoped(into.read.snapshot())
+    const { upper } = yield* Effect.scoped(into.reader.snapshot())
     if (Frontier.isEmpty(upper)) return Stream.empty
     return Stream.mapAccumArrayEffect(
       changes(view, upper === Frontier.initial ? {} : { asOf: upper - 1 }),
@@ -110,11 +111,11 @@ export const materialize = <K, V, E, E2>(
         // dataflow up to date.
         const rows = chunk.flatMap((event) => event._tag === "Updates" ? event.updates : [])
           .filter(({ time }) => time >= expected)
-        const events: ReadonlyArray<SubscribeEvent<K, V>> = [
+        const events: ReadonlyArray<CollectionEvent<K, V>> = [
           ...(rows.length > 0 ? [{ _tag: "Updates", updates: rows } as const] : []),
           { _tag: "Progress", frontier }
         ]
-        return Effect.as(into.write.compareAndAppend(rows, { expected, upper: frontier }), [frontier, events] as const)
+        return Effect.as(into.writer.compareAndAppend(rows, { expected, upper: frontier }), [frontier, events] as const)
       }
     )
   }))

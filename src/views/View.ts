@@ -15,8 +15,9 @@
  */
 import * as Ivm from "@tanstack/db-ivm"
 import type { Order, Stream } from "effect"
-import type { StreamReadHandle } from "../client/StreamReadHandle.ts"
-import type { SubscribeError, SubscribeEvent, SubscribeOptions } from "../client/Subscription.ts"
+import type { CollectionEvent } from "../client/CollectionEvent.ts"
+import type { CollectionReader } from "../client/CollectionReader.ts"
+import type { SubscribeError, SubscribeOptions } from "../client/Subscription.ts"
 import type { ValueOutOfRange } from "../PersistError.ts"
 
 /**
@@ -37,7 +38,7 @@ export interface Input<out E> {
   readonly handle: object
   readonly subscribe: (
     options: SubscribeOptions
-  ) => Stream.Stream<SubscribeEvent<unknown, unknown>, SubscribeError | ValueOutOfRange | E>
+  ) => Stream.Stream<CollectionEvent<unknown, unknown>, SubscribeError | ValueOutOfRange | E>
 }
 
 /**
@@ -71,7 +72,7 @@ export const entry = <K, V>(key: K, value: V): Entry<K, V> => [identify([key, va
  * @category constructors
  * @since 0.1.0
  */
-export const from = <K, V, E>(read: StreamReadHandle<K, V, E>): View<K, V, E> => {
+export const from = <K, V, E>(read: CollectionReader<K, V, E>): View<K, V, E> => {
   const input: Input<E> = { handle: read, subscribe: read.subscribe }
   return {
     inputs: [input],

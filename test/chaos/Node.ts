@@ -92,7 +92,7 @@ const open = (node: Node) =>
 
 /** Waits until no writer has given a sign of life for so long. */
 const silence = (client: World.Client) =>
-  Effect.flatMap(client.load(beats, World.text), ({ read }) => read.listen()).pipe(
+  Effect.flatMap(client.load(beats, World.text), ({ reader }) => reader.listen()).pipe(
     Effect.flatMap(({ events }) => Stream.runDrain(Stream.timeout(events, detection)))
   )
 
@@ -112,7 +112,7 @@ const write = Effect.gen(function*() {
 })
 
 /** No writer has come so far as to give a sign. */
-const isYoung = (error: unknown): boolean => (error as { readonly _tag?: string })._tag === "UnknownStream"
+const isYoung = (error: unknown): boolean => (error as { readonly _tag?: string })._tag === "UnknownCollection"
 
 const turn: Effect.Effect<void, unknown, Log.Log | Blob.Blob | Scope.Scope> = Effect.scoped(follow).pipe(
   Effect.catchIf(isYoung, () => Effect.void),

@@ -7,7 +7,7 @@ import { join } from "node:path"
 import * as Git from "../../src/cli/Git.ts"
 import * as Sample from "../../src/cli/Sample.ts"
 import * as Store from "../../src/cli/Store.ts"
-import * as MultiWriteHandle from "../../src/client/MultiWriteHandle.ts"
+import * as MultiWriter from "../../src/client/MultiWriter.ts"
 import * as PersistClient from "../../src/client/PersistClient.ts"
 import * as Codec from "../../src/Codec.ts"
 import { FileStorage } from "../../src/node/index.ts"
@@ -152,12 +152,12 @@ describe("demo", () => {
         const client = yield* PersistClient.PersistClient
         const files = yield* client.createOrLoad("files", texts)
         const commits = yield* client.createOrLoad("commits", texts)
-        const both = yield* MultiWriteHandle.make([files.write, commits.write])
+        const both = yield* MultiWriter.make([files.writer, commits.writer])
         const first = yield* Stream.runCollect(Stream.take(found.history.after(0), 2))
-        yield* both.writeAtomic((add) => {
+        yield* both.appendAtomic((add) => {
           for (const [index, { changes, id }] of first.entries()) {
-            add(files.write, changes.map(({ after, path }) => Update.insert(path, after!, index + 1)))
-            add(commits.write, [Update.insert(String(index + 1), `${id} subject`, index + 1)])
+            add(files.writer, changes.map(({ after, path }) => Update.insert(path, after!, index + 1)))
+            add(commits.writer, [Update.insert(String(index + 1), `${id} subject`, index + 1)])
           }
         })
       }).pipe(

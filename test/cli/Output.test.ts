@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { Writable } from "node:stream"
 import { lineOf } from "../../src/cli/Failure.ts"
 import * as Output from "../../src/cli/Output.ts"
-import { UnknownStream } from "../../src/PersistError.ts"
+import { UnknownCollection } from "../../src/PersistError.ts"
 import * as Tool from "./Tool.ts"
 
 const name = "a\u001b[2J\u009b\u007f\u2028b"
@@ -33,7 +33,7 @@ describe("what the tool prints", () => {
   })
 
   it("has one line for an error, escaped", () => {
-    assert.strictEqual(lineOf(new UnknownStream({ collection: name })).includes(escaped), true)
+    assert.strictEqual(lineOf(new UnknownCollection({ collection: name })).includes(escaped), true)
     assert.strictEqual(lineOf(new Error("one\n  two\u001b")), "one two\\u001b")
   })
 

@@ -85,7 +85,7 @@ describe("serve", () => {
         let body = ""
         request.setEncoding("utf8").on("data", (text) => void (body += text)).on("end", () => {
           response.end("{}")
-          if (request.url !== "/v1/metrics" || !body.includes("tidemark_stream_count")) return
+          if (request.url !== "/v1/metrics" || !body.includes("tidemark_collection_count")) return
           collector.close()
           resolve()
         })

@@ -19,21 +19,21 @@ const picky: Codec.Codec<string> = {
 const opened = (undecodable: Rows.DecodePolicy | undefined) =>
   Effect.gen(function*() {
     const client = yield* Effect.flatMap(Store.memory, (storage) => Store.client(storage))
-    const { write } = yield* client.createOrLoad("s", Store.text)
-    const { read } = yield* client.createOrLoad("s", { key: Codec.string, value: picky, undecodable })
-    const { events } = yield* read.listen()
-    yield* write.write([Update.insert("a", "good", 0), Update.insert("b", "bad", 1), Update.insert("c", "good", 2)])
-    yield* write.seal(3)
+    const { writer } = yield* client.createOrLoad("s", Store.text)
+    const { reader } = yield* client.createOrLoad("s", { key: Codec.string, value: picky, undecodable })
+    const { events } = yield* reader.listen()
+    yield* writer.append([Update.insert("a", "good", 0), Update.insert("b", "bad", 1), Update.insert("c", "good", 2)])
+    yield* writer.seal(3)
     const ways: Record<string, Effect.Effect<ReadonlyArray<unknown>, { readonly _tag: string }>> = {
-      contents: Effect.scoped(Effect.flatMap(read.snapshot(), ({ contents }) => Stream.runCollect(contents))),
-      updates: Effect.scoped(Effect.flatMap(read.snapshot(), ({ updates }) => Stream.runCollect(updates))),
-      range: Stream.runCollect(read.range({})),
-      changes: Stream.runCollect(read.changes({ from: 0, to: 2 })),
-      get: read.get("b"),
-      history: read.history("b"),
+      contents: Effect.scoped(Effect.flatMap(reader.snapshot(), ({ contents }) => Stream.runCollect(contents))),
+      updates: Effect.scoped(Effect.flatMap(reader.snapshot(), ({ updates }) => Stream.runCollect(updates))),
+      range: Stream.runCollect(reader.range({})),
+      changes: Stream.runCollect(reader.changes({ from: 0, to: 2 })),
+      get: reader.get("b"),
+      history: reader.history("b"),
       listen: Effect.map(Stream.runCollect(Stream.take(events, 1)), ([event]) =>
-        event?._tag === "Records" ? event.updates : []),
-      subscribe: Effect.map(Stream.runCollect(Stream.take(read.subscribe({}), 1)), ([event]) =>
+        event?._tag === "Updates" ? event.updates : []),
+      subscribe: Effect.map(Stream.runCollect(Stream.take(reader.subscribe({}), 1)), ([event]) =>
         event?._tag === "Updates" ? event.updates : [])
     }
     return Object.entries(ways)
@@ -84,7 +84,7 @@ describe("what cannot be stored", () => {
   it.effect("is refused at the door, with nothing of the write applied", () =>
     Effect.gen(function*() {
       const client = yield* Effect.flatMap(Store.memory, (storage) => Store.client(storage))
-      const { read, write } = yield* client.createOrLoad("s", Store.text)
+      const { reader, writer } = yield* client.createOrLoad("s", Store.text)
       const good = Update.insert("a", "", 0)
       const bad = [
         Update.insert("a", "", -1),
@@ -95,32 +95,32 @@ describe("what cannot be stored", () => {
         Update.insert("a", "v".repeat(16 * 1024 * 1024 + 1), 0)
       ]
       for (const row of bad) {
-        assert.propertyVal(yield* Effect.flip(write.write([good, row])), "_tag", "ValueOutOfRange")
-        assert.propertyVal(yield* Effect.flip(write.offer([good, row])), "_tag", "ValueOutOfRange")
+        assert.propertyVal(yield* Effect.flip(writer.append([good, row])), "_tag", "ValueOutOfRange")
+        assert.propertyVal(yield* Effect.flip(writer.offer([good, row])), "_tag", "ValueOutOfRange")
       }
       for (const time of [-1, 1.5, 2 ** 53, NaN]) {
-        assert.propertyVal(yield* Effect.flip(write.seal(time)), "_tag", "ValueOutOfRange")
-        assert.propertyVal(yield* Effect.flip(write.allowCompaction(time)), "_tag", "ValueOutOfRange")
+        assert.propertyVal(yield* Effect.flip(writer.seal(time)), "_tag", "ValueOutOfRange")
+        assert.propertyVal(yield* Effect.flip(writer.allowCompaction(time)), "_tag", "ValueOutOfRange")
       }
-      assert.deepStrictEqual(yield* Store.contents(read), [])
-      assert.strictEqual(yield* write.write([good]), 1, "and costs no sequence number")
+      assert.deepStrictEqual(yield* Store.contents(reader), [])
+      assert.strictEqual(yield* writer.append([good]), 1, "and costs no sequence number")
     }))
 
   it.effect("times and diffs keep every bit up to the last safe integer", () =>
     Effect.gen(function*() {
       const client = yield* Effect.flatMap(Store.memory, (storage) => Store.client(storage))
-      const { read, write } = yield* client.createOrLoad("s", Store.text)
+      const { reader, writer } = yield* client.createOrLoad("s", Store.text)
       const updates = [
         Update.make("a", "", Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER),
         Update.make("b", "", Number.MAX_SAFE_INTEGER - 1, Number.MIN_SAFE_INTEGER),
         Update.make("c", "", 0, -1)
       ]
-      yield* write.write(updates)
+      yield* writer.append(updates)
       yield* client.compact("s")
-      yield* write.seal(Infinity)
+      yield* writer.seal(Infinity)
       yield* client.compact("s")
-      assert.sameDeepMembers(yield* Store.updates(read), updates)
-      assert.deepStrictEqual(yield* read.get("b", { asOf: Number.MAX_SAFE_INTEGER }), [["", Number.MIN_SAFE_INTEGER]])
-      assert.deepStrictEqual(yield* read.get("a", { asOf: Number.MAX_SAFE_INTEGER - 1 }), [])
+      assert.sameDeepMembers(yield* Store.updates(reader), updates)
+      assert.deepStrictEqual(yield* reader.get("b", { asOf: Number.MAX_SAFE_INTEGER }), [["", Number.MIN_SAFE_INTEGER]])
+      assert.deepStrictEqual(yield* reader.get("a", { asOf: Number.MAX_SAFE_INTEGER - 1 }), [])
     }))
 })

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Schema } from "effect"
+import { withUndecodable } from "../../src/client/CollectionReader.ts"
 import type { CollectionOptions } from "../../src/client/PersistClient.ts"
-import { withUndecodable } from "../../src/client/StreamReadHandle.ts"
 import * as Codec from "../../src/Codec.ts"
 import * as Collection from "../../src/engine/Collection.ts"
 import * as StoreCopy from "../../src/runtime/StoreCopy.ts"
@@ -37,8 +37,8 @@ const written = Effect.gen(function*() {
   const storage = yield* Store.memory
   yield* Store.inScope(Effect.gen(function*() {
     const client = yield* Store.client(storage)
-    const { write } = yield* client.createOrLoad("s", first)
-    yield* write.write([Update.insert("a", price, 1)])
+    const { writer } = yield* client.createOrLoad("s", first)
+    yield* writer.append([Update.insert("a", price, 1)])
   }))
   return storage
 })
@@ -49,7 +49,7 @@ describe("an additive change", () => {
       Effect.gen(function*() {
         const { control, storage } = Faulty.make(yield* written)
         const client = yield* Store.client(storage)
-        const { read, write } = yield* client[open]("s", second)
+        const { reader, writer } = yield* client[open]("s", second)
         assert.deepStrictEqual(yield* recorded(storage), [documentOf(first), documentOf(second)])
         assert.strictEqual((yield* client.description("s")).value.document, documentOf(second))
 
@@ -57,8 +57,8 @@ describe("an additive change", () => {
         yield* client[open]("s", second)
         assert.strictEqual(Faulty.count(control, "append"), appends)
 
-        yield* write.write([Update.retract("a", price, 2), Update.insert("b", { note: "new", price: 1 }, 2)])
-        assert.deepStrictEqual(yield* Store.contents(read), [["b", { note: "new", price: 1 }, 1]])
+        yield* writer.append([Update.retract("a", price, 2), Update.insert("b", { note: "new", price: 1 }, 2)])
+        assert.deepStrictEqual(yield* Store.contents(reader), [["b", { note: "new", price: 1 }, 1]])
       }))
   }
 
@@ -67,10 +67,10 @@ describe("an additive change", () => {
       const storage = yield* written
       yield* Store.inScope(Effect.gen(function*() {
         const client = yield* Store.client(storage, Store.tiny)
-        const { write } = yield* client.createOrLoad("s", second)
-        for (let time = 2; time < 300; time++) yield* write.write([Update.insert(`${time}`, price, time)])
-        yield* write.seal(300)
-        yield* write.allowCompaction(299)
+        const { writer } = yield* client.createOrLoad("s", second)
+        for (let time = 2; time < 300; time++) yield* writer.append([Update.insert(`${time}`, price, time)])
+        yield* writer.seal(300)
+        yield* writer.allowCompaction(299)
         yield* client.compact("s")
         yield* client.maintain
       }))
@@ -78,10 +78,10 @@ describe("an additive change", () => {
       assert.isAbove(state.logFrom, 2, "the log before the change is gone")
       assert.deepStrictEqual(yield* recorded(storage), [documentOf(first), documentOf(second)])
 
-      const reader = yield* Store.follower(storage)
-      assert.strictEqual((yield* reader.description("s")).value.document, documentOf(second))
-      const { read } = yield* reader.load("s", second)
-      assert.lengthOf(yield* Store.contents(read), 299)
+      const followingClient = yield* Store.follower(storage)
+      assert.strictEqual((yield* followingClient.description("s")).value.document, documentOf(second))
+      const { reader } = yield* followingClient.load("s", second)
+      assert.lengthOf(yield* Store.contents(reader), 299)
 
       const medium = yield* MemoryStorage.make
       yield* StoreCopy.copy({ from: Layer.succeedContext(storage), to: MemoryStorage.layerOf(medium) })
@@ -91,15 +91,15 @@ describe("an additive change", () => {
   it.effect("is taken by a reader, which remembers nothing, and seen when the writer takes it", () =>
     Effect.gen(function*() {
       const storage = yield* written
-      const writer = yield* Store.client(storage)
-      const reader = yield* Store.follower(storage)
-      const { read } = yield* reader.createOrLoad("s", second)
-      assert.deepStrictEqual(yield* Store.contents(read), [["a", price, 1]])
+      const writingClient = yield* Store.client(storage)
+      const followingClient = yield* Store.follower(storage)
+      const { reader } = yield* followingClient.createOrLoad("s", second)
+      assert.deepStrictEqual(yield* Store.contents(reader), [["a", price, 1]])
       assert.deepStrictEqual(yield* recorded(storage), [documentOf(first)])
-      yield* writer.createOrLoad("s", second)
-      yield* reader.sync
-      assert.strictEqual((yield* reader.description("s")).value.document, documentOf(second))
-      assert.propertyVal(yield* Effect.flip(reader.load("s", first)), "_tag", "SchemaMismatch")
+      yield* writingClient.createOrLoad("s", second)
+      yield* followingClient.sync
+      assert.strictEqual((yield* followingClient.description("s")).value.document, documentOf(second))
+      assert.propertyVal(yield* Effect.flip(followingClient.load("s", first)), "_tag", "SchemaMismatch")
     }))
 
   it.effect("of words is none", () =>
@@ -159,19 +159,19 @@ describe("a breaking change", () => {
         }
       }
       assert.strictEqual(Faulty.count(control, "append"), appends)
-      const { read } = yield* client.load("s", first)
-      assert.deepStrictEqual(yield* Store.contents(read), [["a", price, 1]])
+      const { reader } = yield* client.load("s", first)
+      assert.deepStrictEqual(yield* Store.contents(reader), [["a", price, 1]])
     }))
 
   it.effect("is taken by whoever says so; rows that do not decode are the affair of the policy", () =>
     Effect.gen(function*() {
       const storage = yield* written
       const client = yield* Store.client(storage)
-      const { read, write } = yield* client.createOrLoad("s", { ...breaking, schemaChange: "any" })
+      const { reader, writer } = yield* client.createOrLoad("s", { ...breaking, schemaChange: "any" })
       assert.deepStrictEqual(yield* recorded(storage), [documentOf(first), documentOf(breaking)])
-      yield* write.write([Update.insert("b", { price: "7 EUR" }, 2)])
-      assert.propertyVal(yield* Effect.flip(Store.contents(read)), "_tag", "DecodeError")
-      assert.deepStrictEqual(yield* Store.contents(withUndecodable(read, "skip")), [["b", { price: "7 EUR" }, 1]])
+      yield* writer.append([Update.insert("b", { price: "7 EUR" }, 2)])
+      assert.propertyVal(yield* Effect.flip(Store.contents(reader)), "_tag", "DecodeError")
+      assert.deepStrictEqual(yield* Store.contents(withUndecodable(reader, "skip")), [["b", { price: "7 EUR" }, 1]])
       // Decided once, it is the schema of the collection.
       yield* client.createOrLoad("s", breaking)
       assert.propertyVal(yield* Effect.flip(client.createOrLoad("s", first)), "_tag", "SchemaMismatch")

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Metric, Scope, Stream } from "effect"
-import type { ListenEvent } from "../../src/client/Listen.ts"
+import type { CollectionEvent } from "../../src/client/CollectionEvent.ts"
 import type * as PersistClient from "../../src/client/PersistClient.ts"
 import type * as Subscription from "../../src/client/Subscription.ts"
 import * as Codec from "../../src/Codec.ts"
@@ -18,25 +18,28 @@ const fresh = (options?: PersistClient.Options) =>
 
 const a = (time: number) => Update.insert("a", "", time)
 
-const records = (events: ReadonlyArray<ListenEvent<string, string>>) =>
-  events.flatMap((event) => event._tag === "Records" ? event.updates : [])
+const records = (events: ReadonlyArray<CollectionEvent<string, string>>) =>
+  events.flatMap((event) => event._tag === "Updates" ? event.updates : [])
 
 describe("listeners", () => {
   it.effect("regression_8606_snapshot_listener_atomicity", () =>
     Effect.gen(function*() {
-      const { client, read, write } = yield* fresh()
+      const { client, reader, writer } = yield* fresh()
       for (let round = 0; round < 30; round++) {
         const writing = yield* Effect.forkChild(Effect.gen(function*() {
           for (let wait = 0; wait < round % 7; wait++) yield* Effect.yieldNow
-          yield* write.write([Update.make("k", `${round}`, round, 1), Update.make("k", `${round}`, round + 1_000, -1)])
-          yield* write.seal(round + 1)
+          yield* writer.append([
+            Update.make("k", `${round}`, round, 1),
+            Update.make("k", `${round}`, round + 1_000, -1)
+          ])
+          yield* writer.seal(round + 1)
         }))
         const told = yield* Effect.scoped(Effect.gen(function*() {
-          const { events, snapshot } = yield* read.listen()
+          const { events, snapshot } = yield* reader.listen()
           const start = yield* Stream.runCollect(snapshot.updates)
           if (snapshot.upper > round) return start
           const heard = yield* Stream.runCollect(
-            Stream.takeUntil(events, (event) => event._tag === "Sealed" && event.upper > round)
+            Stream.takeUntil(events, (event) => event._tag === "Progress" && event.frontier > round)
           )
           return [...start, ...records(heard)]
         }))
@@ -49,15 +52,15 @@ describe("listeners", () => {
 
   it.effect("stand between the commands of one commit: each write is in the snapshot or in the events", () =>
     Effect.gen(function*() {
-      const { client, read, write } = yield* fresh()
+      const { client, reader, writer } = yield* fresh()
       const listening: Array<
         Fiber.Fiber<readonly [start: ReadonlyArray<string>, heard: ReadonlyArray<string>], unknown>
       > = []
       const keys = ["0", "1", "2", "3", "4", "5"]
       for (const key of keys) {
-        yield* write.offer([Update.insert(key, "", 1)])
+        yield* writer.offer([Update.insert(key, "", 1)])
         const listener = Effect.gen(function*() {
-          const { events, snapshot } = yield* read.listen()
+          const { events, snapshot } = yield* reader.listen()
           const start = (yield* Store.rows(snapshot)).map(([each]) => each)
           return [start, records(yield* Stream.runCollect(events)).map((row) => row.key)] as const
         })
@@ -72,13 +75,13 @@ describe("listeners", () => {
 
   it.effect("are answered before they are told, and hear nothing that is not durable", () =>
     Effect.gen(function*() {
-      const { read, write } = yield* fresh()
+      const { reader, writer } = yield* fresh()
       const order: Array<string> = []
-      const { events } = yield* read.listen()
+      const { events } = yield* reader.listen()
       yield* Effect.forkScoped(Stream.runForEach(events, () => Effect.sync(() => order.push("heard"))))
       yield* Effect.yieldNow
       const writing = yield* Effect.forkChild(
-        Effect.tap(write.write([a(1)]), () => Effect.sync(() => order.push("answered")))
+        Effect.tap(writer.append([a(1)]), () => Effect.sync(() => order.push("answered")))
       )
       yield* Fiber.join(writing)
       yield* Store.until(() => order.length === 2)
@@ -87,36 +90,36 @@ describe("listeners", () => {
 
   it.effect("are told what was written before the collection was destroyed, and then that it was", () =>
     Effect.gen(function*() {
-      const { client, read, write } = yield* fresh()
-      const { events } = yield* read.listen()
-      yield* write.write([a(1)])
-      yield* write.seal(2)
+      const { client, reader, writer } = yield* fresh()
+      const { events } = yield* reader.listen()
+      yield* writer.append([a(1)])
+      yield* writer.seal(2)
       yield* client.destroy("s")
       yield* Effect.yieldNow
-      const heard: Array<ListenEvent<string, string>> = []
+      const heard: Array<CollectionEvent<string, string>> = []
       const error = yield* Effect.flip(
         Stream.runForEach(events, (event) => Effect.sync(() => void heard.push(event)))
       )
-      assert.propertyVal(error, "_tag", "StreamDestroyed")
-      assert.deepStrictEqual(heard.map(({ _tag }) => _tag), ["Records", "Sealed"])
+      assert.propertyVal(error, "_tag", "CollectionDestroyed")
+      assert.deepStrictEqual(heard.map(({ _tag }) => _tag), ["Updates", "Progress"])
     }))
 
   it.effect("end when the store stops, after the last event", () =>
     Effect.gen(function*() {
-      const { client, read, write } = yield* fresh()
-      const { events } = yield* read.listen()
+      const { client, reader, writer } = yield* fresh()
+      const { events } = yield* reader.listen()
       const listening = yield* Effect.forkChild(Stream.runCollect(events))
-      yield* write.offer([a(1)])
+      yield* writer.offer([a(1)])
       yield* client.stop
       assert.deepStrictEqual(records(yield* Fiber.join(listening)), [a(1)])
     }))
 
   it.effect("unsubscribe with their scope", () =>
     Effect.gen(function*() {
-      const { read } = yield* fresh()
+      const { reader } = yield* fresh()
       const before = yield* Metric.value(Metrics.listeners)
       const scope = yield* Scope.make()
-      for (let i = 0; i < 3; i++) yield* Scope.provide(read.listen(), scope)
+      for (let i = 0; i < 3; i++) yield* Scope.provide(reader.listen(), scope)
       assert.strictEqual((yield* Metric.value(Metrics.listeners)).value - before.value, 3)
       yield* Scope.close(scope, Exit.void)
       assert.strictEqual((yield* Metric.value(Metrics.listeners)).value, before.value)
@@ -135,19 +138,19 @@ describe("listeners", () => {
           return text
         }
       }
-      const { write } = yield* client.createOrLoad("s", Store.text)
+      const { writer } = yield* client.createOrLoad("s", Store.text)
       const told: Array<string> = []
       const quarantine = ({ name }: { readonly name: string }) => () => Effect.sync(() => void told.push(name))
       for (const undecodable of ["skip", { quarantine: quarantine({ name: "bad" }) }] as const) {
-        const { read } = yield* client.createOrLoad("s", { key: counting, value: Codec.string, undecodable })
+        const { reader } = yield* client.createOrLoad("s", { key: counting, value: Codec.string, undecodable })
         const listening = []
         for (let i = 0; i < 3; i++) {
-          const { events } = yield* read.listen()
+          const { events } = yield* reader.listen()
           listening.push(yield* Effect.forkChild(Stream.runCollect(Stream.take(events, 2))))
         }
         decoded = 0
-        yield* write.write([a(1), Update.insert("bad", "", 1), a(2)])
-        yield* write.write([a(3)])
+        yield* writer.append([a(1), Update.insert("bad", "", 1), a(2)])
+        yield* writer.append([a(3)])
         for (const listener of listening) {
           assert.deepStrictEqual(records(yield* Fiber.join(listener)), [a(1), a(2), a(3)])
         }
@@ -158,29 +161,29 @@ describe("listeners", () => {
 
   it.effect("that are slow read the log again, across its truncation, and miss nothing", () =>
     Effect.gen(function*() {
-      const { client, read, write } = yield* fresh(Store.tiny)
+      const { client, reader, writer } = yield* fresh(Store.tiny)
       const rereads = yield* Metric.value(Metrics.listenerRereads)
-      const { events, snapshot } = yield* read.listen()
+      const { events, snapshot } = yield* reader.listen()
       assert.deepStrictEqual(yield* Store.rows(snapshot), [])
       const written: Array<Model.Row> = []
       for (let i = 0; i < 200; i++) {
         const update = Update.insert(`k${i}`, "v".repeat(50), i)
         written.push(update)
-        yield* write.write([update])
+        yield* writer.append([update])
         if (i % 20 === 0) yield* client.maintain
       }
-      yield* write.seal(200)
-      const heard = yield* Stream.runCollect(Stream.takeUntil(events, ({ _tag }) => _tag === "Sealed"))
+      yield* writer.seal(200)
+      const heard = yield* Stream.runCollect(Stream.takeUntil(events, ({ _tag }) => _tag === "Progress"))
       assert.deepStrictEqual(records(heard), written)
       assert.isAbove((yield* Metric.value(Metrics.listenerRereads)).count - rereads.count, 0)
     }))
 
   it.effect("that are too slow are told so", () =>
     Effect.gen(function*() {
-      const { client, read, write } = yield* fresh({ ...Store.tiny, heldLogBytes: 5_000 })
-      const { events } = yield* read.listen()
+      const { client, reader, writer } = yield* fresh({ ...Store.tiny, heldLogBytes: 5_000 })
+      const { events } = yield* reader.listen()
       for (let i = 0; i < 200; i++) {
-        yield* write.write([Update.insert(`k${i}`, "v".repeat(50), i)])
+        yield* writer.append([Update.insert(`k${i}`, "v".repeat(50), i)])
         if (i % 20 === 0) yield* client.maintain
       }
       assert.propertyVal(yield* Effect.flip(Stream.runDrain(events)), "_tag", "HoldExpired")
@@ -190,19 +193,19 @@ describe("listeners", () => {
 describe("subscriptions", () => {
   it.effect("tell a time only when it is sealed, and resume where they ended", () =>
     Effect.gen(function*() {
-      const { read, write } = yield* fresh()
-      const first = yield* Effect.forkChild(Stream.runCollect(Stream.take(read.subscribe({}), 2)))
-      yield* write.write([a(0), a(5)])
+      const { reader, writer } = yield* fresh()
+      const first = yield* Effect.forkChild(Stream.runCollect(Stream.take(reader.subscribe({}), 2)))
+      yield* writer.append([a(0), a(5)])
       yield* Effect.yieldNow
       assert.isUndefined(first.pollUnsafe())
-      yield* write.seal(3)
+      yield* writer.seal(3)
       assert.deepStrictEqual(yield* Fiber.join(first), [
         { _tag: "Updates", updates: [a(0)] },
         { _tag: "Progress", frontier: 3 }
       ])
-      yield* write.write([a(3)])
-      yield* write.seal(6)
-      assert.deepStrictEqual(yield* Stream.runCollect(Stream.take(read.subscribe({ from: 3 }), 2)), [
+      yield* writer.append([a(3)])
+      yield* writer.seal(6)
+      assert.deepStrictEqual(yield* Stream.runCollect(Stream.take(reader.subscribe({ from: 3 }), 2)), [
         { _tag: "Updates", updates: [a(3), a(5)] },
         { _tag: "Progress", frontier: 6 }
       ])
@@ -210,10 +213,10 @@ describe("subscriptions", () => {
 
   it.effect("end at the frontier that they were to reach, and go on there without a seam", () =>
     Effect.gen(function*() {
-      const { read, write } = yield* fresh()
-      yield* write.write([a(1), a(4), a(7)])
-      yield* write.seal(8)
-      const told = (options: Subscription.SubscribeOptions) => Stream.runCollect(read.subscribe(options))
+      const { reader, writer } = yield* fresh()
+      yield* writer.append([a(1), a(4), a(7)])
+      yield* writer.seal(8)
+      const told = (options: Subscription.SubscribeOptions) => Stream.runCollect(reader.subscribe(options))
       assert.deepStrictEqual(yield* told({ until: 5 }), [
         { _tag: "Updates", updates: [a(1), a(4)] },
         { _tag: "Progress", frontier: 5 }
@@ -223,12 +226,12 @@ describe("subscriptions", () => {
         { _tag: "Progress", frontier: 8 }
       ])
       assert.deepStrictEqual(yield* told({ from: 5, until: 5 }), [])
-      yield* write.allowCompaction(6)
+      yield* writer.allowCompaction(6)
       assert.deepStrictEqual(yield* told({ until: 6 }), [])
       assert.deepStrictEqual(yield* told({ from: 3, until: 3 }), [], "there is nothing left to tell")
       const waiting = yield* Effect.forkChild(told({ from: 8, until: 9 }))
-      yield* write.write([a(8), a(9)])
-      yield* write.seal(10)
+      yield* writer.append([a(8), a(9)])
+      yield* writer.seal(10)
       assert.deepStrictEqual(yield* Fiber.join(waiting), [
         { _tag: "Updates", updates: [a(8)] },
         { _tag: "Progress", frontier: 9 }
@@ -237,36 +240,36 @@ describe("subscriptions", () => {
 
   it.effect("whose place has been compacted away are told so, at their start and on the way", () =>
     Effect.gen(function*() {
-      const { read, write } = yield* fresh()
-      yield* write.seal(10)
-      yield* write.allowCompaction(5)
-      assert.propertyVal(yield* Effect.flip(Stream.runDrain(read.subscribe({ asOf: 4 }))), "_tag", "AsOfBeforeSince")
-      assert.propertyVal(yield* Effect.flip(Stream.runDrain(read.subscribe({ from: 4 }))), "_tag", "AsOfBeforeSince")
-      const onTheWay = yield* Effect.forkChild(Effect.flip(Stream.runDrain(read.subscribe({ from: 10 }))))
+      const { reader, writer } = yield* fresh()
+      yield* writer.seal(10)
+      yield* writer.allowCompaction(5)
+      assert.propertyVal(yield* Effect.flip(Stream.runDrain(reader.subscribe({ asOf: 4 }))), "_tag", "AsOfBeforeSince")
+      assert.propertyVal(yield* Effect.flip(Stream.runDrain(reader.subscribe({ from: 4 }))), "_tag", "AsOfBeforeSince")
+      const onTheWay = yield* Effect.forkChild(Effect.flip(Stream.runDrain(reader.subscribe({ from: 10 }))))
       yield* Effect.yieldNow
-      yield* write.allowCompaction(20)
+      yield* writer.allowCompaction(20)
       assert.propertyVal(yield* Fiber.join(onTheWay), "_tag", "AsOfBeforeSince")
     }))
 
   // The contents as of `since` stand at `since`: who has been told what lies before it would hear that again.
   it.effect("cannot resume at `since`, where what they were told lies as well, but right after it", () =>
     Effect.gen(function*() {
-      const { client, read, write } = yield* fresh()
-      yield* write.write([a(1), a(4)])
-      yield* write.seal(5)
-      const first = Stream.runCollect(Stream.take(read.subscribe({}), 2))
+      const { client, reader, writer } = yield* fresh()
+      yield* writer.append([a(1), a(4)])
+      yield* writer.seal(5)
+      const first = Stream.runCollect(Stream.take(reader.subscribe({}), 2))
       assert.deepStrictEqual(yield* first, [{ _tag: "Updates", updates: [a(1), a(4)] }, {
         _tag: "Progress",
         frontier: 5
       }])
-      yield* write.write([a(5), a(6)])
-      yield* write.seal(7)
-      yield* write.allowCompaction(5)
+      yield* writer.append([a(5), a(6)])
+      yield* writer.seal(7)
+      yield* writer.allowCompaction(5)
       for (const compact of [Effect.void, client.compact("s")]) {
         yield* compact
-        const atSince = yield* Effect.flip(Stream.runDrain(read.subscribe({ from: 5, until: 7 })))
+        const atSince = yield* Effect.flip(Stream.runDrain(reader.subscribe({ from: 5, until: 7 })))
         assert.propertyVal(atSince, "_tag", "AsOfBeforeSince")
-        assert.deepStrictEqual(yield* Stream.runCollect(read.subscribe({ from: 6, until: 7 })), [
+        assert.deepStrictEqual(yield* Stream.runCollect(reader.subscribe({ from: 6, until: 7 })), [
           { _tag: "Updates", updates: [a(6)] },
           { _tag: "Progress", frontier: 7 }
         ])
@@ -275,9 +278,9 @@ describe("subscriptions", () => {
 
   it.effect("end with the store, and with the last time", () =>
     Effect.gen(function*() {
-      const { client, read, write } = yield* fresh()
-      const waiting = yield* Effect.forkChild(Stream.runCollect(read.subscribe({})))
-      yield* write.seal(1)
+      const { client, reader, writer } = yield* fresh()
+      const waiting = yield* Effect.forkChild(Stream.runCollect(reader.subscribe({})))
+      yield* writer.seal(1)
       yield* client.stop
       assert.deepStrictEqual(yield* Fiber.join(waiting), [{ _tag: "Progress", frontier: 1 }])
     }))

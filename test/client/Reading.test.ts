@@ -16,28 +16,28 @@ const a = (time: number) => Update.insert("a", "", time)
 describe("get_description", () => {
   it.effect("seal_get_description_roundtrip", () =>
     Effect.gen(function*() {
-      const { client, write } = yield* fresh
+      const { client, writer } = yield* fresh
       assert.deepInclude(yield* client.description("s"), { upper: 0 })
-      yield* write.offerSeal(100)
+      yield* writer.offerSeal(100)
       assert.deepInclude(yield* client.description("s"), { upper: 100 })
     }))
 
   it.effect("allow_compaction_get_description_roundtrip", () =>
     Effect.gen(function*() {
-      const { client, write } = yield* fresh
+      const { client, writer } = yield* fresh
       assert.deepInclude(yield* client.description("s"), { since: 0 })
-      yield* write.seal(100)
-      yield* write.allowCompaction(42)
+      yield* writer.seal(100)
+      yield* writer.allowCompaction(42)
       assert.deepInclude(yield* client.description("s"), { upper: 100, since: 42 })
     }))
 
   it.effect("get_description_lower", () =>
     Effect.gen(function*() {
-      const { client, write } = yield* fresh
-      yield* write.seal(100)
-      yield* write.allowCompaction(100)
+      const { client, writer } = yield* fresh
+      yield* writer.seal(100)
+      yield* writer.allowCompaction(100)
       assert.deepInclude(yield* client.description("s"), { lower: 0 })
-      assert.propertyVal(yield* Effect.flip(client.description("none")), "_tag", "UnknownStream")
+      assert.propertyVal(yield* Effect.flip(client.description("none")), "_tag", "UnknownCollection")
     }))
 
   it.effect("lists all live collections in the order of their ids, which are never used again", () =>
@@ -67,40 +67,40 @@ describe("codec_mismatch", () => {
         const value = yield* Effect.flip(open("s", { key: Codec.string, value: Codec.bytes }))
         assert.deepInclude(value, { _tag: "CodecMismatch", part: "value" } as object)
       }
-      assert.propertyVal(yield* Effect.flip(client.load("none", Store.text)), "_tag", "UnknownStream")
+      assert.propertyVal(yield* Effect.flip(client.load("none", Store.text)), "_tag", "UnknownCollection")
     }))
 })
 
 describe("snapshots", () => {
   it.effect("as of a time that is not sealed wait for it, or fail at once", () =>
     Effect.gen(function*() {
-      const { read, write } = yield* fresh
-      yield* write.write([a(3)])
-      assert.deepInclude(yield* Effect.flip(read.snapshot({ asOf: 3, wait: false })), {
+      const { reader, writer } = yield* fresh
+      yield* writer.append([a(3)])
+      assert.deepInclude(yield* Effect.flip(reader.snapshot({ asOf: 3, wait: false })), {
         _tag: "AsOfNotSealed",
         asOf: 3,
         upper: 0
       } as object)
-      const waiting = yield* Effect.forkChild(Effect.flatMap(read.snapshot({ asOf: 3 }), Store.rows))
-      yield* write.seal(3)
+      const waiting = yield* Effect.forkChild(Effect.flatMap(reader.snapshot({ asOf: 3 }), Store.rows))
+      yield* writer.seal(3)
       yield* Effect.yieldNow
       assert.isUndefined(waiting.pollUnsafe())
-      yield* write.seal(4)
+      yield* writer.seal(4)
       assert.deepStrictEqual(yield* Fiber.join(waiting), [["a", "", 1]])
     }))
 
   it.effect("that wait are told when the store stops, or the collection is destroyed, or the time is given up", () =>
     Effect.gen(function*() {
-      const { client, read, write } = yield* fresh
-      const waiting = yield* Effect.forkChild(Effect.flip(read.snapshot({ asOf: 3 })))
-      yield* write.allowCompaction(4)
+      const { client, reader, writer } = yield* fresh
+      const waiting = yield* Effect.forkChild(Effect.flip(reader.snapshot({ asOf: 3 })))
+      yield* writer.allowCompaction(4)
       assert.propertyVal(yield* Fiber.join(waiting), "_tag", "AsOfBeforeSince")
-      const destroyed = yield* Effect.forkChild(Effect.flip(read.snapshot({ asOf: 5 })))
+      const destroyed = yield* Effect.forkChild(Effect.flip(reader.snapshot({ asOf: 5 })))
       yield* Effect.yieldNow
       yield* client.destroy("s")
-      assert.propertyVal(yield* Fiber.join(destroyed), "_tag", "StreamDestroyed")
+      assert.propertyVal(yield* Fiber.join(destroyed), "_tag", "CollectionDestroyed")
       const other = yield* client.createOrLoad("other", Store.text)
-      const stopped = yield* Effect.forkChild(Effect.flip(other.read.snapshot({ asOf: 5 })))
+      const stopped = yield* Effect.forkChild(Effect.flip(other.reader.snapshot({ asOf: 5 })))
       yield* Effect.yieldNow
       yield* client.stop
       assert.propertyVal(yield* Fiber.join(stopped), "_tag", "RuntimeShutdown")
@@ -108,21 +108,21 @@ describe("snapshots", () => {
 
   it.effect("are refused below the since, and for what is no time", () =>
     Effect.gen(function*() {
-      const { read, write } = yield* fresh
-      yield* write.seal(10)
-      yield* write.allowCompaction(5)
-      assert.deepInclude(yield* Effect.flip(read.snapshot({ asOf: 4 })), {
+      const { reader, writer } = yield* fresh
+      yield* writer.seal(10)
+      yield* writer.allowCompaction(5)
+      assert.deepInclude(yield* Effect.flip(reader.snapshot({ asOf: 4 })), {
         _tag: "AsOfBeforeSince",
         asOf: 4,
         since: 5
       } as object)
       for (const asOf of [-1, 0.5, Infinity, 2 ** 53]) {
-        assert.propertyVal(yield* Effect.flip(read.snapshot({ asOf })), "_tag", "ValueOutOfRange")
-        assert.propertyVal(yield* Effect.flip(read.get("a", { asOf })), "_tag", "ValueOutOfRange")
-        assert.propertyVal(yield* Effect.flip(Stream.runDrain(read.subscribe({ asOf }))), "_tag", "ValueOutOfRange")
+        assert.propertyVal(yield* Effect.flip(reader.snapshot({ asOf })), "_tag", "ValueOutOfRange")
+        assert.propertyVal(yield* Effect.flip(reader.get("a", { asOf })), "_tag", "ValueOutOfRange")
+        assert.propertyVal(yield* Effect.flip(Stream.runDrain(reader.subscribe({ asOf }))), "_tag", "ValueOutOfRange")
       }
       assert.propertyVal(
-        yield* Effect.flip(Stream.runDrain(read.changes({ from: 4, to: 6 }))),
+        yield* Effect.flip(Stream.runDrain(reader.changes({ from: 4, to: 6 }))),
         "_tag",
         "AsOfBeforeSince"
       )
@@ -130,31 +130,31 @@ describe("snapshots", () => {
 
   it.effect("regression_8303_snapshot_advance_since", () =>
     Effect.gen(function*() {
-      const { read, write } = yield* fresh
-      yield* write.write([a(1), a(2), a(7)])
-      yield* write.seal(5)
-      yield* write.allowCompaction(4)
-      const updates = yield* Store.updates(read)
+      const { reader, writer } = yield* fresh
+      yield* writer.append([a(1), a(2), a(7)])
+      yield* writer.seal(5)
+      yield* writer.allowCompaction(4)
+      const updates = yield* Store.updates(reader)
       assert.deepStrictEqual(updates.map(({ time }) => time).toSorted(), [4, 4, 7])
     }))
 
   it.effect("unsealed_snapshot: every window of time has its rows, in memory and in batches", () =>
     Effect.gen(function*() {
-      const { client, read, write } = yield* fresh
+      const { client, reader, writer } = yield* fresh
       const times = [2, 3, 3, 5, 8, 13]
-      yield* write.write(times.map((time, i) => Update.insert(`${i}`, "", time)))
-      yield* write.seal(16)
+      yield* writer.append(times.map((time, i) => Update.insert(`${i}`, "", time)))
+      yield* writer.seal(16)
       for (const place of ["memory", "trace"]) {
         for (let from = 0; from < 16; from++) {
           for (let to = from; to < 16; to++) {
             const expected = times.flatMap((time, i) => time > from && time <= to ? [[`${i}`, "", 1]] : [])
             assert.deepStrictEqual(
-              (yield* Stream.runCollect(read.changes({ from, to }))).map((row) => [...row]),
+              (yield* Stream.runCollect(reader.changes({ from, to }))).map((row) => [...row]),
               expected,
               `${place}: ${from} to ${to}`
             )
             assert.deepStrictEqual(
-              (yield* Stream.runCollect(read.changes({ from: to, to: from }))).map((row) => [...row]),
+              (yield* Stream.runCollect(reader.changes({ from: to, to: from }))).map((row) => [...row]),
               expected.map(([key, value]) => [key, value, -1]),
               `${place}: ${to} back to ${from}`
             )
@@ -167,12 +167,12 @@ describe("snapshots", () => {
   it.effect("come in parts that together are the whole, of about the same size", () =>
     Effect.gen(function*() {
       const client = yield* Effect.flatMap(Store.memory, (storage) => Store.client(storage, Store.tiny))
-      const { read, write } = yield* client.createOrLoad("s", Store.text)
+      const { reader, writer } = yield* client.createOrLoad("s", Store.text)
       const random = Prng.make(1)
       const value = () => Buffer.from(random.bytes(20)).toString("hex")
-      for (let i = 0; i < 200; i++) yield* write.write([Update.insert(`k${i}`, value(), i)])
+      for (let i = 0; i < 200; i++) yield* writer.append([Update.insert(`k${i}`, value(), i)])
       yield* client.maintain
-      const snapshot = yield* read.snapshot()
+      const snapshot = yield* reader.snapshot()
       for (const n of [1, 2, 3, 7, 1_000]) {
         const parts = yield* Effect.forEach(snapshot.parts(n), (part) => Stream.runCollect(part))
         assert.strictEqual(parts.length, n)
@@ -184,15 +184,15 @@ describe("snapshots", () => {
 
   it.effect("of a finished collection whose history is given up are empty, and a subscription to it ends", () =>
     Effect.gen(function*() {
-      const { read, write } = yield* fresh
-      yield* write.write([a(1)])
-      yield* write.seal(Frontier.empty)
-      const told = yield* Stream.runCollect(read.subscribe({}))
+      const { reader, writer } = yield* fresh
+      yield* writer.append([a(1)])
+      yield* writer.seal(Frontier.empty)
+      const told = yield* Stream.runCollect(reader.subscribe({}))
       assert.deepStrictEqual(told.map((event) => event._tag), ["Updates", "Progress"])
-      yield* write.allowCompaction(Frontier.empty)
-      assert.deepStrictEqual(yield* Store.contents(read), [])
-      assert.deepStrictEqual(yield* read.history("a"), [])
-      assert.deepStrictEqual(yield* Stream.runCollect(read.subscribe({})), [])
+      yield* writer.allowCompaction(Frontier.empty)
+      assert.deepStrictEqual(yield* Store.contents(reader), [])
+      assert.deepStrictEqual(yield* reader.history("a"), [])
+      assert.deepStrictEqual(yield* Stream.runCollect(reader.subscribe({})), [])
     }))
 })
 
@@ -201,16 +201,16 @@ describe("sums that cannot be stored", () => {
 
   it.effect("fail the read, whatever reads", () =>
     Effect.gen(function*() {
-      const { client, read, write } = yield* fresh
-      yield* write.write([huge])
-      yield* write.write([huge])
-      yield* write.seal(2)
+      const { client, reader, writer } = yield* fresh
+      yield* writer.append([huge])
+      yield* writer.append([huge])
+      yield* writer.seal(2)
       const reads: Record<string, Effect.Effect<unknown, { readonly _tag: string }>> = {
-        snapshot: Effect.scoped(Effect.flatMap(read.snapshot(), ({ contents }) => Stream.runDrain(contents))),
-        get: read.get("a"),
-        history: read.history("a"),
-        range: Stream.runDrain(read.range({})),
-        subscribe: Stream.runDrain(Stream.take(read.subscribe({}), 1)),
+        snapshot: Effect.scoped(Effect.flatMap(reader.snapshot(), ({ contents }) => Stream.runDrain(contents))),
+        get: reader.get("a"),
+        history: reader.history("a"),
+        range: Stream.runDrain(reader.range({})),
+        subscribe: Stream.runDrain(Stream.take(reader.subscribe({}), 1)),
         compact: client.compact("s")
       }
       for (const [name, run] of Object.entries(reads)) {

@@ -25,7 +25,7 @@ const sinceOf = (client: PersistClient.PersistClient["Service"], name = "s") =>
 describe("retention", () => {
   it.effect("times: the last ones are readable, and no others", () =>
     Effect.gen(function*() {
-      const { client, read, write } = yield* retaining({
+      const { client, reader, writer } = yield* retaining({
         collections: { s: Retention.times(3) },
         schedule: every("1 second")
       })
@@ -33,25 +33,25 @@ describe("retention", () => {
       const prng = Prng.make(5)
       for (let time = 0; time < 20; time++) {
         const update = Update.make(`k${prng.int(4)}`, `v${prng.int(3)}`, time, prng.int(5) - 2)
-        yield* write.write([update])
+        yield* writer.append([update])
         model.updates.push(update)
-        yield* write.seal(time + 1)
+        yield* writer.seal(time + 1)
         yield* TestClock.adjust("1 second")
         yield* client.compact("s")
         assert.strictEqual(yield* sinceOf(client), Math.max(0, time - 2))
         for (let asOf = Math.max(0, time - 2); asOf <= time; asOf++) {
-          assert.deepStrictEqual(yield* Store.contents(read, asOf), Model.contents(model, asOf))
+          assert.deepStrictEqual(yield* Store.contents(reader, asOf), Model.contents(model, asOf))
         }
       }
     }))
 
   it.effect("latest: as of the last time; a finished collection is left alone, and so is one that is not sealed", () =>
     Effect.gen(function*() {
-      const { client, write } = yield* retaining({ others: Retention.latest, schedule: every("1 second") })
+      const { client, writer } = yield* retaining({ others: Retention.latest, schedule: every("1 second") })
       const finished = yield* client.createOrLoad("finished", Store.text)
-      yield* finished.write.seal(Infinity)
+      yield* finished.writer.seal(Infinity)
       yield* client.createOrLoad("fresh", Store.text)
-      yield* write.seal(8)
+      yield* writer.seal(8)
       yield* TestClock.adjust("1 second")
       const all = yield* client.descriptions
       assert.deepStrictEqual(all.map(({ name, since }) => [name, since]), [["s", 7], ["finished", 0], ["fresh", 0]])
@@ -59,7 +59,7 @@ describe("retention", () => {
 
   it.effect("duration: what could be read so long ago still can, whatever times mean", () =>
     Effect.gen(function*() {
-      const { client, write } = yield* retaining({
+      const { client, writer } = yield* retaining({
         collections: { s: Retention.duration("10 minutes") },
         schedule: every("1 minute")
       })
@@ -67,7 +67,7 @@ describe("retention", () => {
       const uppers = [0]
       for (let minute = 1; minute <= 60; minute++) {
         const upper = uppers.at(-1)! + prng.int(3) * 10
-        yield* write.seal(upper)
+        yield* writer.seal(upper)
         uppers.push(upper)
         yield* TestClock.adjust("1 minute")
         const since = yield* sinceOf(client)
@@ -94,15 +94,15 @@ describe("retention", () => {
         currentTimeMillis: Effect.sync(() => set.currentTimeMillisUnsafe())
       }
       yield* Effect.gen(function*() {
-        const { client, write } = yield* retaining({
+        const { client, writer } = yield* retaining({
           collections: { s: Retention.duration("7 days") },
           schedule: every("1 minute")
         })
-        yield* write.seal(50)
+        yield* writer.seal(50)
         yield* TestClock.adjust("2 minutes")
         jumped = Duration.toMillis("20000 days")
         yield* TestClock.adjust("2 minutes")
-        yield* write.seal(60)
+        yield* writer.seal(60)
         yield* TestClock.adjust("2 minutes")
         assert.strictEqual(yield* sinceOf(client), 0)
         jumped = 0
@@ -124,14 +124,14 @@ describe("retention", () => {
 
   it.effect("manual: nothing is given up; a since that is ahead of the policy stays", () =>
     Effect.gen(function*() {
-      const { client, write } = yield* retaining({
+      const { client, writer } = yield* retaining({
         collections: { s: Retention.times(5) },
         schedule: every("1 second")
       })
       const other = yield* client.createOrLoad("other", Store.text)
-      yield* other.write.seal(100)
-      yield* write.seal(10)
-      yield* write.allowCompaction(9)
+      yield* other.writer.seal(100)
+      yield* writer.seal(10)
+      yield* writer.allowCompaction(9)
       yield* TestClock.adjust("5 seconds")
       assert.strictEqual(yield* sinceOf(client), 9)
       assert.strictEqual(yield* sinceOf(client, "other"), 0)
@@ -139,15 +139,15 @@ describe("retention", () => {
 
   it.effect("a new collection of an old name is watched anew", () =>
     Effect.gen(function*() {
-      const { client, write } = yield* retaining({
+      const { client, writer } = yield* retaining({
         collections: { s: Retention.duration("5 seconds") },
         schedule: every("1 second")
       })
-      yield* write.seal(50)
+      yield* writer.seal(50)
       yield* TestClock.adjust("3 seconds")
       yield* client.destroy("s")
       const again = yield* client.createOrLoad("s", { ...Store.text, recreate: true })
-      yield* again.write.seal(20)
+      yield* again.writer.seal(20)
       yield* TestClock.adjust("4 seconds")
       assert.strictEqual(yield* sinceOf(client), 0)
       yield* TestClock.adjust("4 seconds")
@@ -156,9 +156,9 @@ describe("retention", () => {
 
   it.effect("goes on when the store could not be written to", () =>
     Effect.gen(function*() {
-      const { client, control, write } = yield* retaining({ others: Retention.latest, schedule: every("1 second") })
+      const { client, control, writer } = yield* retaining({ others: Retention.latest, schedule: every("1 second") })
       yield* TestClock.adjust("1 second")
-      yield* write.seal(10)
+      yield* writer.seal(10)
       control.broken.add("append")
       yield* TestClock.adjust("3 seconds")
       assert.strictEqual(yield* sinceOf(client), 0)

@@ -25,22 +25,22 @@ const show = (contents: Workload.Contents): string =>
 const found = Effect.fnUntraced(function*(client: Client) {
   const contents = new Map<string, Model.Model>()
   for (const { name, since, upper } of yield* client.descriptions) {
-    const { read } = yield* client.load(name, Store.text)
-    contents.set(name, { since, upper, updates: [...yield* Store.updates(read)] })
+    const { reader } = yield* client.load(name, Store.text)
+    contents.set(name, { since, upper, updates: [...yield* Store.updates(reader)] })
   }
   return contents
 })
 
 const checkReads = Effect.fnUntraced(function*(client: Client, contents: Workload.Contents) {
   for (const [name, model] of contents) {
-    const { read } = yield* client.createOrLoad(name, Store.text)
-    assert.deepStrictEqual(yield* Store.contents(read), Model.contents(model), name)
+    const { reader } = yield* client.createOrLoad(name, Store.text)
+    assert.deepStrictEqual(yield* Store.contents(reader), Model.contents(model), name)
     const { since, upper } = model
     for (const asOf of new Set([since, Math.floor((since + upper) / 2), upper - 1])) {
       if (asOf < since || asOf >= upper) continue
-      assert.deepStrictEqual(yield* Store.contents(read, asOf), Model.contents(model, asOf), `${name} as of ${asOf}`)
+      assert.deepStrictEqual(yield* Store.contents(reader, asOf), Model.contents(model, asOf), `${name} as of ${asOf}`)
       assert.deepStrictEqual(
-        [...yield* read.get("k1", { asOf })].map(([value, n]) => ["k1", value, n]),
+        [...yield* reader.get("k1", { asOf })].map(([value, n]) => ["k1", value, n]),
         Model.contents(model, asOf).filter(([key]) => key === "k1").map((row) => [...row]),
         `k1 of ${name} as of ${asOf}`
       )
@@ -71,9 +71,9 @@ export const judge = Effect.fnUntraced(function*(
     const state = yield* recognise(client, allowed)
     const model = state.get("a") ?? Model.make()
     const row = Update.insert("after", "the crash", model.upper)
-    const { write } = yield* client.createOrLoad("a", Store.text)
-    yield* write.write([row])
-    yield* write.seal(model.upper + 1)
+    const { writer } = yield* client.createOrLoad("a", Store.text)
+    yield* writer.append([row])
+    yield* writer.seal(model.upper + 1)
     yield* client.maintain
     return new Map(state).set("a", { ...model, updates: [...model.updates, row], upper: model.upper + 1 })
   }))

@@ -5,7 +5,7 @@
  * all of them have their reply. Maintenance is a group that changes nothing a reader could see.
  */
 import { Deferred, Effect, Result } from "effect"
-import * as MultiWriteHandle from "../../src/client/MultiWriteHandle.ts"
+import * as MultiWriter from "../../src/client/MultiWriter.ts"
 import type * as PersistClient from "../../src/client/PersistClient.ts"
 import * as Prng from "../../src/testing/Prng.ts"
 import * as Update from "../../src/Update.ts"
@@ -48,14 +48,14 @@ const added = (rows: ReadonlyArray<Model.Row>) => (model: Model.Model): Model.Mo
 
 const write = (name: string, rows: ReadonlyArray<Model.Row>): Command => ({
   run: (client) =>
-    Effect.map(Effect.flatMap(handles(client, name), ({ write }) => write.offer(rows)), (ack) => Deferred.await(ack)),
+    Effect.map(Effect.flatMap(handles(client, name), ({ writer }) => writer.offer(rows)), (ack) => Deferred.await(ack)),
   apply: (contents) => changed(contents, name, added(rows))
 })
 
 const seal = (name: string, upper: number): Command => ({
   run: (client) =>
     Effect.map(
-      Effect.flatMap(handles(client, name), ({ write }) => write.offerSeal(upper)),
+      Effect.flatMap(handles(client, name), ({ writer }) => writer.offerSeal(upper)),
       (ack) => Deferred.await(ack)
     ),
   apply: (contents) => changed(contents, name, (model) => ({ ...model, upper: Math.max(model.upper, upper) }))
@@ -63,7 +63,7 @@ const seal = (name: string, upper: number): Command => ({
 
 const allowCompaction = (name: string, since: number): Command =>
   whole(
-    (client) => Effect.flatMap(handles(client, name), ({ write }) => write.allowCompaction(since)),
+    (client) => Effect.flatMap(handles(client, name), ({ writer }) => writer.allowCompaction(since)),
     (contents) => changed(contents, name, (model) => ({ ...model, since: Math.max(model.since, since) }))
   )
 
@@ -72,7 +72,7 @@ const compareAndAppend = (name: string, rows: ReadonlyArray<Model.Row>, expected
     (client) =>
       Effect.flatMap(
         handles(client, name),
-        ({ write }) => write.compareAndAppend(rows, { expected, upper: expected + 1 })
+        ({ writer }) => writer.compareAndAppend(rows, { expected, upper: expected + 1 })
       ),
     (contents) => changed(contents, name, (model) => ({ ...added(rows)(model), upper: expected + 1 }))
   )
@@ -80,9 +80,9 @@ const compareAndAppend = (name: string, rows: ReadonlyArray<Model.Row>, expected
 const writeBoth = (names: readonly [string, string], rows: ReadonlyArray<Model.Row>): Command =>
   whole(
     Effect.fnUntraced(function*(client) {
-      const both = yield* Effect.forEach(names, (name) => Effect.map(handles(client, name), ({ write }) => write))
-      const multi = yield* MultiWriteHandle.make(both)
-      yield* multi.writeAtomic((add) => both.forEach((handle) => add(handle, rows)))
+      const both = yield* Effect.forEach(names, (name) => Effect.map(handles(client, name), ({ writer }) => writer))
+      const multi = yield* MultiWriter.make(both)
+      yield* multi.appendAtomic((add) => both.forEach((handle) => add(handle, rows)))
     }),
     (contents) => names.reduce((all, name) => changed(all, name, added(rows)), contents)
   )

@@ -50,8 +50,8 @@ const everyChange: ReadonlyArray<Commit.Change> = [
   allowCompaction(0, Infinity),
   swap(0),
   swap(3, {
-    blocksFrom: 4,
-    blocksBefore: 9,
+    chunksFrom: 4,
+    chunksBefore: 9,
     spills: ["a", "b"],
     trace: ["c"],
     newSpills: [batch("d", 3, Infinity), { ...batch("e", 3, Infinity), parts: [part("e"), part("f")] }],
@@ -149,7 +149,7 @@ const summary = (state: State.State) => ({
   rollup: undefined,
   collections: [...state.collections.values()].map((collection) => ({
     ...comparable(collection) as object,
-    blocks: collection.blocks.flatMap((block) => showColumns(block.columns))
+    chunks: collection.chunks.flatMap((block) => showColumns(block.columns))
   }))
 })
 

@@ -52,8 +52,8 @@ export const commit = (...changes: ReadonlyArray<Commit.Change>): Commit.Commit 
 export const swap = (collection: number, changes: Partial<Commit.Swap> = {}): Commit.Swap => ({
   _tag: "Swap",
   collection,
-  blocksFrom: 0,
-  blocksBefore: 0,
+  chunksFrom: 0,
+  chunksBefore: 0,
   spills: [],
   trace: [],
   newSpills: [],

@@ -49,8 +49,8 @@ describe("flush", () => {
     const [rewrite] = Plan.rewrites(state, limits, 0)
     assert.deepInclude(rewrite, {
       reason: "flush",
-      blocksFrom: 0,
-      blocksBefore: state.position,
+      chunksFrom: 0,
+      chunksBefore: state.position,
       sealedTo: 5,
       traceUpper: 0,
       since: 2,
@@ -183,7 +183,7 @@ describe("test_allow_compaction: a compaction", () => {
     const state = stateOf("s")
     apply(state, rows(0, 40, 5), allowCompaction(0, 300))
     assert.deepStrictEqual(due(state), [])
-    apply(state, swap(0, { blocksBefore: state.position, newSpills: [batch("a", 0, Infinity, { minTime: 5 })] }))
+    apply(state, swap(0, { chunksBefore: state.position, newSpills: [batch("a", 0, Infinity, { minTime: 5 })] }))
     assert.deepStrictEqual(due(state), [])
     assert.isTrue(Plan.isCompact(s(state)))
     apply(state, seal(0, 9))
@@ -208,7 +208,7 @@ describe("rollups", () => {
     const state = stateOf("s")
     assert.strictEqual(Plan.horizon(state, limits), 1)
     for (let i = 0; i < 10; i++) apply(state, rows(0, 1))
-    assert.strictEqual(s(state).blocks[0]!.bytes, 24)
+    assert.strictEqual(s(state).chunks[0]!.bytes, 24)
     assert.strictEqual(Plan.horizon(state, limits), 5)
     assert.strictEqual(Plan.horizon(state, { ...limits, inlineBytes: 1_000 }), state.position)
     state.logFrom = 7
@@ -227,7 +227,7 @@ describe("rollups", () => {
 })
 
 it("blocks know their bytes and times", () => {
-  assert.deepInclude(Collection.block(3, 4, columns(5, 2, 8)), {
+  assert.deepInclude(Collection.chunk(3, 4, columns(5, 2, 8)), {
     bytes: 72,
     minTime: 2,
     maxTime: 8,

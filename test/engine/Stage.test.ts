@@ -51,8 +51,8 @@ describe("a stage", () => {
         "SinceRegressed 15",
         "5 is not 4",
         16,
-        "StreamDestroyed 17",
-        "StreamDestroyed 18"
+        "CollectionDestroyed 17",
+        "CollectionDestroyed 18"
       ]
     )
   })
@@ -85,7 +85,7 @@ describe("a stage", () => {
     stage.write([rowsAt(0, 1)])
     stage.seal([target(0)], 5)
     assert.deepInclude(state, { seqNo: 5 })
-    assert.deepInclude(state.collections.get(0), { upper: 0, blocks: [] })
+    assert.deepInclude(state.collections.get(0), { upper: 0, chunks: [] })
     assert.strictEqual(new Stage(state).write([rowsAt(0, 1)]), 6)
   })
 

@@ -34,7 +34,7 @@ describe("arrangement_meta_validate: a swap that does not fit", () => {
   const cases: ReadonlyArray<readonly [message: string, change: Partial<Commit.Swap>]> = [
     ["the trace upper would move back", { traceUpper: 7 }],
     ["the trace upper would pass the seal", { traceUpper: 11 }],
-    ["rows in memory have been replaced already", { blocksFrom: 1, blocksBefore: 2 }],
+    ["rows in memory have been replaced already", { chunksFrom: 1, chunksBefore: 2 }],
     ["a spill to replace is not there", { spills: ["x"] }],
     ["a trace batch to replace is not there", { trace: ["x"] }],
     ["the trace batches to replace do not adjoin", { trace: ["b", "a"], newTrace: batch("n", 0, 8, { since: 5 }) }],
@@ -129,11 +129,11 @@ describe("folding", () => {
   it("append_detect_min_max_times, append_trace_ts_upper_invariant", () => {
     const state = stateOf("s")
     apply(state, write(0, 7, 3, 9, 4))
-    assert.deepInclude(s(state).blocks[0], { minTime: 3, maxTime: 9, position: 1 })
+    assert.deepInclude(s(state).chunks[0], { minTime: 3, maxTime: 9, position: 1 })
     apply(state, seal(0, 5))
     assert.include(detailOf(() => apply(state, write(0, 4))), "an update lies below the seal")
     apply(state, write(0, 5))
-    assert.lengthOf(s(state).blocks, 2)
+    assert.lengthOf(s(state).chunks, 2)
     assert.strictEqual(s(state).memoryRows, 5)
   })
 
@@ -141,32 +141,32 @@ describe("folding", () => {
     const state = stateOf("s")
     for (const time of [1, 2, 3]) apply(state, write(0, time))
     apply(state, seal(0, 3), write(0, 4))
-    apply(state, swap(0, { blocksBefore: 3, newTrace: batch("a", 0, 3), traceUpper: 3 }))
-    assert.deepStrictEqual(s(state).blocks.map(({ position }) => position), [3, 4])
+    apply(state, swap(0, { chunksBefore: 3, newTrace: batch("a", 0, 3), traceUpper: 3 }))
+    assert.deepStrictEqual(s(state).chunks.map(({ position }) => position), [3, 4])
     assert.strictEqual(s(state).memoryRows, 2)
     assert.strictEqual(
-      Collection.swapViolation(s(state), swap(0, { blocksBefore: 3, traceUpper: 3 })),
+      Collection.swapViolation(s(state), swap(0, { chunksBefore: 3, traceUpper: 3 })),
       "rows in memory have been replaced already"
     )
-    apply(state, swap(0, { blocksFrom: 3, blocksBefore: 5, newSpills: [batch("b", 3, Infinity)], traceUpper: 3 }))
-    assert.deepInclude(s(state), { blocks: [], memoryBytes: 0, memoryRows: 0, blocksFrom: 5 })
+    apply(state, swap(0, { chunksFrom: 3, chunksBefore: 5, newSpills: [batch("b", 3, Infinity)], traceUpper: 3 }))
+    assert.deepInclude(s(state), { chunks: [], memoryBytes: 0, memoryRows: 0, chunksFrom: 5 })
   })
 
   it("knows the bytes in memory of all collections", () => {
     const state = stateOf("s", "t")
     const check = () => {
-      const bytes = [...state.collections.values()].flatMap(({ blocks }) => blocks.map((block) => block.bytes))
+      const bytes = [...state.collections.values()].flatMap(({ chunks: blocks }) => blocks.map((block) => block.bytes))
       assert.strictEqual(state.memoryBytes, bytes.reduce((sum, each) => sum + each, 0))
       return state.memoryBytes
     }
     apply(state, write(0, 1), write(1, 2), write(1, 3))
     assert.isAbove(check(), 0)
     State.restoreRows(state, 5, commit(write(0, 4)))
-    apply(state, swap(1, { blocksBefore: 3, newSpills: [batch("a", 0, Infinity)] }))
+    apply(state, swap(1, { chunksBefore: 3, newSpills: [batch("a", 0, Infinity)] }))
     assert.isAbove(check(), 0)
     apply(state, { _tag: "Destroy", collection: 0 })
     const [one] = state.collections.values()
-    apply(state, swap(1, { blocksFrom: one!.blocksFrom, blocksBefore: 9, newSpills: [batch("b", 0, Infinity)] }))
+    apply(state, swap(1, { chunksFrom: one!.chunksFrom, chunksBefore: 9, newSpills: [batch("b", 0, Infinity)] }))
     assert.strictEqual(check(), 0)
   })
 
@@ -194,9 +194,9 @@ describe("rows of entries before a rollup", () => {
   it("come back into memory from the first position on that no batch has", () => {
     const state = stateOf("s")
     const collection = state.collections.get(0)!
-    collection.blocksFrom = 5
+    collection.chunksFrom = 5
     for (const position of [4, 5, 6]) State.restoreRows(state, position, commit(write(0, position)))
-    assert.deepStrictEqual(collection.blocks.map(({ position }) => position), [5, 6])
+    assert.deepStrictEqual(collection.chunks.map(({ position }) => position), [5, 6])
   })
 
   it("stay out of memory after a merge of the batches that have them, when a rollup is read back", () => {
@@ -208,14 +208,14 @@ describe("rows of entries before a rollup", () => {
     const logFrom = state.position - written.length
     const flushed = state.position
     apply(state, seal(0, 2))
-    const first = swap(0, { blocksBefore: flushed, newTrace: batch("a", 0, 2), traceUpper: 2 })
+    const first = swap(0, { chunksBefore: flushed, newTrace: batch("a", 0, 2), traceUpper: 2 })
     apply(state, first, seal(0, 3))
     apply(state, swap(0, { newTrace: batch("b", 2, 3), traceUpper: 3 }))
     const ids = s(state).trace.map(Batch.id)
     apply(state, swap(0, { trace: ids, newTrace: batch("c", 0, 3, { level: 1 }), traceUpper: 3 }))
     const reopened = Rollup.decode(Rollup.encode(state, logFrom), "test")
     written.forEach((each, i) => State.restoreRows(reopened, logFrom + i, each))
-    assert.deepStrictEqual(s(reopened).blocks, [])
-    assert.strictEqual(s(reopened).blocksFrom, flushed)
+    assert.deepStrictEqual(s(reopened).chunks, [])
+    assert.strictEqual(s(reopened).chunksFrom, flushed)
   })
 })

@@ -205,8 +205,8 @@ describe("Debezium", () => {
       const table = yield* client.createOrLoad("table", { key: Codec.json, value: Codec.json })
       const bare = (id: number, n: number) => ({ key: key(id), value: { op: "u", after: row(id, n) } })
       yield* bytes([insert(1, 10), insert(2, 20), bare(1, 11), bare(1, 11), remove(2, 20), tombstone(2), insert(3, 30)])
-        .pipe(Debezium.changes(), Upsert.upsert(table), seal(table.write), Stream.runDrain)
-      const { contents } = yield* table.read.snapshot()
+        .pipe(Debezium.changes(), Upsert.upsert(table), seal(table.writer), Stream.runDrain)
+      const { contents } = yield* table.reader.snapshot()
       assert.deepStrictEqual(yield* Stream.runCollect(contents), [
         [key(1), row(1, 11), 1],
         [key(3), row(3, 30), 1]

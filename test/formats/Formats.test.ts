@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result, Schema, Stream } from "effect"
-import type { SubscribeEvent } from "../../src/client/Subscription.ts"
+import type { CollectionEvent } from "../../src/client/CollectionEvent.ts"
 import * as Csv from "../../src/formats/Csv.ts"
 import * as Ndjson from "../../src/formats/Ndjson.ts"
 import * as Typed from "../../src/formats/Typed.ts"
@@ -8,7 +8,7 @@ import * as Frontier from "../../src/Frontier.ts"
 import { InvalidInput, ValueOutOfRange } from "../../src/PersistError.ts"
 import * as Update from "../../src/Update.ts"
 
-type Event<A> = SubscribeEvent<A, A>
+type Event<A> = CollectionEvent<A, A>
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text)
 
@@ -20,9 +20,9 @@ const cut = (bytes: Uint8Array, size: number): Stream.Stream<Uint8Array> =>
   )
 
 /** What came out, with batches joined, and what it failed with. */
-const outcome = <K, V, E>(flow: Stream.Stream<SubscribeEvent<K, V>, E>) =>
+const outcome = <K, V, E>(flow: Stream.Stream<CollectionEvent<K, V>, E>) =>
   Effect.suspend(() => {
-    const events: Array<SubscribeEvent<K, V>> = []
+    const events: Array<CollectionEvent<K, V>> = []
     return Stream.runForEach(flow, (event) =>
       Effect.sync(() => {
         const last = events.at(-1)
@@ -82,7 +82,7 @@ describe("what is encoded decodes to the same, wherever it is cut", () => {
     }), { arbitrary: { runs: 200, seed: 2 } })
 })
 
-const rowsOf = <K, V>(events: ReadonlyArray<SubscribeEvent<K, V>>): number =>
+const rowsOf = <K, V>(events: ReadonlyArray<CollectionEvent<K, V>>): number =>
   events.reduce((sum, event) => sum + (event._tag === "Updates" ? event.updates.length : 0), 0)
 
 describe("what is wrong stops it with its place, after everything before it", () => {
@@ -188,7 +188,7 @@ describe("typed", () => {
 
   it.effect("rows go out and come back", () =>
     Effect.gen(function*() {
-      const flow: ReadonlyArray<SubscribeEvent<string, { readonly at: Date }>> = [
+      const flow: ReadonlyArray<CollectionEvent<string, { readonly at: Date }>> = [
         { _tag: "Updates", updates: [Update.insert("a", { at: new Date(5) }, 1)] },
         { _tag: "Progress", frontier: 2 }
       ]
@@ -212,7 +212,7 @@ describe("typed", () => {
 
   it.effect("a value that its schema does not encode is refused", () =>
     Effect.gen(function*() {
-      const flow: Stream.Stream<SubscribeEvent<string, number>> = Stream.make({
+      const flow: Stream.Stream<CollectionEvent<string, number>> = Stream.make({
         _tag: "Updates",
         updates: [Update.insert("a", 0.5, 1)]
       })

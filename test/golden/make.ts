@@ -17,43 +17,43 @@ const program = Effect.gen(function*() {
   const client = yield* PersistClient.PersistClient
   const s = yield* client.createOrLoad("s", Store.text)
   for (let time = 0; time < 60; time++) {
-    yield* s.write.write([
+    yield* s.writer.append([
       Update.insert(`k${time % 7}`, `v${time}`, time),
       Update.make("sum", "", time, time - 30),
       Update.insert("future", `${time}`, 1_000 + time)
     ])
-    if (time % 6 === 5) yield* s.write.seal(time)
+    if (time % 6 === 5) yield* s.writer.seal(time)
     if (time % 20 === 19) yield* client.maintain
   }
-  yield* s.write.allowCompaction(30)
+  yield* s.writer.allowCompaction(30)
   yield* client.compact("s")
-  yield* s.write.write([Update.insert("late", "in a batch of its own", 70)])
-  yield* s.write.seal(100)
+  yield* s.writer.append([Update.insert("late", "in a batch of its own", 70)])
+  yield* s.writer.seal(100)
   yield* client.maintain
 
   const every = yield* client.createOrLoad("every codec", { key: Codec.json, value: Codec.bytes })
-  yield* every.write.write([
+  yield* every.writer.append([
     Update.make({ a: [1, "ä", null] }, new Uint8Array([0, 255]), Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER)
   ])
   yield* client.createOrLoad("gone", { key: Codec.unit, value: Codec.unit })
   yield* client.destroy("gone")
   const finished = yield* client.createOrLoad("finished", Store.text)
-  yield* finished.write.seal(Infinity)
-  yield* finished.write.allowCompaction(Infinity)
+  yield* finished.writer.seal(Infinity)
+  yield* finished.writer.allowCompaction(Infinity)
   const old = yield* client.createOrLoad("evolved", Versions.first)
-  yield* old.write.write([Update.insert("a", { price: 1 }, 1), Update.insert("b", { price: 2 }, 1)])
+  yield* old.writer.append([Update.insert("a", { price: 1 }, 1), Update.insert("b", { price: 2 }, 1)])
   const evolved = yield* client.createOrLoad("evolved", Versions.second)
-  yield* evolved.write.write([Update.insert("c", { price: 3, note: "new" }, 2)])
-  yield* evolved.write.seal(3)
+  yield* evolved.writer.append([Update.insert("c", { price: 3, note: "new" }, 2)])
+  yield* evolved.writer.seal(3)
   // Now the rollup tells of two schemas, and the log of the third.
   yield* client.compact("s")
-  yield* s.write.write([
+  yield* s.writer.append([
     Update.insert("much", "-".repeat(5_000), 2_000),
     Update.retract("much", "-".repeat(5_000), 2_000)
   ])
   yield* client.maintain
   yield* client.createOrLoad("evolved", Versions.third)
-  yield* s.write.write([Update.insert("only", "in the log", 100)])
+  yield* s.writer.append([Update.insert("only", "in the log", 100)])
 })
 
 if (fs.existsSync(directory)) throw new Error(`${directory} is there already`)

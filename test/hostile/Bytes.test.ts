@@ -294,8 +294,8 @@ describe("hostile bytes", () => {
         const contentsOf = (path: string) =>
           Store.inScope(Effect.gen(function*() {
             const client = yield* Store.follower(yield* Layer.build(layerOf(path)))
-            const { read } = yield* client.load("s", Store.text)
-            return JSON.stringify(yield* Store.contents(read))
+            const { reader } = yield* client.load("s", Store.text)
+            return JSON.stringify(yield* Store.contents(reader))
           }))
         const expected = yield* contentsOf(golden)
         const earlier = [expected]
@@ -320,7 +320,7 @@ describe("hostile bytes", () => {
           } else {
             refused++
             assert.include(
-              ["Corrupt", "UnsupportedFormat", "NotAStore", "Unavailable", "UnknownStream"],
+              ["Corrupt", "UnsupportedFormat", "NotAStore", "Unavailable", "UnknownCollection"],
               (exit.failure as { readonly _tag: string })._tag
             )
           }

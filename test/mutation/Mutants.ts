@@ -158,13 +158,13 @@ const files: ReadonlyArray<Mutant> = [
   plant(
     "damage before valid frames counts as a torn tail",
     "node/LogRecovery.ts",
-    "else if (run.end === \"open\") yield* Chain.checkTail(",
-    "else if (link.base < 0) yield* Chain.checkTail(",
+    "else if (run.end === \"open\") yield* SegmentList.checkTail(",
+    "else if (link.base < 0) yield* SegmentList.checkTail(",
     "node/Recovery"
   ),
   plant(
     "what a writer of an older epoch puts into the log counts",
-    "node/Chain.ts",
+    "node/SegmentList.ts",
     "if (file.epoch < epoch) superseded.push(file.path)",
     "if (file.epoch < 0) superseded.push(file.path)",
     "node/Recovery",
@@ -402,15 +402,15 @@ const engine: ReadonlyArray<Mutant> = [
   plant(
     "recovery brings rows back that are in a batch",
     "engine/State.ts",
-    "position < collection.blocksFrom",
-    "position + 1 < collection.blocksFrom",
+    "position < collection.chunksFrom",
+    "position + 1 < collection.chunksFrom",
     "engine/State"
   ),
   plant(
     "a merge forgets which rows are in batches",
     "engine/Collection.ts",
-    "self.blocksFrom = Math.max(self.blocksFrom, change.blocksBefore)",
-    "self.blocksFrom = change.blocksBefore",
+    "self.chunksFrom = Math.max(self.chunksFrom, change.chunksBefore)",
+    "self.chunksFrom = change.chunksBefore",
     "engine/State"
   ),
   plant(

@@ -12,18 +12,18 @@ const script = join(import.meta.dirname, "../utils/Holder.ts")
 const store = Effect.gen(function*() {
   const path = join(yield* directory, "store")
   const storage = yield* Layer.build(layerOf(path))
-  const writer = yield* Store.client(storage, Store.tiny)
-  const { write } = yield* writer.createOrLoad("s", Store.text)
+  const writingClient = yield* Store.client(storage, Store.tiny)
+  const { writer } = yield* writingClient.createOrLoad("s", Store.text)
   const row = (time: number) => Update.insert(`k${String(time).padStart(6, "0")}`, "v".repeat(40), time)
-  for (let time = 0; time < 40; time++) yield* write.write([row(time)])
-  yield* writer.compact("s")
+  for (let time = 0; time < 40; time++) yield* writer.append([row(time)])
+  yield* writingClient.compact("s")
   let time = 40
   /** Replaces every batch, and deletes what was replaced and nobody holds. */
   const churn = Effect.gen(function*() {
-    yield* write.write([row(time)])
-    yield* write.seal(++time)
-    yield* writer.compact("s")
-    yield* writer.maintain
+    yield* writer.append([row(time)])
+    yield* writer.seal(++time)
+    yield* writingClient.compact("s")
+    yield* writingClient.maintain
   })
   const hold = (name: string, leaseMillis: number) => Child.start(script, path, name, String(leaseMillis))
   const files = Effect.map(Store.storedKeys(storage), (keys) => keys.filter((key) => key.startsWith("hold/")))

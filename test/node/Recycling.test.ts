@@ -165,17 +165,17 @@ describe("compacting a store", () => {
           .filter((file) => file.isFile())
           .reduce((sum, { name, parentPath }) => sum + fs.statSync(join(parentPath, name)).size, 0)
       const client = yield* Store.client(yield* Layer.build(layerOf(root)), { ...Store.quiet, logBytes: 1 << 20 })
-      const { read, write } = yield* client.createOrLoad("s", Store.text)
+      const { reader, writer } = yield* client.createOrLoad("s", Store.text)
       for (let time = 0; time < 40; time++) {
         const row = Update.insert(`key ${time}`, "v".repeat(100_000), time)
-        yield* write.compareAndAppend([row], { expected: time, upper: time + 1 })
+        yield* writer.compareAndAppend([row], { expected: time, upper: time + 1 })
         if (time % 10 === 9) yield* client.maintain
       }
-      const before = yield* Store.contents(read)
+      const before = yield* Store.contents(reader)
       assert.isAbove(bytes(), 4_000_000)
       yield* client.compact("s")
       assert.isBelow(bytes(), 500_000)
-      yield* write.write([Update.insert("more", "", 40)])
-      assert.deepStrictEqual(yield* Store.contents(read), [...before, ["more", "", 1]])
+      yield* writer.append([Update.insert("more", "", 40)])
+      assert.deepStrictEqual(yield* Store.contents(reader), [...before, ["more", "", 1]])
     }))
 })

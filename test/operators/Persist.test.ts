@@ -18,7 +18,7 @@ describe("persist", () => {
     Effect.gen(function*() {
       const { control, storage } = yield* faulty
       const store = yield* client(storage)
-      const { read, write } = yield* store.createOrLoad("a", text)
+      const { reader, writer } = yield* store.createOrLoad("a", text)
       const gate = yield* Deferred.make<void>()
       control.before = (operation) => operation === "append" ? Deferred.await(gate) : Effect.void
       const seen: Array<Flow.Event<string, string>> = []
@@ -30,21 +30,21 @@ describe("persist", () => {
         Flow.progress(3)
       )
       let pulled = 0
-      const flow = source.pipe(Stream.rechunk(1), Stream.tap(() => Effect.sync(() => pulled++)), persist(write))
+      const flow = source.pipe(Stream.rechunk(1), Stream.tap(() => Effect.sync(() => pulled++)), persist(writer))
       const running = yield* Effect.forkChild(Stream.runForEach(flow, (event) => Effect.sync(() => seen.push(event))))
       yield* until(() => pulled === 5)
       assert.deepStrictEqual(seen, [])
       yield* Deferred.succeed(gate, undefined)
       yield* Fiber.join(running)
       assert.deepStrictEqual(seen, yield* Stream.runCollect(source))
-      assert.deepStrictEqual(sums(yield* updates(read)), { "t0=v": 1, "t1=v": 1, "t2=v": 1 })
+      assert.deepStrictEqual(sums(yield* updates(reader)), { "t0=v": 1, "t1=v": 1, "t2=v": 1 })
     }))
 
   it.effect("persist_error_stream: a batch that cannot be written is an error, nothing of it is written", () =>
     Effect.gen(function*() {
       const store = yield* client(yield* memory)
-      const { read, write } = yield* store.createOrLoad("a", text)
-      yield* write.seal(3)
+      const { reader, writer } = yield* store.createOrLoad("a", text)
+      yield* writer.seal(3)
       const source: Flow.Flow<string, string> = Stream.make(
         Flow.updates([at(7), at(2)]),
         Flow.updates([at(4), at(5, "\ud800")]),
@@ -52,19 +52,19 @@ describe("persist", () => {
         Flow.updates([at(6)]),
         Flow.progress(8)
       )
-      const told = yield* run(persist(write)(source))
+      const told = yield* run(persist(writer)(source))
       const place = "persist a Refused at"
       assert.deepStrictEqual(told.errors, [`${place} 2`, `${place} 4`, `${place} 4`])
       assert.deepStrictEqual(sums(told.updates), { "t6=v": 1 })
       assert.strictEqual(told.frontier, 8)
-      assert.deepStrictEqual(sums(yield* updates(read)), { "t6=v": 1 })
+      assert.deepStrictEqual(sums(yield* updates(reader)), { "t6=v": 1 })
     }))
 
   it.effect("persist_error_stream: when storage fails the flow does, and tells no frontier beyond", () =>
     Effect.gen(function*() {
       const { control, storage } = yield* faulty
       const store = yield* client(storage)
-      const { write } = yield* store.createOrLoad("a", text)
+      const { writer } = yield* store.createOrLoad("a", text)
       const seen: Array<string> = []
       const first: Flow.Flow<string, string> = Stream.make(Flow.updates([at(0)]), Flow.progress(1))
       const second: Flow.Flow<string, string> = Stream.make(Flow.updates([at(1)]), Flow.progress(2))
@@ -72,7 +72,7 @@ describe("persist", () => {
       const error = yield* first.pipe(
         Stream.concat(Stream.fromEffectDrain(goesDown)),
         Stream.concat(second),
-        persist(write),
+        persist(writer),
         Stream.runForEach(({ _tag }) => Effect.sync(() => void seen.push(_tag))),
         Effect.flip
       )
@@ -84,7 +84,7 @@ describe("persist", () => {
     Effect.gen(function*() {
       const { control, storage } = yield* faulty
       const store = yield* client(storage)
-      const { write } = yield* store.createOrLoad("a", text)
+      const { writer } = yield* store.createOrLoad("a", text)
       const gate = yield* Deferred.make<void>()
       control.before = (operation) => operation === "append" ? Deferred.await(gate) : Effect.void
       let pulled = 0
@@ -92,7 +92,7 @@ describe("persist", () => {
         Stream.rechunk(1),
         Stream.map((time) => Flow.updates([at(time)])),
         Stream.tap(() => Effect.sync(() => pulled++)),
-        persist(write)
+        persist(writer)
       )
       const running = yield* Effect.forkChild(run(flow))
       for (let i = 0; i < 2000; i++) yield* Effect.yieldNow
@@ -108,31 +108,31 @@ describe("retractUnsealed", () => {
     Effect.gen(function*() {
       const storage = yield* memory
       const store = yield* client(storage, tiny)
-      const { read, write } = yield* store.createOrLoad("a", text)
-      yield* write.write(Array.from({ length: 40 }, (_, i) => Update.insert(`k${i}`, "v".repeat(90), i % 8)))
-      yield* write.write([Update.insert("twice", "v", 6), Update.insert("twice", "v", 6)])
-      yield* write.write([Update.insert("gone", "v", 7), Update.retract("gone", "v", 7)])
-      yield* write.seal(4)
+      const { reader, writer } = yield* store.createOrLoad("a", text)
+      yield* writer.append(Array.from({ length: 40 }, (_, i) => Update.insert(`k${i}`, "v".repeat(90), i % 8)))
+      yield* writer.append([Update.insert("twice", "v", 6), Update.insert("twice", "v", 6)])
+      yield* writer.append([Update.insert("gone", "v", 7), Update.retract("gone", "v", 7)])
+      yield* writer.seal(4)
       yield* store.maintain
-      const sealed = yield* contents(read, 3)
-      assert.strictEqual(yield* retractUnsealed(write), 21)
-      assert.deepStrictEqual(yield* contents(read), sealed)
-      assert.strictEqual(yield* retractUnsealed(write), 0)
-      yield* write.write([Update.insert("anew", "v", 4)])
-      yield* write.seal(9)
-      assert.strictEqual((yield* contents(read, 8)).length, sealed.length + 1)
+      const sealed = yield* contents(reader, 3)
+      assert.strictEqual(yield* retractUnsealed(writer), 21)
+      assert.deepStrictEqual(yield* contents(reader), sealed)
+      assert.strictEqual(yield* retractUnsealed(writer), 0)
+      yield* writer.append([Update.insert("anew", "v", 4)])
+      yield* writer.seal(9)
+      assert.strictEqual((yield* contents(reader, 8)).length, sealed.length + 1)
     }))
 
   it.effect("retract_unsealed: from a time on, unless it is sealed", () =>
     Effect.gen(function*() {
       const store = yield* client(yield* memory)
-      const { read, write } = yield* store.createOrLoad("a", text)
-      yield* write.write([at(1), at(3), at(5)])
-      yield* write.seal(2)
-      const error = yield* Effect.flip(retractUnsealed(write, { upper: 1 }))
+      const { reader, writer } = yield* store.createOrLoad("a", text)
+      yield* writer.append([at(1), at(3), at(5)])
+      yield* writer.seal(2)
+      const error = yield* Effect.flip(retractUnsealed(writer, { upper: 1 }))
       assert.strictEqual(error._tag, "ValueOutOfRange")
-      assert.strictEqual(yield* retractUnsealed(write, { upper: 4 }), 1)
-      assert.deepStrictEqual(sums(yield* updates(read)), { "t1=v": 1, "t3=v": 1 })
+      assert.strictEqual(yield* retractUnsealed(writer, { upper: 4 }), 1)
+      assert.deepStrictEqual(sums(yield* updates(reader)), { "t1=v": 1, "t3=v": 1 })
     }))
 })
 
@@ -142,7 +142,7 @@ describe("unorderedInput", () => {
       const { control, storage } = yield* faulty
       const store = yield* client(storage)
       const handles = yield* store.createOrLoad("a", text)
-      yield* handles.write.write([at(0)])
+      yield* handles.writer.append([at(0)])
       const input = yield* unorderedInput(handles)
       const seen: Array<string> = []
       const gate = yield* Deferred.make<void>()
@@ -213,17 +213,17 @@ describe("unorderedInput", () => {
     Effect.gen(function*() {
       const store = yield* client(yield* memory)
       const handles = yield* store.createOrLoad("a", text)
-      yield* handles.write.seal(5)
+      yield* handles.writer.seal(5)
       const input = yield* unorderedInput(handles)
       const early = yield* Effect.flip(input.session(7, (session) => session.give([at(8), at(6)])))
       assert.strictEqual(early._tag, "ValueOutOfRange")
       const late = yield* Effect.flip(input.session(3, (session) => session.give([at(8), at(4)])))
       assert.strictEqual(late._tag, "InvalidRequest")
       yield* input.seal(4)
-      assert.deepStrictEqual(yield* updates(handles.read), [])
-      const unreadable = yield* store.handles("a", { key: Codec.bytes, value: Codec.string })
+      assert.deepStrictEqual(yield* updates(handles.reader), [])
+      const unreadable = yield* store.createOrLoadLazily("a", { key: Codec.bytes, value: Codec.string })
       const broken = yield* unorderedInput(unreadable)
       assert.strictEqual((yield* Effect.flip(broken.seal(6)))._tag, "CodecMismatch")
-      assert.strictEqual((yield* Effect.flip(run(persistedSource(unreadable.read))))._tag, "CodecMismatch")
+      assert.strictEqual((yield* Effect.flip(run(persistedSource(unreadable.reader))))._tag, "CodecMismatch")
     }))
 })

@@ -4,8 +4,8 @@
  */
 import { assert } from "@effect/vitest"
 import { Clock, Effect, Option, Random, Schedule, Schema, Stream } from "effect"
+import type { CollectionReader } from "../../src/client/CollectionReader.ts"
 import * as PersistClient from "../../src/client/PersistClient.ts"
-import type { StreamReadHandle } from "../../src/client/StreamReadHandle.ts"
 import * as Codec from "../../src/Codec.ts"
 import { awaitFrontier } from "../../src/operators/AwaitFrontier.ts"
 import * as Flow from "../../src/operators/Flow.ts"
@@ -47,7 +47,7 @@ const opened = Effect.gen(function*() {
 })
 
 /** The contents as of a time, none before the first. */
-const contents = <K, V>(read: StreamReadHandle<K, V>, asOf: number) =>
+const contents = <K, V>(read: CollectionReader<K, V>, asOf: number) =>
   asOf < 0
     ? Effect.succeed([])
     : Effect.scoped(
@@ -94,9 +94,9 @@ const pipeline = Effect.fnUntraced(function*(world: World) {
   const store = yield* PersistClient.PersistClient
   const uppers = yield* Effect.forEach(["bindings", "output"], (name) => store.description(name))
   const start = Math.min(...uppers.map(({ upper }) => upper))
-  yield* retractUnsealed(bindings.write, { upper: start })
+  yield* retractUnsealed(bindings.writer, { upper: start })
   const positions = world.source.map(() => 0)
-  for (const [partition, position] of yield* contents(bindings.read, start - 1)) positions[partition] = position
+  for (const [partition, position] of yield* contents(bindings.reader, start - 1)) positions[partition] = position
 
   const steps = Stream.fromEffectRepeat(poll(world, start, positions))
   const [left, right] = yield* Stream.broadcastN(steps, { n: 2, capacity: 4 })
@@ -109,8 +109,8 @@ const pipeline = Effect.fnUntraced(function*(world: World) {
     ({ bindings, frontier }) => Stream.make(Flow.updates(bindings), Flow.progress(frontier))
   )
   const flow = conditionalSeal({
-    primary: { flow: Upsert.upsert(output, { upper: start })(records), write: output.write },
-    condition: { flow: persist(bindings.write)(bound), write: bindings.write }
+    primary: { flow: Upsert.upsert(output, { upper: start })(records), write: output.writer },
+    condition: { flow: persist(bindings.writer)(bound), write: bindings.writer }
   })
   yield* Stream.runForEach(awaitFrontier(flow), (event) => {
     if (event._tag === "Errors") return Effect.die(new Error(event.errors[0]!.key.detail))
@@ -140,14 +140,14 @@ const checked = Effect.fnUntraced(function*(source: Source) {
   let last = source.map(() => 0)
   for (let time = 0; time < upper; time++) {
     const positions = source.map(() => 0)
-    for (const [partition, position, n] of yield* contents(bindings.read, time)) {
+    for (const [partition, position, n] of yield* contents(bindings.reader, time)) {
       assert.strictEqual(n, 1)
       assert.strictEqual(positions[partition], 0, "a partition is bound once")
       positions[partition] = position
     }
     positions.forEach((position, i) => assert.isAtLeast(position, last[i]!))
     last = positions
-    const found = yield* contents(output.read, time)
+    const found = yield* contents(output.reader, time)
     assert.deepStrictEqual(found, expected(source, positions), `as of ${time}`)
     history.push(found)
   }

@@ -30,7 +30,7 @@ describe("seal", () => {
     Effect.gen(function*() {
       const { a, upper } = yield* store
       const seen: Array<readonly [frontier: number, upper: number]> = []
-      yield* Stream.runForEach(seal(a.write)(uppers(1, 5)), (event) =>
+      yield* Stream.runForEach(seal(a.writer)(uppers(1, 5)), (event) =>
         event._tag === "Progress"
           ? Effect.map(upper("a"), (sealed) => void seen.push([event.frontier, sealed]))
           : Effect.void)
@@ -44,18 +44,18 @@ describe("seal", () => {
         Stream.make(Flow.updates([at(0)]), Flow.progress(1), Flow.updates([at(4)]), Flow.progress(5)),
         1
       )
-      const { frontier, updates } = yield* run(flow.pipe(persist(a.write), seal(a.write)))
+      const { frontier, updates } = yield* run(flow.pipe(persist(a.writer), seal(a.writer)))
       assert.deepStrictEqual([frontier, updates.length], [5, 2])
-      assert.deepStrictEqual(yield* contents(a.read, 4), [["t0", "v", 1], ["t4", "v", 1]])
+      assert.deepStrictEqual(yield* contents(a.reader, 4), [["t0", "v", 1], ["t4", "v", 1]])
     }))
 
   it.effect("of frontiers that come together the last one counts, and passed ones are no failure", () =>
     Effect.gen(function*() {
       const { a, upper } = yield* store
       const flow: Flow.Flow<string, string> = Stream.make(Flow.progress(1), Flow.updates([at(3)]), Flow.progress(2))
-      const events = yield* Stream.runCollect(seal(a.write)(flow))
+      const events = yield* Stream.runCollect(seal(a.writer)(flow))
       assert.deepStrictEqual(events.map(({ _tag }) => _tag), ["Updates", "Progress"])
-      assert.strictEqual((yield* run(seal(a.write)(uppers(1)))).frontier, 1)
+      assert.strictEqual((yield* run(seal(a.writer)(uppers(1)))).frontier, 1)
       assert.strictEqual(yield* upper("a"), 2)
     }))
 
@@ -67,7 +67,7 @@ describe("seal", () => {
       control.before = (operation) => Effect.sync(() => void (operation === "append" ? tries++ : 0))
       control.isDown = true
       const running = yield* uppers(3).pipe(
-        seal(a.write, { retry: Schedule.recurs(10_000) }),
+        seal(a.writer, { retry: Schedule.recurs(10_000) }),
         Stream.runForEach((event) =>
           Effect.sync(() => void seen.push(event._tag === "Progress" ? event.frontier : -1))
         ),
@@ -87,7 +87,7 @@ describe("seal", () => {
       control.isDown = true
       const seen: Array<unknown> = []
       const flow = Stream.tap(
-        seal(a.write, { retry: Schedule.recurs(2) })(uppers(3)),
+        seal(a.writer, { retry: Schedule.recurs(2) })(uppers(3)),
         (event) => Effect.sync(() => seen.push(event))
       )
       assert.strictEqual((yield* Effect.flip(Stream.runDrain(flow)))._tag, "Unavailable")
@@ -102,19 +102,19 @@ describe("seal", () => {
   it.effect("regression_9419_seal_close: the end of the flow seals nothing, the empty frontier finishes", () =>
     Effect.gen(function*() {
       const { a, upper } = yield* store
-      yield* run(seal(a.write)(uppers(3)))
+      yield* run(seal(a.writer)(uppers(3)))
       assert.strictEqual(yield* upper("a"), 3)
-      yield* run(seal(a.write)(uppers(Infinity)))
+      yield* run(seal(a.writer)(uppers(Infinity)))
       assert.strictEqual(yield* upper("a"), Infinity)
     }))
 
   it.effect("seal_multiple_streams: in one step, and each by itself where they do not stand together", () =>
     Effect.gen(function*() {
       const { a, b, upper } = yield* store
-      yield* run(seal([a.write, b.write])(uppers(2)))
+      yield* run(seal([a.writer, b.writer])(uppers(2)))
       assert.deepStrictEqual([yield* upper("a"), yield* upper("b")], [2, 2])
-      yield* a.write.seal(9)
-      yield* run(seal([a.write, b.write])(uppers(5)))
+      yield* a.writer.seal(9)
+      yield* run(seal([a.writer, b.writer])(uppers(5)))
       assert.deepStrictEqual([yield* upper("a"), yield* upper("b")], [9, 5])
     }))
 
@@ -122,9 +122,9 @@ describe("seal", () => {
     Effect.gen(function*() {
       const { a, upper } = yield* store
       const workers = [[3, 7], [2, 9], [8]].map((frontiers, i) =>
-        uppers(...frontiers).pipe(Stream.concat(Stream.succeed(Flow.updates([at(20 + i)]))), persist(a.write))
+        uppers(...frontiers).pipe(Stream.concat(Stream.succeed(Flow.updates([at(20 + i)]))), persist(a.writer))
       )
-      const { frontier, updates } = yield* run(seal(a.write)(Flow.merge(workers)))
+      const { frontier, updates } = yield* run(seal(a.writer)(Flow.merge(workers)))
       assert.deepStrictEqual([frontier, yield* upper("a"), updates.length], [7, 7, 3])
     }))
 })
@@ -136,8 +136,8 @@ describe("conditionalSeal", () => {
     { a, b }: Effect.Success<typeof store>
   ) =>
     conditionalSeal({
-      primary: { flow: primary, write: a.write },
-      condition: { flow: condition, write: b.write },
+      primary: { flow: primary, write: a.writer },
+      condition: { flow: condition, write: b.writer },
       retry: Schedule.recurs(0)
     })
 
@@ -156,7 +156,7 @@ describe("conditionalSeal", () => {
         const opened = yield* store
         const { control, upper } = opened
         // They do not stand together at first, so that each is sealed by itself.
-        yield* opened.b.write.seal(1)
+        yield* opened.b.writer.seal(1)
         control.writesLeft = writes
         yield* Effect.ignore(run(sealBoth(uppers(1, 2, 3, 4), uppers(1, 2, 3, 4), opened)))
         control.isDown = false
@@ -195,6 +195,6 @@ it.effect("handles of two stores cannot be sealed as one", () =>
   Effect.gen(function*() {
     const { a } = yield* store
     const other = yield* Effect.flatMap(client(yield* memory), (persist) => persist.createOrLoad("a", text))
-    const error = yield* Effect.flip(run(seal([a.write, other.write])(uppers(1))))
+    const error = yield* Effect.flip(run(seal([a.writer, other.writer])(uppers(1))))
     assert.strictEqual(error._tag, "InvalidHandle")
   }))

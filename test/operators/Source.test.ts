@@ -19,15 +19,15 @@ const opened = Effect.gen(function*() {
 describe("persistedSource", () => {
   it.effect("persisted_source: what was there, then what comes, and progress follows the seals", () =>
     Effect.gen(function*() {
-      const { persist, read, write } = yield* opened
-      yield* write.compareAndAppend([Update.insert("a", "1", 0)], { expected: 0, upper: 1 })
-      yield* write.write([Update.insert("b", "1", 2)])
+      const { persist, reader, writer } = yield* opened
+      yield* writer.compareAndAppend([Update.insert("a", "1", 0)], { expected: 0, upper: 1 })
+      yield* writer.append([Update.insert("b", "1", 2)])
       yield* persist.maintain
-      const running = yield* Effect.forkChild(runTo(persistedSource(read), 5))
+      const running = yield* Effect.forkChild(runTo(persistedSource(reader), 5))
       yield* Effect.yieldNow
       for (let time = 2; time < 5; time++) {
-        yield* write.write([Update.insert(`c${time}`, "1", time)])
-        yield* write.seal(time + 1)
+        yield* writer.append([Update.insert(`c${time}`, "1", time)])
+        yield* writer.seal(time + 1)
       }
       const { errors, frontier, updates } = yield* Fiber.join(running)
       assert.deepStrictEqual(sums(updates), { "a=1": 1, "b=1": 1, "c2=1": 1, "c3=1": 1, "c4=1": 1 })
@@ -37,19 +37,19 @@ describe("persistedSource", () => {
 
   it.effect("source_eager_capability_downgrade: the upper of the snapshot is told without another seal", () =>
     Effect.gen(function*() {
-      const { read, write } = yield* opened
-      yield* write.seal(7)
-      assert.strictEqual((yield* runTo(persistedSource(read), 7)).frontier, 7)
+      const { reader, writer } = yield* opened
+      yield* writer.seal(7)
+      assert.strictEqual((yield* runTo(persistedSource(reader), 7)).frontier, 7)
     }))
 
   it.effect("regression_8606: of rows that are written while it begins none is missing and none comes twice", () =>
     Effect.gen(function*() {
-      const { read, write } = yield* opened
+      const { reader, writer } = yield* opened
       const writing = Effect.gen(function*() {
-        yield* write.write([Update.insert("k", "v", 1), Update.retract("k", "v", 1000)])
-        yield* write.seal(2000)
+        yield* writer.append([Update.insert("k", "v", 1), Update.retract("k", "v", 1000)])
+        yield* writer.seal(2000)
       })
-      const [, { updates }] = yield* Effect.all([writing, runTo(persistedSource(read), 2000)], {
+      const [, { updates }] = yield* Effect.all([writing, runTo(persistedSource(reader), 2000)], {
         concurrency: "unbounded"
       })
       assert.deepStrictEqual(sums(updates), {})
@@ -57,12 +57,12 @@ describe("persistedSource", () => {
 
   it.effect("begins as of a time: what is before it counts as being at it, also when it comes later", () =>
     Effect.gen(function*() {
-      const { read, write } = yield* opened
-      yield* write.write([Update.insert("a", "1", 0)])
-      const running = yield* Effect.forkChild(runTo(persistedSource(read, { asOf: 3 }), 9))
+      const { reader, writer } = yield* opened
+      yield* writer.append([Update.insert("a", "1", 0)])
+      const running = yield* Effect.forkChild(runTo(persistedSource(reader, { asOf: 3 }), 9))
       yield* Effect.yieldNow
-      yield* write.write([Update.insert("b", "1", 1), Update.insert("c", "1", 5)])
-      yield* write.seal(9)
+      yield* writer.append([Update.insert("b", "1", 1), Update.insert("c", "1", 5)])
+      yield* writer.seal(9)
       const { updates } = yield* Fiber.join(running)
       assert.deepStrictEqual(updates.map(({ key, time }) => [key, time]), [["a", 3], ["b", 3], ["c", 5]])
     }))
@@ -72,15 +72,15 @@ describe("persistedSource", () => {
       const storage = yield* memory
       const persist = yield* client(storage)
       const raw = yield* persist.createOrLoad("a", { key: Codec.string, value: Codec.json })
-      yield* raw.write.write([Update.insert("good", "1", 0), Update.insert("bad", 2, 1)])
+      yield* raw.writer.append([Update.insert("good", "1", 0), Update.insert("bad", 2, 1)])
       // The name is the same, but not what it takes.
       const strict = { ...text.value, name: "json", decode: decodeString }
-      const { read } = yield* persist.createOrLoad("a", { key: Codec.string, value: strict })
-      const running = yield* Effect.forkChild(runTo(persistedSource(read), 9))
+      const { reader } = yield* persist.createOrLoad("a", { key: Codec.string, value: strict })
+      const running = yield* Effect.forkChild(runTo(persistedSource(reader), 9))
       yield* Effect.yieldNow
-      yield* raw.write.write([Update.retract("bad", 2, 4)])
-      yield* raw.write.write([Update.insert("worse", 3, 5), Update.insert("fine", "2", 6)])
-      yield* raw.write.seal(9)
+      yield* raw.writer.append([Update.retract("bad", 2, 4)])
+      yield* raw.writer.append([Update.insert("worse", 3, 5), Update.insert("fine", "2", 6)])
+      yield* raw.writer.seal(9)
       const { errors, updates } = yield* Fiber.join(running)
       assert.deepStrictEqual(sums(updates), { "good=1": 1, "fine=2": 1 })
       const place = "persistedSource a Undecodable at"
@@ -89,11 +89,11 @@ describe("persistedSource", () => {
 
   it.effect("initial_error_handling, regression_8687: what registering failed with comes out of the flow alone", () =>
     Effect.gen(function*() {
-      const { persist: store, read, write } = yield* opened
-      const broken = yield* store.handles("a", { key: Codec.bytes, value: Codec.string })
-      const flow = persistedSource(broken.read).pipe(persist(broken.write))
-      yield* write.seal(1)
-      const [failed, fine] = yield* Effect.all([Effect.flip(run(flow)), runTo(persistedSource(read), 1)], {
+      const { persist: store, reader, writer } = yield* opened
+      const broken = yield* store.createOrLoadLazily("a", { key: Codec.bytes, value: Codec.string })
+      const flow = persistedSource(broken.reader).pipe(persist(broken.writer))
+      yield* writer.seal(1)
+      const [failed, fine] = yield* Effect.all([Effect.flip(run(flow)), runTo(persistedSource(reader), 1)], {
         concurrency: "unbounded"
       })
       assert.strictEqual(failed._tag, "CodecMismatch")
@@ -102,38 +102,38 @@ describe("persistedSource", () => {
 
   it.effect("multiple_workers: flows of parts of a snapshot have each row once", () =>
     Effect.gen(function*() {
-      const { persist: store, read, write } = yield* opened
+      const { persist: store, reader, writer } = yield* opened
       const out = yield* store.createOrLoad("out", text)
-      for (let i = 0; i < 40; i++) yield* write.write([Update.insert(`k${i}`, "v".repeat(80), i)])
-      yield* write.seal(40)
+      for (let i = 0; i < 40; i++) yield* writer.append([Update.insert(`k${i}`, "v".repeat(80), i)])
+      yield* writer.seal(40)
       yield* store.maintain
       yield* inScope(Effect.gen(function*() {
-        const snapshot = yield* read.snapshot()
+        const snapshot = yield* reader.snapshot()
         const workers = snapshot.parts(4).map((part) =>
           part.pipe(
             Stream.chunks,
             Stream.map(Flow.updates),
             Stream.concat(Stream.succeed(Flow.progress(40))),
-            persist(out.write)
+            persist(out.writer)
           )
         )
         const { frontier, updates } = yield* run(Flow.merge(workers))
         assert.strictEqual(updates.length, 40)
         assert.strictEqual(frontier, 40)
       }))
-      assert.strictEqual((yield* contents(out.read)).length, 40)
+      assert.strictEqual((yield* contents(out.reader)).length, 40)
     }))
 
   it.effect("while it goes on it does not keep the stored batches that it began with", () =>
     Effect.gen(function*() {
       const storage = yield* memory
       const persist = yield* client(storage, tiny)
-      const { read, write } = yield* persist.createOrLoad("a", text)
-      for (let i = 0; i < 40; i++) yield* write.write([Update.insert(`k${i}`, "v".repeat(80), i)])
-      yield* write.seal(41)
+      const { reader, writer } = yield* persist.createOrLoad("a", text)
+      for (let i = 0; i < 40; i++) yield* writer.append([Update.insert(`k${i}`, "v".repeat(80), i)])
+      yield* writer.seal(41)
       yield* persist.maintain
       const begun = yield* Deferred.make<void>()
-      const running = yield* persistedSource(read).pipe(
+      const running = yield* persistedSource(reader).pipe(
         Stream.tap((event) => event._tag === "Progress" ? Deferred.succeed(begun, undefined) : Effect.void),
         Stream.takeUntil((event) => event._tag === "Progress" && event.frontier === 42),
         Stream.runDrain,
@@ -142,13 +142,13 @@ describe("persistedSource", () => {
       yield* Deferred.await(begun)
       yield* Effect.yieldNow
       const before = yield* referencedKeys(storage)
-      yield* write.allowCompaction(40)
+      yield* writer.allowCompaction(40)
       yield* persist.compact("a")
       yield* persist.maintain
       const after = yield* storedKeys(storage)
       assert.isAbove(before.length, 0)
       assert.deepStrictEqual(after.filter((key) => before.includes(key)), [])
-      yield* write.seal(42)
+      yield* writer.seal(42)
       yield* Fiber.join(running)
     }))
 })
@@ -161,36 +161,36 @@ const decodeString = (bytes: Uint8Array, start: number, end: number): string => 
 describe("replay", () => {
   it.effect("replay: every row, advanced, and then how far it is complete", () =>
     Effect.gen(function*() {
-      const { read, write } = yield* opened
-      yield* write.write([Update.insert("a", "1", 0), Update.insert("b", "1", 4)])
-      yield* write.seal(3)
-      const all = yield* inScope(Effect.flatMap(read.snapshot(), (snapshot) => run(replay(snapshot, { asOf: 2 }))))
+      const { reader, writer } = yield* opened
+      yield* writer.append([Update.insert("a", "1", 0), Update.insert("b", "1", 4)])
+      yield* writer.seal(3)
+      const all = yield* inScope(Effect.flatMap(reader.snapshot(), (snapshot) => run(replay(snapshot, { asOf: 2 }))))
       assert.deepStrictEqual(all.updates.map(({ key, time }) => [key, time]), [["a", 2], ["b", 4]])
       assert.strictEqual(all.frontier, 3)
     }))
 
   it.effect("replay_invalid_as_of: beginning before since fails, and names both", () =>
     Effect.gen(function*() {
-      const { read, write } = yield* opened
-      yield* write.write([Update.insert("a", "1", 0)])
-      yield* write.allowCompaction(5)
+      const { reader, writer } = yield* opened
+      yield* writer.append([Update.insert("a", "1", 0)])
+      yield* writer.allowCompaction(5)
       const error = yield* inScope(
-        Effect.flatMap(read.snapshot(), (snapshot) => Effect.flip(run(replay(snapshot, { asOf: 4 }))))
+        Effect.flatMap(reader.snapshot(), (snapshot) => Effect.flip(run(replay(snapshot, { asOf: 4 }))))
       )
       assert.deepStrictEqual(error, new AsOfBeforeSince({ collection: "a", asOf: 4, since: 5 }))
-      const live = yield* Effect.flip(run(persistedSource(read, { asOf: 4 })))
+      const live = yield* Effect.flip(run(persistedSource(reader, { asOf: 4 })))
       assert.deepStrictEqual(live, error)
-      const nonsense = yield* Effect.flip(run(persistedSource(read, { asOf: 4.5 })))
+      const nonsense = yield* Effect.flip(run(persistedSource(reader, { asOf: 4.5 })))
       assert.strictEqual(nonsense._tag, "ValueOutOfRange")
     }))
 
   it.effect("compaction_beyond_seal: rows are at since, and complete only up to the seal", () =>
     Effect.gen(function*() {
-      const { read, write } = yield* opened
-      yield* write.write([Update.insert("a", "1", 0)])
-      yield* write.seal(1)
-      yield* write.allowCompaction(5)
-      const { frontier, updates } = yield* runTo(persistedSource(read), 1)
+      const { reader, writer } = yield* opened
+      yield* writer.append([Update.insert("a", "1", 0)])
+      yield* writer.seal(1)
+      yield* writer.allowCompaction(5)
+      const { frontier, updates } = yield* runTo(persistedSource(reader), 1)
       assert.deepStrictEqual(updates.map(({ key, time }) => [key, time]), [["a", 5]])
       assert.strictEqual(frontier, 1)
     }))
@@ -234,10 +234,10 @@ describe("splitOkErr", () => {
       const store = yield* client(yield* memory)
       const kept = yield* store.createOrLoad("errors", { key: Codec.schema(Flow.DataError), value: Codec.unit })
       const [ok, errors] = yield* Flow.splitOkErr(flow)
-      const [data] = yield* Effect.all([run(ok), run(persist(kept.write)(errors))], { concurrency: "unbounded" })
+      const [data] = yield* Effect.all([run(ok), run(persist(kept.writer)(errors))], { concurrency: "unbounded" })
       assert.deepStrictEqual([sums(data.updates), data.errors, data.frontier], [{ a: 1 }, [], 4])
-      yield* kept.write.seal(4)
-      assert.deepStrictEqual(yield* contents(kept.read, 2), [[oops, undefined, 1]])
-      assert.deepStrictEqual(yield* contents(kept.read, 3), [])
+      yield* kept.writer.seal(4)
+      assert.deepStrictEqual(yield* contents(kept.reader, 2), [[oops, undefined, 1]])
+      assert.deepStrictEqual(yield* contents(kept.reader, 3), [])
     }))
 })

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Scope, Stream } from "effect"
 import * as Leftovers from "../../src/cli/Leftovers.ts"
-import type { StreamWriteHandle } from "../../src/client/StreamWriteHandle.ts"
+import type { CollectionWriter } from "../../src/client/CollectionWriter.ts"
 import * as Codec from "../../src/Codec.ts"
 import { retractUnsealed, unsealed } from "../../src/operators/Unsealed.ts"
 import * as MemoryStorage from "../../src/storage/MemoryStorage.ts"
@@ -12,18 +12,18 @@ import * as Store from "../utils/Store.ts"
 
 const flushing = { ...Store.tiny, memoryBytes: 1 }
 
-const unsealedRows = (write: StreamWriteHandle<string, string>) =>
+const unsealedRows = (write: CollectionWriter<string, string>) =>
   Store.inScope(Effect.flatMap(unsealed(write), ({ updates }) => Stream.runCollect(updates)))
 
 /** One that was written and spilled while history was given up beyond it, and sealed afterwards. */
 const sealedInSpill = Effect.gen(function*() {
   const client = yield* Store.client(yield* Store.memory, flushing)
   const json = { key: Codec.json, value: Codec.json }
-  const { read, write } = yield* client.createOrLoad("rows", json)
-  yield* write.write([Update.insert("a", "", 15), Update.insert("b", "", 40)])
-  yield* write.allowCompaction(30)
+  const { reader, writer } = yield* client.createOrLoad("rows", json)
+  yield* writer.append([Update.insert("a", "", 15), Update.insert("b", "", 40)])
+  yield* writer.allowCompaction(30)
   yield* client.maintain
-  yield* write.seal(20)
+  yield* writer.seal(20)
   return { client, read, write }
 })
 
@@ -40,7 +40,7 @@ describe("with a since beyond the upper", () => {
     Effect.gen(function*() {
       const { client, read, write } = yield* sealedInSpill
       assert.strictEqual(yield* retractUnsealed(write, { upper: 35 }), 1)
-      yield* write.write([Update.insert("c", "", 22)])
+      yield* write.append([Update.insert("c", "", 22)])
       assert.strictEqual(yield* retractUnsealed(write), 1)
       yield* write.seal(25)
       yield* client.maintain
@@ -61,7 +61,7 @@ describe("with a since beyond the upper", () => {
     Effect.gen(function*() {
       const { write } = yield* sealedInSpill
       const again = [Update.insert("c", "", 21), Update.insert("c", "", 22)]
-      yield* write.write(again)
+      yield* write.append(again)
       const { remaining } = yield* Leftovers.load(write)
       assert.deepStrictEqual(again.map(remaining), [0, 0])
     }))
@@ -82,19 +82,19 @@ const program = Effect.fnUntraced(function*(random: Prng.Prng) {
     const client = yield* Scope.provide(Store.client(yield* Store.open(store), options), scope)
     return { scope, client, ...yield* client.createOrLoad("rows", Store.text) }
   })
-  let { client, read, scope, write } = yield* open
+  let { client, reader, scope, writer } = yield* open
 
   const check = Effect.gen(function*() {
     const left = Model.consolidate(model.updates.filter(({ time }) => time >= model.upper))
-    assert.deepStrictEqual(Model.consolidate(yield* unsealedRows(write)), left, "the rows that are not sealed")
-    assert.deepStrictEqual(yield* Store.contents(read), Model.contents(model), "the contents")
+    assert.deepStrictEqual(Model.consolidate(yield* unsealedRows(writer)), left, "the rows that are not sealed")
+    assert.deepStrictEqual(yield* Store.contents(reader), Model.contents(model), "the contents")
     assert.deepStrictEqual(
-      Model.consolidate(yield* Store.updates(read)),
+      Model.consolidate(yield* Store.updates(reader)),
       Model.consolidate(model.updates, model.since),
       "the updates"
     )
     for (let asOf = model.since; asOf < model.upper; asOf++) {
-      assert.deepStrictEqual(yield* Store.contents(read, asOf), Model.contents(model, asOf), `as of ${asOf}`)
+      assert.deepStrictEqual(yield* Store.contents(reader, asOf), Model.contents(model, asOf), `as of ${asOf}`)
     }
   })
   for (let i = 0; i < steps; i++) {
@@ -104,18 +104,18 @@ const program = Effect.fnUntraced(function*(random: Prng.Prng) {
         { length: 1 + random.int(8) },
         () => Update.make(`k${random.int(6)}`, `v${random.int(2)}`, model.upper + random.int(25), random.int(4) - 1)
       )
-      yield* write.write(updates)
+      yield* writer.append(updates)
       model.updates.push(...updates)
     } else if (choice < 60) {
       model.upper += random.int(8)
-      yield* write.seal(model.upper)
+      yield* writer.seal(model.upper)
     } else if (choice < 70) {
       model.since = Math.max(model.since, model.upper - 3 + random.int(25))
-      yield* write.allowCompaction(model.since)
+      yield* writer.allowCompaction(model.since)
     } else if (choice < 85) yield* client.maintain
     else if (choice < 92) yield* client.compact("rows")
     else if (choice < 96) {
-      yield* retractUnsealed(write)
+      yield* retractUnsealed(writer)
       model.updates.splice(0, Infinity, ...model.updates.filter(({ time }) => time < model.upper))
     } else {
       yield* Scope.close(scope, Exit.void)

@@ -42,7 +42,7 @@ describe("upsert", () => {
     [Schema.Array(Step), Schema.Array(small(30))],
     ([steps, stops]) =>
       Effect.gen(function*() {
-        const { handles, persist, read } = yield* opened
+        const { handles, persist, reader } = yield* opened
         const events: Array<Flow.Event<string, Upsert.Change<string>>> = []
         const changes: Array<Update.Update<string, Upsert.Change<string>>> = []
         let frontier = 0
@@ -64,11 +64,11 @@ describe("upsert", () => {
             event._tag !== "Updates" ? [event] : event.updates[0]!.time < upper ? [] : [event]
           )
           const source: Changes = Stream.fromIterable(rest)
-          const flow = source.pipe(Stream.rechunk(1), Upsert.upsert(handles), seal(handles.write))
+          const flow = source.pipe(Stream.rechunk(1), Upsert.upsert(handles), seal(handles.writer))
           yield* Stream.runDrain(Stream.take(flow, stop))
         }
         for (let time = 0; time < frontier + 12; time++) {
-          const found = yield* contents(read, time)
+          const found = yield* contents(reader, time)
           assert.deepStrictEqual(found, model(changes, time), `as of ${time}`)
         }
       }),
@@ -77,9 +77,9 @@ describe("upsert", () => {
 
   it.effect("upsert: restores what is sealed, and undoes the rest", () =>
     Effect.gen(function*() {
-      const { handles, write } = yield* opened
-      yield* write.write([Update.insert("a", "1", 0), Update.insert("b", "1", 3)])
-      yield* write.seal(2)
+      const { handles, writer } = yield* opened
+      yield* writer.append([Update.insert("a", "1", 0), Update.insert("b", "1", 3)])
+      yield* writer.seal(2)
       const flow: Changes = Stream.make(Flow.updates([Upsert.put("a", "2", 2, 0)]), Flow.progress(3))
       const told = yield* run(Upsert.upsert(handles)(flow))
       assert.deepStrictEqual(told.updates.map(({ diff, key, time, value }) => [key, value, time, diff]), [
@@ -92,8 +92,8 @@ describe("upsert", () => {
 
   it.effect("upsert: late changes, and keys that do not encode, are errors and nothing else", () =>
     Effect.gen(function*() {
-      const { handles, read, write } = yield* opened
-      yield* write.seal(2)
+      const { handles, reader, writer } = yield* opened
+      yield* writer.seal(2)
       const flow: Changes = Stream.make<Array<Flow.Event<string, Upsert.Change<string>>>>(
         Flow.updates([Upsert.put("a", "1", 1, 0), Upsert.put("b", "1", 4, 0)]),
         Flow.progress(5),
@@ -109,7 +109,7 @@ describe("upsert", () => {
         "upsert a Refused at 6"
       ])
       assert.strictEqual(frontier, 7)
-      assert.deepStrictEqual(sums(yield* updates(read)), { "b=1": 1 })
+      assert.deepStrictEqual(sums(yield* updates(reader)), { "b=1": 1 })
     }))
 
   it.effect("upsert: a change that cannot be written is an error, and what was written before stays the old value", () =>
@@ -125,23 +125,23 @@ describe("upsert", () => {
         Flow.progress(4)
       )
       for (const chunk of [1, 100]) {
-        const { handles, read } = yield* opened
-        const told = yield* run(flow.pipe(Stream.rechunk(chunk), Upsert.upsert(handles), seal(handles.write)))
+        const { handles, reader } = yield* opened
+        const told = yield* run(flow.pipe(Stream.rechunk(chunk), Upsert.upsert(handles), seal(handles.writer)))
         assert.deepStrictEqual(told.errors, [
           "upsert a Refused at 1",
           "upsert a Refused at 1",
           "upsert a Refused at 2"
         ])
-        assert.deepStrictEqual(yield* contents(read, 1), [["a", "1", 1], ["b", "2", 1]])
-        assert.deepStrictEqual(yield* contents(read, 2), [["a", "3", 1], ["b", "2", 1]])
-        assert.deepStrictEqual(yield* contents(read, 3), [["a", "3", 1]])
-        assert.deepStrictEqual(sums(yield* updates(read)), { "a=3": 1 })
+        assert.deepStrictEqual(yield* contents(reader, 1), [["a", "1", 1], ["b", "2", 1]])
+        assert.deepStrictEqual(yield* contents(reader, 2), [["a", "3", 1], ["b", "2", 1]])
+        assert.deepStrictEqual(yield* contents(reader, 3), [["a", "3", 1]])
+        assert.deepStrictEqual(sums(yield* updates(reader)), { "a=3": 1 })
       }
     }))
 
   it.effect("upsert: changes at times that others have sealed are errors, and later ones follow what is there", () =>
     Effect.gen(function*() {
-      const { handles, read, write } = yield* opened
+      const { handles, reader, writer } = yield* opened
       const sealed = yield* Deferred.make<void>()
       const before: Changes = Stream.make(Flow.updates([Upsert.put("a", "1", 0, 0)]), Flow.progress(1))
       const after: Changes = Stream.make<Array<Flow.Event<string, Upsert.Change<string>>>>(
@@ -157,26 +157,26 @@ describe("upsert", () => {
         // Somebody else seals once the first time is there.
         Stream.tap((event) =>
           event._tag === "Progress" && event.frontier === 1
-            ? Effect.andThen(write.seal(5), Deferred.succeed(sealed, undefined))
+            ? Effect.andThen(writer.seal(5), Deferred.succeed(sealed, undefined))
             : Effect.void
         ),
         run
       )
       assert.deepStrictEqual(told.errors, ["upsert a Refused at 3"])
-      assert.deepStrictEqual(sums(yield* updates(read)), { "a=3": 1 })
+      assert.deepStrictEqual(sums(yield* updates(reader)), { "a=3": 1 })
     }))
 
   it.effect("upsert: a collection that is not keyed is refused, and left as it is", () =>
     Effect.gen(function*() {
       const twice = [Update.insert("a", "1", 0), Update.insert("a", "2", 0)]
       for (const rows of [twice, [Update.make("a", "1", 0, 2)], [Update.retract("a", "1", 0)]]) {
-        const { handles, read, write } = yield* opened
-        yield* write.write(rows)
-        yield* write.seal(1)
+        const { handles, reader, writer } = yield* opened
+        yield* writer.append(rows)
+        yield* writer.seal(1)
         const flow: Changes = Stream.make(Flow.updates([Upsert.put("a", "3", 1, 0)]), Flow.progress(2))
         const error = yield* Effect.flip(run(Upsert.upsert(handles)(flow)))
         assert.strictEqual(error._tag, "NotKeyed")
-        assert.strictEqual((yield* updates(read)).length, rows.length)
+        assert.strictEqual((yield* updates(reader)).length, rows.length)
       }
     }))
 
@@ -190,7 +190,7 @@ describe("upsert", () => {
         Flow.progress(2)
       )
       yield* run(Upsert.upsert(handles)(flow))
-      assert.deepStrictEqual(yield* contents(handles.read), [[Uint8Array.of(0, 255), "2", 1]])
+      assert.deepStrictEqual(yield* contents(handles.reader), [[Uint8Array.of(0, 255), "2", 1]])
     }))
 
   it.effect("upsert: when storage fails it fails, and can be run again", () =>
@@ -209,14 +209,14 @@ describe("upsert", () => {
             )
           ))
         const running = Effect.flatMap(flow, (changes) =>
-          Stream.runDrain(changes.pipe(Upsert.upsert(handles), seal(handles.write, { retry: Schedule.recurs(0) }))))
+          Stream.runDrain(changes.pipe(Upsert.upsert(handles), seal(handles.writer, { retry: Schedule.recurs(0) }))))
         control.writesLeft = writes
         yield* Effect.ignore(running)
         control.writesLeft = Infinity
         control.isDown = false
         yield* running
         for (const time of [0, 1, 2]) {
-          assert.deepStrictEqual(yield* contents(handles.read, time), [["a", `${time}`, 1]])
+          assert.deepStrictEqual(yield* contents(handles.reader, time), [["a", `${time}`, 1]])
         }
       }
     }))
@@ -225,12 +225,12 @@ describe("upsert", () => {
 describe("Current", () => {
   it.effect("is what the collection is, at every progress", () =>
     Effect.gen(function*() {
-      const { read, write } = yield* opened
-      const current = yield* Current.make(read.subscribe())
+      const { reader, writer } = yield* opened
+      const current = yield* Current.make(reader.subscribe())
       for (let time = 0; time < 6; time++) {
         const rows = [Update.insert("a", `v${time}`, time), Update.insert("b", "same", time)]
         const gone = time < 2 ? [] : [Update.retract("a", `v${time - 2}`, time)]
-        yield* write.compareAndAppend([...rows, ...gone], { expected: time, upper: time + 1 })
+        yield* writer.compareAndAppend([...rows, ...gone], { expected: time, upper: time + 1 })
         const { frontier, rows: found } = yield* current.through(time)
         assert.strictEqual(frontier, time + 1)
         const flat = [...HashMap.entries(found)].flatMap(([key, values]) =>
@@ -238,19 +238,19 @@ describe("Current", () => {
         )
         assert.deepStrictEqual(
           flat.toSorted((a, b) => `${a}` < `${b}` ? -1 : 1),
-          (yield* contents(read, time)).toSorted((a, b) => `${a}` < `${b}` ? -1 : 1)
+          (yield* contents(reader, time)).toSorted((a, b) => `${a}` < `${b}` ? -1 : 1)
         )
       }
     }))
 
   it.effect("says when it cannot follow any more", () =>
     Effect.gen(function*() {
-      const { persist, read, write } = yield* opened
-      yield* write.seal(3)
-      yield* write.allowCompaction(2)
-      const behind = yield* Current.make(read.subscribe({ asOf: 1 }))
+      const { persist, reader, writer } = yield* opened
+      yield* writer.seal(3)
+      yield* writer.allowCompaction(2)
+      const behind = yield* Current.make(reader.subscribe({ asOf: 1 }))
       assert.strictEqual((yield* Effect.flip(behind.through(2)))._tag, "AsOfBeforeSince")
-      const current = yield* Current.make(read.subscribe())
+      const current = yield* Current.make(reader.subscribe())
       yield* current.through(2)
       yield* persist.stop
       assert.strictEqual((yield* Effect.flip(current.through(3)))._tag, "NoSuchElementError")

@@ -2,14 +2,14 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result, Schema, Stream } from "effect"
 import { type AsyncBuffer, parquetMetadata, parquetReadObjects, type SchemaElement } from "hyparquet"
 import { ByteWriter, parquetWriteBuffer, ParquetWriter } from "hyparquet-writer"
-import type { SubscribeEvent } from "../../src/client/Subscription.ts"
+import type { CollectionEvent } from "../../src/client/CollectionEvent.ts"
 import * as Frontier from "../../src/Frontier.ts"
 import * as Parquet from "../../src/parquet/Parquet.ts"
 import type { InvalidInput } from "../../src/PersistError.ts"
 import * as Update from "../../src/Update.ts"
 
 type Json = Schema.Json
-type Event = SubscribeEvent<Json, Json>
+type Event = CollectionEvent<Json, Json>
 
 const bytesOf = (flow: ReadonlyArray<Event>, columns: Parquet.Columns = {}) =>
   Effect.map(

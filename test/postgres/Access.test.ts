@@ -184,26 +184,26 @@ describe.skipIf(postgres === undefined)("behind a pooler in transaction mode", (
       const url = postgres!.newStore()
       const pooler = yield* Pooler.make(postgres!)
       const pooled = `${pooler.through(url)}&pooler=transaction`
-      const { write } = yield* (yield* Store.client(yield* open(pooled))).createOrLoad("rows", Store.text)
-      const { read } = yield* (yield* Store.follower(yield* open(pooled))).load("rows", Store.text)
-      const { events } = yield* read.listen()
+      const { writer } = yield* (yield* Store.client(yield* open(pooled))).createOrLoad("rows", Store.text)
+      const { reader } = yield* (yield* Store.follower(yield* open(pooled))).load("rows", Store.text)
+      const { events } = yield* reader.listen()
       const heard = yield* Effect.forkChild(
-        Stream.runCollect(Stream.takeUntil(events, (event) => event._tag === "Sealed" && event.upper === 20))
+        Stream.runCollect(Stream.takeUntil(events, (event) => event._tag === "Progress" && event.frontier === 20))
       )
       for (let time = 0; time < 20; time++) {
         yield* Effect.forEach(
           [1, 2, 3],
-          (row) => write.write([Update.insert(`${time} ${row}`, "value", time)]),
+          (row) => writer.append([Update.insert(`${time} ${row}`, "value", time)]),
           { concurrency: "unbounded" }
         )
-        yield* write.seal(time + 1)
+        yield* writer.seal(time + 1)
       }
-      const records = (yield* Fiber.join(heard)).flatMap((event) => event._tag === "Records" ? [...event.updates] : [])
+      const records = (yield* Fiber.join(heard)).flatMap((event) => event._tag === "Updates" ? [...event.updates] : [])
       assert.strictEqual(records.length, 60)
       const next = yield* Store.client(yield* open(pooled))
       const again = yield* next.createOrLoad("rows", Store.text)
-      yield* again.write.write([Update.insert("after", "", 20)])
-      assert.strictEqual((yield* Store.contents(again.read)).length, 61)
+      yield* again.writer.append([Update.insert("after", "", 20)])
+      assert.strictEqual((yield* Store.contents(again.reader)).length, 61)
       assert.deepStrictEqual(pooler.leftInSessions, [])
     }), 60_000)
 })

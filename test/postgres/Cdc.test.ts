@@ -54,8 +54,8 @@ const until = (url: string, expected: Readonly<Record<string, number>>, row: Row
 
 /** What is sealed, and everything of it. */
 const sealed = Effect.gen(function*() {
-  const { read } = yield* openOrders
-  const { contents } = yield* read.snapshot()
+  const { reader } = yield* openOrders
+  const { contents } = yield* reader.snapshot()
   const { upper } = yield* (yield* PersistClient.PersistClient).description("orders")
   return { upper, rows: yield* Stream.runCollect(contents) }
 }).pipe(Effect.scoped)

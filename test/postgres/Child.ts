@@ -31,11 +31,11 @@ const writer = Effect.gen(function*() {
 
 const follower = Effect.gen(function*() {
   const client = yield* Effect.provide(PersistClient.makeReadOnly(), yield* open(url))
-  const { read } = yield* client.load("rows", Store.text)
-  const { events } = yield* read.listen()
+  const { reader } = yield* client.load("rows", Store.text)
+  const { events } = yield* reader.listen()
   yield* say("ready")
   yield* events.pipe(
-    Stream.flatMap((event) => Stream.fromIterable(event._tag === "Records" ? event.updates : [])),
+    Stream.flatMap((event) => Stream.fromIterable(event._tag === "Updates" ? event.updates : [])),
     Stream.take(Number(count)),
     Stream.runForEach(({ key }) => say(key))
   )

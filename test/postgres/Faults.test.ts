@@ -57,19 +57,19 @@ describe.skipIf(postgres === undefined)("connections that break", () => {
       const proxy = yield* Proxy.make(postgres!)
       const storage = yield* open(proxy.through(url))
       const persist = yield* Store.client(storage, { ...Store.quiet, timeout: "20 seconds" })
-      const { write } = yield* persist.createOrLoad("rows", Store.text)
-      yield* write.write([Update.insert("before", "", 0)])
+      const { writer } = yield* persist.createOrLoad("rows", Store.text)
+      yield* writer.append([Update.insert("before", "", 0)])
       const release = yield* holdRow(url)
-      const writing = yield* Effect.forkChild(write.write([Update.insert("unknown", "", 0)]))
+      const writing = yield* Effect.forkChild(writer.append([Update.insert("unknown", "", 0)]))
       yield* waiting(url, 1)
       yield* proxy.cut
       // The append still waits, and behind it the acquisition that is to tell what became of it.
       yield* waiting(url, 2)
       yield* release
       yield* Fiber.join(writing)
-      yield* write.write([Update.insert("after", "", 0)])
-      const { read } = yield* (yield* Store.follower(yield* open(url))).load("rows", Store.text)
-      assert.deepStrictEqual((yield* Store.contents(read)).map(([key]) => key).toSorted(), [
+      yield* writer.append([Update.insert("after", "", 0)])
+      const { reader } = yield* (yield* Store.follower(yield* open(url))).load("rows", Store.text)
+      assert.deepStrictEqual((yield* Store.contents(reader)).map(([key]) => key).toSorted(), [
         "after",
         "before",
         "unknown"
@@ -110,14 +110,14 @@ const makeRecord = () => {
   const write = Effect.fnUntraced(
     function*(
       handle: {
-        readonly write: (
+        readonly append: (
           rows: ReadonlyArray<Update.Update<string, string>>
         ) => Effect.Effect<unknown, { readonly _tag: string }>
       },
       random: Prng.Prng
     ) {
       const keys = Array.from({ length: 1 + random.int(8) }, () => `key ${rows++}`)
-      const exit = yield* Effect.exit(handle.write(keys.map((key) => Update.insert(key, "value", 0))))
+      const exit = yield* Effect.exit(handle.append(keys.map((key) => Update.insert(key, "value", 0))))
       const told = Exit.isSuccess(exit) ? acknowledged : refused
       const failure = Exit.findErrorOption(exit)
       if (failure._tag === "None" || failure.value._tag === "Unavailable" || failure.value._tag === "RuntimeShutdown") {
@@ -126,9 +126,12 @@ const makeRecord = () => {
     }
   )
   const judge = Effect.fnUntraced(function*(url: string) {
-    const { read } = yield* (yield* Store.follower(yield* open(url))).load("rows", Store.text)
+    const { reader } = yield* (yield* Store.follower(yield* open(url))).load("rows", Store.text)
     // The writer goes on compacting: a follower may be told to read anew.
-    const found = yield* Effect.retry(Store.contents(read), { while: ({ _tag }) => _tag === "Unavailable", times: 100 })
+    const found = yield* Effect.retry(Store.contents(reader), {
+      while: ({ _tag }) => _tag === "Unavailable",
+      times: 100
+    })
     const multiplicities = new Map(found.map(([key, , multiplicity]) => [key, multiplicity]))
     assert.deepStrictEqual([...acknowledged].filter((key) => multiplicities.get(key) !== 1), [], "acknowledged")
     assert.deepStrictEqual([...refused].filter((key) => multiplicities.has(key)), [], "refused")
@@ -146,7 +149,7 @@ describe.skipIf(postgres === undefined)("a client", () => {
         const url = postgres!.newStore()
         const record = makeRecord()
         const persist = yield* Store.client(yield* open(url), busy)
-        const { write } = yield* persist.createOrLoad("rows", Store.text)
+        const { writer } = yield* persist.createOrLoad("rows", Store.text)
         let ended = 0
         const kill = Effect.suspend(() => Effect.sleep(`${random.int(30)} millis`)).pipe(
           Effect.andThen(terminate(url)),
@@ -154,7 +157,7 @@ describe.skipIf(postgres === undefined)("a client", () => {
         )
         const killing = yield* Effect.forkChild(Effect.forever(kill))
         for (let round = 0; round < 60; round++) {
-          yield* Effect.forEach([1, 2, 3, 4], () => record.write(write, random), { concurrency: "unbounded" })
+          yield* Effect.forEach([1, 2, 3, 4], () => record.write(writer, random), { concurrency: "unbounded" })
         }
         yield* Fiber.interrupt(killing)
         yield* persist.sync
@@ -173,10 +176,10 @@ describe.skipIf(postgres === undefined)("a client", () => {
         const url = postgres!.newStore()
         const record = makeRecord()
         const persist = yield* Store.client(yield* open(url), busy)
-        const { write } = yield* persist.createOrLoad("rows", Store.text)
+        const { writer } = yield* persist.createOrLoad("rows", Store.text)
         let isGoingOn = true
         // While Postgres is away, each write fails at once.
-        const writing = Effect.andThen(record.write(write, random), Effect.sleep("1 millis"))
+        const writing = Effect.andThen(record.write(writer, random), Effect.sleep("1 millis"))
         const writers = yield* Effect.forkChild(
           Effect.forEach([1, 2, 3, 4], () => Effect.repeat(writing, { while: () => isGoingOn }), {
             concurrency: "unbounded"

@@ -71,8 +71,8 @@ describe.skipIf(postgres === undefined)("processes on one store in Postgres", ()
         }
         yield* until(second, /^second 15$/)
         yield* second.kill("SIGKILL")
-        const { read } = yield* (yield* Store.follower(yield* open(url))).load("orders", Store.text)
-        const found = new Set((yield* Store.contents(read)).map(([key]) => key))
+        const { reader } = yield* (yield* Store.follower(yield* open(url))).load("orders", Store.text)
+        const found = new Set((yield* Store.contents(reader)).map(([key]) => key))
         assert.deepStrictEqual(told.filter((order) => !found.has(order)), [])
         assert.isAtLeast(told.length, 45)
       }),
@@ -82,13 +82,13 @@ describe.skipIf(postgres === undefined)("processes on one store in Postgres", ()
   it.live("a follower sees every write in order", () =>
     Effect.gen(function*() {
       const url = postgres!.newStore()
-      const { write } = yield* (yield* Store.client(yield* open(url))).createOrLoad("rows", Store.text)
+      const { writer } = yield* (yield* Store.client(yield* open(url))).createOrLoad("rows", Store.text)
       const total = 500
       const child = yield* Child.start(script, "follower", url, String(total))
       assert.strictEqual(yield* child.next, "ready")
       const keys = Array.from({ length: total }, (_, i) => `key ${i}`)
       yield* Effect.forkScoped(
-        Effect.forEach(keys, (key) => write.write([Update.insert(key, "", 0)]), { discard: true })
+        Effect.forEach(keys, (key) => writer.append([Update.insert(key, "", 0)]), { discard: true })
       )
       for (const key of keys) assert.strictEqual(yield* child.next, key)
     }))

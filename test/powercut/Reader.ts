@@ -10,8 +10,8 @@ const [directory, acknowledged] = process.argv.slice(2)
 const program = Effect.gen(function*() {
   const storage = yield* Layer.build(FileStorage.layer({ directory: directory! }))
   const client = yield* Store.client(storage)
-  const { read } = yield* client.createOrLoad("rows", Store.text)
-  const found = (yield* Store.contents(read)).map(([key]) => Number(key)).toSorted((a, b) => a - b)
+  const { reader } = yield* client.createOrLoad("rows", Store.text)
+  const found = (yield* Store.contents(reader)).map(([key]) => Number(key)).toSorted((a, b) => a - b)
   const missing = found.findIndex((row, i) => row !== i)
   if (missing >= 0) throw new Error(`row ${missing} is missing, but there are ${found.length}`)
   if (found.length <= Number(acknowledged)) {

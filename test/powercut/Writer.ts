@@ -8,11 +8,11 @@ import * as Store from "../utils/Store.ts"
 
 const program = Effect.gen(function*() {
   const client = yield* PersistClient.PersistClient
-  const { write } = yield* client.createOrLoad("rows", Store.text)
+  const { writer } = yield* client.createOrLoad("rows", Store.text)
   for (let i = 0;; i++) {
-    yield* write.write([Update.insert(String(i), "v".repeat(i % 300), i)])
+    yield* writer.append([Update.insert(String(i), "v".repeat(i % 300), i)])
     yield* Effect.sync(() => console.log(i))
-    if (i % 10 === 9) yield* write.seal(i)
+    if (i % 10 === 9) yield* writer.seal(i)
     if (i % 100 === 99) yield* client.compact("rows")
   }
 })

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Context, Deferred, Effect, Fiber } from "effect"
 import * as BlockCache from "../../src/runtime/BlockCache.ts"
 import * as Feed from "../../src/runtime/Feed.ts"
-import * as LogHolds from "../../src/runtime/LogHolds.ts"
+import * as LogPins from "../../src/runtime/LogPins.ts"
 import { columns } from "../engine/Fixtures.ts"
 
 const makeCache = (maxBytes: number) => {
@@ -132,7 +132,7 @@ describe("the feed", () => {
 
 describe("holds on the log", () => {
   it("keep it from their position on, until they are given up or hold too much", () => {
-    const holds = LogHolds.make(100)
+    const holds = LogPins.make(100)
     assert.strictEqual(holds.lowest(), Infinity)
     const slow = holds.hold(3)
     const quick = holds.hold(5)

@@ -28,13 +28,13 @@ const keys = (contents: ReadonlyArray<readonly [string, string, number]>) => con
 describe("group commit", () => {
   it.effect("what gathers while a flush is under way shares the next one", () =>
     Effect.gen(function*() {
-      const { control, write } = yield* fresh()
+      const { control, writer } = yield* fresh()
       const gate = gated(control)
       const before = Faulty.count(control, "append")
       const groups = yield* Metric.value(Metrics.groupSize)
       gate.closeUnsafe()
       const writing = yield* Effect.forkChild(
-        Effect.forEach(Array.from({ length: 100 }, (_, i) => `${i}`), (key) => write.write([put(key)]), {
+        Effect.forEach(Array.from({ length: 100 }, (_, i) => `${i}`), (key) => writer.append([put(key)]), {
           concurrency: "unbounded"
         })
       )
@@ -51,31 +51,31 @@ describe("group commit", () => {
 
   it.effect("a group has a limit in bytes", () =>
     Effect.gen(function*() {
-      const { client, control, read, write } = yield* fresh({ ...Store.quiet, groupBytes: 1_000 })
+      const { client, control, reader, writer } = yield* fresh({ ...Store.quiet, groupBytes: 1_000 })
       const before = Faulty.count(control, "append")
-      for (let i = 0; i < 10; i++) yield* write.offer([Update.insert(`${i}`, "v".repeat(400), 0)])
+      for (let i = 0; i < 10; i++) yield* writer.offer([Update.insert(`${i}`, "v".repeat(400), 0)])
       yield* client.sync
       assert.isAtLeast(Faulty.count(control, "append") - before, 3)
-      assert.lengthOf(yield* Store.contents(read), 10)
+      assert.lengthOf(yield* Store.contents(reader), 10)
     }))
 
   it.effect("an idle store answers after one flush, without any time passing", () =>
     Effect.gen(function*() {
-      const { control, write } = yield* fresh()
+      const { control, writer } = yield* fresh()
       for (let i = 0; i < 5; i++) {
         const before = Faulty.count(control, "append")
-        yield* write.write([put("a")])
+        yield* writer.append([put("a")])
         assert.strictEqual(Faulty.count(control, "append") - before, 1)
       }
     }))
 
   it.effect("a commit has the size of the change, however large the store", () =>
     Effect.gen(function*() {
-      const { write } = yield* fresh()
+      const { writer } = yield* fresh()
       const sizes: Array<number> = []
       for (let i = 0; i < 300; i++) {
         const before = yield* Metric.value(Metrics.commitBytes)
-        yield* write.write([put("key")])
+        yield* writer.append([put("key")])
         sizes.push(Number((yield* Metric.value(Metrics.commitBytes)).count) - Number(before.count))
       }
       assert.strictEqual(sizes.at(-1), sizes[0])
@@ -85,11 +85,11 @@ describe("group commit", () => {
 describe("order", () => {
   it.effect("runtime: reads see every earlier command, and no later one", () =>
     Effect.gen(function*() {
-      const { client, read, write } = yield* fresh()
+      const { client, reader, writer } = yield* fresh()
       const seen: Array<Effect.Effect<ReadonlyArray<string>, unknown>> = []
       for (let i = 0; i < 8; i++) {
-        yield* write.offer([put(`${i}`)])
-        const snapshot = yield* Effect.forkScoped(read.snapshot(), { startImmediately: true })
+        yield* writer.offer([put(`${i}`)])
+        const snapshot = yield* Effect.forkScoped(reader.snapshot(), { startImmediately: true })
         seen.push(Effect.map(Effect.flatMap(Fiber.join(snapshot), Store.rows), keys))
       }
       assert.deepStrictEqual(
@@ -103,61 +103,61 @@ describe("order", () => {
 
   it.effect("a description sees what was only offered", () =>
     Effect.gen(function*() {
-      const { client, write } = yield* fresh()
-      yield* write.offerSeal(7)
+      const { client, writer } = yield* fresh()
+      yield* writer.offerSeal(7)
       assert.deepInclude(yield* client.description("s"), { upper: 7 })
     }))
 
   it.effect("regression_empty_unsealed_batch: an empty write succeeds, alone and among others, and stores nothing", () =>
     Effect.gen(function*() {
-      const { control, read, write } = yield* fresh()
+      const { control, reader, writer } = yield* fresh()
       const before = Faulty.count(control, "append", "put")
-      assert.strictEqual(yield* write.write([]), 1)
+      assert.strictEqual(yield* writer.append([]), 1)
       assert.strictEqual(Faulty.count(control, "append", "put"), before)
-      const acks = [yield* write.offer([put("a")]), yield* write.offer([]), yield* write.offer([put("b")])]
+      const acks = [yield* writer.offer([put("a")]), yield* writer.offer([]), yield* writer.offer([put("b")])]
       assert.deepStrictEqual(yield* Effect.forEach(acks, Deferred.await), [2, 3, 4])
-      assert.deepStrictEqual(keys(yield* Store.contents(read)), ["a", "b"])
+      assert.deepStrictEqual(keys(yield* Store.contents(reader)), ["a", "b"])
     }))
 
   it.effect("regression_non_sequential_unsealed_batches: collections that are silent for a while keep all they have", () =>
     Effect.gen(function*() {
-      const { client, storage, write } = yield* fresh()
-      yield* write.write([put("a")])
+      const { client, storage, writer } = yield* fresh()
+      yield* writer.append([put("a")])
       const late = yield* client.createOrLoad("late", Store.text)
-      yield* write.write([put("b")])
+      yield* writer.append([put("b")])
       yield* client.maintain
-      yield* late.write.write([put("c")])
-      yield* write.write([put("d")])
+      yield* late.writer.append([put("c")])
+      yield* writer.append([put("d")])
       yield* client.stop
       const again = yield* Store.client(storage)
-      assert.deepStrictEqual(keys(yield* Store.contents((yield* again.load("s", Store.text)).read)), ["a", "b", "d"])
-      assert.deepStrictEqual(keys(yield* Store.contents((yield* again.load("late", Store.text)).read)), ["c"])
+      assert.deepStrictEqual(keys(yield* Store.contents((yield* again.load("s", Store.text)).reader)), ["a", "b", "d"])
+      assert.deepStrictEqual(keys(yield* Store.contents((yield* again.load("late", Store.text)).reader)), ["c"])
     }))
 
   it.effect("try_set_meta_matches_storage: what changes nothing needs no storage", () =>
     Effect.gen(function*() {
-      const { client, control, read, write } = yield* fresh()
-      yield* write.write([put("a")])
-      yield* write.seal(5)
+      const { client, control, reader, writer } = yield* fresh()
+      yield* writer.append([put("a")])
+      yield* writer.seal(5)
       control.isDown = true
-      assert.strictEqual(yield* write.seal(5), 3)
-      assert.strictEqual(yield* write.allowCompaction(0), 4)
-      assert.propertyVal(yield* Effect.flip(write.write([put("b")])), "_tag", "InvalidRequest")
+      assert.strictEqual(yield* writer.seal(5), 3)
+      assert.strictEqual(yield* writer.allowCompaction(0), 4)
+      assert.propertyVal(yield* Effect.flip(writer.append([put("b")])), "_tag", "InvalidRequest")
       yield* client.maintain
       yield* client.sync
       yield* client.createOrLoad("s", Store.text)
-      assert.deepStrictEqual(keys(yield* Store.contents(read)), ["a"])
+      assert.deepStrictEqual(keys(yield* Store.contents(reader)), ["a"])
     }))
 
   it.effect("concurrent: handles and clients share one order, and one that is done with leaves the others", () =>
     Effect.gen(function*() {
-      const { client, read, write } = yield* fresh()
+      const { client, reader, writer } = yield* fresh()
       yield* Effect.scoped(
-        Effect.flatMap(client.createOrLoad("s", Store.text), (other) => other.write.write([put("a")]))
+        Effect.flatMap(client.createOrLoad("s", Store.text), (other) => other.writer.append([put("a")]))
       )
       const other = yield* client.createOrLoad("s", Store.text)
-      yield* Effect.all([write.write([put("b")]), other.write.write([put("c")])], { concurrency: "unbounded" })
-      assert.deepStrictEqual(keys(yield* Store.contents(read)), ["a", "b", "c"])
+      yield* Effect.all([writer.append([put("b")]), other.writer.append([put("c")])], { concurrency: "unbounded" })
+      assert.deepStrictEqual(keys(yield* Store.contents(reader)), ["a", "b", "c"])
     }))
 
   it.effect("restart: what was written by two runtimes is read by a third", () =>
@@ -166,43 +166,43 @@ describe("order", () => {
       for (const key of ["a", "b"]) {
         yield* Store.inScope(Effect.gen(function*() {
           const client = yield* Store.client(storage)
-          yield* (yield* client.createOrLoad("s", Store.text)).write.write([put(key)])
+          yield* (yield* client.createOrLoad("s", Store.text)).writer.append([put(key)])
         }))
       }
       const client = yield* Store.client(storage)
-      assert.deepStrictEqual(keys(yield* Store.contents((yield* client.load("s", Store.text)).read)), ["a", "b"])
+      assert.deepStrictEqual(keys(yield* Store.contents((yield* client.load("s", Store.text)).reader)), ["a", "b"])
     }))
 
   it.effect("test_destroy: true, then false, unknown fails, and a new one of the name begins empty, with its space given back", () =>
     Effect.gen(function*() {
-      const { client, storage, write } = yield* fresh({ ...Store.tiny, memoryBytes: 100 })
-      for (let i = 0; i < 20; i++) yield* write.write([put(`${i}`)])
+      const { client, storage, writer } = yield* fresh({ ...Store.tiny, memoryBytes: 100 })
+      for (let i = 0; i < 20; i++) yield* writer.append([put(`${i}`)])
       yield* client.maintain
       assert.isNotEmpty((yield* Store.storedKeys(storage)).filter((key) => key.startsWith("batch/")))
       assert.isTrue(yield* client.destroy("s"))
       assert.isFalse(yield* client.destroy("s"))
-      assert.propertyVal(yield* Effect.flip(client.destroy("none")), "_tag", "UnknownStream")
-      assert.propertyVal(yield* Effect.flip(client.createOrLoad("s", Store.text)), "_tag", "StreamDestroyed")
-      assert.propertyVal(yield* Effect.flip(client.load("s", Store.text)), "_tag", "StreamDestroyed")
+      assert.propertyVal(yield* Effect.flip(client.destroy("none")), "_tag", "UnknownCollection")
+      assert.propertyVal(yield* Effect.flip(client.createOrLoad("s", Store.text)), "_tag", "CollectionDestroyed")
+      assert.propertyVal(yield* Effect.flip(client.load("s", Store.text)), "_tag", "CollectionDestroyed")
       yield* client.maintain
       assert.deepStrictEqual((yield* Store.storedKeys(storage)).filter((key) => key.startsWith("batch/")), [])
       const again = yield* client.createOrLoad("s", { ...Store.text, recreate: true })
-      assert.strictEqual(yield* again.read.streamId, 1)
-      assert.deepStrictEqual(yield* Store.contents(again.read), [])
-      assert.propertyVal(yield* Effect.flip(write.write([put("x")])), "_tag", "InvalidRequest")
+      assert.strictEqual(yield* again.reader.id, 1)
+      assert.deepStrictEqual(yield* Store.contents(again.reader), [])
+      assert.propertyVal(yield* Effect.flip(writer.append([put("x")])), "_tag", "InvalidRequest")
     }))
 
   it.effect("compare_and_append: of many writers that expect the same upper one succeeds, every time", () =>
     Effect.gen(function*() {
-      const { client, read } = yield* fresh()
+      const { client, reader } = yield* fresh()
       let wins = 0
       const writer = (name: string) =>
         Effect.gen(function*() {
-          const { write } = yield* client.createOrLoad("s", Store.text)
+          const { writer } = yield* client.createOrLoad("s", Store.text)
           let expected = 0
           while (expected < 20) {
             const upper = expected + 1
-            const result = yield* Effect.result(write.compareAndAppend([put(name, expected)], { expected, upper }))
+            const result = yield* Effect.result(writer.compareAndAppend([put(name, expected)], { expected, upper }))
             if (Result.isSuccess(result)) wins++
             else if (result.failure._tag === "UpperMismatch") assert.strictEqual(result.failure.expected, expected)
             else return yield* result.failure
@@ -216,15 +216,15 @@ describe("order", () => {
         })
       yield* Effect.forEach(["a", "b", "c", "d"], writer, { concurrency: "unbounded" })
       assert.strictEqual(wins, 20)
-      const counts = (yield* Store.contents(read)).map(([, , n]) => n)
+      const counts = (yield* Store.contents(reader)).map(([, , n]) => n)
       assert.strictEqual(counts.reduce((sum, n) => sum + n, 0), 20)
     }))
 
   it.effect("compare_and_append refuses times outside of what it seals", () =>
     Effect.gen(function*() {
-      const { write } = yield* fresh()
+      const { writer } = yield* fresh()
       for (const [time, expected, upper] of [[4, 0, 4], [1, 2, 4], [0, 4, 2]] as const) {
-        const error = yield* Effect.flip(write.compareAndAppend([put("a", time)], { expected, upper }))
+        const error = yield* Effect.flip(writer.compareAndAppend([put("a", time)], { expected, upper }))
         assert.propertyVal(error, "_tag", "ValueOutOfRange")
       }
     }))
@@ -233,13 +233,13 @@ describe("order", () => {
 describe("back-pressure", () => {
   it.effect("a full queue makes the next caller wait, and loses nothing", () =>
     Effect.gen(function*() {
-      const { client, control, read, write } = yield* fresh({ ...Store.quiet, queueCapacity: 4 })
+      const { client, control, reader, writer } = yield* fresh({ ...Store.quiet, queueCapacity: 4 })
       const gate = gated(control)
       gate.closeUnsafe()
       let accepted = 0
       const offering = yield* Effect.forkChild(Effect.forEach(
         Array.from({ length: 30 }, (_, i) => `${i}`.padStart(2, "0")),
-        (key) => Effect.tap(write.offer([put(key)]), () => Effect.sync(() => accepted++))
+        (key) => Effect.tap(writer.offer([put(key)]), () => Effect.sync(() => accepted++))
       ))
       for (let i = 0; i < 20; i++) yield* Effect.yieldNow
       assert.isAtMost(accepted, 9, "one group under way, one queue full")
@@ -247,61 +247,61 @@ describe("back-pressure", () => {
       gate.openUnsafe()
       const acks = yield* Fiber.join(offering)
       assert.deepStrictEqual(yield* Effect.forEach(acks, Deferred.await), Array.from({ length: 30 }, (_, i) => i + 1))
-      assert.lengthOf(yield* Store.contents(read), 30)
+      assert.lengthOf(yield* Store.contents(reader), 30)
       yield* client.stop
     }))
 
   it.effect("so do too many bytes of rows, in the order they came", () =>
     Effect.gen(function*() {
-      const { control, write } = yield* fresh({ ...Store.quiet, queueBytes: 256 * 1024 })
+      const { control, writer } = yield* fresh({ ...Store.quiet, queueBytes: 256 * 1024 })
       const gate = gated(control)
       gate.closeUnsafe()
       let accepted = 0
       const large = "v".repeat(64 * 1024)
       const offering = yield* Effect.forkChild(Effect.forEach(
         Array.from({ length: 12 }, (_, i) => `${i}`),
-        (key) => Effect.tap(write.offer([Update.insert(key, large, 0)]), () => Effect.sync(() => accepted++))
+        (key) => Effect.tap(writer.offer([Update.insert(key, large, 0)]), () => Effect.sync(() => accepted++))
       ))
       for (let i = 0; i < 20; i++) yield* Effect.yieldNow
       assert.isAtMost(accepted, 4)
       gate.openUnsafe()
       const acks = yield* Fiber.join(offering)
       assert.deepStrictEqual(yield* Effect.forEach(acks, Deferred.await), Array.from({ length: 12 }, (_, i) => i + 1))
-      yield* write.write([Update.insert("larger than the budget", "v".repeat(1024 * 1024), 0)])
+      yield* writer.append([Update.insert("larger than the budget", "v".repeat(1024 * 1024), 0)])
     }))
 })
 
 describe("interruption", () => {
   it.effect("of a waiter does not cancel the write", () =>
     Effect.gen(function*() {
-      const { client, control, read, write } = yield* fresh()
+      const { client, control, reader, writer } = yield* fresh()
       const gate = gated(control)
       gate.closeUnsafe()
-      const writing = yield* Effect.forkChild(write.write([put("a")]))
+      const writing = yield* Effect.forkChild(writer.append([put("a")]))
       yield* Effect.yieldNow
       yield* Fiber.interrupt(writing)
       gate.openUnsafe()
       yield* client.sync
-      assert.deepStrictEqual(keys(yield* Store.contents(read)), ["a"])
+      assert.deepStrictEqual(keys(yield* Store.contents(reader)), ["a"])
     }))
 
   it.effect("of a waiting snapshot leaves no blob held", () =>
     Effect.gen(function*() {
-      const { client, control, read, storage, write } = yield* fresh()
-      yield* write.write([put("a", 1)])
-      yield* write.seal(2)
+      const { client, control, reader, storage, writer } = yield* fresh()
+      yield* writer.append([put("a", 1)])
+      yield* writer.seal(2)
       yield* client.compact("s")
       const gate = gated(control)
       gate.closeUnsafe()
-      yield* write.offer([put("b", 2)])
-      const reading = yield* Effect.forkChild(Effect.scoped(Effect.andThen(read.snapshot(), Effect.never)))
+      yield* writer.offer([put("b", 2)])
+      const reading = yield* Effect.forkChild(Effect.scoped(Effect.andThen(reader.snapshot(), Effect.never)))
       yield* Effect.yieldNow
       yield* Effect.forkChild(Fiber.interrupt(reading))
       yield* Effect.yieldNow
       gate.openUnsafe()
       yield* client.sync
       yield* Fiber.await(reading)
-      yield* write.seal(3)
+      yield* writer.seal(3)
       yield* client.compact("s")
       yield* client.maintain
       assert.deepStrictEqual(yield* Store.storedKeys(storage), yield* Store.referencedKeys(storage))
@@ -309,39 +309,41 @@ describe("interruption", () => {
 
   it.effect("of a caller who waits for room takes nothing from the others", () =>
     Effect.gen(function*() {
-      const { client, control, write } = yield* fresh({ ...Store.quiet, queueCapacity: 2, queueBytes: 128 * 1024 })
+      const { client, control, writer } = yield* fresh({ ...Store.quiet, queueCapacity: 2, queueBytes: 128 * 1024 })
       const gate = gated(control)
       const large = [Update.insert("k", "v".repeat(64 * 1024), 0)]
       for (let round = 0; round < 5; round++) {
         gate.closeUnsafe()
-        const writing = yield* Effect.forEach([1, 2, 3, 4, 5, 6, 7, 8], () => Effect.forkChild(write.write(large)))
+        const writing = yield* Effect.forEach([1, 2, 3, 4, 5, 6, 7, 8], () => Effect.forkChild(writer.append(large)))
         for (let i = 0; i < 5; i++) yield* Effect.yieldNow
         yield* Effect.forEach(writing, Fiber.interrupt, { discard: true })
         gate.openUnsafe()
         yield* client.sync
       }
-      yield* Effect.all([write.write(large), write.write(large), write.write(large)], { concurrency: "unbounded" })
+      yield* Effect.all([writer.append(large), writer.append(large), writer.append(large)], {
+        concurrency: "unbounded"
+      })
     }))
 })
 
 describe("log / blob (unreliable)", () => {
   it.effect("each operation fails while storage is unavailable, and works after", () =>
     Effect.gen(function*() {
-      const { client, control, read, write } = yield* fresh()
-      yield* write.write([put("a")])
-      yield* write.seal(1)
+      const { client, control, reader, writer } = yield* fresh()
+      yield* writer.append([put("a")])
+      yield* writer.seal(1)
       control.isDown = true
       const failing: ReadonlyArray<Effect.Effect<unknown, { readonly _tag: string }>> = [
-        write.allowCompaction(1),
-        write.write([put("b", 1)]),
-        write.compareAndAppend([], { expected: 1, upper: 3 }),
-        write.seal(3),
+        writer.allowCompaction(1),
+        writer.append([put("b", 1)]),
+        writer.compareAndAppend([], { expected: 1, upper: 3 }),
+        writer.seal(3),
         client.createOrLoad("t", Store.text),
         client.compact("s"),
         client.destroy("s")
       ]
       for (const operation of failing) assert.propertyVal(yield* Effect.flip(operation), "_tag", "Unavailable")
-      assert.deepStrictEqual(keys(yield* Store.contents(read)), ["a"])
+      assert.deepStrictEqual(keys(yield* Store.contents(reader)), ["a"])
       control.isDown = false
       for (const operation of failing) yield* operation
     }))
@@ -349,23 +351,23 @@ describe("log / blob (unreliable)", () => {
   it.effect("a failure at any write loses nothing that was acknowledged, and keeps nothing that was refused", () =>
     Effect.gen(function*() {
       for (let writesLeft = 0; writesLeft < 40; writesLeft++) {
-        const { client, control, storage, write } = yield* fresh({ ...Store.tiny, memoryBytes: 300, logBytes: 600 })
+        const { client, control, storage, writer } = yield* fresh({ ...Store.tiny, memoryBytes: 300, logBytes: 600 })
         control.writesLeft = writesLeft
         const acknowledged: Array<string> = []
         for (let i = 0; i < 12; i++) {
           const key = `${i}`.padStart(2, "0")
-          const result = yield* Effect.result(write.write([Update.insert(key, "v".repeat(40), i)]))
+          const result = yield* Effect.result(writer.append([Update.insert(key, "v".repeat(40), i)]))
           if (Result.isSuccess(result)) acknowledged.push(key)
           if (i % 3 === 2) {
-            yield* Effect.ignore(write.seal(i))
+            yield* Effect.ignore(writer.seal(i))
             yield* Effect.ignore(client.maintain)
           }
           if (i === 9) Object.assign(control, { isDown: false, writesLeft: Infinity })
         }
         assert.includeMembers(acknowledged, ["10", "11"], "it goes on once storage is there again")
         const again = yield* Store.client(storage, Store.tiny)
-        const { read } = yield* again.load("s", Store.text)
-        assert.deepStrictEqual(keys(yield* Store.contents(read)), acknowledged, `down after ${writesLeft} writes`)
+        const { reader } = yield* again.load("s", Store.text)
+        assert.deepStrictEqual(keys(yield* Store.contents(reader)), acknowledged, `down after ${writesLeft} writes`)
         yield* again.maintain
         assert.deepStrictEqual(yield* Store.storedKeys(storage), yield* Store.referencedKeys(storage))
       }
@@ -376,15 +378,15 @@ describe("log / blob (unreliable)", () => {
       const { storage, control } = yield* Store.faulty
       const { retry: _, ...options } = Store.quiet
       const client = yield* Store.client(storage, options)
-      const { read, write } = yield* client.createOrLoad("s", Store.text)
+      const { reader, writer } = yield* client.createOrLoad("s", Store.text)
       const retries = yield* Metric.value(Metrics.storageRetries)
       control.isDown = true
-      const writing = yield* Effect.forkChild(write.write([put("a")]))
+      const writing = yield* Effect.forkChild(writer.append([put("a")]))
       yield* TestClock.adjust("20 millis")
       control.isDown = false
       yield* TestClock.adjust("1 second")
       yield* Fiber.join(writing)
-      assert.deepStrictEqual(keys(yield* Store.contents(read)), ["a"])
+      assert.deepStrictEqual(keys(yield* Store.contents(reader)), ["a"])
       assert.isAbove(Number((yield* Metric.value(Metrics.storageRetries)).count) - Number(retries.count), 0)
     }))
 
@@ -393,17 +395,17 @@ describe("log / blob (unreliable)", () => {
       const { storage, control } = yield* Store.faulty
       const { retry: _, ...options } = Store.quiet
       const client = yield* Store.client(storage, options)
-      const { write } = yield* client.createOrLoad("s", Store.text)
+      const { writer } = yield* client.createOrLoad("s", Store.text)
       control.isDown = true
       for (let i = 0; i < 3; i++) {
-        const writing = yield* Effect.forkChild(Effect.flip(write.write([put("a")])))
+        const writing = yield* Effect.forkChild(Effect.flip(writer.append([put("a")])))
         yield* TestClock.adjust("5 seconds")
         assert.propertyVal(yield* Fiber.join(writing), "_tag", "Unavailable")
       }
       assert.strictEqual((yield* Metric.value(Metrics.circuitOpen)).value, 1)
-      yield* Effect.flip(write.write([put("a")]))
+      yield* Effect.flip(writer.append([put("a")]))
       control.isDown = false
-      yield* write.write([put("a")])
+      yield* writer.append([put("a")])
       assert.strictEqual((yield* Metric.value(Metrics.circuitOpen)).value, 0)
     }))
 })

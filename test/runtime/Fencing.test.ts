@@ -29,14 +29,14 @@ describe("fencing", () => {
   it.effect("a writer that was taken over can commit nothing, for ever", () =>
     Effect.gen(function*() {
       const { old, takeOver, zombie } = yield* two()
-      yield* old.write.write([put("a")])
+      yield* old.writer.append([put("a")])
       const next = yield* takeOver
-      assert.propertyVal(yield* Effect.flip(old.write.write([put("late")])), "_tag", "Fenced")
-      yield* next.write.write([put("b")])
-      assert.propertyVal(yield* Effect.flip(old.write.seal(5)), "_tag", "Fenced")
+      assert.propertyVal(yield* Effect.flip(old.writer.append([put("late")])), "_tag", "Fenced")
+      yield* next.writer.append([put("b")])
+      assert.propertyVal(yield* Effect.flip(old.writer.seal(5)), "_tag", "Fenced")
       assert.propertyVal(yield* Effect.flip(zombie.compact("s")), "_tag", "Fenced")
       assert.propertyVal(yield* Effect.flip(zombie.createOrLoad("t", Store.text)), "_tag", "Fenced")
-      assert.deepStrictEqual((yield* Store.contents(next.read)).map(([key]) => key), ["a", "b"])
+      assert.deepStrictEqual((yield* Store.contents(next.reader)).map(([key]) => key), ["a", "b"])
     }))
 
   it.effect("one that was taken over while it opened the store is told so, as what it has read is not its own", () =>
@@ -46,7 +46,7 @@ describe("fencing", () => {
       control.before = (operation) => {
         if (operation !== "bounds" || isTaken) return Effect.void
         isTaken = true
-        return Effect.ignore(Effect.scoped(Effect.flatMap(takeOver, ({ write }) => write.write([put("b")]))))
+        return Effect.ignore(Effect.scoped(Effect.flatMap(takeOver, ({ writer }) => writer.append([put("b")]))))
       }
       assert.propertyVal(yield* Effect.flip(Store.client(storage)), "_tag", "Fenced")
       assert.isTrue(isTaken)
@@ -57,13 +57,13 @@ describe("fencing", () => {
     Effect.gen(function*() {
       const { control, old, takeOver, zombie } = yield* two({ ...Store.tiny, memoryBytes: 100 })
       // It has reason to sweep, and does not know yet that it was taken over.
-      yield* old.write.write([put("old")])
+      yield* old.writer.append([put("old")])
       control.broken.add("put")
       yield* Effect.flip(zombie.compact("s"))
       control.broken.clear()
       const next = yield* takeOver
-      for (let i = 0; i < 50; i++) yield* next.write.write([put(`${i}`.padStart(2, "0"), i)])
-      yield* next.write.seal(50)
+      for (let i = 0; i < 50; i++) yield* next.writer.append([put(`${i}`.padStart(2, "0"), i)])
+      yield* next.writer.seal(50)
       yield* next.client.maintain
       assert.propertyVal(yield* Effect.flip(zombie.maintain), "_tag", "Fenced")
       assert.propertyVal(yield* Effect.flip(zombie.compact("s")), "_tag", "Fenced")
@@ -73,7 +73,7 @@ describe("fencing", () => {
       yield* zombie.stop
       assert.strictEqual(Faulty.count(control, "delete"), deleted)
       assert.includeMembers(yield* Store.storedKeys(next.storage), yield* Store.referencedKeys(next.storage))
-      assert.lengthOf(yield* Store.contents(next.read), 51)
+      assert.lengthOf(yield* Store.contents(next.reader), 51)
     }))
 
   it.effect("an append of unknown outcome is told as it was, also if somebody else has the log by then", () =>
@@ -82,20 +82,20 @@ describe("fencing", () => {
         const { control, old, takeOver } = yield* two()
         control.nextAppend = truth
         control.broken.add("acquire")
-        const writing = yield* Effect.forkChild(Effect.result(old.write.write([put("a")])))
+        const writing = yield* Effect.forkChild(Effect.result(old.writer.append([put("a")])))
         yield* Store.until(() => control.nextAppend === undefined)
         const next = yield* takeOver
-        yield* next.write.write([put("b")])
+        yield* next.writer.append([put("b")])
         control.broken.clear()
         while (writing.pollUnsafe() === undefined) yield* TestClock.adjust("1 second")
         const result = yield* Fiber.join(writing)
         if (truth === "applied") assert.isTrue(Result.isSuccess(result))
         else assert.propertyVal(Result.getOrThrow(Result.flip(result)), "_tag", "Fenced")
-        const keys = (yield* Store.contents(next.read)).map(([key]) => key)
+        const keys = (yield* Store.contents(next.reader)).map(([key]) => key)
         assert.deepStrictEqual(keys, truth === "applied" ? ["a", "b"] : ["b"])
         const acquired = Faulty.count(control, "acquire")
         for (let i = 0; i < 3; i++) {
-          assert.propertyVal(yield* Effect.flip(old.write.write([put("c")])), "_tag", "Fenced")
+          assert.propertyVal(yield* Effect.flip(old.writer.append([put("c")])), "_tag", "Fenced")
         }
         assert.strictEqual(Faulty.count(control, "acquire"), acquired, "it leaves the log alone from then on")
       }
@@ -107,15 +107,15 @@ describe("fencing", () => {
         const { control, old, takeOver } = yield* two()
         control.nextAppend = truth
         control.broken.add("acquire")
-        const writing = yield* Effect.forkChild(Effect.flip(old.write.write([put("a")])))
+        const writing = yield* Effect.forkChild(Effect.flip(old.writer.append([put("a")])))
         yield* Store.until(() => control.nextAppend === undefined)
         const next = yield* takeOver
-        yield* next.write.write([put("b")])
+        yield* next.writer.append([put("b")])
         yield* next.client.compact("s")
         control.broken.clear()
         while (writing.pollUnsafe() === undefined) yield* TestClock.adjust("1 second")
         assert.propertyVal(yield* Fiber.join(writing), "_tag", "Indeterminate")
-        assert.propertyVal(yield* Effect.flip(old.write.write([put("c")])), "_tag", "Fenced")
+        assert.propertyVal(yield* Effect.flip(old.writer.append([put("c")])), "_tag", "Fenced")
       }
     }))
 
@@ -124,10 +124,10 @@ describe("fencing", () => {
       const { control, old, storage, takeOver, zombie } = yield* two()
       control.nextAppend = "applied"
       control.broken.add("acquire")
-      const writing = yield* Effect.forkChild(old.write.write([put("a")]))
+      const writing = yield* Effect.forkChild(old.writer.append([put("a")]))
       yield* Store.until(() => control.nextAppend === undefined)
       const next = yield* takeOver
-      yield* next.write.write([put("b")])
+      yield* next.writer.append([put("b")])
       control.broken.clear()
       while (writing.pollUnsafe() === undefined) yield* TestClock.adjust("1 second")
       const bounds = yield* Context.get(storage, Log).bounds
@@ -141,14 +141,14 @@ describe("fencing", () => {
       const { control, old, takeOver } = yield* two()
       control.nextAppend = "lost"
       control.broken.add("acquire")
-      const writing = yield* Effect.forkChild(Effect.flip(old.write.write([put("a")])))
+      const writing = yield* Effect.forkChild(Effect.flip(old.writer.append([put("a")])))
       while (writing.pollUnsafe() === undefined) yield* TestClock.adjust("1 second")
       assert.propertyVal(yield* Fiber.join(writing), "_tag", "Indeterminate")
-      yield* (yield* takeOver).write.write([put("b")])
+      yield* (yield* takeOver).writer.append([put("b")])
       control.broken.clear()
-      assert.propertyVal(yield* Effect.flip(old.write.write([put("c")])), "_tag", "Fenced")
+      assert.propertyVal(yield* Effect.flip(old.writer.append([put("c")])), "_tag", "Fenced")
       const acquired = Faulty.count(control, "acquire")
-      assert.propertyVal(yield* Effect.flip(old.write.write([put("d")])), "_tag", "Fenced")
+      assert.propertyVal(yield* Effect.flip(old.writer.append([put("d")])), "_tag", "Fenced")
       assert.strictEqual(Faulty.count(control, "acquire"), acquired)
     }))
 })
@@ -161,14 +161,14 @@ describe("unknown outcomes", () => {
         const { control, old } = yield* two({ ...Store.quiet, groupBytes: 1 })
         control.nextAppend = truth
         control.broken.add(broken)
-        const first = yield* old.write.offer([put("a")])
-        const second = yield* old.write.offer([put("b")])
+        const first = yield* old.writer.offer([put("a")])
+        const second = yield* old.writer.offer([put("b")])
         while (!Deferred.isDoneUnsafe(second)) yield* TestClock.adjust("1 second")
         assert.propertyVal(yield* Effect.flip(Deferred.await(first)), "_tag", "Indeterminate")
         assert.propertyVal(yield* Effect.flip(Deferred.await(second)), "_tag", "Unavailable")
         control.broken.clear()
-        yield* old.write.write([put("c")])
-        const keys = (yield* Store.contents(old.read)).map(([key]) => key)
+        yield* old.writer.append([put("c")])
+        const keys = (yield* Store.contents(old.reader)).map(([key]) => key)
         assert.deepStrictEqual(keys, truth === "applied" ? ["a", "c"] : ["c"])
       }
     }))
@@ -177,12 +177,12 @@ describe("unknown outcomes", () => {
     Effect.gen(function*() {
       const { control, old, storage, zombie } = yield* two()
       control.nextAppend = "applied"
-      yield* old.write.write([put("a")])
-      const accepted = yield* Effect.forEach(["b", "c"], (key) => old.write.offer([put(key)]))
+      yield* old.writer.append([put("a")])
+      const accepted = yield* Effect.forEach(["b", "c"], (key) => old.writer.offer([put(key)]))
       yield* zombie.stop
       for (const reply of accepted) yield* Deferred.await(reply)
-      const { read } = yield* (yield* Store.client(storage)).createOrLoad("s", Store.text)
-      assert.deepStrictEqual((yield* Store.contents(read)).map(([key]) => key), ["a", "b", "c"])
+      const { reader } = yield* (yield* Store.client(storage)).createOrLoad("s", Store.text)
+      assert.deepStrictEqual((yield* Store.contents(reader)).map(([key]) => key), ["a", "b", "c"])
     }))
 
   it.effect("are not taken for a failure because finding out about them fails in some other way", () =>
@@ -194,11 +194,11 @@ describe("unknown outcomes", () => {
         isFull ? Effect.fail(new OutOfSpace({ location: "here", detail: "no segment" })) : log.acquire
       )
       const client = yield* Store.client(Context.add(storage, Log, { ...log, acquire: full }))
-      const { read, write } = yield* client.createOrLoad("s", Store.text)
+      const { reader, writer } = yield* client.createOrLoad("s", Store.text)
       control.nextAppend = "applied"
       isFull = true
-      assert.propertyVal(yield* Effect.flip(write.write([put("a")])), "_tag", "Indeterminate")
+      assert.propertyVal(yield* Effect.flip(writer.append([put("a")])), "_tag", "Indeterminate")
       isFull = false
-      assert.deepStrictEqual((yield* Store.contents(read)).map(([key]) => key), ["a"])
+      assert.deepStrictEqual((yield* Store.contents(reader)).map(([key]) => key), ["a"])
     }))
 })

@@ -33,15 +33,15 @@ describe("who may delete a blob", () => {
         }),
         options
       )
-      const { write } = yield* zombie.createOrLoad("s", Store.text)
-      yield* write.write(rows)
-      yield* write.seal(40)
+      const { writer } = yield* zombie.createOrLoad("s", Store.text)
+      yield* writer.append(rows)
+      yield* writer.seal(40)
       isPaused = true
       assert.propertyVal(yield* Effect.flip(zombie.compact("s")), "_tag", "Fenced")
       const next = yield* Store.client(yield* Store.open(medium), options)
-      const { read } = yield* next.createOrLoad("s", Store.text)
+      const { reader } = yield* next.createOrLoad("s", Store.text)
       yield* zombie.stop
-      assert.lengthOf(yield* Store.contents(read), 40)
+      assert.lengthOf(yield* Store.contents(reader), 40)
     }))
 
   it.effect("nor one that stops after another has taken over, be it a part of a hold", () =>
@@ -49,9 +49,9 @@ describe("who may delete a blob", () => {
       const medium = yield* MemoryStorage.make
       const { control, storage } = Faulty.make(yield* Store.open(medium))
       const zombie = yield* Store.client(storage, options)
-      const { write } = yield* zombie.createOrLoad("s", Store.text)
+      const { writer } = yield* zombie.createOrLoad("s", Store.text)
       for (const row of rows) {
-        yield* write.write([row])
+        yield* writer.append([row])
         yield* zombie.compact("s")
       }
       yield* Context.get(storage, Blob).put("hold/cut.5000.00000000000000.beat.00000000000000", new Uint8Array(0))
@@ -72,8 +72,8 @@ describe("who may delete a blob", () => {
       const next = yield* Store.open(medium)
       const takeOver = Store.inScope(Effect.gen(function*() {
         const client = yield* Store.client(next, options)
-        const { write } = yield* client.createOrLoad("s", Store.text)
-        yield* write.write(rows)
+        const { writer } = yield* client.createOrLoad("s", Store.text)
+        yield* writer.append(rows)
         yield* client.compact("s")
       }))
       control.before = (operation) => {
@@ -83,7 +83,7 @@ describe("who may delete a blob", () => {
       }
       const removing = Effect.flip(Effect.scoped(Effect.provide(Gc.remove, storage)))
       assert.propertyVal(yield* removing, "_tag", "Fenced")
-      const { read } = yield* (yield* Store.client(next, options)).createOrLoad("s", Store.text)
-      assert.lengthOf(yield* Store.contents(read), 40)
+      const { reader } = yield* (yield* Store.client(next, options)).createOrLoad("s", Store.text)
+      assert.lengthOf(yield* Store.contents(reader), 40)
     }))
 })

@@ -16,8 +16,8 @@ import * as Store from "../utils/Store.ts"
 const held = Effect.gen(function*() {
   const storage = yield* Store.memory
   const client = yield* Store.client(storage, Store.tiny)
-  const { write } = yield* client.createOrLoad("s", Store.text)
-  for (let i = 0; i < 40; i++) yield* write.write([Update.insert(`k${i}`, "v".repeat(40), i)])
+  const { writer } = yield* client.createOrLoad("s", Store.text)
+  for (let i = 0; i < 40; i++) yield* writer.append([Update.insert(`k${i}`, "v".repeat(40), i)])
   yield* client.compact("s")
   const keys = (yield* Store.referencedKeys(storage)).filter((key) => key.startsWith("batch/"))
   const blob = Context.get(storage, Blob)

@@ -30,10 +30,10 @@ const logBytes = (storage: Faulty.Storage) =>
 describe("maintenance", () => {
   it.effect("an idle hour writes nothing", () =>
     Effect.gen(function*() {
-      const { control, write } = yield* fresh(everySecond)
-      for (let i = 0; i < 100; i++) yield* write.write([row(i)])
-      yield* write.seal(100)
-      yield* write.allowCompaction(90)
+      const { control, writer } = yield* fresh(everySecond)
+      for (let i = 0; i < 100; i++) yield* writer.append([row(i)])
+      yield* writer.seal(100)
+      yield* writer.allowCompaction(90)
       yield* TestClock.adjust("1 minute")
       const before = Faulty.writes(control)
       yield* TestClock.adjust("1 hour")
@@ -42,46 +42,46 @@ describe("maintenance", () => {
 
   it.effect("a collection that is never sealed does not pin the log, nor memory", () =>
     Effect.gen(function*() {
-      const { client, read, storage, write } = yield* fresh(Store.tiny)
+      const { client, reader, storage, writer } = yield* fresh(Store.tiny)
       const other = yield* client.createOrLoad("other", Store.text)
       for (let i = 0; i < 300; i++) {
-        yield* other.write.write([row(i)])
-        yield* write.write([row(i)])
-        yield* write.seal(i)
+        yield* other.writer.append([row(i)])
+        yield* writer.append([row(i)])
+        yield* writer.seal(i)
         if (i % 10 === 9) yield* client.maintain
       }
       assert.isBelow(yield* logBytes(storage), 4 * Store.tiny.logBytes!)
       const state = yield* Store.recovered(storage)
       const memory = [...state.collections.values()].reduce((sum, { memoryBytes }) => sum + memoryBytes, 0)
       assert.isAtMost(memory, Store.tiny.memoryBytes! + 2_000)
-      assert.lengthOf(yield* Store.contents(other.read), 300)
-      assert.lengthOf(yield* Store.contents(read), 300)
+      assert.lengthOf(yield* Store.contents(other.reader), 300)
+      assert.lengthOf(yield* Store.contents(reader), 300)
     }))
 
   it.effect("a failure never fails acknowledged writes, and is made good without traffic", () =>
     Effect.gen(function*() {
-      const { client, control, read, storage, write } = yield* fresh(everySecond)
+      const { client, control, reader, storage, writer } = yield* fresh(everySecond)
       control.broken.add("put")
-      for (let i = 0; i < 60; i++) yield* write.write([row(i)])
-      yield* write.seal(60)
+      for (let i = 0; i < 60; i++) yield* writer.append([row(i)])
+      yield* writer.seal(60)
       yield* TestClock.adjust("10 seconds")
-      assert.lengthOf(yield* Store.contents(read), 60)
+      assert.lengthOf(yield* Store.contents(reader), 60)
       assert.deepStrictEqual(yield* Store.storedKeys(storage), [])
       control.broken.clear()
       // Time does not wait for a merge that is under way.
       yield* Effect.repeat(TestClock.adjust("1 second"), { times: 60 })
       assert.isNotEmpty(yield* Store.storedKeys(storage))
       assert.isBelow(yield* logBytes(storage), Store.tiny.logBytes! * 1.5)
-      assert.lengthOf(yield* Store.contents(read), 60)
+      assert.lengthOf(yield* Store.contents(reader), 60)
       yield* client.maintain
       assert.deepStrictEqual(yield* Store.storedKeys(storage), yield* Store.referencedKeys(storage))
     }))
 
   it.effect("trace_compaction: an outdated result is dropped, and its blobs with it", () =>
     Effect.gen(function*() {
-      const { client, control, read, storage, write } = yield* fresh(Store.tiny)
-      for (let i = 0; i < 60; i++) yield* write.write([row(i)])
-      yield* write.seal(60)
+      const { client, control, reader, storage, writer } = yield* fresh(Store.tiny)
+      for (let i = 0; i < 60; i++) yield* writer.append([row(i)])
+      yield* writer.seal(60)
       yield* client.maintain
       const destroyed = { done: false }
       control.before = (operation, detail) =>
@@ -91,26 +91,26 @@ describe("maintenance", () => {
             destroyed.done = true
             return Effect.ignore(client.destroy("s"))
           })
-      yield* write.write([row(60)])
+      yield* writer.append([row(60)])
       yield* client.compact("s")
       assert.isTrue(destroyed.done, "it was destroyed while it was compacted")
       yield* client.maintain
       assert.deepStrictEqual(yield* Store.storedKeys(storage), yield* Store.referencedKeys(storage))
-      assert.propertyVal(yield* Effect.flip(Effect.scoped(read.snapshot())), "_tag", "StreamDestroyed")
+      assert.propertyVal(yield* Effect.flip(Effect.scoped(reader.snapshot())), "_tag", "CollectionDestroyed")
     }))
 
   it.effect("blobs are deleted after the commit that unnames them, never before", () =>
     Effect.gen(function*() {
-      const { client, control, storage, write } = yield* fresh(Store.tiny)
+      const { client, control, storage, writer } = yield* fresh(Store.tiny)
       control.before = (operation, detail) =>
         operation !== "delete"
           ? Effect.void
           : Effect.orDie(Effect.map(Store.referencedKeys(storage), (keys) => assert.notInclude(keys, detail)))
       for (let i = 0; i < 200; i++) {
-        yield* write.write([row(i % 20, i)])
+        yield* writer.append([row(i % 20, i)])
         if (i % 10 === 0) {
-          yield* write.seal(i)
-          yield* write.allowCompaction(i)
+          yield* writer.seal(i)
+          yield* writer.allowCompaction(i)
           yield* client.maintain
         }
       }
@@ -122,9 +122,9 @@ describe("maintenance", () => {
       const { storage, control } = yield* Store.faulty
       yield* Store.inScope(Effect.gen(function*() {
         const client = yield* Store.client(storage, { ...Store.tiny, memoryBytes: 100 })
-        const { write } = yield* client.createOrLoad("s", Store.text)
+        const { writer } = yield* client.createOrLoad("s", Store.text)
         control.broken.add("delete")
-        for (let i = 0; i < 50; i++) yield* write.write([row(i)])
+        for (let i = 0; i < 50; i++) yield* writer.append([row(i)])
         yield* client.maintain
         control.broken.add("append")
         yield* Effect.ignore(client.compact("s"))
@@ -155,9 +155,9 @@ describe("maintenance", () => {
   it.effect("so is what an append of unknown outcome has named, or not", () =>
     Effect.gen(function*() {
       for (const [truth, broken] of [["applied", "read"], ["lost", "acquire"]] as const) {
-        const { client, control, read, storage, write } = yield* fresh(Store.tiny)
-        for (let i = 0; i < 20; i++) yield* write.write([row(i)])
-        yield* write.seal(20)
+        const { client, control, reader, storage, writer } = yield* fresh(Store.tiny)
+        for (let i = 0; i < 20; i++) yield* writer.append([row(i)])
+        yield* writer.seal(20)
         control.nextAppend = truth
         control.broken.add(broken)
         const compacting = yield* Effect.forkChild(Effect.flip(client.compact("s")))
@@ -167,26 +167,26 @@ describe("maintenance", () => {
         yield* client.maintain
         yield* client.maintain
         assert.deepStrictEqual(yield* Store.storedKeys(storage), yield* Store.referencedKeys(storage), truth)
-        assert.lengthOf(yield* Store.contents(read), 20)
+        assert.lengthOf(yield* Store.contents(reader), 20)
       }
     }))
 
   it.effect("a collection whose rows cannot be merged does not hold up the others", () =>
     Effect.gen(function*() {
-      const { client, storage, write } = yield* fresh(Store.tiny)
+      const { client, storage, writer } = yield* fresh(Store.tiny)
       const other = yield* client.createOrLoad("other", Store.text)
       const huge = Update.make("k", "", 0, Number.MAX_SAFE_INTEGER)
-      yield* write.write([huge, huge, ...Array.from({ length: 40 }, (_, i) => row(i))])
-      for (let i = 0; i < 60; i++) yield* other.write.write([row(i)])
+      yield* writer.append([huge, huge, ...Array.from({ length: 40 }, (_, i) => row(i))])
+      for (let i = 0; i < 60; i++) yield* other.writer.append([row(i)])
       assert.propertyVal(yield* Effect.flip(client.maintain), "_tag", "ValueOutOfRange")
       const state = yield* Store.recovered(storage)
       assert.isBelow(state.collections.get(1)!.memoryBytes, Store.tiny.memoryBytes!)
-      assert.lengthOf(yield* Store.contents(other.read), 60)
+      assert.lengthOf(yield* Store.contents(other.reader), 60)
     }))
 
   it.effect("space follows the live rows, not the history", () =>
     Effect.gen(function*() {
-      const { client, read, storage, write } = yield* fresh(Store.tiny)
+      const { client, reader, storage, writer } = yield* fresh(Store.tiny)
       const random = Prng.make(5)
       const live = new Map<string, string>()
       for (let time = 0; time < 400; time++) {
@@ -194,12 +194,12 @@ describe("maintenance", () => {
         const before = live.get(key)
         const value = `v${random.int(1_000_000)}`
         live.set(key, value)
-        yield* write.write([
+        yield* writer.append([
           ...(before === undefined ? [] : [Update.retract(key, before, time)]),
           Update.insert(key, value, time)
         ])
-        yield* write.seal(time + 1)
-        yield* write.allowCompaction(time)
+        yield* writer.seal(time + 1)
+        yield* writer.allowCompaction(time)
         if (time % 20 === 19) yield* client.maintain
       }
       yield* client.compact("s")
@@ -208,7 +208,7 @@ describe("maintenance", () => {
       assert.strictEqual(rows, live.size)
       assert.isBelow((yield* Store.storedKeys(storage)).length, 5)
       assert.deepStrictEqual(
-        (yield* Store.contents(read)).map(([key, value]) => [key, value]),
+        (yield* Store.contents(reader)).map(([key, value]) => [key, value]),
         [...live].toSorted(([a], [b]) => a < b ? -1 : 1)
       )
     }))

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Fiber, Metric, Schedule, Stream, Tracer } from "effect"
 import { TestClock } from "effect/testing"
-import * as MultiWriteHandle from "../../src/client/MultiWriteHandle.ts"
+import * as MultiWriter from "../../src/client/MultiWriter.ts"
 import * as PersistError from "../../src/PersistError.ts"
 import * as HoldFiles from "../../src/runtime/HoldFiles.ts"
 import * as Metrics from "../../src/runtime/Metrics.ts"
@@ -28,21 +28,23 @@ const slowly = (control: Faulty.Control) => {
 const everything = Effect.gen(function*() {
   const { control, storage } = yield* Store.faulty
   const client = yield* Store.client(storage, { ...Store.tiny, retry: Schedule.recurs(1) })
-  const { read, write } = yield* client.createOrLoad("s", Store.text)
-  const { events } = yield* read.listen()
+  const { reader, writer } = yield* client.createOrLoad("s", Store.text)
+  const { events } = yield* reader.listen()
   slowly(control)
   const crowd = yield* Effect.forkChild(
-    Effect.forEach(Array.from({ length: 400 }), (_, i) => write.write([put(`crowd${i % 10}`, 300)]), { concurrency: 8 })
+    Effect.forEach(Array.from({ length: 400 }), (_, i) => writer.append([put(`crowd${i % 10}`, 300)]), {
+      concurrency: 8
+    })
   )
   const writing = yield* Effect.forkChild(Effect.gen(function*() {
     for (let i = 0; i < 120; i++) {
-      yield* write.write([put(`k${i % 30}`, i)])
+      yield* writer.append([put(`k${i % 30}`, i)])
       if (i % 20 === 19) {
-        yield* write.seal(i)
+        yield* writer.seal(i)
         yield* client.maintain
       }
     }
-    yield* write.allowCompaction(100)
+    yield* writer.allowCompaction(100)
     yield* client.compact("s")
   }))
   while (writing.pollUnsafe() === undefined) yield* TestClock.adjust("10 millis")
@@ -50,11 +52,11 @@ const everything = Effect.gen(function*() {
   yield* Fiber.join(crowd)
   control.before = () => Effect.void
   yield* Stream.runDrain(Stream.take(events, 10))
-  for (let i = 0; i < 2; i++) yield* read.get("k1", { asOf: 110 })
+  for (let i = 0; i < 2; i++) yield* reader.get("k1", { asOf: 110 })
   control.nextAppend = "applied"
-  yield* write.write([put("a", 200)])
+  yield* writer.append([put("a", 200)])
   control.isDown = true
-  for (let i = 0; i < 3; i++) yield* Effect.flip(write.write([put("b", 200)]))
+  for (let i = 0; i < 3; i++) yield* Effect.flip(writer.append([put("b", 200)]))
 })
 
 describe("metrics", () => {
@@ -87,10 +89,10 @@ describe("metrics", () => {
     Effect.gen(function*() {
       const { control, storage } = yield* Store.faulty
       const client = yield* Store.client(storage)
-      const { write } = yield* client.createOrLoad("s", Store.text)
-      yield* write.write([Update.insert("abc", "de", 1), Update.insert("f", "", 1)])
+      const { writer } = yield* client.createOrLoad("s", Store.text)
+      yield* writer.append([Update.insert("abc", "de", 1), Update.insert("f", "", 1)])
       control.isDown = true
-      yield* Effect.flip(write.write([put("a", 1)]))
+      yield* Effect.flip(writer.append([put("a", 1)]))
       assert.strictEqual(Number((yield* Metric.value(Metrics.writtenRows)).count), 2)
       assert.strictEqual(Number((yield* Metric.value(Metrics.writtenBytes)).count), 6 + 2 * 16)
       assert.strictEqual(Number((yield* Metric.value(Metrics.commandsFailed)).count), 1)
@@ -108,8 +110,8 @@ const outOfSpaceAndStale = Effect.scoped(Effect.gen(function*() {
       isFull ? Effect.fail(new PersistError.OutOfSpace({ location: "test", detail: "full" })) : blob.put(key, bytes)
   })
   const client = yield* Store.client(full, Store.tiny)
-  const { write } = yield* client.createOrLoad("s", Store.text)
-  yield* write.write([put("a")])
+  const { writer } = yield* client.createOrLoad("s", Store.text)
+  yield* writer.append([put("a")])
   const error = yield* Effect.flip(client.compact("s"))
   assert.propertyVal(error, "_tag", "OutOfSpace")
   isFull = false
@@ -140,21 +142,21 @@ describe("spans", () => {
 
   const operations = Effect.gen(function*() {
     const client = yield* Effect.flatMap(Store.memory, (storage) => Store.client(storage))
-    const { read, write } = yield* client.createOrLoad("s", Store.text)
+    const { reader, writer } = yield* client.createOrLoad("s", Store.text)
     yield* client.load("s", Store.text)
-    yield* write.write([put("a")])
-    yield* write.offer([put("a")])
-    yield* write.seal(1)
-    yield* write.offerSeal(2)
-    yield* write.compareAndAppend([], { expected: 2, upper: 3 })
-    yield* write.allowCompaction(1)
-    yield* Effect.scoped(read.snapshot())
-    yield* Effect.scoped(read.listen())
-    yield* read.get("a")
-    yield* read.history("a")
+    yield* writer.append([put("a")])
+    yield* writer.offer([put("a")])
+    yield* writer.seal(1)
+    yield* writer.offerSeal(2)
+    yield* writer.compareAndAppend([], { expected: 2, upper: 3 })
+    yield* writer.allowCompaction(1)
+    yield* Effect.scoped(reader.snapshot())
+    yield* Effect.scoped(reader.listen())
+    yield* reader.get("a")
+    yield* reader.history("a")
     yield* client.description("s")
-    const multi = yield* MultiWriteHandle.make([write])
-    yield* multi.writeAtomic(() => {})
+    const multi = yield* MultiWriter.make([writer])
+    yield* multi.appendAtomic(() => {})
     yield* multi.seal(4)
     yield* multi.allowCompaction(2)
     yield* client.compact("s")
@@ -170,20 +172,20 @@ describe("spans", () => {
       assert.deepStrictEqual(names.filter((name) => !isStorage(name)), [
         "PersistClient.createOrLoad",
         "PersistClient.load",
-        "StreamWriteHandle.write",
-        "StreamWriteHandle.offer",
-        "StreamWriteHandle.seal",
-        "StreamWriteHandle.offerSeal",
-        "StreamWriteHandle.compareAndAppend",
-        "StreamWriteHandle.allowCompaction",
-        "StreamReadHandle.snapshot",
-        "StreamReadHandle.listen",
-        "StreamReadHandle.get",
-        "StreamReadHandle.history",
+        "CollectionWriter.append",
+        "CollectionWriter.offer",
+        "CollectionWriter.seal",
+        "CollectionWriter.offerSeal",
+        "CollectionWriter.compareAndAppend",
+        "CollectionWriter.allowCompaction",
+        "CollectionReader.snapshot",
+        "CollectionReader.listen",
+        "CollectionReader.get",
+        "CollectionReader.history",
         "PersistClient.description",
-        "MultiWriteHandle.writeAtomic",
-        "MultiWriteHandle.seal",
-        "MultiWriteHandle.allowCompaction",
+        "MultiWriter.appendAtomic",
+        "MultiWriter.seal",
+        "MultiWriter.allowCompaction",
         "PersistClient.compact",
         "PersistClient.destroy"
       ])

@@ -1,9 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Deferred, Effect, Exit, Fiber, Result, Scope, Stream } from "effect"
-import type { ListenEvent } from "../../src/client/Listen.ts"
+import type { CollectionEvent } from "../../src/client/CollectionEvent.ts"
+import type { Ack } from "../../src/client/CollectionWriter.ts"
 import type * as PersistClient from "../../src/client/PersistClient.ts"
-import type { Ack } from "../../src/client/StreamWriteHandle.ts"
-import type { SubscribeEvent } from "../../src/client/Subscription.ts"
 import * as MemoryStorage from "../../src/storage/MemoryStorage.ts"
 import * as Prng from "../../src/testing/Prng.ts"
 import * as Update from "../../src/Update.ts"
@@ -25,7 +24,7 @@ interface Listener {
   /** The model's updates from here on must be heard. */
   readonly start: number
   readonly startUpper: number
-  readonly events: Array<ListenEvent<string, string>>
+  readonly events: Array<CollectionEvent<string, string>>
 }
 
 interface World {
@@ -65,31 +64,31 @@ const handles = (world: World, name: Name) => world.client.createOrLoad(name, { 
 
 const write = Effect.fnUntraced(function*(world: World, name: Name, model: Model.Model) {
   const updates = randomUpdates(world.random, model.upper, model.upper + 6)
-  yield* (yield* handles(world, name)).write.write(updates)
+  yield* (yield* handles(world, name)).writer.append(updates)
   model.updates.push(...updates)
 })
 
 const seal = Effect.fnUntraced(function*(world: World, name: Name, model: Model.Model) {
   const upper = model.upper + world.random.int(5)
-  yield* (yield* handles(world, name)).write.seal(upper)
+  yield* (yield* handles(world, name)).writer.seal(upper)
   model.upper = upper
 })
 
 /** Commands that share commits, some of them invalid where they stand. */
 const burst = Effect.fnUntraced(function*(world: World, name: Name, model: Model.Model) {
   const { random } = world
-  const { write } = yield* handles(world, name)
+  const { writer } = yield* handles(world, name)
   const replies: Array<readonly [expected: boolean, reply: Ack]> = []
   for (let i = 1 + random.int(6); i > 0; i--) {
     if (random.chance(0.6)) {
       const from = Math.max(0, model.upper - (random.chance(0.2) ? 2 : 0))
       const updates = randomUpdates(random, from, from + 6)
       const isValid = updates.every(({ time }) => time >= model.upper)
-      replies.push([isValid, yield* write.offer(updates)])
+      replies.push([isValid, yield* writer.offer(updates)])
       if (isValid) model.updates.push(...updates)
     } else {
       const upper = Math.max(0, model.upper - 1 + random.int(3))
-      replies.push([upper >= model.upper, yield* write.offerSeal(upper)])
+      replies.push([upper >= model.upper, yield* writer.offerSeal(upper)])
       model.upper = Math.max(model.upper, upper)
     }
   }
@@ -107,7 +106,7 @@ const burst = Effect.fnUntraced(function*(world: World, name: Name, model: Model
 
 const allowCompaction = Effect.fnUntraced(function*(world: World, name: Name, model: Model.Model) {
   const since = model.since + world.random.int(world.random.chance(0.05) ? 12 : 4)
-  yield* (yield* handles(world, name)).write.allowCompaction(since)
+  yield* (yield* handles(world, name)).writer.allowCompaction(since)
   model.since = since
 })
 
@@ -115,8 +114,8 @@ const compareAndAppend = Effect.fnUntraced(function*(world: World, name: Name, m
   const expected = Math.max(0, model.upper + (world.random.chance(0.3) ? world.random.int(3) - 1 : 0))
   const upper = expected + 1 + world.random.int(3)
   const updates = randomUpdates(world.random, expected, upper)
-  const { write } = yield* handles(world, name)
-  const result = yield* Effect.result(write.compareAndAppend(updates, { expected, upper }))
+  const { writer } = yield* handles(world, name)
+  const result = yield* Effect.result(writer.compareAndAppend(updates, { expected, upper }))
   assert.strictEqual(Result.isSuccess(result), expected === model.upper, "who expects the upper succeeds")
   if (Result.isFailure(result)) return assert.propertyVal(result.failure, "_tag", "UpperMismatch")
   model.updates.push(...updates)
@@ -142,7 +141,7 @@ const restart = Effect.fnUntraced(function*(world: World) {
 
 const listen = Effect.fnUntraced(function*(world: World, name: Name, model: Model.Model) {
   const scope = yield* Scope.make()
-  const { events, snapshot } = yield* Scope.provide((yield* handles(world, name)).read.listen(), scope)
+  const { events, snapshot } = yield* Scope.provide((yield* handles(world, name)).reader.listen(), scope)
   assert.deepStrictEqual(yield* Store.rows(snapshot), Model.contents(model), "the snapshot of a listener")
   const listener: Listener = { name, scope, start: model.updates.length, startUpper: model.upper, events: [] }
   yield* Stream.runForEach(events, (event) => Effect.sync(() => listener.events.push(event))).pipe(
@@ -182,8 +181,8 @@ const step = Effect.fnUntraced(function*(world: World) {
 /** Maintenance leaves every readable time alone. */
 const maintained = Effect.fnUntraced(function*(world: World, name: Name, maintenance: Effect.Effect<void, unknown>) {
   const model = world.models.get(name)!
-  const { read } = yield* handles(world, name)
-  const everyTime = Effect.forEach(readable(model), (asOf) => Store.contents(read, asOf))
+  const { reader } = yield* handles(world, name)
+  const everyTime = Effect.forEach(readable(model), (asOf) => Store.contents(reader, asOf))
   const before = yield* everyTime
   yield* maintenance
   assert.deepStrictEqual(yield* everyTime, before, "the contents at every time, after maintenance")
@@ -197,10 +196,10 @@ const readable = ({ since, upper }: Model.Model): Array<number> =>
 const check = Effect.fnUntraced(function*(world: World, name: Name) {
   const model = world.models.get(name)!
   const { random } = world
-  const { read } = yield* handles(world, name)
+  const { reader } = yield* handles(world, name)
 
-  assert.deepStrictEqual(yield* Store.contents(read), Model.contents(model), "the snapshot of everything")
-  const raw = yield* Store.updates(read)
+  assert.deepStrictEqual(yield* Store.contents(reader), Model.contents(model), "the snapshot of everything")
+  const raw = yield* Store.updates(reader)
   assert.deepStrictEqual(
     Model.consolidate(raw),
     Model.consolidate(model.updates, model.since),
@@ -208,25 +207,29 @@ const check = Effect.fnUntraced(function*(world: World, name: Name) {
   )
   const one = key(random)
   assert.deepStrictEqual(
-    (yield* read.history(one)).map((row) => ({ ...row })).toSorted(byValue),
+    (yield* reader.history(one)).map((row) => ({ ...row })).toSorted(byValue),
     Model.history(model, one).toSorted(byValue),
     "the history of a key"
   )
   for (const asOf of readable(model)) {
-    assert.deepStrictEqual(yield* Store.contents(read, asOf), Model.contents(model, asOf), `the contents as of ${asOf}`)
+    assert.deepStrictEqual(
+      yield* Store.contents(reader, asOf),
+      Model.contents(model, asOf),
+      `the contents as of ${asOf}`
+    )
   }
   for (const asOf of readable(model).filter(() => random.chance(0.3))) {
     yield* checkKeys(world, name, asOf)
     const to = asOf + random.int(model.upper - asOf)
     assert.deepStrictEqual(
-      yield* Stream.runCollect(read.changes({ from: asOf, to })),
+      yield* Stream.runCollect(reader.changes({ from: asOf, to })),
       Model.changes(model, asOf, to),
       `the changes from ${asOf} to ${to}`
     )
     yield* checkSubscription(world, name, asOf)
   }
   if (model.since > 0) {
-    const error = yield* Effect.flip(Store.contents(read, model.since - 1))
+    const error = yield* Effect.flip(Store.contents(reader, model.since - 1))
     assert.propertyVal(error, "_tag", "AsOfBeforeSince")
   }
   for (const listener of world.listeners) yield* checkListener(world, listener)
@@ -236,18 +239,18 @@ const byValue = (a: Model.Row, b: Model.Row): number => a.time - b.time || (a.va
 
 const checkKeys = Effect.fnUntraced(function*(world: World, name: Name, asOf: number) {
   const model = world.models.get(name)!
-  const { read } = yield* handles(world, name)
+  const { reader } = yield* handles(world, name)
   const expected = Model.contents(model, asOf)
   for (const one of keys) {
     assert.deepStrictEqual(
-      [...yield* read.get(one, { asOf })].map(([value, n]) => [one, value, n]),
+      [...yield* reader.get(one, { asOf })].map(([value, n]) => [one, value, n]),
       expected.filter(([each]) => each === one).map((row) => [...row]),
       `${one} as of ${asOf}`
     )
   }
   const [from, to] = [key(world.random), key(world.random)]
   assert.deepStrictEqual(
-    yield* Stream.runCollect(read.range({ from, to, asOf })),
+    yield* Stream.runCollect(reader.range({ from, to, asOf })),
     expected.filter(([each]) => each >= from && each < to),
     `keys from ${from} to ${to} as of ${asOf}`
   )
@@ -256,15 +259,15 @@ const checkKeys = Effect.fnUntraced(function*(world: World, name: Name, asOf: nu
 /** From `asOf`, and resumed from the frontier after it: the contents, and then every change. */
 const checkSubscription = Effect.fnUntraced(function*(world: World, name: Name, asOf: number) {
   const model = world.models.get(name)!
-  const { read } = yield* handles(world, name)
-  const told = yield* told_(read.subscribe({ asOf }), model.upper)
+  const { reader } = yield* handles(world, name)
+  const told = yield* told_(reader.subscribe({ asOf }), model.upper)
   assert.deepStrictEqual(
     Model.consolidate(told),
     Model.consolidate(model.updates.filter(({ time }) => time < model.upper), asOf),
     `a subscription as of ${asOf}`
   )
   if (asOf + 1 === model.upper) return
-  const resumed = yield* told_(read.subscribe({ from: asOf + 1 }), model.upper)
+  const resumed = yield* told_(reader.subscribe({ from: asOf + 1 }), model.upper)
   assert.deepStrictEqual(
     resumed.filter(({ time }) => time <= asOf),
     [],
@@ -273,7 +276,7 @@ const checkSubscription = Effect.fnUntraced(function*(world: World, name: Name, 
   assert.deepStrictEqual(Model.count(resumed), Model.changes(model, asOf, model.upper - 1), `resumed at ${asOf + 1}`)
 })
 
-const told_ = (events: Stream.Stream<SubscribeEvent<string, string>, unknown>, upper: number) =>
+const told_ = (events: Stream.Stream<CollectionEvent<string, string>, unknown>, upper: number) =>
   events.pipe(
     Stream.takeUntil((event) => event._tag === "Progress" && event.frontier >= upper),
     Stream.runCollect,
@@ -284,8 +287,8 @@ const told_ = (events: Stream.Stream<SubscribeEvent<string, string>, unknown>, u
 const checkListener = Effect.fnUntraced(function*(world: World, { events, name, start, startUpper }: Listener) {
   const model = world.models.get(name)!
   const written = model.updates.slice(start)
-  const heard = () => events.flatMap((event) => event._tag === "Records" ? event.updates : [])
-  const sealed = () => events.findLast((event) => event._tag === "Sealed")?.upper ?? startUpper
+  const heard = () => events.flatMap((event) => event._tag === "Updates" ? event.updates : [])
+  const sealed = () => events.findLast((event) => event._tag === "Progress")?.frontier ?? startUpper
   yield* Store.until(() => heard().length >= written.length && sealed() >= model.upper)
   assert.deepStrictEqual(heard().map((row) => ({ ...row })), written, "what a listener has heard")
   assert.strictEqual(sealed(), model.upper, "the seal a listener has heard of")

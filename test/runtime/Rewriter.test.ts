@@ -75,7 +75,7 @@ describe("rewrites", () => {
       const { next, rows, s, state, write } = yield* makeCollection
       write(["k1", 1], ["k2", 2])
       assert.strictEqual((yield* next).rewrite.reason, "flush")
-      assert.deepStrictEqual([s.trace.length, s.spills.length, s.blocks.length], [0, 1, 0])
+      assert.deepStrictEqual([s.trace.length, s.spills.length, s.chunks.length], [0, 1, 0])
       apply(state, seal(0, 2))
       assert.strictEqual((yield* next).rewrite.reason, "drain")
       assert.deepStrictEqual(yield* rows(s.trace[0]!), ["k1 @1 1"])
@@ -163,7 +163,7 @@ describe("rewrites", () => {
       apply(state, seal(0, 1))
       const { bytes } = yield* perform(Plan.everything(s, state.position))
       assert.strictEqual(bytes, 0)
-      assert.deepInclude(s, { trace: [], spills: [], blocks: [], traceUpper: 1 })
+      assert.deepInclude(s, { trace: [], spills: [], chunks: [], traceUpper: 1 })
       assert.deepStrictEqual(yield* Stream.runCollect(blob.list("")), [])
     }))
 

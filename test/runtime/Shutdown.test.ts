@@ -37,14 +37,14 @@ describe("stop", () => {
           Effect.ensuring(Scope.provide(holding, scope), Effect.suspend(() => Scope.close(scope, Exit.void)))
         )
         const client = yield* Deferred.await(ready)
-        const { read, write } = yield* client.createOrLoad("s", Store.text)
+        const { reader, writer } = yield* client.createOrLoad("s", Store.text)
         gate.closeUnsafe()
         const writers = yield* Effect.forEach(
           Array.from({ length: 30 }, (_, i) => `${i}`),
-          (key) => Effect.forkChild(Effect.result(write.write([put(key)])), { startImmediately: true })
+          (key) => Effect.forkChild(Effect.result(writer.append([put(key)])), { startImmediately: true })
         )
-        const waiting = yield* Effect.forkChild(Effect.exit(Effect.scoped(read.snapshot({ asOf: 7 }))))
-        const subscribed = yield* Effect.forkChild(Effect.exit(Stream.runDrain(read.subscribe({}))))
+        const waiting = yield* Effect.forkChild(Effect.exit(Effect.scoped(reader.snapshot({ asOf: 7 }))))
+        const subscribed = yield* Effect.forkChild(Effect.exit(Stream.runDrain(reader.subscribe({}))))
         const stopping = yield* Effect.forkChild(
           way === "stop" ? client.stop : way === "scope" ? Scope.close(scope, Exit.void) : Fiber.interrupt(holder)
         )
@@ -60,8 +60,8 @@ describe("stop", () => {
           if (Result.isFailure(result)) assert.propertyVal(result.failure, "_tag", "RuntimeShutdown")
         }
         const late: ReadonlyArray<Effect.Effect<unknown, { readonly _tag: string }>> = [
-          write.write([put("late")]),
-          write.seal(9),
+          writer.append([put("late")]),
+          writer.seal(9),
           client.sync,
           client.destroy("s")
         ]
@@ -70,7 +70,7 @@ describe("stop", () => {
         }
         yield* client.stop
         const again = yield* opened(storage)
-        assert.lengthOf(yield* Store.contents(again.read), succeeded, "what was answered is what is there")
+        assert.lengthOf(yield* Store.contents(again.reader), succeeded, "what was answered is what is there")
         yield* again.client.stop
       }
     }))
@@ -80,11 +80,11 @@ describe("stop", () => {
       for (const way of ["stop", "scope"] as const) {
         const storage = yield* Store.memory
         const running = yield* Store.leftRunning(Effect.gen(function*() {
-          const { client, read, scope, write } = yield* opened(storage, { retry: Store.quiet.retry })
-          const { events } = yield* Scope.provide(read.listen(), scope)
+          const { client, reader, scope, writer } = yield* opened(storage, { retry: Store.quiet.retry })
+          const { events } = yield* Scope.provide(reader.listen(), scope)
           const listening = yield* Effect.forkChild(Stream.runDrain(events))
-          for (let i = 0; i < 20; i++) yield* write.write([put(`${i}`, i)])
-          yield* write.seal(20)
+          for (let i = 0; i < 20; i++) yield* writer.append([put(`${i}`, i)])
+          yield* writer.seal(20)
           yield* client.compact("s")
           yield* TestClock.adjust("1 minute")
           const follower = yield* Scope.make()
@@ -101,22 +101,22 @@ describe("stop", () => {
   it.effect("deletes what nobody needs, and gives up when storage is down", () =>
     Effect.gen(function*() {
       const { control, storage } = yield* Store.faulty
-      const { client, read, write } = yield* opened(storage, { ...Store.tiny, memoryBytes: 100, grace: "1 hour" })
-      for (let i = 0; i < 50; i++) yield* write.write([put("k", i)])
-      yield* write.seal(50)
-      yield* write.allowCompaction(49)
+      const { client, reader, writer } = yield* opened(storage, { ...Store.tiny, memoryBytes: 100, grace: "1 hour" })
+      for (let i = 0; i < 50; i++) yield* writer.append([put("k", i)])
+      yield* writer.seal(50)
+      yield* writer.allowCompaction(49)
       yield* client.compact("s")
       assert.notDeepEqual(
         yield* Store.storedKeys(storage),
         yield* Store.referencedKeys(storage),
         "kept for the grace time"
       )
-      assert.deepStrictEqual(yield* Store.contents(read), [["k", "", 50]])
+      assert.deepStrictEqual(yield* Store.contents(reader), [["k", "", 50]])
       yield* client.stop
       assert.deepStrictEqual(yield* Store.storedKeys(storage), yield* Store.referencedKeys(storage))
 
       const again = yield* opened(storage)
-      yield* again.write.write([put("l", 50)])
+      yield* again.writer.append([put("l", 50)])
       control.isDown = true
       yield* again.client.stop
     }))
@@ -127,9 +127,9 @@ describe("stop", () => {
       for (let round = 0; round < 12; round++) {
         yield* Effect.gen(function*() {
           const client = yield* PersistClient.PersistClient
-          const { read, write } = yield* client.createOrLoad("s", Store.text)
-          assert.lengthOf(yield* Store.contents(read), round)
-          yield* write.offer([put(`${round}`)])
+          const { reader, writer } = yield* client.createOrLoad("s", Store.text)
+          assert.lengthOf(yield* Store.contents(reader), round)
+          yield* writer.offer([put(`${round}`)])
           if (round % 2 === 0) yield* client.stop
         }).pipe(
           Effect.provide(PersistClient.layer(Store.quiet).pipe(Layer.provide(FileStorage.layer({ directory: path }))))
@@ -137,9 +137,9 @@ describe("stop", () => {
       }
       const { storage } = yield* Store.faulty
       for (let round = 0; round < 100; round++) {
-        const { read, scope, write } = yield* opened(storage)
-        assert.lengthOf(yield* Store.contents(read), round)
-        yield* write.offer([put(`${round}`)])
+        const { reader, scope, writer } = yield* opened(storage)
+        assert.lengthOf(yield* Store.contents(reader), round)
+        yield* writer.offer([put(`${round}`)])
         yield* Scope.close(scope, Exit.void)
       }
     }))

@@ -13,12 +13,12 @@ const made = Effect.fnUntraced(function*(seed: number) {
   yield* Store.inScope(Effect.gen(function*() {
     const client = yield* Store.client(yield* Store.open(store), Store.tiny)
     for (const name of ["a", "b"]) {
-      const { write } = yield* client.createOrLoad(name, Store.text)
+      const { writer } = yield* client.createOrLoad(name, Store.text)
       for (let time = 0; time < 40; time++) {
         const keys = Array.from({ length: 1 + random.int(10) }, () => `key ${random.int(100)}`)
-        yield* write.write(keys.map((key) => Update.insert(key, `value ${random.int(3)}`, time)))
-        if (random.chance(0.7)) yield* write.seal(time + 1)
-        if (random.chance(0.2)) yield* write.allowCompaction(Math.max(0, time - 5))
+        yield* writer.append(keys.map((key) => Update.insert(key, `value ${random.int(3)}`, time)))
+        if (random.chance(0.7)) yield* writer.seal(time + 1)
+        if (random.chance(0.2)) yield* writer.allowCompaction(Math.max(0, time - 5))
         if (random.chance(0.5)) yield* client.maintain
       }
     }
@@ -32,7 +32,7 @@ const everything = <E>(store: Layer.Layer<Log.Log | Blob.Blob, E>) =>
     const descriptions = yield* client.descriptions
     const updates: Array<unknown> = []
     for (const { name } of descriptions) {
-      updates.push(yield* Store.updates((yield* client.load(name, Store.text)).read))
+      updates.push(yield* Store.updates((yield* client.load(name, Store.text)).reader))
     }
     return { descriptions, updates }
   }))
@@ -116,12 +116,12 @@ describe("a copy", () => {
     Effect.gen(function*() {
       const [old, next] = [yield* MemoryStorage.make, yield* MemoryStorage.make]
       const client = yield* Store.client(yield* Store.open(old), Store.tiny)
-      const { write } = yield* client.createOrLoad("rows", Store.text)
+      const { writer } = yield* client.createOrLoad("rows", Store.text)
       let time = 0
       const goOn = Effect.suspend(() => {
         time++
-        return write.write([Update.insert(`key ${time}`, "x".repeat(100), time)]).pipe(
-          Effect.andThen(write.seal(time + 1)),
+        return writer.append([Update.insert(`key ${time}`, "x".repeat(100), time)]).pipe(
+          Effect.andThen(writer.seal(time + 1)),
           Effect.andThen(client.maintain)
         )
       })

@@ -13,16 +13,16 @@ describe("operations of storage that take too long", () => {
     Effect.gen(function*() {
       const { control, storage } = yield* Store.faulty
       const client = yield* Store.client(storage, options)
-      const { read, write } = yield* client.createOrLoad("s", Store.text)
+      const { reader, writer } = yield* client.createOrLoad("s", Store.text)
       const isAwake = yield* Deferred.make<void>()
       control.before = (operation) =>
         operation === "append" || operation === "acquire" ? Deferred.await(isAwake) : Effect.void
-      const first = yield* Effect.forkChild(Effect.flip(write.write([put("a")])))
+      const first = yield* Effect.forkChild(Effect.flip(writer.append([put("a")])))
       yield* TestClock.adjust("9 seconds")
       assert.isUndefined(first.pollUnsafe(), "it is patient")
       yield* TestClock.adjust("1 minute")
       assert.propertyVal(yield* Fiber.join(first), "_tag", "Indeterminate")
-      const second = yield* Effect.forkChild(Effect.flip(write.write([put("b")])))
+      const second = yield* Effect.forkChild(Effect.flip(writer.append([put("b")])))
       yield* TestClock.adjust("1 minute")
       assert.propertyVal(
         yield* Fiber.join(second),
@@ -31,13 +31,13 @@ describe("operations of storage that take too long", () => {
         "nothing follows an append of unknown outcome"
       )
       yield* Deferred.succeed(isAwake, undefined)
-      yield* write.write([put("c")])
-      const there = keys(yield* Store.contents(read))
+      yield* writer.append([put("c")])
+      const there = keys(yield* Store.contents(reader))
       assert.include(there, "c")
       assert.notInclude(there, "b")
       yield* client.stop
       const again = yield* Store.client(storage, options)
-      assert.deepStrictEqual(keys(yield* Store.contents((yield* again.load("s", Store.text)).read)), there)
+      assert.deepStrictEqual(keys(yield* Store.contents((yield* again.load("s", Store.text)).reader)), there)
     }))
 
   it.effect("a put is tried again, as the same blob", () =>
@@ -45,9 +45,9 @@ describe("operations of storage that take too long", () => {
       const { control, storage } = yield* Store.faulty
       const { retry: _, ...patient } = { ...Store.tiny, ...options, memoryBytes: 1, inlineBytes: 1 }
       const client = yield* Store.client(storage, patient)
-      const { read, write } = yield* client.createOrLoad("s", Store.text)
-      yield* write.write([put("a")])
-      yield* write.seal(1)
+      const { reader, writer } = yield* client.createOrLoad("s", Store.text)
+      yield* writer.append([put("a")])
+      yield* writer.seal(1)
       const tried: Array<string> = []
       control.before = (operation, key) =>
         Effect.suspend(() => {
@@ -60,19 +60,19 @@ describe("operations of storage that take too long", () => {
       yield* Fiber.join(maintaining)
       assert.isAbove(tried.length, 1)
       assert.strictEqual(tried[1], tried[0])
-      assert.deepStrictEqual(keys(yield* Store.contents(read)), ["a"])
+      assert.deepStrictEqual(keys(yield* Store.contents(reader)), ["a"])
     }))
 
   it.effect("a read that never ends is a failure", () =>
     Effect.gen(function*() {
       const { control, storage } = yield* Store.faulty
       const client = yield* Store.client(storage, { ...Store.tiny, ...options, memoryBytes: 1, inlineBytes: 1 })
-      const { read, write } = yield* client.createOrLoad("s", Store.text)
-      yield* write.write([put("a")])
-      yield* write.seal(1)
+      const { reader, writer } = yield* client.createOrLoad("s", Store.text)
+      yield* writer.append([put("a")])
+      yield* writer.seal(1)
       yield* client.maintain
       control.before = (operation) => operation === "get" ? Effect.never : Effect.void
-      const reading = yield* Effect.forkChild(Effect.flip(Store.contents(read)))
+      const reading = yield* Effect.forkChild(Effect.flip(Store.contents(reader)))
       yield* TestClock.adjust("1 minute")
       assert.propertyVal(yield* Fiber.join(reading), "_tag", "Unavailable")
     }))

@@ -44,29 +44,29 @@ for (const { endpoint, name } of stores) {
               if (Exit.isFailure(opened)) return
               const created = yield* Effect.exit(opened.value.createOrLoad("rows", Store.text))
               if (Exit.isFailure(created)) return
-              const { write } = created.value
+              const { writer } = created.value
               for (let step = 0; step < 15; step++) {
                 const keys = Array.from({ length: 1 + random.int(8) }, () => `key ${counter++}`)
-                const exit = yield* Effect.exit(write.write(keys.map((key) => Update.insert(key, "value", sealed))))
+                const exit = yield* Effect.exit(writer.append(keys.map((key) => Update.insert(key, "value", sealed))))
                 if (Exit.isSuccess(exit)) { for (const key of keys) acknowledged.add(key) }
                 const failure = Exit.findErrorOption(exit)
                 if (failure._tag === "Some" && failure.value._tag === "Unavailable") {
                   for (const key of keys) refused.add(key)
                 }
                 if (step % 5 === 4) {
-                  const seal = yield* Effect.exit(write.seal(sealed + 1))
+                  const seal = yield* Effect.exit(writer.seal(sealed + 1))
                   if (Exit.isSuccess(seal)) sealed++
                   else break
-                  yield* Effect.ignore(write.allowCompaction(sealed - 1))
+                  yield* Effect.ignore(writer.allowCompaction(sealed - 1))
                 }
               }
             }))
           }
           proxy.choose = () => "pass"
           const storage = yield* open(direct)
-          const reader = yield* Store.follower(storage)
-          const { read } = yield* reader.load("rows", Store.text)
-          const rows = yield* Store.contents(read)
+          const followingClient = yield* Store.follower(storage)
+          const { reader } = yield* followingClient.load("rows", Store.text)
+          const rows = yield* Store.contents(reader)
           const found = new Map(rows.map(([key, , multiplicity]) => [key, multiplicity]))
           for (const key of acknowledged) assert.strictEqual(found.get(key), 1, `acknowledged ${key}`)
           for (const key of refused) assert.isFalse(found.has(key), `refused ${key}`)
@@ -80,18 +80,18 @@ for (const { endpoint, name } of stores) {
     it.live("is followed from another process while it writes", () =>
       Effect.gen(function*() {
         const made = options(yield* endpoint)
-        const { write } = yield* (yield* Store.client(yield* open(made))).createOrLoad("rows", Store.text)
-        const { read } = yield* (yield* Store.follower(yield* open(made))).load("rows", Store.text)
-        const { events } = yield* read.listen()
+        const { writer } = yield* (yield* Store.client(yield* open(made))).createOrLoad("rows", Store.text)
+        const { reader } = yield* (yield* Store.follower(yield* open(made))).load("rows", Store.text)
+        const { events } = yield* reader.listen()
         const following = yield* Effect.forkChild(
-          Stream.runCollect(Stream.takeUntil(events, (event) => event._tag === "Sealed" && event.upper === 10))
+          Stream.runCollect(Stream.takeUntil(events, (event) => event._tag === "Progress" && event.frontier === 10))
         )
         for (let time = 0; time < 10; time++) {
-          yield* write.write([Update.insert(`key ${time}`, "value", time)])
-          yield* write.seal(time + 1)
+          yield* writer.append([Update.insert(`key ${time}`, "value", time)])
+          yield* writer.seal(time + 1)
         }
         const records = (yield* Fiber.join(following)).flatMap((event) =>
-          event._tag === "Records" ? [...event.updates] : []
+          event._tag === "Updates" ? [...event.updates] : []
         )
         assert.deepStrictEqual(records.map(({ key }) => key), Array.from({ length: 10 }, (_, time) => `key ${time}`))
       }))

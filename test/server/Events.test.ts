@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Stream } from "effect"
 import { Sse } from "effect/encoding"
 import { connect } from "node:net"
-import type { StreamWriteHandle } from "../../src/client/StreamWriteHandle.ts"
+import type { CollectionWriter } from "../../src/client/CollectionWriter.ts"
 import * as Codec from "../../src/Codec.ts"
 import * as Prng from "../../src/testing/Prng.ts"
 import type { Update } from "../../src/Update.ts"
@@ -65,9 +65,9 @@ const hear = (
 
 const until = (frontier: number) => ({ id }: Told): boolean => frontierOf(id) >= frontier
 
-const step = (write: StreamWriteHandle<Json, Json>, time: number, rows = 1) =>
+const step = (write: CollectionWriter<Json, Json>, time: number, rows = 1) =>
   Effect.andThen(
-    write.write(Array.from({ length: rows }, (_, key) => ({ key, value: time, time, diff: 1 }))),
+    write.append(Array.from({ length: rows }, (_, key) => ({ key, value: time, time, diff: 1 }))),
     write.seal(time + 1)
   )
 
@@ -77,15 +77,15 @@ describe("subscribing over HTTP", () => {
   it.live("tells what there is, then what comes, and ends with the collection", () =>
     Effect.gen(function*() {
       const { persist, url } = yield* Running.start()
-      const { write } = yield* Running.orders(persist)
+      const { writer } = yield* Running.orders(persist)
       const events = `${url}/collections/orders/events`
       const whole = yield* Effect.forkChild(hear(events, () => false))
       const now = yield* Effect.forkChild(hear(`${events}?asOf=9`, () => false))
       assert.deepStrictEqual((yield* hear(`${events}?from=4`, until(10))).updates, [
         { key: "a", value: { n: 1 }, time: 5, diff: -1 }
       ])
-      yield* step(write, 10)
-      yield* write.seal(Infinity)
+      yield* step(writer, 10)
+      yield* writer.seal(Infinity)
       const first = [
         { key: "a", value: { n: 1 }, time: 1, diff: 1 },
         { key: "a", value: { n: 1 }, time: 5, diff: -1 },
@@ -150,7 +150,7 @@ describe("subscribing over HTTP", () => {
         const random = Prng.make(seed)
         // So little is kept for all that most resume behind it.
         const { persist, url } = yield* Running.start({ fanoutBytes: 300 })
-        const { write } = yield* persist.createOrLoad("steps", { key: Codec.json, value: Codec.json })
+        const { writer } = yield* persist.createOrLoad("steps", { key: Codec.json, value: Codec.json })
         const last = 60
         const reading = yield* Effect.forkChild(Effect.forEach([1, 2, 3], () =>
           Effect.gen(function*() {
@@ -167,7 +167,7 @@ describe("subscribing over HTTP", () => {
             return timesOf(told)
           }), { concurrency: "unbounded" }))
         for (let time = 0; time < last; time++) {
-          yield* step(write, time)
+          yield* step(writer, time)
           if (random.int(3) === 0) yield* Effect.sleep(1)
         }
         const times = Array.from({ length: last }, (_, time) => time)
@@ -212,7 +212,7 @@ describe("subscribing over HTTP", () => {
   it.live("an idle connection is kept alive before there is a first time to tell, and tells it then", () =>
     Effect.gen(function*() {
       const { persist, port } = yield* Running.start({ heartbeat: "5 millis" })
-      const { write } = yield* persist.createOrLoad("new", { key: Codec.json, value: Codec.json })
+      const { writer } = yield* persist.createOrLoad("new", { key: Codec.json, value: Codec.json })
       const socket = connect(port, "127.0.0.1")
       socket.write("GET /collections/new/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
       const chunks = socket.setEncoding("utf8")[Symbol.asyncIterator]()
@@ -223,7 +223,7 @@ describe("subscribing over HTTP", () => {
           return text
         })
       assert.match(yield* hear((text) => text.split(": \n\n").length > 3), /^HTTP\/1\.1 200 /)
-      yield* step(write, 0)
+      yield* step(writer, 0)
       yield* hear((text) => /^id: \d+-1$/m.test(text))
       socket.destroy()
     }))
@@ -231,8 +231,8 @@ describe("subscribing over HTTP", () => {
   it.live("who does not read is disconnected, and resumes where it was", () =>
     Effect.gen(function*() {
       const { persist, port, url } = yield* Running.start({ stallTimeout: "100 millis" })
-      const { write } = yield* persist.createOrLoad("wide", { key: Codec.json, value: Codec.json })
-      yield* write.seal(1)
+      const { writer } = yield* persist.createOrLoad("wide", { key: Codec.json, value: Codec.json })
+      yield* writer.seal(1)
       const socket = connect(port, "127.0.0.1").pause()
       const closed = new Promise<string>((resolve) => {
         let text = ""
@@ -244,8 +244,8 @@ describe("subscribing over HTTP", () => {
       socket.write("GET /collections/wide/events?from=1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
       const last = 120
       for (let time = 1; time < last; time++) {
-        yield* write.write([{ key: time, value: "x".repeat(200_000), time, diff: 1 }])
-        yield* write.seal(time + 1)
+        yield* writer.append([{ key: time, value: "x".repeat(200_000), time, diff: 1 }])
+        yield* writer.seal(time + 1)
       }
       yield* Effect.repeat(Running.ask(`${url}/metrics`), {
         until: ({ body }) => /^tidemark_http_subscribers 0$/m.test(body as string)

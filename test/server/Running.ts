@@ -28,14 +28,14 @@ export const start = Effect.fnUntraced(function*(options: Server.Options = {}, s
 
 /** A collection of JSON with some contents: `a` until 5, `b` since 3, sealed up to 10. */
 export const orders = Effect.fnUntraced(function*(persist: PersistClient.PersistClient["Service"], name = "orders") {
-  const { read, write } = yield* persist.createOrLoad(name, { key: Codec.json, value: Codec.json })
-  yield* write.write([
+  const { reader, writer } = yield* persist.createOrLoad(name, { key: Codec.json, value: Codec.json })
+  yield* writer.append([
     { key: "a", value: { n: 1 }, time: 1, diff: 1 },
     { key: "b", value: null, time: 3, diff: 2 },
     { key: "a", value: { n: 1 }, time: 5, diff: -1 }
   ])
-  yield* write.seal(10)
-  return { read, write }
+  yield* writer.seal(10)
+  return { reader, writer }
 })
 
 export interface Answer {

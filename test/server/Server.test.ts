@@ -72,10 +72,10 @@ describe("collections over HTTP", () => {
   it.live("large snapshots come whole", () =>
     Effect.gen(function*() {
       const { client, persist } = yield* Running.start()
-      const { write } = yield* persist.createOrLoad("large", { key: Codec.json, value: Codec.json })
+      const { writer } = yield* persist.createOrLoad("large", { key: Codec.json, value: Codec.json })
       const rows = Array.from({ length: 20_000 }, (_, key) => ({ key, value: "x".repeat(100), time: 0, diff: 1 }))
-      yield* write.write(rows)
-      yield* write.seal(1)
+      yield* writer.append(rows)
+      yield* writer.seal(1)
       const stream = yield* client.snapshot({ params: { name: "large" }, query: {} })
       assert.strictEqual((yield* Stream.runCollect(stream)).length, rows.length)
     }))
@@ -85,8 +85,8 @@ describe("what is wrong gets a problem, and changes nothing", () => {
   it.live("in requests", () =>
     Effect.gen(function*() {
       const { client, persist, url } = yield* Running.start({ maxBodyBytes: 10_000 })
-      const { write } = yield* Running.orders(persist)
-      yield* write.allowCompaction(4)
+      const { writer } = yield* Running.orders(persist)
+      yield* writer.allowCompaction(4)
       yield* persist.createOrLoad("gone", { key: Codec.json, value: Codec.json })
       yield* persist.destroy("gone")
       yield* persist.createOrLoad("texts", { key: Codec.string, value: Codec.string })
@@ -171,7 +171,7 @@ describe("what is wrong gets a problem, and changes nothing", () => {
       for (const name of ["x".repeat(257), "a%1B%5B31m", "a%0Ab"]) {
         assert.deepStrictEqual(problem(yield* Running.ask(at(name), create)), [400, "invalid-name"], name)
       }
-      yield* write.seal(11)
+      yield* writer.seal(11)
       const params = { name: "orders" }
       assert.deepStrictEqual(yield* client.get({ params, query: { key: 1 } }), [], "nothing was applied")
       assert.deepInclude(yield* client.describe({ params }), { since: 4, upper: 11 })

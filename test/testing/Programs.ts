@@ -19,16 +19,16 @@ const untilItWorks = {
 /** Writers and readers at the same time, over an hour. */
 export const store = Effect.gen(function*() {
   const persist = yield* PersistClient.PersistClient
-  const { read, write } = yield* Effect.retry(persist.createOrLoad("a", text), untilItWorks)
+  const { reader, writer } = yield* Effect.retry(persist.createOrLoad("a", text), untilItWorks)
   for (let time = 0; time < 6; time++) {
     const writing = (key: string) =>
-      Effect.flatMap(Random.nextIntBetween(0, 9), (value) => write.write([Update.insert(key, `v${value}`, time)]))
-    const reading = Effect.scoped(Effect.flatMap(read.snapshot(), (snapshot) => Stream.runDrain(snapshot.contents)))
+      Effect.flatMap(Random.nextIntBetween(0, 9), (value) => writer.append([Update.insert(key, `v${value}`, time)]))
+    const reading = Effect.scoped(Effect.flatMap(reader.snapshot(), (snapshot) => Stream.runDrain(snapshot.contents)))
     yield* Effect.all([writing("x"), writing("y"), reading].map((each) => Effect.ignore(each)), {
       concurrency: "unbounded"
     })
     yield* Effect.sleep("10 minutes")
-    yield* Effect.ignore(write.seal(time + 1))
+    yield* Effect.ignore(writer.seal(time + 1))
   }
 }).pipe(Effect.provide(PersistClient.layer({ maintenance: Schedule.spaced("1 minute") })), Effect.exit)
 
@@ -50,11 +50,11 @@ export const crashes = Effect.gen(function*() {
   for (let life = 0; life < 4; life++) {
     const writer = yield* Simulation.spawn(opening(Effect.gen(function*() {
       const persist = yield* PersistClient.PersistClient
-      const { write } = yield* persist.createOrLoad("a", text)
+      const { writer } = yield* persist.createOrLoad("a", text)
       return yield* Effect.forever(Effect.gen(function*() {
         const key = `k${next++}`
         attempted.add(key)
-        yield* write.write([Update.insert(key, "", 0)])
+        yield* writer.append([Update.insert(key, "", 0)])
         acknowledged.add(key)
         yield* Effect.sleep("10 millis")
       }))
@@ -66,8 +66,8 @@ export const crashes = Effect.gen(function*() {
   injector.pause(true)
   const found = yield* opening(Effect.gen(function*() {
     const persist = yield* PersistClient.PersistClient
-    const { read } = yield* persist.createOrLoad("a", text)
-    const snapshot = yield* read.snapshot()
+    const { reader } = yield* persist.createOrLoad("a", text)
+    const snapshot = yield* reader.snapshot()
     return yield* Stream.runCollect(snapshot.contents)
   })).pipe(Effect.scoped)
   const keys = found.map(([key]) => key)

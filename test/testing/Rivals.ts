@@ -67,11 +67,11 @@ const watching = <A, E, R>(world: World, who: string, effect: Effect.Effect<A, E
 /** Values of all sizes: in a frame, beyond what a commit holds inline, beyond a segment. */
 const valueSizes = [0, 10, 100, 700, 1_500, 9_000]
 
-const write = Effect.fnUntraced(function*(world: World, handle: PersistClient.Handles<string, string>["write"]) {
+const write = Effect.fnUntraced(function*(world: World, handle: Collection.Collection<string, string>["writer"]) {
   const key = `k${world.fates.size}`
   world.fates.set(key, "open")
   const value = "x".repeat(valueSizes[yield* Random.nextIntBetween(0, valueSizes.length - 1)]!)
-  const exit = yield* watching(world, "write", handle.write([Update.insert(key, value, Number.MAX_SAFE_INTEGER - 1)]))
+  const exit = yield* watching(world, "write", handle.append([Update.insert(key, value, Number.MAX_SAFE_INTEGER - 1)]))
   if (Exit.isSuccess(exit)) world.fates.set(key, "acknowledged")
   else if (!Cause.hasInterruptsOnly(exit.cause) && isRefusal(tagOf(Cause.squash(exit.cause)))) {
     world.fates.set(key, "refused")
@@ -82,7 +82,7 @@ const write = Effect.fnUntraced(function*(world: World, handle: PersistClient.Ha
 /** Opens the store, writes for a while, closes it. */
 const tenure = Effect.fnUntraced(function*(world: World) {
   const persist = yield* PersistClient.make(limits)
-  const { write: handle } = yield* persist.createOrLoad("a", text)
+  const { writer: handle } = yield* persist.createOrLoad("a", text)
   for (let left = yield* Random.nextIntBetween(1, 15); left > 0 && !world.isOver; left--) {
     const writes = Array.from({ length: yield* Random.nextIntBetween(1, 3) }, () => write(world, handle))
     if (!(yield* Effect.all(writes, { concurrency: "unbounded" })).every((succeeded) => succeeded)) break
@@ -137,8 +137,8 @@ const judge = Effect.fnUntraced(function*(world: World) {
     schedule: untilOpen,
     while: (error: { readonly _tag: string }) => error._tag === "Locked" || error._tag === "Unavailable"
   })
-  const { read, write: handle } = yield* persist.createOrLoad("a", text)
-  const snapshot = yield* read.snapshot()
+  const { reader, writer: handle } = yield* persist.createOrLoad("a", text)
+  const snapshot = yield* reader.snapshot()
   const found = new Map((yield* Stream.runCollect(snapshot.contents)).map(([key, , count]) => [key, count]))
   for (const [key, fate] of world.fates) {
     const count = found.get(key) ?? 0

@@ -3,8 +3,8 @@ import { ConfigProvider, Effect, Random } from "effect"
 import { execFileSync } from "node:child_process"
 import { join } from "node:path"
 import * as Faults from "../../src/testing/Faults.ts"
-import * as Kept from "../../src/testing/Kept.ts"
 import * as Prng from "../../src/testing/Prng.ts"
+import * as Replay from "../../src/testing/Replay.ts"
 import * as Seeds from "../../src/testing/Seeds.ts"
 import * as Simulation from "../../src/testing/Simulation.ts"
 import * as SimulationTest from "../../src/testing/SimulationTest.ts"
@@ -47,7 +47,7 @@ describe("the shrinker", () => {
     Effect.gen(function*() {
       const faults = { ...Faults.none, lost: 0.3 }
       const error = yield* failureOf({ program: Programs.trustsTheLast, seeds: 100, faults })
-      const { kept, seed } = Kept.parse(error.replay)!
+      const { kept, seed } = Replay.parse(error.replay)!
       const whole = yield* Simulation.simulate({ seed, faults, program: Programs.trustsTheLast })
       const small = yield* Simulation.simulate({ seed, faults, kept, program: Programs.trustsTheLast })
       assert.strictEqual(whole.exit._tag, "Failure")
@@ -67,7 +67,7 @@ describe("the shrinker", () => {
       })
       const error = yield* failureOf({ program, seeds: 1 })
       assert.match(error.message, /fails: many/)
-      assert.strictEqual(Kept.parse(error.replay)!.kept.steps?.size, 3)
+      assert.strictEqual(Replay.parse(error.replay)!.kept.steps?.size, 3)
     }))
 
   it.live("tries no more histories than it may", () =>
@@ -88,10 +88,10 @@ describe("a step", () => {
   it.live("has randomness of its own, so that leaving others out does not change it", () =>
     Effect.gen(function*() {
       const program = Effect.forEach([0, 1, 2, 3], () => Simulation.step(Random.nextInt))
-      const drawn = (kept: Kept.Kept) =>
+      const drawn = (kept: Replay.Kept) =>
         Effect.map(Simulation.simulate({ seed: 5, kept, program }), ({ exit }) =>
           exit._tag === "Success" ? exit.value : [])
-      const all = yield* drawn(Kept.all)
+      const all = yield* drawn(Replay.all)
       assert.strictEqual(new Set(all).size, 4)
       assert.deepStrictEqual(yield* drawn({ steps: new Set([2]) }), [undefined, undefined, all[2], undefined])
     }))
@@ -104,14 +104,14 @@ describe("a replay", () => {
       random.chance(0.3) ? undefined : new Set(Array.from({ length: random.int(4) }, () => random.int(99)))
     for (let i = 0; i < 200; i++) {
       const kept = { steps: numbers(), faults: numbers(), choices: numbers() }
-      const read = Kept.parse(Kept.print({ seed: i, kept }))
+      const read = Replay.parse(Replay.print({ seed: i, kept }))
       assert.deepStrictEqual({ ...kept, ...read?.kept }, kept)
       assert.strictEqual(read?.seed, i)
     }
   })
 
   it.each(["", "x", "1:", "1:d3", "1:c3,", "-1", "1.5", "1:c3;f2"])("%j is none", (text) => {
-    assert.isUndefined(Kept.parse(text))
+    assert.isUndefined(Replay.parse(text))
   })
 
   it.live("of a seed alone runs everything; of anything else it is refused", () =>

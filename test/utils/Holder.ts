@@ -14,10 +14,10 @@ const program = Effect.gen(function*() {
   const client = yield* PersistClient.makeReadOnly(Store.tiny)
   const hold = yield* client.hold(name!, { lease: Number(lease) })
   yield* say(`${hold.isResumed ? "resumed" : "new"} ${hold.seqNo}`)
-  const { read } = yield* hold.client.load("s", Store.text)
+  const { reader } = yield* hold.client.load("s", Store.text)
   const lines = Stream.orDie(Stream.fromAsyncIterable(createInterface({ input: process.stdin }), String))
   yield* Stream.runForEach(lines, () =>
-    Effect.matchEffect(Store.contents(read), {
+    Effect.matchEffect(Store.contents(reader), {
       onSuccess: (rows) => say(`${rows.length} ${rows[0]?.[0]} ${rows.at(-1)?.[0]}`),
       onFailure: (error) => say((error as { readonly _tag: string })._tag)
     }))

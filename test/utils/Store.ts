@@ -3,9 +3,9 @@
  */
 import { assert } from "@effect/vitest"
 import { Context, Effect, Exit, Fiber, Layer, Metric, Schedule, Scope, Stream } from "effect"
+import type { CollectionReader } from "../../src/client/CollectionReader.ts"
 import * as PersistClient from "../../src/client/PersistClient.ts"
 import type { Snapshot } from "../../src/client/Snapshot.ts"
-import type { StreamReadHandle } from "../../src/client/StreamReadHandle.ts"
 import * as Codec from "../../src/Codec.ts"
 import * as State from "../../src/engine/State.ts"
 import * as Recovery from "../../src/runtime/Recovery.ts"
@@ -61,10 +61,10 @@ export const inScope = <A, E, R>(
 export const rows = <K, V>(snapshot: Snapshot<K, V>) => Stream.runCollect(snapshot.contents)
 
 /** The contents as of a time, or of everything. */
-export const contents = <K, V>(read: StreamReadHandle<K, V>, asOf?: number) =>
+export const contents = <K, V>(read: CollectionReader<K, V>, asOf?: number) =>
   inScope(Effect.flatMap(read.snapshot({ asOf, wait: false }), rows))
 
-export const updates = <K, V>(read: StreamReadHandle<K, V>) =>
+export const updates = <K, V>(read: CollectionReader<K, V>) =>
   inScope(Effect.flatMap(read.snapshot(), (snapshot) => Stream.runCollect(snapshot.updates)))
 
 /** What a process that opened the store now would find. */

@@ -8,11 +8,11 @@ import * as Store from "./Store.ts"
 
 const program = Effect.gen(function*() {
   const client = yield* PersistClient.PersistClient
-  const { write } = yield* client.createOrLoad("s", Store.text)
+  const { writer } = yield* client.createOrLoad("s", Store.text)
   yield* Effect.sync(() => console.log("ready"))
   for (let time = 0; time < 400; time++) {
-    yield* write.write([Update.insert(`k${time}`, "v".repeat(50), time)])
-    yield* write.seal(time + 1)
+    yield* writer.append([Update.insert(`k${time}`, "v".repeat(50), time)])
+    yield* writer.seal(time + 1)
     if (time % 50 === 49) yield* client.compact("s")
     if (time % 20 === 0) yield* Effect.sleep("1 millis")
   }

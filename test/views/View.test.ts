@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Order, Schema, Stream } from "effect"
-import type { Handles } from "../../src/client/PersistClient.ts"
+import type { Collection } from "../../src/client/Collection.ts"
 import * as Codec from "../../src/Codec.ts"
 import type { AsOfBeforeSince } from "../../src/PersistError.ts"
 import * as Update from "../../src/Update.ts"
@@ -124,14 +124,14 @@ const inputs = Effect.gen(function*() {
 
 /** Appends and seals in stretches, the two inputs at different places. */
 const feed = Effect.fnUntraced(function*(
-  { write }: Handles<string, number>,
+  { writer }: Collection<string, number>,
   updates: ReadonlyArray<Update.Update<string, number>>,
   uppers: ReadonlyArray<number>
 ) {
   let expected = 0
   for (const upper of uppers) {
     const rows = updates.filter(({ time }) => time >= expected && time < upper)
-    yield* write.compareAndAppend(rows, { expected, upper })
+    yield* writer.compareAndAppend(rows, { expected, upper })
     expected = upper
     yield* Effect.yieldNow
   }
@@ -160,7 +160,7 @@ describe.each(Object.entries(views))("%s", (_, [make, model]) => {
       Effect.gen(function*() {
         const { a, b } = yield* inputs
         const [rowsA, rowsB] = [toUpdates(stepsA), toUpdates(stepsB)]
-        const running = yield* Effect.forkChild(untilEnd(changes(make(View.from(a.read), View.from(b.read)))))
+        const running = yield* Effect.forkChild(untilEnd(changes(make(View.from(a.reader), View.from(b.reader)))))
         yield* Effect.all([feed(a, rowsA, [2, 3, 7, 10]), feed(b, rowsB, [1, 5, 10])], { concurrency: "unbounded" })
         const events = yield* Fiber.join(running)
         let frontier = 0
@@ -186,8 +186,8 @@ describe.each(Object.entries(views))("%s", (_, [make, model]) => {
   )
 })
 
-const totals = (input: Handles<string, number>) =>
-  View.reduce(View.from(input.read), (values) => [values.reduce((sum, [value, n]) => sum + value * n, 0)])
+const totals = (input: Collection<string, number>) =>
+  View.reduce(View.from(input.reader), (values) => [values.reduce((sum, [value, n]) => sum + value * n, 0)])
 
 describe("materialize", () => {
   it.effect.prop(
@@ -198,13 +198,13 @@ describe("materialize", () => {
         const { a, b, persist } = yield* inputs
         const out = yield* persist.createOrLoad("out", pairs)
         const [rowsA, rowsB] = [toUpdates(stepsA), toUpdates(stepsB)]
-        const view = () => View.map(View.join(View.from(a.read), View.from(b.read)), (k, [l, r]) => [k, [l, r]])
+        const view = () => View.map(View.join(View.from(a.reader), View.from(b.reader)), (k, [l, r]) => [k, [l, r]])
         const stops = [2, 3, 7, 10]
         for (const [i, upper] of stops.entries()) {
           const from = stops[i - 1] ?? 0
-          for (const [{ write }, rows] of [[a, rowsA], [b, rowsB]] as const) {
+          for (const [{ writer }, rows] of [[a, rowsA], [b, rowsB]] as const) {
             const added = rows.filter(({ time }) => time >= from && time < upper)
-            yield* write.compareAndAppend(added, { expected: from, upper })
+            yield* writer.compareAndAppend(added, { expected: from, upper })
           }
           // Every run is a new one, with nothing in its memory.
           yield* materialize(view(), out).pipe(
@@ -215,7 +215,7 @@ describe("materialize", () => {
           for (let time = 0; time < upper; time++) {
             const [, model] = views["join"]!
             assert.deepStrictEqual(
-              canonical(yield* contents(out.read, time)),
+              canonical(yield* contents(out.reader, time)),
               canonical(model(sums(rowsA, time), sums(rowsB, time)))
             )
           }
@@ -231,10 +231,10 @@ describe("materialize", () => {
       const both = yield* Effect.forEach([1, 2], () =>
         Effect.forkChild(Effect.flip(Stream.runDrain(materialize(totals(a), out)))))
       yield* Effect.yieldNow
-      yield* a.write.compareAndAppend([Update.insert("k", 3, 0)], { expected: 0, upper: 1 })
+      yield* a.writer.compareAndAppend([Update.insert("k", 3, 0)], { expected: 0, upper: 1 })
       const error = yield* Effect.raceAllFirst(both.map(Fiber.join))
       assert.strictEqual(error._tag, "UpperMismatch")
-      assert.deepStrictEqual(yield* contents(out.read, 0), [["k", 3, 1]])
+      assert.deepStrictEqual(yield* contents(out.reader, 0), [["k", 3, 1]])
       yield* Effect.forEach(both, Fiber.interrupt)
     }))
 
@@ -242,23 +242,23 @@ describe("materialize", () => {
     Effect.gen(function*() {
       const { a, persist } = yield* inputs
       const out = yield* persist.createOrLoad("out", numbers)
-      yield* a.write.compareAndAppend([Update.insert("k", 3, 0)], { expected: 0, upper: 1 })
+      yield* a.writer.compareAndAppend([Update.insert("k", 3, 0)], { expected: 0, upper: 1 })
       yield* Stream.runDrain(Stream.take(materialize(totals(a), out), 2))
-      yield* a.write.compareAndAppend([Update.insert("k", 4, 5)], { expected: 1, upper: 9 })
-      yield* a.write.allowCompaction(5)
+      yield* a.writer.compareAndAppend([Update.insert("k", 4, 5)], { expected: 1, upper: 9 })
+      yield* a.writer.allowCompaction(5)
       const error = yield* Effect.flip(Stream.runDrain(materialize(totals(a), out)))
       assert.strictEqual(error._tag, "AsOfBeforeSince")
       assert.strictEqual((error as AsOfBeforeSince).asOf, 0)
       assert.strictEqual((yield* persist.description("out")).upper, 1)
-      assert.deepStrictEqual(yield* contents(out.read), [["k", 3, 1]])
+      assert.deepStrictEqual(yield* contents(out.reader), [["k", 3, 1]])
     }))
 
   it.effect("finishes with its inputs", () =>
     Effect.gen(function*() {
       const { a, persist } = yield* inputs
       const out = yield* persist.createOrLoad("out", numbers)
-      yield* a.write.write([Update.insert("k", 3, 0)])
-      yield* a.write.seal(Infinity)
+      yield* a.writer.append([Update.insert("k", 3, 0)])
+      yield* a.writer.seal(Infinity)
       for (let run = 0; run < 2; run++) yield* Stream.runDrain(materialize(totals(a), out))
       assert.strictEqual((yield* persist.description("out")).upper, Infinity)
     }))

@@ -32,9 +32,9 @@ const rehearse = Effect.fnUntraced(function*(name: string, since: Option.Option<
 
 const perform = Effect.fnUntraced(function*(name: string, since: Option.Option<number>) {
   const client = yield* PersistClient
-  const { write } = yield* StoredJson.open(name)
+  const { writer } = yield* StoredJson.open(name)
   const before = yield* Footprint.read(name)
-  if (Option.isSome(since)) yield* write.allowCompaction(since.value)
+  if (Option.isSome(since)) yield* writer.allowCompaction(since.value)
   yield* client.compact(name)
   const after = yield* Footprint.read(name)
   return { before: Footprint.of(before.collection), after: Footprint.of(after.collection) }

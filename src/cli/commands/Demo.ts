@@ -6,8 +6,8 @@
  */
 import { Effect, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
+import type { CollectionReader } from "../../client/CollectionReader.ts"
 import { PersistClient } from "../../client/PersistClient.ts"
-import type { StreamReadHandle } from "../../client/StreamReadHandle.ts"
 import { Failure } from "../Failure.ts"
 import * as Footprint from "../Footprint.ts"
 import * as Git from "../Git.ts"
@@ -39,7 +39,7 @@ const samples = ({ ids, listed }: History): ReadonlyArray<number> => {
   return indexes.map((index) => candidates[index]!)
 }
 
-const check = Effect.fnUntraced(function*(history: History, read: StreamReadHandle<string, string>, time: number) {
+const check = Effect.fnUntraced(function*(history: History, read: CollectionReader<string, string>, time: number) {
   const expected = new Map<string, string>()
   yield* Stream.runForEach(history.tree(time), ([path, content]) => Effect.sync(() => void expected.set(path, content)))
   const files = expected.size
@@ -79,7 +79,7 @@ const sizesText = ({ after, before, latest }: Sizes): string => {
 }
 
 /** A path for the commands to try: a README if there is one. */
-const examplePath = Effect.fnUntraced(function*(read: StreamReadHandle<string, string>, time: number) {
+const examplePath = Effect.fnUntraced(function*(read: CollectionReader<string, string>, time: number) {
   const { contents } = yield* read.snapshot({ asOf: time })
   return yield* Stream.runFold(
     contents,

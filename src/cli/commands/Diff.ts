@@ -22,10 +22,10 @@ export const diff = Command.make(
   Effect.fn(function*({ from, name, to }) {
     const { storage } = yield* common
     yield* Effect.gen(function*() {
-      const { description: { upper }, read } = yield* StoredJson.open(name)
+      const { description: { upper }, reader } = yield* StoredJson.open(name)
       const last = Math.max(from, to)
       if (last >= upper) return yield* new AsOfNotSealed({ collection: name, asOf: last, upper })
-      yield* Output.lines(read.changes({ from, to }), ([key, value, diff]) => JSON.stringify({ key, value, diff }))
+      yield* Output.lines(reader.changes({ from, to }), ([key, value, diff]) => JSON.stringify({ key, value, diff }))
     }).pipe(Effect.scoped, Effect.provide(Store.reading(storage)))
   })
 ).pipe(

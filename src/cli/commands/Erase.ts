@@ -19,8 +19,8 @@ export const erase = Command.make(
   Effect.fn(function*({ key, name }) {
     const { storage } = yield* common
     yield* Effect.gen(function*() {
-      const { description, write } = yield* StoredJson.open(name)
-      const receipt = yield* write.erase(yield* Values.parseKey(name, description.key, key))
+      const { description, writer } = yield* StoredJson.open(name)
+      const receipt = yield* writer.erase(yield* Values.parseKey(name, description.key, key))
       yield* Output.json(yield* Schema.encodeEffect(Erasure)(receipt))
     }).pipe(Effect.scoped, Effect.provide(Store.changing(storage)))
   })

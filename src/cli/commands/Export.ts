@@ -5,14 +5,14 @@
  */
 import { Effect, Option, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
+import type { CollectionEvent } from "../../client/CollectionEvent.ts"
 import * as StoredJson from "../../client/StoredJson.ts"
-import type { SubscribeEvent } from "../../client/Subscription.ts"
 import * as Format from "../Format.ts"
 import { common } from "../Root.ts"
 import * as Store from "../Store.ts"
 import * as Times from "../Times.ts"
 
-type Event = SubscribeEvent<StoredJson.Json, StoredJson.Json>
+type Event = CollectionEvent<StoredJson.Json, StoredJson.Json>
 
 export const exporting = Command.make(
   "export",
@@ -27,12 +27,12 @@ export const exporting = Command.make(
     const { storage } = yield* common
     yield* Format.checkOutput(format)
     yield* Effect.gen(function*() {
-      const { description, read } = yield* StoredJson.open(name)
+      const { description, reader } = yield* StoredJson.open(name)
       if (format === "debezium") {
         const asOf = yield* Times.asOf(description, Option.none())
-        return yield* Format.writeContents(format, description, (yield* read.snapshot({ asOf })).contents)
+        return yield* Format.writeContents(format, description, (yield* reader.snapshot({ asOf })).contents)
       }
-      const { updates, upper } = yield* read.snapshot()
+      const { updates, upper } = yield* reader.snapshot()
       const rows = Stream.map(Stream.chunks(updates), (updates): Event => ({ _tag: "Updates", updates }))
       const flow = upper === 0
         ? rows

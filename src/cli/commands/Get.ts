@@ -29,10 +29,10 @@ export const get = Command.make(
   Effect.fn(function*({ asOf, key, name }) {
     const { storage } = yield* common
     yield* Effect.gen(function*() {
-      const { description, read } = yield* StoredJson.open(name)
+      const { description, reader } = yield* StoredJson.open(name)
       const wanted = yield* Values.parseKey(name, description.key, key)
       const time = yield* Times.asOf(description, asOf)
-      const values = yield* read.get(wanted, { asOf: time, wait: false })
+      const values = yield* reader.get(wanted, { asOf: time, wait: false })
       for (const [value, diff] of values) yield* Output.json({ key: wanted, value, diff })
     }).pipe(Effect.scoped, Effect.provide(Store.reading(storage)))
   })

@@ -21,9 +21,9 @@ export const history = Command.make(
   Effect.fn(function*({ key, name }) {
     const { storage } = yield* common
     yield* Effect.gen(function*() {
-      const { description, read } = yield* StoredJson.open(name)
+      const { description, reader } = yield* StoredJson.open(name)
       const wanted = yield* Values.parseKey(name, description.key, key)
-      for (const update of yield* read.history(wanted)) yield* Output.json(update)
+      for (const update of yield* reader.history(wanted)) yield* Output.json(update)
     }).pipe(Effect.scoped, Effect.provide(Store.reading(storage)))
   })
 ).pipe(

@@ -6,8 +6,8 @@
 import { Effect, Option, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import fs from "node:fs"
+import type { CollectionEvent } from "../../client/CollectionEvent.ts"
 import * as StoredJson from "../../client/StoredJson.ts"
-import type { SubscribeEvent } from "../../client/Subscription.ts"
 import * as Frontier from "../../Frontier.ts"
 import { InvalidInput } from "../../PersistError.ts"
 import type { Update } from "../../Update.ts"
@@ -55,12 +55,12 @@ interface Options {
 
 /** Brings everything into the collection. What fails says what was acknowledged before. */
 const run = Effect.fnUntraced(function*(name: string, source: Input, { format, recreate, resume }: Options) {
-  const { description, write } = yield* Store.openOrCreate(name, recreate)
+  const { description, writer } = yield* Store.openOrCreate(name, recreate)
   const sealed = description.upper
   yield* Values.checkWritable(description)
   const check = StoredJson.makeCheck(description)
-  const leftovers = resume ? yield* Leftovers.load(write) : undefined
-  const pipeline = Pipeline.make(write, sealed)
+  const leftovers = resume ? yield* Leftovers.load(writer) : undefined
+  const pipeline = Pipeline.make(writer, sealed)
   const progress = yield* Progress.make({
     label: `ingesting ${name}`,
     total: source.size,
@@ -77,7 +77,7 @@ const run = Effect.fnUntraced(function*(name: string, source: Input, { format, r
     }
     return pipeline.push({ ...update, diff })
   }
-  const take = Effect.fnUntraced(function*(event: SubscribeEvent<StoredJson.Json, StoredJson.Json>) {
+  const take = Effect.fnUntraced(function*(event: CollectionEvent<StoredJson.Json, StoredJson.Json>) {
     if (event._tag === "Progress") {
       if (event.frontier > sealed) pipeline.seal(event.frontier)
       return
@@ -85,7 +85,7 @@ const run = Effect.fnUntraced(function*(name: string, source: Input, { format, r
     for (const update of event.updates) yield* row(update)
     progress.add(source.size === undefined ? event.updates.length : 0)
   })
-  const page = (events: ReadonlyArray<SubscribeEvent<StoredJson.Json, StoredJson.Json>>) =>
+  const page = (events: ReadonlyArray<CollectionEvent<StoredJson.Json, StoredJson.Json>>) =>
     // A slow producer's rows are not kept waiting for others.
     Effect.andThen(Effect.forEach(events, take, { discard: true }), pipeline.flush)
 

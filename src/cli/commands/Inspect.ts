@@ -36,7 +36,7 @@ const batchJson = (batch: Batch.Batch) => ({
 })
 
 const collectionJson = (collection: Collection) => {
-  const { blocks, memoryBytes, memoryRows, registration, since, spills, trace, traceUpper, upper } = collection
+  const { chunks: blocks, memoryBytes, memoryRows, registration, since, spills, trace, traceUpper, upper } = collection
   return {
     name: registration.name,
     id: registration.id,
@@ -67,7 +67,7 @@ const covers = ({ lower, since, upper }: Batch.Batch): string =>
   }`
 
 const collectionText = (collection: Collection): string => {
-  const { blocks, memoryBytes, memoryRows, registration: { key, name, value }, since, spills, trace, upper } =
+  const { chunks: blocks, memoryBytes, memoryRows, registration: { key, name, value }, since, spills, trace, upper } =
     collection
   const rows = [
     ["WHERE", "LEVEL", "ROWS", "BYTES", "TIMES", "PARTS", "WHY"],

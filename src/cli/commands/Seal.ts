@@ -23,8 +23,8 @@ export const seal = Command.make(
   Effect.fn(function*({ name, upper }) {
     const { json, storage } = yield* common
     yield* Effect.gen(function*() {
-      const { write } = yield* StoredJson.open(name)
-      yield* write.seal(upper)
+      const { writer } = yield* StoredJson.open(name)
+      yield* writer.seal(upper)
     }).pipe(Effect.scoped, Effect.provide(Store.changing(storage)))
     if (json) return yield* Output.json({ name, upper: Frontier.toJson(upper) })
     yield* Output.line(

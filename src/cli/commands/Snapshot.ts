@@ -38,10 +38,10 @@ export const snapshot = Command.make(
     const { storage } = yield* common
     yield* Format.checkOutput(format)
     yield* Effect.gen(function*() {
-      const { description, read } = yield* StoredJson.open(name)
+      const { description, reader } = yield* StoredJson.open(name)
       const taken = yield* updates && Option.isNone(asOf)
-        ? read.snapshot()
-        : Effect.flatMap(Times.asOf(description, asOf), (time) => read.snapshot({ asOf: time, wait }))
+        ? reader.snapshot()
+        : Effect.flatMap(Times.asOf(description, asOf), (time) => reader.snapshot({ asOf: time, wait }))
       yield* updates
         ? Format.write(
           format,

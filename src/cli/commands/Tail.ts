@@ -5,7 +5,7 @@
  */
 import { Effect, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import type { ListenEvent } from "../../client/Listen.ts"
+import type { CollectionEvent } from "../../client/CollectionEvent.ts"
 import * as StoredJson from "../../client/StoredJson.ts"
 import * as Frontier from "../../Frontier.ts"
 import type { Update } from "../../Update.ts"
@@ -37,11 +37,11 @@ export const tail = Command.make(
     const { storage } = yield* common
     const wanted = (updates: ReadonlyArray<Update<StoredJson.Json, StoredJson.Json>>): string =>
       updates.filter(({ time }) => time >= from).map(updateLine).join("")
-    const told = (event: ListenEvent<StoredJson.Json, StoredJson.Json>): string =>
-      event._tag === "Sealed" ? sealLine(event.upper) : wanted(event.updates)
+    const told = (event: CollectionEvent<StoredJson.Json, StoredJson.Json>): string =>
+      event._tag === "Progress" ? sealLine(event.frontier) : wanted(event.updates)
     yield* Effect.gen(function*() {
-      const { read } = yield* StoredJson.open(name)
-      const { events, snapshot } = yield* read.listen()
+      const { reader } = yield* StoredJson.open(name)
+      const { events, snapshot } = yield* reader.listen()
       yield* Stream.runForEachArray(snapshot.updates, (updates) => Output.write(wanted(updates)))
       if (snapshot.upper > 0) yield* Output.write(sealLine(snapshot.upper))
       if (follow) yield* Stream.runForEachArray(events, (heard) => Output.write(heard.map(told).join("")))

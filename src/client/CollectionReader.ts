@@ -6,21 +6,22 @@
 import { Effect, type Scope, Stream } from "effect"
 import type * as Columns from "../batch/Columns.ts"
 import { ByteWriter } from "../ByteWriter.ts"
-import * as Capture from "../engine/Capture.ts"
 import type { Collection } from "../engine/Collection.ts"
+import * as ReadView from "../engine/ReadView.ts"
 import * as Frontier from "../Frontier.ts"
 import {
   AsOfBeforeSince,
   AsOfNotSealed,
+  CollectionDestroyed,
   RuntimeShutdown,
-  StreamDestroyed,
   type ValueOutOfRange
 } from "../PersistError.ts"
-import type { Captured, Failure } from "../runtime/Command.ts"
+import type { Failure, OpenedView } from "../runtime/Command.ts"
 import { compute } from "../runtime/Pure.ts"
 import { traced } from "../runtime/Spans.ts"
 import type { Store } from "../runtime/Store.ts"
 import * as Update from "../Update.ts"
+import type { CollectionEvent } from "./CollectionEvent.ts"
 import * as Listen from "./Listen.ts"
 import * as PointRead from "./PointRead.ts"
 import { type Registered, target } from "./Registration.ts"
@@ -61,7 +62,7 @@ export interface KeyRange<K> extends AsOf {
  * @category errors
  * @since 0.1.0
  */
-export type PlaceError = Failure | AsOfBeforeSince | AsOfNotSealed | StreamDestroyed | ValueOutOfRange
+export type OpenViewError = Failure | AsOfBeforeSince | AsOfNotSealed | CollectionDestroyed | ValueOutOfRange
 
 /**
  * A handle that reads. `E` is what the registration of its collection may have failed with, if that is told by the
@@ -70,48 +71,48 @@ export type PlaceError = Failure | AsOfBeforeSince | AsOfNotSealed | StreamDestr
  * @category models
  * @since 0.1.0
  */
-export interface StreamReadHandle<in out K, out V, out E = never> {
-  readonly streamName: string
-  readonly streamId: Effect.Effect<number, E>
+export interface CollectionReader<in out K, out V, out E = never> {
+  readonly name: string
+  readonly id: Effect.Effect<number, E>
   /** A fixed view of the collection. The scope holds the stored batches that it refers to. */
-  readonly snapshot: (options?: AsOf) => Effect.Effect<Snapshot.Snapshot<K, V>, PlaceError | E, Scope.Scope>
+  readonly snapshot: (options?: AsOf) => Effect.Effect<Snapshot.Snapshot<K, V>, OpenViewError | E, Scope.Scope>
   /**
    * A snapshot, and the events from exactly there on: every write and every seal is in one of the two, and in one only.
    */
   readonly listen: () => Effect.Effect<
     {
       readonly snapshot: Snapshot.Snapshot<K, V>
-      readonly events: Stream.Stream<Listen.ListenEvent<K, V>, Listen.ListenError>
+      readonly events: Stream.Stream<CollectionEvent<K, V>, Listen.ListenError>
     },
-    PlaceError | E,
+    OpenViewError | E,
     Scope.Scope
   >
   /** Complete times, one stretch after the other, from a time or from a frontier told before. */
   readonly subscribe: (
     options?: Subscription.SubscribeOptions
-  ) => Stream.Stream<Subscription.SubscribeEvent<K, V>, Subscription.SubscribeError | ValueOutOfRange | E>
+  ) => Stream.Stream<CollectionEvent<K, V>, Subscription.SubscribeError | ValueOutOfRange | E>
   /** The values of one key with their multiplicities, usually one or none. Reads a few blocks, however large the collection. */
   readonly get: (
     key: K,
     options?: AsOf
-  ) => Effect.Effect<ReadonlyArray<readonly [value: V, multiplicity: number]>, PlaceError | Snapshot.ReadError | E>
+  ) => Effect.Effect<ReadonlyArray<readonly [value: V, multiplicity: number]>, OpenViewError | Snapshot.ReadError | E>
   /** The consolidated contents of a range of keys. */
-  readonly range: (options: KeyRange<K>) => Stream.Stream<Snapshot.Row<K, V>, PlaceError | Snapshot.ReadError | E>
+  readonly range: (options: KeyRange<K>) => Stream.Stream<Snapshot.Row<K, V>, OpenViewError | Snapshot.ReadError | E>
   /** The updates of one key that are left, by time. */
   readonly history: (
     key: K
-  ) => Effect.Effect<ReadonlyArray<Update.Update<K, V>>, PlaceError | Snapshot.ReadError | E>
+  ) => Effect.Effect<ReadonlyArray<Update.Update<K, V>>, OpenViewError | Snapshot.ReadError | E>
   /** What changed between the contents as of `from` and those as of `to`: rows with the difference of multiplicities. */
   readonly changes: (options: {
     readonly from: Frontier.Timestamp
     readonly to: Frontier.Timestamp
-  }) => Stream.Stream<Snapshot.Row<K, V>, PlaceError | Snapshot.ReadError | E>
+  }) => Stream.Stream<Snapshot.Row<K, V>, OpenViewError | Snapshot.ReadError | E>
 }
 
 /** What it takes to make the handle once more. */
-const Internal: unique symbol = Symbol("tidemark/StreamReadHandle")
+const Internal: unique symbol = Symbol("tidemark/CollectionReader")
 
-interface WithInternal<K, V, E> extends StreamReadHandle<K, V, E> {
+interface WithInternal<K, V, E> extends CollectionReader<K, V, E> {
   readonly [Internal]: { readonly self: Registered<K, V, E>; readonly runs: Runs.Runs }
 }
 
@@ -122,44 +123,44 @@ interface WithInternal<K, V, E> extends StreamReadHandle<K, V, E> {
  * @since 0.1.0
  */
 export const withUndecodable = <K, V, E>(
-  handle: StreamReadHandle<K, V, E>,
+  handle: CollectionReader<K, V, E>,
   policy: Rows.DecodePolicy
-): StreamReadHandle<K, V, E> => {
+): CollectionReader<K, V, E> => {
   const { runs, self } = (handle as WithInternal<K, V, E>)[Internal]
   return make({ ...self, policy }, runs)
 }
 
 /** @internal */
-export const make = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs): StreamReadHandle<K, V, E> => {
+export const make = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs): CollectionReader<K, V, E> => {
   const { codecs, name, policy, store } = self
   const located = target(self)
   const decode = Listen.makeDecode(name, codecs, policy)
-  const sourceOf = ({ capture }: Captured): Snapshot.Source<K, V> => ({
+  const sourceOf = ({ view }: OpenedView): Snapshot.Source<K, V> => ({
     batches: store.batches,
     runs,
     codecs,
     policy,
-    capture
+    view
   })
   const placed = (options: AsOf = {}) => Effect.flatMap(located, (at) => place(store, at, options))
   const held = (options?: AsOf) =>
-    Effect.acquireRelease(placed(options), (captured) => Effect.sync(captured.release), { interruptible: true })
+    Effect.acquireRelease(placed(options), (opened) => Effect.sync(opened.release), { interruptible: true })
 
-  /** The rows of a query over a capture that is held while they are read. */
-  const read = (options: AsOf, query: (captured: Captured) => Effect.Effect<QueryOf, ValueOutOfRange>) =>
+  /** The rows of a query over a view that is held while they are read. */
+  const read = (options: AsOf, query: (opened: OpenedView) => Effect.Effect<QueryOf, ValueOutOfRange>) =>
     Stream.unwrap(
-      Effect.flatMap(held(options), (captured) =>
-        Effect.map(query(captured), (found) => Snapshot.contents(sourceOf(captured), found)))
+      Effect.flatMap(held(options), (opened) =>
+        Effect.map(query(opened), (found) => Snapshot.contents(sourceOf(opened), found)))
     )
 
   const keyBytes = new ByteWriter(64)
 
   /** The rows of one key, consolidated. */
-  const ofKey = (key: K, options: AsOf, window: (captured: Captured) => PointRead.Window) =>
+  const ofKey = (key: K, options: AsOf, window: (opened: OpenedView) => PointRead.Window) =>
     Effect.scoped(Effect.gen(function*() {
-      const captured = yield* held(options)
+      const opened = yield* held(options)
       const bytes = yield* Rows.encodeKey(codecs, key)
-      return yield* PointRead.rows(store.batches, runs, captured.capture, bytes, window(captured))
+      return yield* PointRead.rows(store.batches, runs, opened.view, bytes, window(opened))
     }))
 
   /** The same as of a time that is sealed, in one go, if all that may hold the key is in memory. */
@@ -167,8 +168,8 @@ export const make = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs): Strea
     compute(() => {
       const now = sealedNow(store, id, asOf)
       if (now === undefined) return undefined
-      const capture = Capture.whole(now, store.state().seqNo)
-      return PointRead.inMemory(store.batches, runs, capture, Rows.encodeKeyInto(codecs, key, keyBytes), at(asOf))
+      const view = ReadView.whole(now, store.state().seqNo)
+      return PointRead.inMemory(store.batches, runs, view, Rows.encodeKeyInto(codecs, key, keyBytes), at(asOf))
     })
 
   const values = (rows: Columns.Columns) =>
@@ -178,30 +179,30 @@ export const make = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs): Strea
 
   const handle: WithInternal<K, V, E> = {
     [Internal]: { self, runs },
-    streamName: name,
-    streamId: Effect.map(located, ({ id }) => id),
+    name: name,
+    id: Effect.map(located, ({ id }) => id),
     snapshot: (options = {}) =>
       traced(
-        "StreamReadHandle.snapshot",
+        "CollectionReader.snapshot",
         name,
-        Effect.map(held(options), (captured) => Snapshot.make(sourceOf(captured), options.asOf, captured.release))
+        Effect.map(held(options), (opened) => Snapshot.make(sourceOf(opened), options.asOf, opened.release))
       ),
     listen: () =>
       traced(
-        "StreamReadHandle.listen",
+        "CollectionReader.listen",
         name,
         Effect.gen(function*() {
-          const captured = yield* held()
-          const { collection, upper } = captured.capture
+          const opened = yield* held()
+          const { collection, upper } = opened.view
           const events = yield* Listen.events({
             store,
             collection,
             name,
             decode,
-            cursor: captured.cursor,
+            cursor: opened.cursor,
             upper
           })
-          return { snapshot: Snapshot.make(sourceOf(captured), undefined, captured.release), events }
+          return { snapshot: Snapshot.make(sourceOf(opened), undefined, opened.release), events }
         })
       ),
     subscribe: (start = {}) =>
@@ -212,7 +213,7 @@ export const make = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs): Strea
       })),
     get: (key, options = {}) =>
       traced(
-        "StreamReadHandle.get",
+        "CollectionReader.get",
         name,
         Effect.flatMap(located, ({ id }) => {
           const { asOf } = options
@@ -234,10 +235,10 @@ export const make = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs): Strea
         }))),
     history: (key) =>
       traced(
-        "StreamReadHandle.history",
+        "CollectionReader.history",
         name,
         Effect.flatMap(
-          ofKey(key, {}, ({ capture }) => ({ toTime: Infinity, since: capture.since })),
+          ofKey(key, {}, ({ view }) => ({ toTime: Infinity, since: view.since })),
           (rows) =>
             Effect.map(
               Rows.decode<K, V, Update.Update<K, V>>(name, codecs, policy, rows, Update.make),
@@ -248,11 +249,11 @@ export const make = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs): Strea
     changes: ({ from, to }) =>
       Stream.unwrap(Effect.gen(function*() {
         yield* checkTime(from)
-        const captured = yield* held({ asOf: Math.max(from, to) })
-        const { since } = captured.capture
+        const opened = yield* held({ asOf: Math.max(from, to) })
+        const { since } = opened.view
         const first = Math.min(from, to)
         if (first < since) return yield* new AsOfBeforeSince({ collection: name, asOf: first, since })
-        const rows = Snapshot.contents(sourceOf(captured), {
+        const rows = Snapshot.contents(sourceOf(opened), {
           fromTime: first + 1,
           toTime: Math.max(from, to) + 1,
           since: Math.max(from, to)
@@ -289,32 +290,37 @@ const place = (
   store: Store,
   collection: { readonly id: number; readonly name: string },
   { asOf, wait = true }: AsOf
-): Effect.Effect<Captured, PlaceError> => {
-  if (asOf === undefined) return store.capture(collection)
+): Effect.Effect<OpenedView, OpenViewError> => {
+  if (asOf === undefined) return store.openView(collection)
   const { id, name } = collection
 
-  const isSealed = (captured: Captured): Effect.Effect<boolean, AsOfBeforeSince> => {
-    const { since, upper } = captured.capture
+  const isSealed = (opened: OpenedView): Effect.Effect<boolean, AsOfBeforeSince> => {
+    const { since, upper } = opened.view
     if (asOf < upper && asOf >= since) return Effect.succeed(true)
-    captured.release()
+    opened.release()
     return asOf < since ? Effect.fail(new AsOfBeforeSince({ collection: name, asOf, since })) : Effect.succeed(false)
   }
-  const waiting: Effect.Effect<Captured, AsOfBeforeSince | StreamDestroyed | RuntimeShutdown> = Effect.suspend(() => {
-    const position = store.feed.upper()
-    const captured = store.captureNow(id)
-    if (captured === undefined) return Effect.fail(new StreamDestroyed({ collection: name }))
-    return Effect.flatMap(isSealed(captured), (sealed) =>
-      sealed
-        ? Effect.succeed(captured)
-        : Effect.flatMap(store.feed.await(position), (goesOn) => goesOn ? waiting : Effect.fail(new RuntimeShutdown())))
-  })
+  const waiting: Effect.Effect<OpenedView, AsOfBeforeSince | CollectionDestroyed | RuntimeShutdown> = Effect.suspend(
+    () => {
+      const position = store.feed.upper()
+      const opened = store.viewNow(id)
+      if (opened === undefined) return Effect.fail(new CollectionDestroyed({ collection: name }))
+      return Effect.flatMap(isSealed(opened), (sealed) =>
+        sealed
+          ? Effect.succeed(opened)
+          : Effect.flatMap(
+            store.feed.await(position),
+            (goesOn) => goesOn ? waiting : Effect.fail(new RuntimeShutdown())
+          ))
+    }
+  )
 
   return Effect.gen(function*() {
     yield* checkTime(asOf)
-    if (sealedNow(store, id, asOf) !== undefined) return store.captureNow(id)!
-    const captured = yield* store.capture(collection)
-    if (yield* isSealed(captured)) return captured
-    if (!wait) return yield* new AsOfNotSealed({ collection: name, asOf, upper: captured.capture.upper })
+    if (sealedNow(store, id, asOf) !== undefined) return store.viewNow(id)!
+    const opened = yield* store.openView(collection)
+    if (yield* isSealed(opened)) return opened
+    if (!wait) return yield* new AsOfNotSealed({ collection: name, asOf, upper: opened.view.upper })
     return yield* waiting
   })
 }

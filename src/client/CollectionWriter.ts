@@ -5,7 +5,7 @@
  */
 import { type Deferred, Effect } from "effect"
 import * as Frontier from "../Frontier.ts"
-import { type InvalidRequest, type StreamDestroyed, type UpperMismatch, ValueOutOfRange } from "../PersistError.ts"
+import { type CollectionDestroyed, type InvalidRequest, type UpperMismatch, ValueOutOfRange } from "../PersistError.ts"
 import * as Command from "../runtime/Command.ts"
 import { traced } from "../runtime/Spans.ts"
 import type { Update } from "../Update.ts"
@@ -39,14 +39,14 @@ export type Ack = Deferred.Deferred<number, Command.Failure | InvalidRequest>
  * @category models
  * @since 0.1.0
  */
-export interface StreamWriteHandle<in K, in V, out E = never> {
-  readonly streamName: string
-  readonly streamId: Effect.Effect<number, E>
+export interface CollectionWriter<in K, in V, out E = never> {
+  readonly name: string
+  readonly id: Effect.Effect<number, E>
   /**
    * Appends updates, all or none, and returns their sequence number once they are durable. Updates may be at any time at
    * or after the upper. No updates are a success.
    */
-  readonly write: (updates: Iterable<Update<K, V>>) => Effect.Effect<number, WriteError | E>
+  readonly append: (updates: Iterable<Update<K, V>>) => Effect.Effect<number, WriteError | E>
   /** Like `write`, but returns as soon as the updates have their place in the order: the reply comes later. */
   readonly offer: (updates: Iterable<Update<K, V>>) => Effect.Effect<Ack, WriteError | E>
   /**
@@ -71,7 +71,7 @@ export interface StreamWriteHandle<in K, in V, out E = never> {
    * it may have done a part: call it again. Copies that are not Tidemark's are the caller's: backups, replicas and versions
    * of a bucket, and in Postgres the pages and the write-ahead log until Postgres writes over them.
    */
-  readonly erase: (key: K) => Effect.Effect<Erasure, Command.Failure | StreamDestroyed | ValueOutOfRange | E>
+  readonly erase: (key: K) => Effect.Effect<Erasure, Command.Failure | CollectionDestroyed | ValueOutOfRange | E>
   /**
    * Appends updates at times in [expected, upper) and seals up to `upper` in one step, if the collection's upper is
    * `expected`. Of several writers that try, one succeeds, and the others get `UpperMismatch` with the upper there is.
@@ -83,18 +83,18 @@ export interface StreamWriteHandle<in K, in V, out E = never> {
 }
 
 /** What a multi-stream handle needs of a handle. */
-const Internal: unique symbol = Symbol("tidemark/StreamWriteHandle")
+const Internal: unique symbol = Symbol("tidemark/CollectionWriter")
 
-interface WithRegistered<K, V, E> extends StreamWriteHandle<K, V, E> {
+interface WithRegistered<K, V, E> extends CollectionWriter<K, V, E> {
   readonly [Internal]: Registered<K, V, E>
 }
 
 /** @internal */
-export const registeredOf = <K, V, E>(handle: StreamWriteHandle<K, V, E>): Registered<K, V, E> =>
+export const registeredOf = <K, V, E>(handle: CollectionWriter<K, V, E>): Registered<K, V, E> =>
   (handle as WithRegistered<K, V, E>)[Internal]
 
 /** @internal */
-export const make = <K, V, E>(self: Registered<K, V, E>): StreamWriteHandle<K, V, E> => {
+export const make = <K, V, E>(self: Registered<K, V, E>): CollectionWriter<K, V, E> => {
   const { codecs, name, store } = self
   const located = target(self)
 
@@ -112,15 +112,15 @@ export const make = <K, V, E>(self: Registered<K, V, E>): StreamWriteHandle<K, V
 
   const handle: WithRegistered<K, V, E> = {
     [Internal]: self,
-    streamName: name,
-    streamId: Effect.map(located, ({ id }) => id),
-    write: (updates) => traced("StreamWriteHandle.write", name, Effect.flatMap(write(updates), store.submit)),
-    offer: (updates) => traced("StreamWriteHandle.offer", name, Effect.flatMap(write(updates), store.offer)),
-    seal: (upper) => traced("StreamWriteHandle.seal", name, Effect.flatMap(seal(upper), store.submit)),
-    offerSeal: (upper) => traced("StreamWriteHandle.offerSeal", name, Effect.flatMap(seal(upper), store.offer)),
+    name: name,
+    id: Effect.map(located, ({ id }) => id),
+    append: (updates) => traced("CollectionWriter.append", name, Effect.flatMap(write(updates), store.submit)),
+    offer: (updates) => traced("CollectionWriter.offer", name, Effect.flatMap(write(updates), store.offer)),
+    seal: (upper) => traced("CollectionWriter.seal", name, Effect.flatMap(seal(upper), store.submit)),
+    offerSeal: (upper) => traced("CollectionWriter.offerSeal", name, Effect.flatMap(seal(upper), store.offer)),
     allowCompaction: (since) =>
       traced(
-        "StreamWriteHandle.allowCompaction",
+        "CollectionWriter.allowCompaction",
         name,
         Effect.flatMap(checked("the since of a compaction", since), () =>
           Effect.flatMap(located, (at) =>
@@ -128,7 +128,7 @@ export const make = <K, V, E>(self: Registered<K, V, E>): StreamWriteHandle<K, V
       ),
     erase: (key) =>
       traced(
-        "StreamWriteHandle.erase",
+        "CollectionWriter.erase",
         name,
         Effect.gen(function*() {
           const at = yield* located
@@ -138,7 +138,7 @@ export const make = <K, V, E>(self: Registered<K, V, E>): StreamWriteHandle<K, V
       ),
     compareAndAppend: (updates, { expected, upper }) =>
       traced(
-        "StreamWriteHandle.compareAndAppend",
+        "CollectionWriter.compareAndAppend",
         name,
         Effect.gen(function*() {
           yield* checked("the expected upper", expected)

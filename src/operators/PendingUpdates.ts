@@ -19,13 +19,13 @@ interface Batch<A> {
   readonly latest: Frontier.Timestamp
 }
 
-export interface Held<A extends Timed> {
+export interface PendingUpdates<A extends Timed> {
   readonly add: (rows: ReadonlyArray<A>) => void
   /** Lets go of the rows before the frontier, batch by batch as they came: mostly whole batches, which are not copied. */
   readonly take: (frontier: Frontier.Frontier) => ReadonlyArray<ReadonlyArray<A>>
 }
 
-export const make = <A extends Timed>(): Held<A> => {
+export const make = <A extends Timed>(): PendingUpdates<A> => {
   let batches: Array<Batch<A>> = []
   return {
     add: (rows) => {

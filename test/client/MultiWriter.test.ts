@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import * as MultiWriteHandle from "../../src/client/MultiWriteHandle.ts"
+import * as MultiWriter from "../../src/client/MultiWriter.ts"
 import * as Codec from "../../src/Codec.ts"
 import * as Update from "../../src/Update.ts"
 import * as Store from "../utils/Store.ts"
@@ -16,46 +16,46 @@ describe("multi_write_handle", () => {
   it.effect("needs a stream, and all of one runtime, and none whose registration failed", () =>
     Effect.gen(function*() {
       const { client, s } = yield* fresh
-      assert.propertyVal(yield* Effect.flip(MultiWriteHandle.make([])), "_tag", "InvalidHandle")
+      assert.propertyVal(yield* Effect.flip(MultiWriter.make([])), "_tag", "InvalidHandle")
       const other = yield* fresh
-      const mixed = yield* Effect.flip(MultiWriteHandle.make([s.write, other.n.write]))
+      const mixed = yield* Effect.flip(MultiWriter.make([s.writer, other.n.writer]))
       assert.propertyVal(mixed, "_tag", "InvalidHandle")
       assert.include(mixed.message, "\"s\" and \"n\"")
-      const bad = yield* client.handles("s", { key: Codec.bytes, value: Codec.bytes })
-      assert.propertyVal(yield* Effect.flip(MultiWriteHandle.make([s.write, bad.write])), "_tag", "CodecMismatch")
+      const bad = yield* client.createOrLoadLazily("s", { key: Codec.bytes, value: Codec.bytes })
+      assert.propertyVal(yield* Effect.flip(MultiWriter.make([s.writer, bad.writer])), "_tag", "CodecMismatch")
     }))
 
   it.effect("writes to streams of different types in one step, to one of them also several times", () =>
     Effect.gen(function*() {
       const { n, s } = yield* fresh
-      const both = yield* MultiWriteHandle.make([s.write, n.write, s.write])
-      const seqNo = yield* both.writeAtomic((add) => {
-        add(s.write, [Update.insert("a", "1", 0)])
-        add(n.write, [Update.insert("b", { two: 2 }, 0)])
-        add(s.write, [Update.insert("c", "3", 1)])
+      const both = yield* MultiWriter.make([s.writer, n.writer, s.writer])
+      const seqNo = yield* both.appendAtomic((add) => {
+        add(s.writer, [Update.insert("a", "1", 0)])
+        add(n.writer, [Update.insert("b", { two: 2 }, 0)])
+        add(s.writer, [Update.insert("c", "3", 1)])
       })
       assert.strictEqual(seqNo, 1)
-      assert.deepStrictEqual(yield* Store.contents(s.read), [["a", "1", 1], ["c", "3", 1]])
-      assert.deepStrictEqual(yield* Store.contents(n.read), [["b", { two: 2 }, 1]])
-      assert.strictEqual(yield* both.writeAtomic(() => {}), 2)
+      assert.deepStrictEqual(yield* Store.contents(s.reader), [["a", "1", 1], ["c", "3", 1]])
+      assert.deepStrictEqual(yield* Store.contents(n.reader), [["b", { two: 2 }, 1]])
+      assert.strictEqual(yield* both.appendAtomic(() => {}), 2)
     }))
 
   it.effect("seals and compacts all of its streams, or those given, or none", () =>
     Effect.gen(function*() {
       const { client, n, s } = yield* fresh
-      const both = yield* MultiWriteHandle.make([s.write, n.write])
+      const both = yield* MultiWriter.make([s.writer, n.writer])
       assert.strictEqual(yield* both.seal(5), 1)
-      for (const { write } of [s, n]) {
-        const error = yield* Effect.flip(write.seal(4))
+      for (const { writer } of [s, n]) {
+        const error = yield* Effect.flip(writer.seal(4))
         assert.deepInclude(error, { _tag: "InvalidRequest", reason: "SealRegressed" } as object)
       }
-      yield* both.seal(7, [n.write])
+      yield* both.seal(7, [n.writer])
       const refused = yield* Effect.flip(both.seal(6))
       assert.deepInclude(refused, { collection: "n", reason: "SealRegressed" } as object)
       assert.deepInclude(yield* client.description("s"), { upper: 5 })
 
       yield* both.allowCompaction(3)
-      yield* both.allowCompaction(4, [s.write, s.write])
+      yield* both.allowCompaction(4, [s.writer, s.writer])
       const regressed = yield* Effect.flip(both.allowCompaction(3))
       assert.deepInclude(regressed, { collection: "s", reason: "SinceRegressed" } as object)
       assert.deepInclude(yield* client.description("s"), { since: 4 })
@@ -66,11 +66,11 @@ describe("multi_write_handle", () => {
     Effect.gen(function*() {
       const { n, s } = yield* fresh
       const other = yield* fresh
-      const handle = yield* MultiWriteHandle.make([s.write])
-      for (const stranger of [n.write, other.s.write]) {
+      const handle = yield* MultiWriter.make([s.writer])
+      for (const stranger of [n.writer, other.s.writer]) {
         const refused: ReadonlyArray<Effect.Effect<unknown, { readonly _tag: string }>> = [
-          handle.writeAtomic((add) => {
-            add(s.write, [Update.insert("a", "", 0)])
+          handle.appendAtomic((add) => {
+            add(s.writer, [Update.insert("a", "", 0)])
             add(stranger, [])
           }),
           handle.seal(3, [stranger]),
@@ -78,25 +78,25 @@ describe("multi_write_handle", () => {
         ]
         for (const each of refused) assert.propertyVal(yield* Effect.flip(each), "_tag", "InvalidHandle")
       }
-      assert.deepStrictEqual(yield* Store.contents(s.read), [])
+      assert.deepStrictEqual(yield* Store.contents(s.reader), [])
     }))
 
   it.effect("is refused as a whole for one bad row, one stream that is sealed, or one that is gone", () =>
     Effect.gen(function*() {
       const { client, n, s } = yield* fresh
-      const both = yield* MultiWriteHandle.make([s.write, n.write])
+      const both = yield* MultiWriter.make([s.writer, n.writer])
       const write = (time: number) =>
-        both.writeAtomic((add) => {
-          add(s.write, [Update.insert("a", "", 0)])
-          add(n.write, [Update.insert("b", 1, time)])
+        both.appendAtomic((add) => {
+          add(s.writer, [Update.insert("a", "", 0)])
+          add(n.writer, [Update.insert("b", 1, time)])
         })
       assert.propertyVal(yield* Effect.flip(write(-1)), "_tag", "ValueOutOfRange")
-      yield* n.write.seal(1)
+      yield* n.writer.seal(1)
       assert.deepInclude(yield* Effect.flip(write(0)), { reason: "TimeSealed" } as object)
       yield* client.destroy("n")
-      assert.deepInclude(yield* Effect.flip(write(1)), { reason: "StreamDestroyed" } as object)
-      assert.deepInclude(yield* Effect.flip(both.seal(9)), { reason: "StreamDestroyed" } as object)
-      assert.deepStrictEqual(yield* Store.contents(s.read), [])
+      assert.deepInclude(yield* Effect.flip(write(1)), { reason: "CollectionDestroyed" } as object)
+      assert.deepInclude(yield* Effect.flip(both.seal(9)), { reason: "CollectionDestroyed" } as object)
+      assert.deepStrictEqual(yield* Store.contents(s.reader), [])
       assert.deepInclude(yield* client.description("s"), { upper: 0 })
     }))
 })

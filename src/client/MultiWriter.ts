@@ -1,7 +1,7 @@
 /**
  * Writing to several collections in one step.
  *
- * State, outbox and checkpoint of an application belong together: `writeAtomic` makes them durable together or not at
+ * State, outbox and checkpoint of an application belong together: `appendAtomic` makes them durable together or not at
  * all. The collections may have different types.
  *
  * @since 0.1.0
@@ -14,9 +14,9 @@ import { InvalidHandle, type ValueOutOfRange } from "../PersistError.ts"
 import * as Command from "../runtime/Command.ts"
 import { traced } from "../runtime/Spans.ts"
 import type { Update } from "../Update.ts"
+import { checked, type CollectionWriter, registeredOf, type WriteError } from "./CollectionWriter.ts"
 import { target } from "./Registration.ts"
 import * as Rows from "./Rows.ts"
-import { checked, registeredOf, type StreamWriteHandle, type WriteError } from "./StreamWriteHandle.ts"
 
 /**
  * A handle of any type.
@@ -24,7 +24,7 @@ import { checked, registeredOf, type StreamWriteHandle, type WriteError } from "
  * @category models
  * @since 0.1.0
  */
-export type AnyHandle = StreamWriteHandle<never, never, unknown>
+export type AnyHandle = CollectionWriter<never, never, unknown>
 
 /**
  * Adds updates to one collection of an atomic write. A collection may be added to several times.
@@ -32,7 +32,7 @@ export type AnyHandle = StreamWriteHandle<never, never, unknown>
  * @category models
  * @since 0.1.0
  */
-export type Add = <K, V>(handle: StreamWriteHandle<K, V, unknown>, updates: Iterable<Update<K, V>>) => void
+export type Add = <K, V>(handle: CollectionWriter<K, V, unknown>, updates: Iterable<Update<K, V>>) => void
 
 /**
  * A handle that writes to a fixed set of collections, each operation to all that it names or to none.
@@ -40,26 +40,26 @@ export type Add = <K, V>(handle: StreamWriteHandle<K, V, unknown>, updates: Iter
  * @category models
  * @since 0.1.0
  */
-export interface MultiWriteHandle {
+export interface MultiWriter {
   /**
    * Appends to several collections under one sequence number.
    *
    * @example
    * ```ts
-   * import { MultiWriteHandle, type StreamWriteHandle, Update } from "tidemark"
+   * import { MultiWriter, type CollectionWriter, Update } from "tidemark"
    *
    * const pay = (
-   *   both: MultiWriteHandle.MultiWriteHandle,
-   *   orders: StreamWriteHandle.StreamWriteHandle<string, string>,
-   *   outbox: StreamWriteHandle.StreamWriteHandle<string, string>
+   *   both: MultiWriter.MultiWriter,
+   *   orders: CollectionWriter.CollectionWriter<string, string>,
+   *   outbox: CollectionWriter.CollectionWriter<string, string>
    * ) =>
-   *   both.writeAtomic((add) => {
+   *   both.appendAtomic((add) => {
    *     add(orders, Update.replace("o-1", "ordered", "paid", 7))
    *     add(outbox, [Update.insert("o-1", "send the receipt", 7)])
    *   })
    * ```
    */
-  readonly writeAtomic: (build: (add: Add) => void) => Effect.Effect<number, WriteError | InvalidHandle>
+  readonly appendAtomic: (build: (add: Add) => void) => Effect.Effect<number, WriteError | InvalidHandle>
   /** Seals the collections, or those given, at one upper. */
   readonly seal: (
     upper: Frontier.Frontier,
@@ -80,8 +80,8 @@ export interface MultiWriteHandle {
  * @since 0.1.0
  */
 export const make = <E = never>(
-  handles: ReadonlyArray<StreamWriteHandle<never, never, E>>
-): Effect.Effect<MultiWriteHandle, InvalidHandle | E> =>
+  handles: ReadonlyArray<CollectionWriter<never, never, E>>
+): Effect.Effect<MultiWriter, InvalidHandle | E> =>
   Effect.gen(function*() {
     const [first, ...others] = handles.map(registeredOf)
     if (first === undefined) {
@@ -98,7 +98,7 @@ export const make = <E = never>(
 
     const memberOf = (handle: AnyHandle, operation: string): Effect.Effect<Target, InvalidHandle> => {
       const stranger = new InvalidHandle({
-        detail: `cannot ${operation} "${handle.streamName}": it is not of this handle`
+        detail: `cannot ${operation} "${handle.name}": it is not of this handle`
       })
       const registered = registeredOf(handle)
       if (registered.store.id !== store.id) return Effect.fail(stranger)
@@ -109,12 +109,12 @@ export const make = <E = never>(
     }
     const chosen = (only: ReadonlyArray<AnyHandle> | undefined, operation: string) =>
       only === undefined ? Effect.succeed(members) : Effect.forEach(only, (handle) => memberOf(handle, operation))
-    const names = handles.map((handle) => handle.streamName).join(", ")
+    const names = handles.map((handle) => handle.name).join(", ")
 
     return {
-      writeAtomic: (build) =>
+      appendAtomic: (build) =>
         traced(
-          "MultiWriteHandle.writeAtomic",
+          "MultiWriter.appendAtomic",
           names,
           Effect.suspend(() => {
             const added: Array<Effect.Effect<Target & { readonly columns: Columns }, InvalidHandle | ValueOutOfRange>> =
@@ -132,7 +132,7 @@ export const make = <E = never>(
         ),
       seal: (upper, only) =>
         traced(
-          "MultiWriteHandle.seal",
+          "MultiWriter.seal",
           names,
           Effect.gen(function*() {
             yield* checked("the upper of a seal", upper)
@@ -141,7 +141,7 @@ export const make = <E = never>(
         ),
       allowCompaction: (since, only) =>
         traced(
-          "MultiWriteHandle.allowCompaction",
+          "MultiWriter.allowCompaction",
           names,
           Effect.gen(function*() {
             yield* checked("the since of a compaction", since)

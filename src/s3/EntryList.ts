@@ -18,7 +18,7 @@ import { decode } from "../runtime/Pure.ts"
 import type { Bucket } from "./Bucket.ts"
 import * as Record from "./Record.ts"
 
-export interface Chain {
+export interface EntryList {
   /** Learns what the log has become. */
   readonly refresh: Effect.Effect<void, StorageError>
   /** Looks for one more record, and for the anchor, at once. Whether anything has changed: a hint, as they may race. */
@@ -54,7 +54,7 @@ export const recordKey = (number: number): string => records + pad(number)
 
 const anchorKey = (number: number): string => anchors + pad(number)
 
-export const make = (bucket: Bucket): Chain => {
+export const make = (bucket: Bucket): EntryList => {
   let anchor: Record.Anchor | undefined
   let headers: Array<Record.Header> = []
   const one = Semaphore.makeUnsafe(1)

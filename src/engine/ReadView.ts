@@ -1,22 +1,22 @@
 /**
  * Captures: what a read refers to, fixed at one place of the command order.
  *
- * Columns and batches are immutable, so a capture is a handful of references. It stays readable for as long as its blobs
+ * Columns and batches are immutable, so a view is a handful of references. It stays readable for as long as its blobs
  * are kept from being deleted.
  *
  * @internal
  */
 import type { Frontier } from "../Frontier.ts"
 import type * as Batch from "./Batch.ts"
-import type { Block, Collection } from "./Collection.ts"
+import type { Collection, MemoryChunk } from "./Collection.ts"
 
 /** The first `count` blocks of a list that only grows, so that capturing it copies nothing. */
-export interface Blocks {
-  readonly list: ReadonlyArray<Block>
+export interface MemoryChunks {
+  readonly list: ReadonlyArray<MemoryChunk>
   readonly count: number
 }
 
-export interface Capture {
+export interface ReadView {
   readonly collection: number
   readonly name: string
   /** Every command up to this one is reflected. */
@@ -25,7 +25,7 @@ export interface Capture {
   readonly since: Frontier
   /** Unsealed rows below it count in the trace only. */
   readonly traceUpper: Frontier
-  readonly blocks: Blocks
+  readonly chunks: MemoryChunks
   readonly spills: ReadonlyArray<Batch.Batch>
   readonly trace: ReadonlyArray<Batch.Batch>
 }
@@ -34,7 +34,7 @@ export interface Capture {
 export const make = (
   collection: Collection,
   place: { readonly seqNo: number; readonly upper: Frontier; readonly since: Frontier; readonly blocks: number }
-): Capture => ({
+): ReadView => ({
   collection: collection.registration.id,
   name: collection.registration.name,
   seqNo: place.seqNo,
@@ -43,28 +43,28 @@ export const make = (
   traceUpper: collection.traceUpper,
   // An empty since gives up everything, whether or not compaction has come round to it.
   ...(place.since === Infinity ? nothing : {
-    blocks: { list: collection.blocks, count: place.blocks },
+    chunks: { list: collection.chunks, count: place.blocks },
     spills: collection.spills,
     trace: collection.trace
   })
 })
 
 /** The collection as it is now. */
-export const whole = (collection: Collection, seqNo: number): Capture =>
-  make(collection, { seqNo, upper: collection.upper, since: collection.since, blocks: collection.blocks.length })
+export const whole = (collection: Collection, seqNo: number): ReadView =>
+  make(collection, { seqNo, upper: collection.upper, since: collection.since, blocks: collection.chunks.length })
 
-const nothing = { blocks: { list: [], count: 0 }, spills: [], trace: [] }
+const nothing = { chunks: { list: [], count: 0 }, spills: [], trace: [] }
 
 /** The blocks that satisfy `isWanted`. */
-export const blocksWhere = (
-  { blocks: { count, list } }: Capture,
-  isWanted: (block: Block) => boolean
-): Array<Block> => {
-  const wanted: Array<Block> = []
+export const chunksWhere = (
+  { chunks: { count, list } }: ReadView,
+  isWanted: (block: MemoryChunk) => boolean
+): Array<MemoryChunk> => {
+  const wanted: Array<MemoryChunk> = []
   for (let i = 0; i < count; i++) if (isWanted(list[i]!)) wanted.push(list[i]!)
   return wanted
 }
 
 /** The keys of the blobs that it refers to. */
-export const blobKeys = (self: Capture): Array<string> =>
+export const blobKeys = (self: ReadView): Array<string> =>
   [...self.spills, ...self.trace].flatMap((batch) => batch.parts.map((part) => part.key))

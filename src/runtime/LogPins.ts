@@ -6,35 +6,35 @@
  *
  * @internal
  */
-export interface LogHold {
+export interface LogPin {
   /** Moves on to a later position. */
   readonly advance: (position: number) => void
   readonly isExpired: () => boolean
   readonly release: () => void
 }
 
-export interface LogHolds {
-  readonly hold: (position: number) => LogHold
+export interface LogPins {
+  readonly hold: (position: number) => LogPin
   /** Counts bytes appended to the log. */
   readonly appended: (bytes: number) => void
   /** The first position that must be kept, after expiring those who hold too much. */
   readonly lowest: () => number
 }
 
-interface Held {
+interface Pin {
   position: number
   /** The count of bytes appended when it stood at this position. */
   appended: number
   isExpired: boolean
 }
 
-export const make = (maxBytes: number): LogHolds => {
-  const holds = new Set<Held>()
+export const make = (maxBytes: number): LogPins => {
+  const holds = new Set<Pin>()
   let total = 0
 
   return {
     hold: (position) => {
-      const held: Held = { position, appended: total, isExpired: false }
+      const held: Pin = { position, appended: total, isExpired: false }
       holds.add(held)
       return {
         advance: (to) => {
