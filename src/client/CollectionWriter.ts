@@ -82,7 +82,7 @@ export interface CollectionWriter<in K, in V, out E = never> {
   ) => Effect.Effect<number, WriteError | UpperMismatch | E>
 }
 
-/** What a multi-stream handle needs of a handle. */
+/** What a `MultiWriter` needs of a writer. */
 const Internal: unique symbol = Symbol("tidemark/CollectionWriter")
 
 interface WithRegistered<K, V, E> extends CollectionWriter<K, V, E> {

@@ -85,7 +85,9 @@ export const make = <E = never>(
   Effect.gen(function*() {
     const [first, ...others] = handles.map(registeredOf)
     if (first === undefined) {
-      return yield* new InvalidHandle({ detail: "a multi-stream handle needs at least one stream, but none was given" })
+      return yield* new InvalidHandle({
+        detail: "a writer of several collections needs at least one, but none was given"
+      })
     }
     const { store } = first
     const stranger = others.find((other) => other.store.id !== store.id)

@@ -107,11 +107,11 @@ export const replay = <K, V>(
   snapshot: Snapshot<K, V>,
   options: SourceOptions = {}
 ): Flow<K, V, ReadError | AsOfBeforeSince> => {
-  const { since, name: streamName, upper } = snapshot
+  const { since, name: collection, upper } = snapshot
   const { asOf = since } = options
   const invalid = Frontier.check("the time to begin as of", asOf)
   if (invalid !== undefined) return Stream.fail(invalid)
-  if (asOf < since) return Stream.fail(new AsOfBeforeSince({ collection: streamName, asOf, since }))
+  if (asOf < since) return Stream.fail(new AsOfBeforeSince({ collection, asOf, since }))
   return snapshot.updates.pipe(
     Stream.chunks,
     Stream.map((chunk): Event<K, V> => updates(advanced(chunk, asOf))),

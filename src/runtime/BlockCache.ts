@@ -20,14 +20,14 @@ export interface BlockCache {
   readonly bytes: () => number
 }
 
-interface Held {
+interface CachedBlock {
   readonly value: unknown
   readonly bytes: number
 }
 
 export const make = (maxBytes: number, context: Context.Context<never>): BlockCache => {
   // A Map iterates in the order of insertion: taking a key out and putting it in again makes it the newest.
-  const held = new Map<string, Held>()
+  const held = new Map<string, CachedBlock>()
   const fetching = new Map<string, Deferred.Deferred<unknown, unknown>>()
   let bytes = 0
 
@@ -35,7 +35,7 @@ export const make = (maxBytes: number, context: Context.Context<never>): BlockCa
     bytes -= held.get(key)!.bytes
     held.delete(key)
   }
-  const keep = (key: string, entry: Held) => {
+  const keep = (key: string, entry: CachedBlock) => {
     if (entry.bytes > maxBytes / 4) return
     if (held.has(key)) drop(key)
     held.set(key, entry)
@@ -46,7 +46,7 @@ export const make = (maxBytes: number, context: Context.Context<never>): BlockCa
     }
     Metrics.cacheBytes.updateUnsafe(bytes, context)
   }
-  const fetched = (key: string, exit: Exit.Exit<Held, unknown>) => {
+  const fetched = (key: string, exit: Exit.Exit<CachedBlock, unknown>) => {
     const waiting = fetching.get(key)!
     fetching.delete(key)
     if (exit._tag === "Success") {

@@ -28,14 +28,14 @@ export interface Feed {
   readonly close: () => void
 }
 
-interface Kept extends Entry {
+interface FeedEntry extends Entry {
   readonly bytes: number
 }
 
-const nothing: Kept = { position: -1, changes: [], bytes: 0 }
+const nothing: FeedEntry = { position: -1, changes: [], bytes: 0 }
 
 export const make = (start: number, maxBytes: number): Feed => {
-  let entries: Array<Kept> = []
+  let entries: Array<FeedEntry> = []
   /** How many at the beginning have been let go. Closing the gap each time would cost every commit all that is kept. */
   let gone = 0
   let upper = start

@@ -15,12 +15,14 @@ import * as Hold from "./Hold.ts"
 import * as ReadOnlyStore from "./ReadOnlyStore.ts"
 import type { Store } from "./Store.ts"
 
-export interface Held extends Pick<Hold.Hold, "isResumed" | "lost" | "release"> {
+export interface OpenHold extends Pick<Hold.Hold, "isResumed" | "lost" | "release"> {
   readonly store: Store
 }
 
 /** How an open store takes holds. */
-export type Take = (options: Hold.Options) => Effect.Effect<Held, Failure | ValueOutOfRange | HoldExpired, Scope.Scope>
+export type Take = (
+  options: Hold.Options
+) => Effect.Effect<OpenHold, Failure | ValueOutOfRange | HoldExpired, Scope.Scope>
 
 export const taking = (blob: Blob["Service"], cache: BlockCache, current: Effect.Effect<State, Failure>): Take =>
   Effect.fnUntraced(function*(options) {
@@ -43,5 +45,5 @@ export const taking = (blob: Blob["Service"], cache: BlockCache, current: Effect
       hold: () => ReadOnlyStore.refuse("hold"),
       stop: Effect.void
     })
-    return { store, isResumed, lost, release } satisfies Held
+    return { store, isResumed, lost, release } satisfies OpenHold
   })

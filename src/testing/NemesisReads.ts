@@ -71,11 +71,6 @@ const toldOf = (event: CollectionEvent<string, string>): History.Told =>
     updates: event.updates.map(({ diff, key, time, value }) => [key, value, time, diff])
   }
 
-const heard = (event: CollectionEvent<string, string>): History.Told =>
-  event._tag === "Progress"
-    ? { _tag: "Progress", frontier: event.upper }
-    : toldOf({ _tag: "Updates", updates: event.updates })
-
 /** Takes a snapshot, and listens for a while to what comes after it. */
 export const listen: Read = ({ handles, id, node, random, world }) =>
   Effect.scoped(Effect.gen(function*() {
@@ -92,7 +87,7 @@ export const listen: Read = ({ handles, id, node, random, world }) =>
     )
     const { rows, seqNo, upper } = contents
     const tell = world.recorder.subscription(node.client, { _tag: "Listen", collection: id, seqNo, upper, rows })
-    yield* Stream.runForEach(events, (event) => Effect.sync(() => tell(heard(event)))).pipe(
+    yield* Stream.runForEach(events, (event) => Effect.sync(() => tell(toldOf(event)))).pipe(
       Effect.timeoutOption(random.int(5_000))
     )
   }))

@@ -6,7 +6,7 @@
  *
  * @internal
  */
-export interface Kept {
+export interface Choices {
   /** Where the scheduler departs from "first come, first served, until it waits". */
   readonly choices?: ReadonlySet<number> | undefined
   readonly faults?: ReadonlySet<number> | undefined
@@ -14,17 +14,17 @@ export interface Kept {
   readonly steps?: ReadonlySet<number> | undefined
 }
 
-export type Kind = keyof Kept
+export type Kind = keyof Choices
 
 /** In the order in which leaving them out makes a history shorter. */
 export const kinds: ReadonlyArray<Kind> = ["steps", "faults", "choices"]
 
-export const all: Kept = {}
+export const all: Choices = {}
 
 /** A run of a seed, and what of it is kept. */
 export interface Replay {
   readonly seed: number
-  readonly kept: Kept
+  readonly kept: Choices
 }
 
 export const print = ({ kept, seed }: Replay): string => {

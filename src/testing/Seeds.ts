@@ -173,7 +173,7 @@ const shrunk = Effect.fnUntraced(function*<A, E>(options: Options<A, E>, failed:
 const failure = <A, E>(
   options: Options<A, E>,
   { exit, faults, seed, steps, virtualMillis }: Simulation.Outcome<A, E>,
-  kept: Replay.Kept,
+  kept: Replay.Choices,
   how: string
 ): Effect.Effect<never, SeedFailed> => {
   const cause = Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined

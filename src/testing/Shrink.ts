@@ -12,7 +12,7 @@ import * as Simulation from "./Simulation.ts"
 import * as Violation from "./Violation.ts"
 
 export interface Shrunk<A, E> {
-  readonly kept: Replay.Kept
+  readonly kept: Replay.Choices
   readonly outcome: Simulation.Outcome<A, E>
   /** How many histories were tried. */
   readonly runs: number
@@ -21,7 +21,7 @@ export interface Shrunk<A, E> {
 interface Search<A, E> {
   readonly options: Simulation.Options<A, E>
   readonly violation: string | undefined
-  kept: Replay.Kept
+  kept: Replay.Choices
   outcome: Simulation.Outcome<A, E>
   runsLeft: number
 }
@@ -72,7 +72,7 @@ const shrinkKind = Effect.fnUntraced(function*<A, E>(search: Search<A, E>, kind:
 })
 
 /** Keeps that much less, if the violation is still there. */
-const attempt = Effect.fnUntraced(function*<A, E>(search: Search<A, E>, kept: Replay.Kept) {
+const attempt = Effect.fnUntraced(function*<A, E>(search: Search<A, E>, kept: Replay.Choices) {
   search.runsLeft--
   const outcome = yield* Simulation.simulate({ ...search.options, kept })
   if (Violation.of(outcome.exit) === search.violation) Object.assign(search, { kept, outcome })

@@ -82,7 +82,7 @@ export interface Options<A, E> {
   /** Default: a `MemoryStorage`, in which everything is durable at once. */
   readonly storage?: MakeStorage | undefined
   /** Of everything that the seed decides, what the run does: for histories that were shrunk. Default: everything. */
-  readonly kept?: Replay.Kept | undefined
+  readonly kept?: Replay.Choices | undefined
 }
 
 /**

@@ -73,7 +73,7 @@ describe("listeners", () => {
       }
     }))
 
-  it.effect("are answered before they are told, and hear nothing that is not durable", () =>
+  it.effect("are answered before they are delivered, and hear nothing that is not durable", () =>
     Effect.gen(function*() {
       const { reader, writer } = yield* fresh()
       const order: Array<string> = []

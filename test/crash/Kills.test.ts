@@ -36,7 +36,7 @@ const life = (path: string, first: number, lines: number) =>
 
 describe("a process that is killed", () => {
   it.live(
-    "F119: loses nothing that it was told is durable, again and again",
+    "F119: loses nothing that was acknowledged, again and again",
     () =>
       Effect.gen(function*() {
         const path = join(yield* directory, "store")

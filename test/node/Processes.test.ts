@@ -11,7 +11,7 @@ const script = join(import.meta.dirname, "Child.ts")
 const start = (path: string) => Child.start(script, path)
 
 describe("two processes", () => {
-  it.live("lock_info: the second writer is told who has the store; a kill frees it at once", () =>
+  it.live("lock_info: the second writer learns who has the store; a kill frees it at once", () =>
     Effect.gen(function*() {
       const path = join(yield* directory, "store")
       const child = yield* start(path)

@@ -24,45 +24,45 @@ const sealedInSpill = Effect.gen(function*() {
   yield* writer.allowCompaction(30)
   yield* client.maintain
   yield* writer.seal(20)
-  return { client, read, write }
+  return { client, reader, writer }
 })
 
 describe("with a since beyond the upper", () => {
   it.effect("what was sealed after maintenance is not taken back", () =>
     Effect.gen(function*() {
-      const { read, write } = yield* sealedInSpill
-      assert.strictEqual(yield* retractUnsealed(write), 1)
-      yield* write.seal(50)
-      assert.deepStrictEqual(yield* Store.contents(read, 49), [["a", "", 1]])
+      const { reader, writer } = yield* sealedInSpill
+      assert.strictEqual(yield* retractUnsealed(writer), 1)
+      yield* writer.seal(50)
+      assert.deepStrictEqual(yield* Store.contents(reader, 49), [["a", "", 1]])
     }))
 
   it.effect("a row is taken back at its own time, so that it stays away when that is sealed", () =>
     Effect.gen(function*() {
-      const { client, read, write } = yield* sealedInSpill
-      assert.strictEqual(yield* retractUnsealed(write, { upper: 35 }), 1)
-      yield* write.append([Update.insert("c", "", 22)])
-      assert.strictEqual(yield* retractUnsealed(write), 1)
-      yield* write.seal(25)
+      const { client, reader, writer } = yield* sealedInSpill
+      assert.strictEqual(yield* retractUnsealed(writer, { upper: 35 }), 1)
+      yield* writer.append([Update.insert("c", "", 22)])
+      assert.strictEqual(yield* retractUnsealed(writer), 1)
+      yield* writer.seal(25)
       yield* client.maintain
-      assert.strictEqual(yield* retractUnsealed(write), 0)
-      yield* write.seal(50)
-      assert.deepStrictEqual(yield* Store.contents(read, 49), [["a", "", 1]])
+      assert.strictEqual(yield* retractUnsealed(writer), 0)
+      yield* writer.seal(50)
+      assert.deepStrictEqual(yield* Store.contents(reader, 49), [["a", "", 1]])
     }))
 
   it.effect("an ingest that is resumed writes a row like one that is sealed", () =>
     Effect.gen(function*() {
-      const { write } = yield* sealedInSpill
-      const { remaining } = yield* Leftovers.load(write)
+      const { writer } = yield* sealedInSpill
+      const { remaining } = yield* Leftovers.load(writer)
       assert.strictEqual(remaining(Update.insert("a", "", 25)), 1)
       assert.strictEqual(remaining(Update.insert("b", "", 40)), 0)
     }))
 
   it.effect("an ingest that is resumed knows all leftovers of a row, at whatever times", () =>
     Effect.gen(function*() {
-      const { write } = yield* sealedInSpill
+      const { writer } = yield* sealedInSpill
       const again = [Update.insert("c", "", 21), Update.insert("c", "", 22)]
-      yield* write.append(again)
-      const { remaining } = yield* Leftovers.load(write)
+      yield* writer.append(again)
+      const { remaining } = yield* Leftovers.load(writer)
       assert.deepStrictEqual(again.map(remaining), [0, 0])
     }))
 })
@@ -119,7 +119,7 @@ const program = Effect.fnUntraced(function*(random: Prng.Prng) {
       model.updates.splice(0, Infinity, ...model.updates.filter(({ time }) => time < model.upper))
     } else {
       yield* Scope.close(scope, Exit.void)
-      ;({ client, read, scope, write } = yield* open)
+      ;({ client, reader, scope, writer } = yield* open)
     }
     yield* check
   }

@@ -76,7 +76,7 @@ describe("fencing", () => {
       assert.lengthOf(yield* Store.contents(next.reader), 51)
     }))
 
-  it.effect("an append of unknown outcome is told as it was, also if somebody else has the log by then", () =>
+  it.effect("an append of unknown outcome is answered as it was, also if somebody else has the log by then", () =>
     Effect.gen(function*() {
       for (const truth of ["applied", "lost"] as const) {
         const { control, old, takeOver } = yield* two()

@@ -7,6 +7,7 @@
  */
 import { Cause, Effect, Exit, Random, Schedule, Stream } from "effect"
 import { join } from "node:path"
+import type { CollectionWriter } from "../../src/client/CollectionWriter.ts"
 import * as PersistClient from "../../src/client/PersistClient.ts"
 import * as Codec from "../../src/Codec.ts"
 import * as File from "../../src/node/File.ts"
@@ -67,7 +68,7 @@ const watching = <A, E, R>(world: World, who: string, effect: Effect.Effect<A, E
 /** Values of all sizes: in a frame, beyond what a commit holds inline, beyond a segment. */
 const valueSizes = [0, 10, 100, 700, 1_500, 9_000]
 
-const write = Effect.fnUntraced(function*(world: World, handle: Collection.Collection<string, string>["writer"]) {
+const write = Effect.fnUntraced(function*(world: World, handle: CollectionWriter<string, string>) {
   const key = `k${world.fates.size}`
   world.fates.set(key, "open")
   const value = "x".repeat(valueSizes[yield* Random.nextIntBetween(0, valueSizes.length - 1)]!)

@@ -88,7 +88,7 @@ describe("a step", () => {
   it.live("has randomness of its own, so that leaving others out does not change it", () =>
     Effect.gen(function*() {
       const program = Effect.forEach([0, 1, 2, 3], () => Simulation.step(Random.nextInt))
-      const drawn = (kept: Replay.Kept) =>
+      const drawn = (kept: Replay.Choices) =>
         Effect.map(Simulation.simulate({ seed: 5, kept, program }), ({ exit }) =>
           exit._tag === "Success" ? exit.value : [])
       const all = yield* drawn(Replay.all)
