@@ -25,7 +25,7 @@ import * as Snapshot from "./Snapshot.ts"
  *
  * - `asOf`: with the contents as of a time (as updates at that time), then everything after it.
  * - `from`: at a frontier that an earlier subscription has told: everything at or after it. A frontier says nothing of
- *   the collection: keep the handle's `streamId` beside it, and begin again where it is another, since the collection was
+ *   the collection: keep the reader's `id` beside it, and begin again where it is another, since the collection was
  *   then destroyed and created again.
  * - neither: at the beginning of the history that is left, with the contents as of `since`.
  *
