@@ -7,10 +7,10 @@
  *
  * @internal
  */
-import { Deferred, type Duration, Effect, Exit, Fiber, Random, type Schedule, Scope, Stream } from "effect"
+import { Cause, Deferred, type Duration, Effect, Exit, Fiber, Random, type Schedule, Scope, Stream } from "effect"
 import type { Limits } from "../engine/Plan.ts"
 import * as ReadView from "../engine/ReadView.ts"
-import { Fenced, HoldExpired, type StorageError } from "../PersistError.ts"
+import { Fenced, HoldExpired, RuntimeShutdown, type StorageError } from "../PersistError.ts"
 import { Blob } from "../storage/Blob.ts"
 import { Log } from "../storage/Log.ts"
 import * as BatchStore from "./BatchStore.ts"
@@ -26,6 +26,7 @@ import * as LogPins from "./LogPins.ts"
 import * as Mailbox from "./Mailbox.ts"
 import * as Maintenance from "./Maintenance.ts"
 import { Merger } from "./Merger.ts"
+import * as Metrics from "./Metrics.ts"
 import * as Owner from "./Owner.ts"
 import * as Recovery from "./Recovery.ts"
 import * as Resilience from "./Resilience.ts"
@@ -95,25 +96,39 @@ const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeabl
     schedule: options.maintenance,
     grace: options.grace
   })
-  const owner = yield* Effect.forkScoped(Owner.run({
-    state,
-    writerId,
-    mailbox,
-    journal,
-    feed,
-    garbage,
-    context,
-    location: log.location,
-    maxGroupBytes: options.maxGroupBytes,
-    committed: maintenance.committed
-  }))
+  let defect: RuntimeShutdown | undefined
+  /** A defect of the owner ends the store: whoever opens it again finds out from the log what there is. */
+  const broken = (cause: Cause.Cause<never>) => {
+    if (!Cause.hasDies(cause)) return Effect.void
+    defect = new RuntimeShutdown({ cause: Cause.squash(cause) })
+    Metrics.ownerDefects.updateUnsafe(1, context)
+    return Effect.andThen(
+      Effect.logError("a defect has ended the store; open it again, and report the defect", cause),
+      Effect.forkDetach(Scope.close(scope, Exit.void))
+    )
+  }
+  const owner = yield* Effect.forkScoped(Effect.onError(
+    Owner.run({
+      state,
+      writerId,
+      mailbox,
+      journal,
+      feed,
+      garbage,
+      context,
+      location: log.location,
+      maxGroupBytes: options.maxGroupBytes,
+      committed: maintenance.committed
+    }),
+    broken
+  ))
   const maintainer = yield* Effect.forkScoped(maintenance.run)
 
   // Finalizers run in the reverse order: this one, the first to run, lets everything accepted be executed.
   yield* Effect.addFinalizer(() =>
     Fiber.interrupt(maintainer).pipe(
-      Effect.andThen(maintenance.finish),
-      Effect.andThen(mailbox.end),
+      Effect.andThen(Effect.suspend(() => defect === undefined ? maintenance.finish : Effect.void)),
+      Effect.andThen(mailbox.end(new RuntimeShutdown())),
       Effect.andThen(Fiber.await(owner)),
       Effect.andThen(Effect.sync(() => feed.close()))
     )
@@ -154,7 +169,10 @@ const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeabl
     compact: maintenance.compact,
     erase: maintenance.erase,
     maintain: maintenance.runDue,
-    stop: Scope.close(scope, Exit.void)
+    stop: Effect.andThen(
+      Scope.close(scope, Exit.void),
+      Effect.suspend(() => defect === undefined ? Effect.void : Effect.fail(defect))
+    )
   }
   return store
 })
