@@ -54,6 +54,8 @@ export interface Mailbox {
   readonly resume: () => void
   /** Accepts no more: who comes now, or still waits, is told why. What is in it is still taken. */
   readonly end: (why: RuntimeShutdown) => Effect.Effect<void>
+  /** Waits for the end, and says why. */
+  readonly ended: Effect.Effect<RuntimeShutdown>
   readonly depth: () => number
 }
 
@@ -73,7 +75,7 @@ export const make = Effect.fnUntraced(function*(options: Options, context: Conte
   const budgetUnits = Math.max(1, Math.floor(options.capacityBytes / unitBytes))
   const budget = Semaphore.makeUnsafe(budgetUnits)
   const gate = Latch.makeUnsafe(true)
-  let ended: RuntimeShutdown | undefined
+  const ended = Deferred.makeUnsafe<RuntimeShutdown>()
 
   const offer = <R extends Command>(request: R): Effect.Effect<Reply<R>, RuntimeShutdown> =>
     Effect.suspend(() => {
@@ -103,7 +105,7 @@ export const make = Effect.fnUntraced(function*(options: Options, context: Conte
           message.units === 0 ? Effect.void : budget.take(message.units)
         )),
         restore(Queue.offer(queue, message)).pipe(
-          Effect.flatMap((accepted) => accepted ? Effect.void : Effect.fail(ended ?? new RuntimeShutdown())),
+          Effect.flatMap((accepted) => accepted ? Effect.void : Effect.flatMap(mailbox.ended, Effect.fail)),
           Effect.onError(() => budget.release(message.units)),
           Effect.tap(() => Effect.sync(() => Metrics.commandsIn.updateUnsafe(1, context)))
         )
@@ -120,14 +122,16 @@ export const make = Effect.fnUntraced(function*(options: Options, context: Conte
     },
     // Nobody is left to open the gate of a mailbox that has ended.
     pause: () => {
-      if (ended === undefined) gate.closeUnsafe()
+      if (!Deferred.isDoneUnsafe(ended)) gate.closeUnsafe()
     },
     resume: () => void gate.openUnsafe(),
     end: (why) =>
-      Effect.suspend(() => {
-        ended ??= why
-        return Effect.asVoid(Effect.andThen(Queue.end(queue), gate.open))
-      }),
+      Deferred.succeed(ended, why).pipe(
+        Effect.andThen(Queue.end(queue)),
+        Effect.andThen(gate.open),
+        Effect.asVoid
+      ),
+    ended: Deferred.await(ended),
     depth: () => Queue.sizeUnsafe(queue)
   }
   return mailbox

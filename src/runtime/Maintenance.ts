@@ -8,7 +8,7 @@
  *
  * @internal
  */
-import { Cause, Clock, type Context, Duration, Effect, Exit, Latch, Schedule, Semaphore, Stream } from "effect"
+import { Cause, Clock, type Context, Duration, Effect, Exit, Latch, Schedule, Semaphore } from "effect"
 import * as Plan from "../engine/Plan.ts"
 import * as Rollup from "../engine/Rollup.ts"
 import type { Target } from "../engine/Stage.ts"

@@ -146,6 +146,22 @@ describe("a defect in the owner", () => {
       yield* again.client.stop
     })))
 
+  it.effect("ends a stop that waits for the last run of maintenance", () =>
+    Effect.gen(function*() {
+      const { control, storage } = yield* Store.faulty
+      let isDying = false
+      control.before = (operation) =>
+        operation === "put" ? Effect.never : operation === "append" && isDying ? Effect.die(defect) : Effect.void
+      const { client, writer } = yield* opened(storage, Store.tiny)
+      for (let i = 0; i < 50; i++) yield* writer.append([put(`${i}`)])
+      const stopping = yield* Effect.forkChild(Effect.flip(client.stop), { startImmediately: true })
+      for (let round = 0; round < 100; round++) yield* Effect.yieldNow
+      assert.isUndefined(stopping.pollUnsafe())
+      isDying = true
+      assert.propertyVal(yield* Effect.flip(writer.append([put("late")])), "_tag", "Indeterminate")
+      assert.propertyVal(yield* Fiber.join(stopping), "cause", defect)
+    }))
+
   it.effect("deletes no blob that the log may name", () =>
     Effect.gen(function*() {
       const storage = yield* Store.memory
