@@ -98,7 +98,7 @@ export function* steps(scale: number): Generator<ReadonlyArray<Event>, Live> {
   while (streams.length < concurrent) streams.push(begin())
   while (streams.length > 0) {
     const step = new Map<string, Event>()
-    for (const stream of [...streams]) {
+    for (const stream of streams.slice()) {
       const event = written(stream.current)
       step.set(event.key, event)
       if (finished.length > 0 && random() < 1 / rareTouch) {
