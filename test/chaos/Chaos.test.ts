@@ -22,4 +22,16 @@ describe.skipIf(postgres === undefined)("three processes on Postgres and a bucke
       }),
     240_000
   )
+
+  it.live(
+    "fail if they get too little done",
+    () =>
+      Effect.gen(function*() {
+        const endpoint = ceph ?? (yield* inProcess.endpoint)
+        const options = { seed: 1, seconds: 3, leastPerMinute: 1e6, postgres: postgres!, endpoint }
+        const found = yield* Effect.flip(Chaos.run(options))
+        assert.match(found.message, /only \d+ commands were acknowledged in 3 s/)
+      }),
+    240_000
+  )
 })

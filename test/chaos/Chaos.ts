@@ -17,6 +17,8 @@ import * as Journal from "./Journal.ts"
 
 export interface Options extends Cluster.Options {
   readonly seconds: number
+  /** A generation that has acknowledged fewer commands in each minute has proved too little, and fails. */
+  readonly leastPerMinute?: number | undefined
   /** Hears of each generation that has been judged. */
   readonly onGeneration?: ((report: Report) => void) | undefined
   /** Has a look at the store that is left. */
@@ -131,7 +133,8 @@ export const run = (options: Options): Effect.Effect<Report, Nemesis.NemesisFoun
     for (let left = options.seconds; left > 0; left -= lifetime) {
       const storms = [storm(chaos, first, ofProcesses), storm(chaos, second, ofServices)]
       const life = Effect.all(storms, { concurrency: "unbounded" })
-      report = yield* generation(chaos, report, Effect.timeoutOption(life, `${Math.min(left, lifetime)} seconds`))
+      const seconds = Math.min(left, lifetime)
+      report = yield* generation(chaos, report, seconds, Effect.timeoutOption(life, `${seconds} seconds`))
       options.onGeneration?.(report)
     }
     if (options.onEnd !== undefined) yield* options.onEnd(chaos.cluster)
@@ -139,7 +142,12 @@ export const run = (options: Options): Effect.Effect<Report, Nemesis.NemesisFoun
   }).pipe(Effect.scoped)
 
 /** The processes live through a storm, must all work after it, and die; what they were told is judged. */
-const generation = (chaos: Chaos, before: Report, storms: Effect.Effect<unknown, never, Scope.Scope>) =>
+const generation = (
+  chaos: Chaos,
+  before: Report,
+  seconds: number,
+  storms: Effect.Effect<unknown, never, Scope.Scope>
+) =>
   Effect.gen(function*() {
     const { cluster, ways } = chaos
     cluster.trouble = Cluster.usualTrouble
@@ -149,9 +157,12 @@ const generation = (chaos: Chaos, before: Report, storms: Effect.Effect<unknown,
     yield* Cluster.works(cluster)
     yield* end(chaos)
     const history = cluster.journal.history()
+    const report = reportOf(chaos, before, history)
+    const done = report.writes.ok - before.writes.ok
+    const least = (chaos.options.leastPerMinute ?? 0) * seconds / 60
+    if (done < least) cluster.problems.push(`only ${done} commands were acknowledged in ${seconds} s`)
     const found = Nemesis.find(cluster.problems, history)
     if (found !== undefined) return yield* Effect.fail(found)
-    const report = reportOf(chaos, before, history)
     cluster.journal = Journal.make()
     for (const line of yield* Effect.orDie(Effect.provide(Checkpoint.take, Cluster.storage(cluster)))) {
       cluster.journal.add(line)

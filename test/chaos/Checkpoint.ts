@@ -27,8 +27,8 @@ export const take = Effect.scoped(Effect.gen(function*() {
     yield* persist.descriptions,
     ({ id, name, since, upper }) =>
       Effect.scoped(Effect.gen(function*() {
-        const { read } = yield* persist.load(name, World.text)
-        const snapshot = yield* read.snapshot()
+        const { reader } = yield* persist.load(name, World.text)
+        const snapshot = yield* reader.snapshot()
         const updates = (yield* Stream.runCollect(snapshot.updates)).map((
           { diff, key, time, value }
         ): History.Update => [key, value, time, diff])

@@ -15,8 +15,8 @@ import * as Chaos from "./Chaos.ts"
 const [, , total = process.env["TIDEMARK_CHAOS_SECONDS"] ?? "300", first = String(Date.now() % 1_000_000)] =
   process.argv
 
-/** A run that has acknowledged fewer commands in each second has proved too little. */
-const leastPerSecond = 2
+/** An idle machine acknowledges six times as many, with a load of one for each core. */
+const leastPerMinute = 60
 
 const postgres = await server()
 if (postgres === undefined) process.exit(1)
@@ -53,26 +53,23 @@ const verify = (
 const whole = Effect.gen(function*() {
   const endpoint = ceph ?? (yield* inProcess.endpoint)
   console.log(`npm run chaos -- ${total} ${first}`)
-  const seconds = Number(total)
   const report = yield* Chaos.run({
     seed: Number(first),
-    seconds,
+    seconds: Number(total),
+    leastPerMinute,
     postgres,
     endpoint,
     onGeneration: progress,
     onEnd: (store) => Effect.promise(() => verify(store)).pipe(Effect.map(({ stdout }) => console.log(stdout.trim())))
   })
   console.log(summary(report))
-  if (report.writes.ok < seconds * leastPerSecond) {
-    return yield* Effect.fail(
-      new Error(`only ${report.writes.ok} commands were acknowledged in ${seconds} s, which proves too little`)
-    )
-  }
   console.log(`0 violations in ${total} s of chaos`)
 })
 
 const running = Effect.runFork(Effect.scoped(whole))
-process.once("SIGINT", () => void Effect.runFork(Fiber.interrupt(running)))
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.once(signal, () => void Effect.runFork(Fiber.interrupt(running)))
+}
 const exit = await Effect.runPromise(Fiber.await(running))
 await postgres.remove()
 if (Exit.isFailure(exit)) {
