@@ -19,7 +19,7 @@ import {
   Semaphore
 } from "effect"
 import * as Columns from "../batch/Columns.ts"
-import { RuntimeShutdown } from "../PersistError.ts"
+import type { RuntimeShutdown } from "../PersistError.ts"
 import type { Command } from "./Command.ts"
 import * as Metrics from "./Metrics.ts"
 
