@@ -37,11 +37,12 @@ const isSame = (a: Json, b: Json): boolean => canonicalJson(a) === canonicalJson
 
 const columnsOf = (row: Row): string => JSON.stringify(Object.keys(row).toSorted())
 
+const identify = (table: string, row: Row): string => `${table} ${columnsOf(row)}`
+
 /** Watches the rows of a flow, and says why a row `before` cannot be taken for what the table had, if so. */
 export const make = () => {
   /** Tables whose rows are known to be whole: one had more than its key, or tables have no other columns. */
   const whole = new Set<string>()
-  const identify = (table: string, row: Row): string => `${table} ${columnsOf(row)}`
 
   return {
     /** Learns from a row `after` a change, which is always whole. */
