@@ -198,6 +198,16 @@ describe("documentation", () => {
     assert.deepStrictEqual(missing, [])
   })
 
+  it("every link between pages leads to a file", () => {
+    const pages = files.filter((file) => file.endsWith(".md") && !file.startsWith("test/"))
+    const links = pages.flatMap((file) =>
+      [...read(file).matchAll(/\]\((?!\w+:|#)([^)#\s]+)/g)].map((match) => ({ file, target: match[1]! }))
+    )
+    assert.isAbove(links.length, 80)
+    const broken = links.filter(({ file, target }) => !fs.existsSync(path.join(root, path.dirname(file), target)))
+    assert.deepStrictEqual(broken, [])
+  })
+
   it("the guide has every error and every metric", () => {
     const guide = read("docs/guide.md")
     const errors = Object.values(PersistError).filter((each) => typeof each === "function").map(({ name }) => name)
