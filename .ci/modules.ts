@@ -45,7 +45,7 @@ interface Module {
 export const sentenceOf = (source: string): string => {
   const header = /^(?:#!.*\n)?\/\*\*\n([^]*?)\n ?\*\//.exec(source)?.[1] ?? ""
   const paragraph = header.split(/\n \*\s*\n/)[0]!.replaceAll(/^ \* ?/gm, "").replaceAll("\n", " ").trim()
-  return /^.*?\.(?= [A-Z`]|$)/.exec(paragraph)?.[0] ?? paragraph
+  return /^.*?\.(?= [A-Z]|$)/.exec(paragraph)?.[0] ?? paragraph
 }
 
 const known = rooms.map(([folder]) => folder)
