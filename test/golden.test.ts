@@ -77,7 +77,9 @@ for (const format of formats) {
         assert.deepStrictEqual(yield* Store.contents(reader, asOf), Model.contents(expected, asOf), `as of ${asOf}`)
       }
       assert.deepStrictEqual(
-        (yield* client.descriptions).map(({ id, name, since, upper }) => [id, name, since, upper]),
+        (yield* client.descriptions).filter(({ isOnTimeline }) => !isOnTimeline).map((
+          { id, name, since, upper }
+        ) => [id, name, since, upper]),
         [
           [0, "s", 30, 100],
           [1, "every codec", 0, 0],
@@ -85,6 +87,16 @@ for (const format of formats) {
           ...(format === "format-1" ? [] : [[4, "evolved", 0, 3]])
         ]
       )
+      if (!["format-1", "format-2"].includes(format)) {
+        const { reader: table } = yield* client.load("table", Store.text)
+        const { isOnTimeline, upper } = yield* client.description("table")
+        assert.isTrue(isOnTimeline)
+        assert.deepStrictEqual(yield* Store.contents(table, upper - 1), [["a", "in the rollup", 1], [
+          "b",
+          "in the log",
+          1
+        ]])
+      }
       const every = yield* client.load("every codec", { key: Codec.json, value: Codec.bytes })
       assert.deepStrictEqual(yield* Store.updates(every.reader), [
         Update.make({ a: [1, "ä", null] }, new Uint8Array([0, 255]), Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER)

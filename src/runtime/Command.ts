@@ -13,9 +13,11 @@ import type { Mismatch, Requested } from "../engine/Evolution.ts"
 import type { Rewrite } from "../engine/Plan.ts"
 import type { ReadView } from "../engine/ReadView.ts"
 import type { Target } from "../engine/Stage.ts"
-import type { Frontier } from "../Frontier.ts"
+import type { Transaction } from "../engine/Transaction.ts"
+import type { Frontier, Timestamp } from "../Frontier.ts"
 import type {
   CollectionDestroyed,
+  Conflict,
   InvalidRequest,
   ReadOnly,
   RuntimeShutdown,
@@ -28,9 +30,9 @@ import type {
 /** What any command may fail with. */
 export type Failure = StorageError | RuntimeShutdown | ReadOnly
 
-/** Registers a collection, or finds it. */
+/** Registers a collection, or finds it: one that is there stays on or off the timeline. */
 export class Register extends Request.TaggedClass("Register")<
-  Requested & { readonly name: string; readonly recreate: boolean },
+  Requested & { readonly name: string; readonly recreate: boolean; readonly isOnTimeline: boolean },
   Registration,
   Failure | Mismatch | CollectionDestroyed | ValueOutOfRange
 > {}
@@ -68,6 +70,20 @@ export class CompareAndAppend extends Request.TaggedClass("CompareAndAppend")<
   Failure | InvalidRequest | UpperMismatch
 > {}
 
+/** Appends rows at the next time of the timeline, which is the reply, if nothing that was read has been written since. */
+export class Transact extends Request.TaggedClass("Transact")<
+  Transaction,
+  Timestamp,
+  Failure | InvalidRequest | Conflict | ValueOutOfRange
+> {}
+
+/** Completes a time for all collections on the timeline, whether or not anything is written at it. */
+export class Advance extends Request.TaggedClass("Advance")<
+  { readonly time: Timestamp },
+  Timestamp,
+  Failure | ValueOutOfRange
+> {}
+
 /** What a snapshot is taken from, and from where the commits that it does not contain can be read. */
 export interface OpenedView {
   readonly view: ReadView
@@ -98,6 +114,8 @@ export interface Description {
   readonly lower: Frontier
   readonly upper: Frontier
   readonly since: Frontier
+  /** Whether it is a table, whose times are those of the store's timeline. */
+  readonly isOnTimeline: boolean
 }
 
 /** Describes the live collections, in the order of their ids. */
@@ -133,6 +151,8 @@ export type Command =
   | Seal
   | AllowCompaction
   | CompareAndAppend
+  | Transact
+  | Advance
   | OpenView
   | Describe
   | Swap

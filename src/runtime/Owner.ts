@@ -20,6 +20,7 @@ import * as Commit from "../engine/Commit.ts"
 import * as Evolution from "../engine/Evolution.ts"
 import * as Plan from "../engine/Plan.ts"
 import * as ReadView from "../engine/ReadView.ts"
+import { RecentWrites } from "../engine/RecentWrites.ts"
 import { type Place, Stage, type Target } from "../engine/Stage.ts"
 import * as State from "../engine/State.ts"
 import {
@@ -47,6 +48,8 @@ export interface Options {
   readonly garbage: Garbage
   /** Rows staged beyond this go into the next commit. */
   readonly maxGroupBytes: number
+  /** Called with each commit as it becomes visible, before anybody is answered. */
+  readonly folded: (changes: ReadonlyArray<Commit.Change>) => void
   /** Called after each commit, with its size in the log. */
   readonly committed: (bytes: number) => void
   readonly context: Context.Context<never>
@@ -68,6 +71,7 @@ interface Group {
 export const run = Effect.fnUntraced(function*(options: Options) {
   const { context, feed, garbage, journal, location, mailbox, state } = options
   const clock = yield* Clock.Clock
+  const recent = new RecentWrites(state.timeline.upper)
   let attempts = 0
   /** What makes any further command pointless. */
   let fatal: StorageError | undefined
@@ -103,6 +107,8 @@ export const run = Effect.fnUntraced(function*(options: Options) {
   const fold = (folded: Commit.Commit, bytes: number): () => void => {
     const position = state.position
     garbage.add(State.apply(state, folded, location), clock.currentTimeMillisUnsafe())
+    remember(recent, state, folded.changes)
+    options.folded(folded.changes)
     Metrics.commits.updateUnsafe(1, context)
     Metrics.commitBytes.updateUnsafe(bytes, context)
     options.committed(bytes)
@@ -177,6 +183,11 @@ export const run = Effect.fnUntraced(function*(options: Options) {
         return sequenced(group.stage.allowCompaction(request.targets))
       case "CompareAndAppend":
         return sequenced(group.stage.compareAndAppend(request.target, request.expected, request.upper))
+      case "Transact":
+        Metrics.transactions.updateUnsafe(1, context)
+        return sequenced(group.stage.transact(request, microsOf(clock)))
+      case "Advance":
+        return sequenced(group.stage.advance(request.time))
       case "OpenView": {
         const place = group.stage.place(request.target.id)
         const gone = new CollectionDestroyed({ collection: request.target.name })
@@ -216,7 +227,7 @@ export const run = Effect.fnUntraced(function*(options: Options) {
     const { request } = message
     switch (request._tag) {
       case "Register": {
-        const { key, name, recreate, value } = request
+        const { isOnTimeline, key, name, recreate, value } = request
         const id = state.names.get(name)
         if (id === undefined) {
           if (state.destroyed.has(name) && !recreate) {
@@ -226,7 +237,7 @@ export const run = Effect.fnUntraced(function*(options: Options) {
           if (detail !== undefined) {
             return refused(message, new ValueOutOfRange({ what: "the name of a collection", detail }))
           }
-          const registration = { id: state.nextCollection, name, key, value }
+          const registration = { id: state.nextCollection, name, key, value, isOnTimeline }
           return alone(message, { _tag: "Register", registration }, registration)
         }
         const { registration } = state.collections.get(id)!
@@ -274,7 +285,7 @@ export const run = Effect.fnUntraced(function*(options: Options) {
     Metrics.commandsRun.updateUnsafe(messages.length, context)
     const settled = yield* Effect.exit(fatal === undefined ? settle : Effect.fail(fatal))
     if (Exit.isFailure(settled)) return messages.forEach((message) => message.answer(settled))
-    let group: Group = { stage: new Stage(state), staged: [] }
+    let group: Group = { stage: new Stage(state, recent), staged: [] }
     for (const message of messages) {
       if (fatal !== undefined) {
         message.answer(Exit.fail(fatal))
@@ -282,7 +293,7 @@ export const run = Effect.fnUntraced(function*(options: Options) {
       }
       if (stage(group, message) && group.stage.bytes < options.maxGroupBytes) continue
       yield* flush(group)
-      group = { stage: new Stage(state), staged: [] }
+      group = { stage: new Stage(state, recent), staged: [] }
       if (isAlone(message.request)) yield* runAlone(message)
     }
     if (fatal !== undefined) return fail(group.staged, Exit.fail(fatal))
@@ -305,6 +316,19 @@ export const run = Effect.fnUntraced(function*(options: Options) {
     Effect.catchTag("Done", () => Effect.void)
   )
 })
+
+/** What the timeline measures. */
+const microsOf = (clock: Clock.Clock): number => Math.max(0, Number(clock.currentTimeNanosUnsafe() / 1000n))
+
+/** Remembers which keys a commit has written on the timeline. */
+const remember = (recent: RecentWrites, state: State.State, changes: ReadonlyArray<Commit.Change>): void => {
+  for (const change of changes) {
+    if (change._tag !== "Write") continue
+    if (state.collections.get(change.collection)!.registration.isOnTimeline) {
+      recent.add(change.collection, change.columns)
+    }
+  }
+}
 
 /** How many blocks, at the end, are of this log position. */
 const chunksFrom = (blocks: ReadonlyArray<Collection.MemoryChunk>, position: number): number => {
@@ -336,13 +360,14 @@ const refused = (
 /** The live collections in the order of their ids. */
 export const describe = (state: State.State): ReadonlyArray<Description> =>
   [...state.collections.values()]
-    .map(({ registration: { id, key, name, value }, since, upper }) => ({
+    .map(({ registration: { id, isOnTimeline, key, name, value }, since, upper }) => ({
       id,
       name,
       key,
       value,
       lower: 0,
       upper,
-      since
+      since,
+      isOnTimeline
     }))
     .toSorted((a, b) => a.id - b.id)

@@ -26,6 +26,7 @@ import * as LogPins from "./LogPins.ts"
 import * as Mailbox from "./Mailbox.ts"
 import * as Maintenance from "./Maintenance.ts"
 import { Merger } from "./Merger.ts"
+import * as Observers from "./Observers.ts"
 import * as Owner from "./Owner.ts"
 import * as Recovery from "./Recovery.ts"
 import * as Resilience from "./Resilience.ts"
@@ -70,6 +71,7 @@ const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeabl
   const cache = BlockCache.make(options.cacheBytes, context)
   const batches = BatchStore.make(blob, cache, BatchStore.missing(Recovery.isNamed(log, blob)))
   const feed = Feed.make(state.position, options.feedBytes)
+  const observers = Observers.make()
   const garbage = Garbage.make()
   const holds = LogPins.make(options.heldLogBytes)
   const merger = yield* Merger
@@ -105,6 +107,7 @@ const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeabl
     context,
     location: log.location,
     maxGroupBytes: options.maxGroupBytes,
+    folded: observers.notify,
     committed: maintenance.committed
   }))
   const maintainer = yield* Effect.forkScoped(maintenance.run)
@@ -135,6 +138,7 @@ const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeabl
     id: Symbol(log.location),
     state: () => state,
     feed,
+    observe: observers.add,
     batches,
     offer: mailbox.offer,
     submit: mailbox.submit,
