@@ -13,9 +13,15 @@ const under = (folder: string): ReadonlyArray<string> =>
     .filter((name) => /\.(?:ts|md)$/.test(name))
     .map((name) => path.posix.join(folder, name.replaceAll(path.sep, "/")))
 
-const everywhere = ["README.md", "AGENTS.md", "CONTRIBUTING.md", ...under("src"), ...under("docs")].filter((file) =>
-  file !== "docs/glossary.md"
-)
+const everywhere = [
+  "README.md",
+  "AGENTS.md",
+  "CONTRIBUTING.md",
+  "SECURITY.md",
+  "CHANGELOG.md",
+  ...under("src"),
+  ...under("docs")
+].filter((file) => file !== "docs/glossary.md")
 const pages = everywhere.filter((file) => file.endsWith(".md"))
 
 interface Synonym {

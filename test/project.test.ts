@@ -3,6 +3,7 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import * as PersistError from "../src/PersistError.ts"
 import * as Metrics from "../src/runtime/Metrics.ts"
+import * as Version from "../src/Version.ts"
 
 const root = path.resolve(import.meta.dirname, "..")
 
@@ -178,6 +179,13 @@ describe("lock files", () => {
 })
 
 describe("documentation", () => {
+  it("the package and its code have one version, which the changelog and the release page have", () => {
+    const { version } = JSON.parse(read("package.json")) as { readonly version: string }
+    assert.strictEqual(Version.version, version)
+    assert.include(read("CHANGELOG.md"), `## [${version}]`)
+    assert.include(read("docs/releases.md"), `| ${version} `)
+  })
+
   const page = "docs/architecture.md"
 
   it("the architecture page has every module", () => {

@@ -9,6 +9,8 @@
  */
 import type { Columns } from "../batch/Columns.ts"
 import type { Frontier, Timestamp } from "../Frontier.ts"
+import type { Change } from "./Commit.ts"
+import type { State } from "./State.ts"
 
 /** Keys of one generation. */
 const generationKeys = 65_536
@@ -23,6 +25,15 @@ export class RecentWrites {
   constructor(from: Frontier) {
     this.from = from
     this.newerFrom = from
+  }
+
+  /** Adds what a commit has written on the timeline. */
+  fold(state: State, changes: ReadonlyArray<Change>): void {
+    for (const change of changes) {
+      if (change._tag !== "Write") continue
+      const { registration } = state.collections.get(change.collection)!
+      if (registration.isOnTimeline) this.add(change.collection, change.columns)
+    }
   }
 
   /** Adds the rows of one table, whose times never decrease from one call to the next. */

@@ -11,11 +11,18 @@ import * as Nemesis from "../../src/testing/Nemesis.ts"
 import * as World from "../../src/testing/NemesisWorld.ts"
 import * as Prng from "../../src/testing/Prng.ts"
 import { terminate } from "../postgres/Server.ts"
+import * as Checkpoint from "./Checkpoint.ts"
 import * as Cluster from "./Cluster.ts"
 import * as Journal from "./Journal.ts"
 
 export interface Options extends Cluster.Options {
   readonly seconds: number
+  /** A generation that has acknowledged fewer commands in each minute has proved too little, and fails. */
+  readonly leastPerMinute?: number | undefined
+  /** Hears of each generation that has been judged. */
+  readonly onGeneration?: ((report: Report) => void) | undefined
+  /** Has a look at the store that is left. */
+  readonly onEnd?: ((store: Pick<Cluster.Cluster, "endpoint" | "prefix" | "url">) => Effect.Effect<void>) | undefined
 }
 
 /** What a run was. */
@@ -29,11 +36,14 @@ export interface Report {
   readonly writers: number
   /** Milliseconds from the end of a writer to the next one, with the detection time. */
   readonly takeOvers: ReadonlyArray<number>
+  /** How often everybody died and was judged, and the store went on from a checkpoint. */
+  readonly generations: number
 }
 
 interface Chaos {
   readonly options: Options
   readonly cluster: Cluster.Cluster
+  readonly ways: ReadonlyArray<Omit<Cluster.Node, "child">>
   readonly counts: Record<string, number>
 }
 
@@ -73,6 +83,14 @@ const ofProcesses: Readonly<Record<string, Fault>> = {
 /** What happens to what they work with, one after the other. */
 const ofServices: Readonly<Record<string, Fault>> = {
   "process cut off from Postgres": (chaos, random) => anyNode(chaos, random).link.isolate(pause(random, 5_000)),
+  "process cut off from the bucket": (chaos, random) => {
+    const { bucket } = anyNode(chaos, random)
+    return Effect.acquireUseRelease(
+      Effect.sync(() => void (bucket.isCut = true)),
+      () => pause(random, 5_000),
+      () => Effect.sync(() => void (bucket.isCut = false))
+    )
+  },
   "sessions terminated": ({ cluster }) => Effect.asVoid(terminate(cluster.url)),
   "Postgres stopped at once and started": ({ options: { postgres } }, random) =>
     Effect.promise(() => postgres.stopImmediately()).pipe(
@@ -90,30 +108,68 @@ const trouble = (cluster: Cluster.Cluster, part: number, during: Effect.Effect<v
     () => Effect.sync(() => void (cluster.trouble = Cluster.usualTrouble))
   )
 
+/** Between two faults of a kind there is time to get something done, in milliseconds. */
+const longestCalm = 8_000
+
 /** One fault after the other. One that has begun is ended. */
-const storm = (chaos: Chaos, stream: number, kinds: Readonly<Record<string, Fault>>) => {
-  const random = Prng.make(Prng.split(chaos.options.seed, stream))
+const storm = (chaos: Chaos, random: Prng.Prng, kinds: Readonly<Record<string, Fault>>) => {
   const next = Effect.suspend(() => {
     const kind = random.pick(Object.keys(kinds))
     chaos.counts[kind] = (chaos.counts[kind] ?? 0) + 1
     return Effect.uninterruptible(kinds[kind]!(chaos, random))
   })
-  return Effect.forever(Effect.andThen(Effect.suspend(() => pause(random, 4_000)), next))
+  return Effect.forever(Effect.andThen(Effect.suspend(() => Effect.sleep(1_000 + random.int(longestCalm))), next))
 }
 
-/** A run. Fails with what is wrong. */
+/** A generation lasts so long, in seconds, so that its history can be judged in memory. */
+const lifetime = 60
+
+/** A run on one store. Fails with what is wrong. */
 export const run = (options: Options): Effect.Effect<Report, Nemesis.NemesisFound> =>
   Effect.gen(function*() {
-    const chaos: Chaos = { options, cluster: yield* Cluster.make(options), counts: {} }
-    const { cluster } = chaos
-    const storms = Effect.all([storm(chaos, 1, ofProcesses), storm(chaos, 2, ofServices)], { concurrency: "unbounded" })
-    yield* Effect.timeoutOption(storms, `${options.seconds} seconds`)
+    const chaos: Chaos = { options, ...yield* Cluster.make(options), counts: {} }
+    const [first, second] = [Prng.make(Prng.split(options.seed, 1)), Prng.make(Prng.split(options.seed, 2))]
+    let report = empty
+    for (let left = options.seconds; left > 0; left -= lifetime) {
+      const storms = [storm(chaos, first, ofProcesses), storm(chaos, second, ofServices)]
+      const life = Effect.all(storms, { concurrency: "unbounded" })
+      const seconds = Math.min(left, lifetime)
+      report = yield* generation(chaos, report, seconds, Effect.timeoutOption(life, `${seconds} seconds`))
+      options.onGeneration?.(report)
+    }
+    if (options.onEnd !== undefined) yield* options.onEnd(chaos.cluster)
+    return report
+  }).pipe(Effect.scoped)
+
+/** The processes live through a storm, must all work after it, and die; what they were told is judged. */
+const generation = (
+  chaos: Chaos,
+  before: Report,
+  seconds: number,
+  storms: Effect.Effect<unknown, never, Scope.Scope>
+) =>
+  Effect.gen(function*() {
+    const { cluster, ways } = chaos
+    cluster.trouble = Cluster.usualTrouble
+    for (const way of ways) yield* Cluster.start(cluster, way)
+    yield* storms
     cluster.trouble = 0
     yield* Cluster.works(cluster)
     yield* end(chaos)
     const history = cluster.journal.history()
+    const report = reportOf(chaos, before, history)
+    const done = report.writes.ok - before.writes.ok
+    const least = (chaos.options.leastPerMinute ?? 0) * seconds / 60
+    if (done < least) cluster.problems.push(`only ${done} commands were acknowledged in ${seconds} s`)
     const found = Nemesis.find(cluster.problems, history)
-    return found === undefined ? reportOf(chaos, history) : yield* Effect.fail(found)
+    if (found !== undefined) return yield* Effect.fail(found)
+    cluster.journal = Journal.make()
+    for (const line of yield* Effect.orDie(Effect.provide(Checkpoint.take, Cluster.storage(cluster)))) {
+      cluster.journal.add(line)
+    }
+    cluster.goneAt = undefined
+    for (const { bucket } of ways) bucket.proxy.requests.length = 0
+    return report
   }).pipe(Effect.scoped)
 
 /** All die, and a last client must find everything in order. */
@@ -137,15 +193,28 @@ const isRead = ({ call }: History.Operation): boolean => call._tag === "Snapshot
 
 const changes = new Set<History.Call["_tag"]>(["Write", "CompareAndAppend", "Seal", "AllowCompaction"])
 
-const reportOf = ({ cluster, counts }: Chaos, history: History.History): Report => {
+const empty: Report = {
+  faults: {},
+  requests: 0,
+  writes: { ok: 0, failed: 0, unknown: 0 },
+  reads: 0,
+  writers: 0,
+  takeOvers: [],
+  generations: 0
+}
+
+const reportOf = ({ cluster, counts, ways }: Chaos, before: Report, all: History.History): Report => {
+  const history = all.filter(({ client }) => client !== Checkpoint.client)
   const written = history.filter(({ call }) => changes.has(call._tag))
-  const told = (outcome: History.Operation["outcome"]) => written.filter((each) => each.outcome === outcome).length
+  const told = (outcome: History.Operation["outcome"]) =>
+    before.writes[outcome] + written.filter((each) => each.outcome === outcome).length
   return {
-    faults: counts,
-    requests: cluster.proxy.requests.length,
+    faults: { ...counts },
+    requests: ways.reduce((sum, { bucket }) => sum + bucket.proxy.requests.length, before.requests),
     writes: { ok: told("ok"), failed: told("failed"), unknown: told("unknown") },
-    reads: history.filter(isRead).length,
+    reads: before.reads + history.filter(isRead).length,
     writers: cluster.writers,
-    takeOvers: cluster.takeOvers
+    takeOvers: [...cluster.takeOvers],
+    generations: before.generations + 1
   }
 }

@@ -28,15 +28,24 @@ export interface Node {
   readonly hours: number
   /** Its way to Postgres. */
   readonly link: Link.Proxy
+  /** Its way to the bucket. */
+  readonly bucket: Bucket
   readonly child: Child.Child
+}
+
+export interface Bucket {
+  readonly proxy: Proxy.Proxy
+  /** Whether this process alone does not reach it. */
+  isCut: boolean
 }
 
 export interface Cluster {
   /** The store: its order, and the bucket that has its bytes. */
   readonly url: string
   readonly prefix: string
-  readonly proxy: Proxy.Proxy
-  readonly journal: Journal.Journal
+  readonly endpoint: string
+  /** Of the generation that lives now. */
+  journal: Journal.Journal
   readonly problems: Array<string>
   /** By their names. */
   readonly nodes: Map<string, Node>
@@ -64,14 +73,16 @@ const networkFaults: ReadonlyArray<Proxy.Fault> = [
   Effect.sleep("200 millis")
 ]
 
+const isList = ({ url }: Proxy.Request): boolean => url.includes("list-type=2")
+
+/** A cluster whose processes have not been started, and their ways to what they need. */
 export const make = Effect.fnUntraced(function*({ endpoint, postgres, seed }: Options) {
-  const proxy = yield* Proxy.make(endpoint)
   const network = Prng.make(Prng.split(seed, 0))
   let processes = 0
   const cluster: Cluster = {
     url: postgres.newStore(),
     prefix: `chaos/${randomUUID()}`,
-    proxy,
+    endpoint,
     journal: Journal.make(),
     problems: [],
     nodes: new Map(),
@@ -84,25 +95,35 @@ export const make = Effect.fnUntraced(function*({ endpoint, postgres, seed }: Op
   }
   // A reader that finds no store at all would have found damage.
   yield* Effect.orDie(Effect.provide(Effect.scoped(PersistClient.make()), storage(cluster)))
-  proxy.choose = () => network.chance(cluster.trouble) ? network.pick(networkFaults) : "pass"
-  for (const [name, hours] of [["a", 0], ["b", -1], ["c", 1]] as const) {
-    yield* start(cluster, { name, hours, link: yield* Link.make(postgres) })
-  }
-  return cluster
+  const ways = yield* Effect.forEach(
+    [["a", 0], ["b", -1], ["c", 1]] as const,
+    ([name, hours]) =>
+      Effect.gen(function*() {
+        const bucket: Bucket = { proxy: yield* Proxy.make(endpoint), isCut: false }
+        bucket.proxy.choose = (request) => {
+          if (bucket.isCut) return "lost"
+          if (!network.chance(cluster.trouble)) return "pass"
+          return isList(request) && network.chance(0.5) ? "stale" : network.pick(networkFaults)
+        }
+        return { name, hours, link: yield* Link.make(postgres), bucket }
+      })
+  )
+  return { cluster, ways }
 })
 
 /** The cluster's store. */
-export const storage = ({ prefix, proxy: { endpoint }, url }: Pick<Cluster, "prefix" | "proxy" | "url">) =>
+export const storage = ({ endpoint, prefix, url }: Pick<Cluster, "endpoint" | "prefix" | "url">) =>
   Layer.merge(PostgresStorage.layerLog({ url }), S3Storage.layerBlob(bucketOptions(endpoint, { prefix })))
 
 const script = join(import.meta.dirname, "Node.ts")
 
 /** Starts a process, in the place of the one of this name that there was. */
-export const start = Effect.fnUntraced(function*(cluster: Cluster, { hours, link, name }: Omit<Node, "child">) {
-  const { prefix, proxy: { endpoint } } = cluster
+export const start = Effect.fnUntraced(function*(cluster: Cluster, { bucket, hours, link, name }: Omit<Node, "child">) {
+  const { prefix } = cluster
+  const { proxy: { endpoint } } = bucket
   const url = link.through(cluster.url)
   const child = yield* Child.start(script, name, String(cluster.newSeed()), String(hours), url, endpoint, prefix)
-  cluster.nodes.set(name, { name, hours, link, child })
+  cluster.nodes.set(name, { name, hours, link, bucket, child })
   yield* Effect.forkScoped(Effect.interruptible(listen(cluster, name, child)))
 })
 

@@ -23,7 +23,11 @@ const world = World.make(Journal.recorder(`${name} ${seed}`, say))
 world.commands = Number(seed) * 1_000_000
 
 const detection = "1 second"
-const workers = 4
+/** Those who change something, and those who read, which takes longer. */
+const workers = { changes: 4, reads: 3 }
+
+/** The longest pause between two steps, in milliseconds. */
+const rest = 100
 
 /** The collection whose seals are the signs of life. */
 const beats = "beats"
@@ -32,12 +36,11 @@ type Node = Jobs.Asking["node"]
 type Job = keyof typeof Jobs.byStep
 
 const reads: ReadonlySet<string> = new Set<Job>(["snapshot", "snapshotAsOf", "subscribe"])
-const jobsOf = (mode: Node["mode"]): ReadonlyArray<Job> =>
-  Object.entries(NemesisProfile.mixed).flatMap(([step, weight]) =>
-    step !== "stop" && step in Jobs.byStep && (mode === "writer" || reads.has(step))
-      ? Array.from({ length: weight }, () => step as Job)
-      : []
-  )
+const jobs = Object.entries(NemesisProfile.mixed).flatMap(([step, weight]) =>
+  step !== "stop" && step in Jobs.byStep ? Array.from({ length: weight }, () => step as Job) : []
+)
+const readJobs = jobs.filter((job) => reads.has(job))
+const changeJobs = jobs.filter((job) => !reads.has(job))
 
 const nodeOf = (mode: Node["mode"]): Node => ({
   client: `${mode} ${name} ${seed}.${++world.clients}`,
@@ -73,15 +76,18 @@ const asking = (node: Node, name: string): Jobs.Asking => ({ world, node, random
 
 /** Asks one thing after the other, for as long as the store is open. */
 const work = (node: Node, client: World.Client) => {
-  const jobs = jobsOf(node.mode)
-  const step = Effect.suspend(() => {
-    const job = random.pick(jobs)
-    return doing(job, Jobs.byStep[job](asking(node, Jobs.name(random)))(client)).pipe(
-      Effect.andThen(random.chance(0.2) ? doing("a look", look(client)) : Effect.void),
-      Effect.andThen(Effect.sleep(random.int(60)))
-    )
-  })
-  return Effect.all(Array.from({ length: workers }, () => Effect.forever(step)), { concurrency: "unbounded" })
+  const step = (jobs: ReadonlyArray<Job>) =>
+    Effect.suspend(() => {
+      const job = random.pick(jobs)
+      return doing(job, Jobs.byStep[job](asking(node, Jobs.name(random)))(client)).pipe(
+        Effect.andThen(random.chance(0.2) ? doing("a look", look(client)) : Effect.void),
+        Effect.andThen(Effect.sleep(random.int(rest)))
+      )
+    })
+  const crew = (jobs: ReadonlyArray<Job>, size: number) =>
+    Array.from({ length: size }, () => Effect.forever(step(jobs)))
+  const changing = node.mode === "writer" ? crew(changeJobs, workers.changes) : []
+  return Effect.all([...changing, ...crew(readJobs, workers.reads)], { concurrency: "unbounded" })
 }
 
 const open = (node: Node) =>

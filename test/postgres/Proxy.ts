@@ -32,6 +32,7 @@ export const make = Effect.fnUntraced(function*(server: { readonly url: string }
     upstream.on("data", (bytes) => {
       if (!client.destroyed && !isIsolated) client.write(bytes)
     })
+    upstream.on("end", () => void client.end())
     upstream.on("close", () => client.destroy())
     client.on("close", () => void clients.delete(client))
     upstream.on("close", () => void upstreams.delete(upstream))
