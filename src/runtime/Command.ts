@@ -13,6 +13,7 @@ import type { Mismatch, Requested } from "../engine/Evolution.ts"
 import type { Rewrite } from "../engine/Plan.ts"
 import type { ReadView } from "../engine/ReadView.ts"
 import type { Target } from "../engine/Stage.ts"
+import type { State } from "../engine/State.ts"
 import type { Transaction } from "../engine/Transaction.ts"
 import type { Frontier, Timestamp } from "../Frontier.ts"
 import type {
@@ -118,6 +119,21 @@ export interface Description {
   readonly isOnTimeline: boolean
 }
 
+/** What `Describe` is answered. */
+export const describe = (state: State): ReadonlyArray<Description> =>
+  [...state.collections.values()]
+    .map(({ registration: { id, isOnTimeline, key, name, value }, since, upper }) => ({
+      id,
+      name,
+      key,
+      value,
+      lower: 0,
+      upper,
+      since,
+      isOnTimeline
+    }))
+    .toSorted((a, b) => a.id - b.id)
+
 /** Describes the live collections, in the order of their ids. */
 export class Describe extends Request.TaggedClass("Describe")<{}, ReadonlyArray<Description>, Failure> {}
 
@@ -144,18 +160,32 @@ export class Rollup extends Request.TaggedClass("Rollup")<
   Failure
 > {}
 
-export type Command =
-  | Register
-  | Destroy
-  | Write
-  | Seal
-  | AllowCompaction
-  | CompareAndAppend
-  | Transact
-  | Advance
-  | OpenView
-  | Describe
-  | Swap
-  | Erase
-  | Rotate
-  | Rollup
+/** Commands that share a commit with others of their group. */
+export type Grouped = Write | Seal | AllowCompaction | CompareAndAppend | Transact | Advance | OpenView
+
+/** Commands that are executed on their own. */
+export type Solo = Register | Destroy | Swap | Erase | Rotate | Rollup | Describe
+
+export type Command = Grouped | Solo
+
+/** A command that is missing here, or is on the wrong side, does not compile. */
+const sharesCommit:
+  & { readonly [Tag in Grouped["_tag"]]: true }
+  & { readonly [Tag in Solo["_tag"]]: false } = {
+    Write: true,
+    Seal: true,
+    AllowCompaction: true,
+    CompareAndAppend: true,
+    Transact: true,
+    Advance: true,
+    OpenView: true,
+    Register: false,
+    Destroy: false,
+    Swap: false,
+    Erase: false,
+    Rotate: false,
+    Rollup: false,
+    Describe: false
+  }
+
+export const isGrouped = (command: Command): command is Grouped => sharesCommit[command._tag]
