@@ -179,7 +179,7 @@ export const run = Effect.fnUntraced(function*(options: Options) {
       case "AllowCompaction":
         return sequenced(group.stage.allowCompaction(request.targets))
       case "CompareAndAppend":
-        return sequenced(group.stage.compareAndAppend(request.target, request.expected, request.upper))
+        return sequenced(group.stage.compareAndAppend(request.targets))
       case "OpenView": {
         const place = group.stage.place(request.target.id)
         const gone = new CollectionDestroyed({ collection: request.target.name })
