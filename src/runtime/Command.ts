@@ -12,7 +12,7 @@ import type { CodecRef, Registration, Swap as SwapChange } from "../engine/Commi
 import type { Mismatch, Requested } from "../engine/Evolution.ts"
 import type { Rewrite } from "../engine/Plan.ts"
 import type { ReadView } from "../engine/ReadView.ts"
-import type { Target } from "../engine/Stage.ts"
+import type { Conditional, Target } from "../engine/Stage.ts"
 import type { State } from "../engine/State.ts"
 import type { Transaction } from "../engine/Transaction.ts"
 import type { Frontier, Timestamp } from "../Frontier.ts"
@@ -64,9 +64,9 @@ export class AllowCompaction extends Request.TaggedClass("AllowCompaction")<
   Failure | InvalidRequest
 > {}
 
-/** Appends rows and moves the upper, if the upper is the expected one. */
+/** Appends rows and moves uppers, of all collections, or of none where one of them has another upper than is expected. */
 export class CompareAndAppend extends Request.TaggedClass("CompareAndAppend")<
-  { readonly target: Target & { readonly columns: Columns }; readonly expected: Frontier; readonly upper: Frontier },
+  { readonly targets: ReadonlyArray<Conditional> },
   number,
   Failure | InvalidRequest | UpperMismatch
 > {}

@@ -65,7 +65,7 @@ export class Group {
       case "AllowCompaction":
         return sequenced(stage.allowCompaction(request.targets))
       case "CompareAndAppend":
-        return sequenced(stage.compareAndAppend(request.target, request.expected, request.upper))
+        return sequenced(stage.compareAndAppend(request.targets))
       case "Transact":
         Metrics.transactions.updateUnsafe(1, this.options.context)
         return sequenced(stage.transact(request, microsOf(this.options.clock)))

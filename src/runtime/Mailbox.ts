@@ -143,11 +143,10 @@ const bringsRows = ({ _tag }: Command): boolean =>
 const unitsOf = (request: Command): number => {
   switch (request._tag) {
     case "Write":
+    case "CompareAndAppend":
       return units(bytesOf(request.targets))
     case "Transact":
       return units(bytesOf(request.writes))
-    case "CompareAndAppend":
-      return units(Columns.goodputBytes(request.target.columns))
     default:
       return 0
   }

@@ -138,7 +138,7 @@ describe("a stage on the timeline", () => {
     const results = [
       stage.write([{ ...target(0), columns: rows("a") }]),
       stage.seal([target(0)], 30),
-      stage.compareAndAppend({ ...target(0), columns: rows("a") }, 10, 30)
+      stage.compareAndAppend([{ ...target(0), columns: rows("a"), expected: 10, upper: 30 }])
     ]
     assert.deepStrictEqual(results.map(reason), ["OnTimeline", "OnTimeline", "OnTimeline"])
     assert.isFalse(stage.isDirty)
