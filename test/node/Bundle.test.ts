@@ -4,7 +4,6 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import * as esbuild from "esbuild"
 import { execFile } from "node:child_process"
 import { rename, writeFile } from "node:fs/promises"
 import { join } from "node:path"
@@ -12,20 +11,32 @@ import { directory } from "./Temporary.ts"
 
 const source = (file: string) => join(import.meta.dirname, file)
 
-const bundle = (format: "esm" | "cjs", outdir: string, entryPoints: Record<string, string>) =>
+const root = join(import.meta.dirname, "../..")
+
+/** Runs a program in a process of its own, and returns what it prints. */
+const printed = (program: string, ...args: ReadonlyArray<string>): Effect.Effect<string> =>
   Effect.promise(() =>
-    esbuild.build({
-      entryPoints,
-      outdir,
-      format,
-      outExtension: { ".js": format === "esm" ? ".mjs" : ".cjs" },
-      bundle: true,
-      platform: "node",
-      logLevel: "error",
-      tsconfig: join(import.meta.dirname, "../../tsconfig.json"),
-      logOverride: { "empty-import-meta": "silent" },
-      external: ["@effect/platform-node"]
-    })
+    new Promise((resolve, reject) =>
+      execFile(
+        process.execPath,
+        command,
+        { cwd: root },
+        (error, stdout, stderr) => error === null ? resolve(stdout) : reject(new Error(`${error.message}\n${stderr}`))
+      )
+    )
+  )
+
+const bundle = (format: "esm" | "cjs", outdir: string, entryPoints: Record<string, string>) =>
+  printed(
+    join(root, "node_modules/esbuild/bin/esbuild"),
+    "--bundle",
+    "--platform=node",
+    "--log-level=error",
+    `--format=${format}`,
+    `--outdir=${outdir}`,
+    `--out-extension:.js=.${format === "esm" ? "mjs" : "cjs"}`,
+    "--external:@effect/platform-node",
+    ...Object.entries(entryPoints).map(([name, file]) => `${name}=${file}`)
   )
 
 interface Found {
@@ -35,19 +46,8 @@ interface Found {
   readonly warnings: ReadonlyArray<string>
 }
 
-const run = (program: string, ...args: ReadonlyArray<string>): Effect.Effect<Found> =>
-  Effect.promise(() =>
-    new Promise((resolve, reject) =>
-      execFile(
-        process.execPath,
-        [program, ...args],
-        (error, stdout, stderr) =>
-          error === null && stdout !== ""
-            ? resolve(JSON.parse(stdout))
-            : reject(new Error(`${error?.message}\n${stderr}`))
-      )
-    )
-  )
+const run = (...command: ReadonlyArray<string>): Effect.Effect<Found> =>
+  Effect.map(printed(process.execPath, ...command), (json) => JSON.parse(json))
 
 const compacted = (found: Found) => {
   assert.strictEqual(found.rows, 1)
