@@ -18,8 +18,8 @@ const printed = (program: string, ...args: ReadonlyArray<string>): Effect.Effect
   Effect.promise(() =>
     new Promise((resolve, reject) =>
       execFile(
-        process.execPath,
-        command,
+        program,
+        args,
         { cwd: root },
         (error, stdout, stderr) => error === null ? resolve(stdout) : reject(new Error(`${error.message}\n${stderr}`))
       )
