@@ -139,6 +139,8 @@ export const make = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs): Colle
   const views = viewsOf(self, runs)
   const { located, opened, sourceOf } = views
   const { get, history } = keyReads(self, runs, views)
+  // One for all listeners of the handle, which decode each commit once.
+  const decode = Listen.makeDecode(name, codecs, policy)
 
   const handle: WithInternal<K, V, E> = {
     [Internal]: { self, runs },
@@ -157,7 +159,6 @@ export const make = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs): Colle
         Effect.gen(function*() {
           const at = yield* opened()
           const { collection, upper } = at.view
-          const decode = Listen.makeDecode(name, codecs, policy)
           const events = yield* Listen.events({ store, collection, name, decode, cursor: at.cursor, upper })
           return { snapshot: Snapshot.make(sourceOf(at), undefined, at.release), events }
         })
