@@ -157,9 +157,18 @@ export const make = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs): Colle
         "CollectionReader.listen",
         name,
         Effect.gen(function*() {
+          const { isOnTimeline } = yield* self.registration
           const at = yield* opened()
           const { collection, upper } = at.view
-          const events = yield* Listen.events({ store, collection, name, decode, cursor: at.cursor, upper })
+          const events = yield* Listen.events({
+            store,
+            collection,
+            name,
+            decode,
+            cursor: at.cursor,
+            isOnTimeline,
+            upper
+          })
           return { snapshot: Snapshot.make(sourceOf(at), undefined, at.release), events }
         })
       ),
