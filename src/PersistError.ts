@@ -165,16 +165,22 @@ export class UpperMismatch extends Schema.TaggedError<UpperMismatch>("tidemark/U
 }
 
 /**
- * The runtime has stopped, or is stopping. A request that gets this was not applied.
+ * The runtime has stopped, or is stopping. A request that gets this was not applied. Where a defect has ended the runtime, `cause`
+ * is that defect.
  *
  * @category errors
  * @since 0.1.0
  */
 export class RuntimeShutdown
-  extends Schema.TaggedError<RuntimeShutdown>("tidemark/RuntimeShutdown")("RuntimeShutdown", {})
+  extends Schema.TaggedError<RuntimeShutdown>("tidemark/RuntimeShutdown")("RuntimeShutdown", {
+    cause: Schema.optionalKey(Schema.Defect())
+  })
 {
   override get message(): string {
-    return "the Tidemark runtime has stopped; the request was not applied: open the store again"
+    return this.cause === undefined
+      ? "the Tidemark runtime has stopped; the request was not applied: open the store again"
+      : "a defect has ended the Tidemark runtime; the request was not applied: open the store again, and report the defect, " +
+        "which is the cause of this error"
   }
 }
 

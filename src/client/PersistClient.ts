@@ -12,6 +12,7 @@ import {
   CollectionDestroyed,
   type HoldExpired,
   type Locked,
+  type RuntimeShutdown,
   type SchemaMismatch,
   type StorageError,
   UnknownCollection,
@@ -141,8 +142,11 @@ export class PersistClient extends Context.Service<PersistClient, {
   readonly compact: (name: string) => Effect.Effect<void, Command.Failure | UnknownCollection | ValueOutOfRange>
   /** Runs the maintenance that is due, now. The schedule does it otherwise. */
   readonly maintain: Effect.Effect<void, Command.Failure | ValueOutOfRange>
-  /** Executes what was accepted, then gives the store up. Idempotent; the end of the layer's scope does the same. */
-  readonly stop: Effect.Effect<void>
+  /**
+   * Executes what was accepted, then gives the store up. Idempotent; the end of the layer's scope does the same. Fails, once the store is
+   * given up, if a defect had ended it.
+   */
+  readonly stop: Effect.Effect<void, RuntimeShutdown>
 }>()("tidemark/PersistClient") {}
 
 /**

@@ -7,7 +7,7 @@
  *
  * @internal
  */
-import { Effect, Exit, Fiber, Schedule, Scope, Semaphore, Stream } from "effect"
+import { Effect, Fiber, Schedule, Semaphore, Stream } from "effect"
 import * as State from "../engine/State.ts"
 import type { StorageError } from "../PersistError.ts"
 import { Blob } from "../storage/Blob.ts"
@@ -27,9 +27,9 @@ export type Options = Pick<Runtime.Options, "cacheBytes" | "feedBytes" | "resili
 /** A hint that was met by a failure may have been the last one. */
 const patience = Schedule.min([Schedule.exponential("10 millis"), Schedule.spaced("1 second")])
 
-export const make = (options: Options) => Runtime.inOwnScope((scope) => open(options, scope))
+export const make = (options: Options) => Runtime.inOwnScope((close) => open(options, close))
 
-const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeable) {
+const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<void>) {
   const context = yield* Effect.context<never>()
   const log = yield* Log
   const circuit = Resilience.make(context, options.resilience)
@@ -80,6 +80,6 @@ const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeabl
     catchUp,
     reread: (position, collection) => Runtime.reread(log, position, collection),
     hold: HeldStore.taking(blob, cache, Effect.map(catchUp, () => state)),
-    stop: Scope.close(scope, Exit.void)
+    stop: close
   })
 })

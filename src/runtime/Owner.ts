@@ -9,11 +9,12 @@
  * Invariants:
  *
  * 1. The state changes only by folding a commit that is durable.
- * 2. Every command taken is answered exactly once, whatever happens.
+ * 2. Every command taken is answered exactly once, whatever happens: a defect ends the store, and everybody gets it as a
+ *    typed error.
  *
  * @internal
  */
-import { Clock, type Context, Effect, Exit, Option } from "effect"
+import { Cause, Clock, type Context, Effect, Exit, Option } from "effect"
 import * as Collection from "../engine/Collection.ts"
 import * as CollectionName from "../engine/CollectionName.ts"
 import * as Commit from "../engine/Commit.ts"
@@ -24,6 +25,8 @@ import { type Place, Stage, type Target } from "../engine/Stage.ts"
 import * as State from "../engine/State.ts"
 import {
   CollectionDestroyed,
+  Indeterminate,
+  RuntimeShutdown,
   type StorageError,
   Unavailable,
   UnknownCollection,
@@ -33,7 +36,7 @@ import type { Command, Description, OpenedView } from "./Command.ts"
 import type { Feed } from "./Feed.ts"
 import type { Garbage } from "./Garbage.ts"
 import type { Journal } from "./Journal.ts"
-import { type Mailbox, type Message, refuse } from "./Mailbox.ts"
+import type { Mailbox, Message } from "./Mailbox.ts"
 import * as Metrics from "./Metrics.ts"
 
 export interface Options {
@@ -64,7 +67,7 @@ interface Group {
   readonly staged: Array<Staged>
 }
 
-/** Runs until the mailbox has ended and is empty. */
+/** Runs until the mailbox has ended and is empty. Dies of a defect once everybody has been told. */
 export const run = Effect.fnUntraced(function*(options: Options) {
   const { context, feed, garbage, journal, location, mailbox, state } = options
   const clock = yield* Clock.Clock
@@ -117,7 +120,7 @@ export const run = Effect.fnUntraced(function*(options: Options) {
       return answer(staged, state.position, false)
     }
     const position = state.position
-    const exit = yield* Effect.exit(commit(stage.commit(options.writerId, ++attempts)))
+    const exit = yield* outcome(commit(stage.commit(options.writerId, ++attempts)))
     if (Exit.isFailure(exit)) return fail(staged, exit)
     Metrics.groupSize.updateUnsafe(staged.length, context)
     Metrics.writtenRows.updateUnsafe(stage.rows, context)
@@ -196,7 +199,7 @@ export const run = Effect.fnUntraced(function*(options: Options) {
       seqNo: state.seqNo,
       changes: [change]
     }
-    const exit = yield* Effect.exit(commit(attempt))
+    const exit = yield* outcome(commit(attempt))
     if (Exit.isFailure(exit)) {
       Metrics.commandsFailed.updateUnsafe(1, context)
       return message.answer(exit)
@@ -252,9 +255,9 @@ export const run = Effect.fnUntraced(function*(options: Options) {
         return fits ? alone(message, request.change, true) : Effect.sync(() => message.answer(Exit.succeed(false)))
       }
       case "Erase":
-        return Effect.map(Effect.exit(erase(request.target, request.key)), (exit) => message.answer(exit))
+        return Effect.map(outcome(erase(request.target, request.key)), (exit) => message.answer(exit))
       case "Rotate":
-        return Effect.map(Effect.exit(journal.rotate), (exit) => message.answer(exit))
+        return Effect.map(outcome(journal.rotate), (exit) => message.answer(exit))
       case "Rollup":
         return alone(
           message,
@@ -272,7 +275,7 @@ export const run = Effect.fnUntraced(function*(options: Options) {
     const now = clock.currentTimeMillisUnsafe()
     Metrics.queueWait.updateUnsafe((now - messages[0]!.acceptedAt) / 1000, context)
     Metrics.commandsRun.updateUnsafe(messages.length, context)
-    const settled = yield* Effect.exit(fatal === undefined ? settle : Effect.fail(fatal))
+    const settled = yield* outcome(fatal === undefined ? settle : Effect.fail(fatal))
     if (Exit.isFailure(settled)) return messages.forEach((message) => message.answer(settled))
     let group: Group = { stage: new Stage(state), staged: [] }
     for (const message of messages) {
@@ -289,22 +292,41 @@ export const run = Effect.fnUntraced(function*(options: Options) {
     yield* flush(group)
   })
 
-  return yield* mailbox.take.pipe(
-    Effect.flatMap((messages) =>
-      // Nobody interrupts a group half-way, and nobody is left waiting if it dies.
-      Effect.uninterruptible(
-        Effect.ensuring(
-          Effect.ensuring(runGroup(messages), Effect.sync(() => messages.forEach(refuse))),
-          mailbox.release(messages)
-        )
-      )
-    ),
-    // Those who were just answered get to offer their next command before the next group is taken.
-    Effect.andThen(Effect.yieldNow),
-    Effect.forever({ disableYield: true }),
-    Effect.catchTag("Done", () => Effect.void)
-  )
+  /** Takes groups until the mailbox is empty for good. */
+  const eachGroup = (work: (messages: ReadonlyArray<Message>) => Effect.Effect<void>) =>
+    mailbox.take.pipe(
+      // Nobody interrupts a group half-way.
+      Effect.flatMap((messages) => Effect.uninterruptible(Effect.ensuring(work(messages), mailbox.release(messages)))),
+      // Those who were just answered get to offer their next command before the next group is taken.
+      Effect.andThen(Effect.yieldNow),
+      Effect.forever({ disableYield: true }),
+      Effect.catchTag("Done", () => Effect.void)
+    )
+
+  /** Tells everybody of a defect. What became of the group that met it, the log alone knows. */
+  const broken = Effect.fnUntraced(function*(messages: ReadonlyArray<Message>, cause: Cause.Cause<never>) {
+    const shutdown = new RuntimeShutdown({ cause: Cause.squash(cause) })
+    const detail = "a defect has ended the runtime, which reports it"
+    refuse(messages, new Indeterminate({ operation: "a group of commands", detail }))
+    yield* mailbox.end(shutdown)
+    yield* eachGroup((rest) => Effect.sync(() => refuse(rest, shutdown)))
+  })
+
+  return yield* eachGroup((messages) => Effect.onError(runGroup(messages), (cause) => broken(messages, cause)))
 })
+
+/** What commands are answered. A defect is no answer: it ends the store. */
+const outcome = <A, E>(work: Effect.Effect<A, E>): Effect.Effect<Exit.Exit<A, E>> =>
+  Effect.flatMap(
+    Effect.exit(work),
+    (exit) =>
+      Exit.isFailure(exit) && Cause.hasDies(exit.cause) ? Effect.die(Cause.squash(exit.cause)) : Effect.succeed(exit)
+  )
+
+/** The answer of those who have none. */
+const refuse = (messages: ReadonlyArray<Message>, error: Indeterminate | RuntimeShutdown): void => {
+  for (const message of messages) if (!message.isAnswered()) message.answer(Exit.fail(error))
+}
 
 /** How many blocks, at the end, are of this log position. */
 const chunksFrom = (blocks: ReadonlyArray<Collection.MemoryChunk>, position: number): number => {

@@ -62,5 +62,6 @@ export interface Store {
   ) => Effect.Effect<Erased, Failure | CollectionDestroyed | ValueOutOfRange>
   /** Runs the maintenance that is due, now. */
   readonly maintain: Effect.Effect<void, Failure | ValueOutOfRange>
-  readonly stop: Effect.Effect<void>
+  /** Ends the store. Fails if a defect has ended it before. */
+  readonly stop: Effect.Effect<void, RuntimeShutdown>
 }

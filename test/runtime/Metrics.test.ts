@@ -78,6 +78,7 @@ describe("metrics", () => {
       yield* Effect.scoped(everything)
       yield* outOfSpaceAndStale
       yield* damagedHold
+      yield* defects
       yield* look
       yield* Fiber.interrupt(looking)
 
@@ -208,3 +209,14 @@ describe("spans", () => {
       }
     }))
 })
+
+/** Maintenance that dies, and then the store. */
+const defects = Effect.scoped(Effect.gen(function*() {
+  const { control, storage } = yield* Store.faulty
+  const client = yield* Store.client(storage, { ...Store.tiny, memoryBytes: 10 })
+  const { writer } = yield* client.createOrLoad("s", Store.text)
+  yield* writer.append([put("a")])
+  control.before = () => Effect.die(new Error("made to die"))
+  yield* Effect.exit(client.maintain)
+  yield* Effect.exit(writer.append([put("b")]))
+}))

@@ -1,0 +1,104 @@
+/**
+ * One store at the agent's table, or opening it afterwards, each in a process of its own. Sends its figures to its parent.
+ */
+import * as fs from "node:fs"
+import { monitorEventLoopDelay } from "node:perf_hooks"
+import { setTimeout } from "node:timers/promises"
+import { sizeOf } from "../Measure.ts"
+import * as Events from "./Events.ts"
+import { type Name, stores } from "./Stores.ts"
+
+export interface Figures {
+  readonly given: number
+  readonly live: number
+  readonly seconds: number
+  readonly cpu: number
+  readonly written: number
+  readonly most: number
+  readonly rest: number
+  readonly end: number
+  readonly compacted: number
+  readonly memory: number
+  readonly hold: number
+}
+
+export interface Opened {
+  readonly millis: number
+  readonly cpu: number
+}
+
+/** Bytes that this process, with all its threads, has sent towards a disk. */
+const writtenBytes = (): number => {
+  const line = fs.readFileSync("/proc/self/io", "utf8").split("\n").find((each) => each.startsWith("write_bytes"))
+  return Number(line!.split(" ")[1])
+}
+
+const cpuSeconds = (): number => {
+  const { system, user } = process.cpuUsage()
+  return (system + user) / 1e6
+}
+
+/** Between two looks at the disk. */
+const lookEvery = 50
+
+const write = async (name: Name, directory: string, scale: number): Promise<Figures> => {
+  const store = await stores[name](directory)
+  let most = 0
+  const look = (): number => {
+    const size = sizeOf(directory)
+    most = Math.max(most, size)
+    return size
+  }
+  const delay = monitorEventLoopDelay({ resolution: 1 })
+  const before = { cpu: cpuSeconds(), written: writtenBytes(), at: performance.now() }
+  delay.enable()
+  const steps = Events.steps(scale)
+  let given = 0
+  let count = 0
+  let next = steps.next()
+  for (; next.done !== true; next = steps.next()) {
+    for (const { after, key } of next.value) given += key.length + after.length
+    await store.commit(next.value)
+    if (++count % lookEvery === 0) look()
+  }
+  const seconds = (performance.now() - before.at) / 1000
+  for (let i = 0; i < 50; i++) {
+    look()
+    await setTimeout(100)
+  }
+  delay.disable()
+  const rest = look()
+  const cpu = cpuSeconds() - before.cpu
+  const written = writtenBytes() - before.written
+  const memory = process.resourceUsage().maxRSS * 1024
+  await store.close()
+  const end = sizeOf(directory)
+  const live = next.value.bytes
+  return { given, live, seconds, cpu, written, most, rest, end, compacted: 0, memory, hold: delay.max / 1e6 }
+}
+
+const open = async (name: Name, directory: string): Promise<Opened> => {
+  const before = { cpu: cpuSeconds(), at: performance.now() }
+  const store = await stores[name](directory)
+  const rows = await store.session("ses_000003")
+  const opened = { millis: performance.now() - before.at, cpu: cpuSeconds() - before.cpu }
+  await store.close()
+  if (rows.length !== Events.partsOfSession) throw new Error(`the session has ${rows.length} parts`)
+  return opened
+}
+
+const compact = async (name: Name, directory: string): Promise<number> => {
+  const store = await stores[name](directory)
+  await store.compact()
+  await store.close()
+  return sizeOf(directory)
+}
+
+const [what, name, directory, scale] = process.argv.slice(2) as ["write" | "open" | "compact", Name, string, string]
+const figures = what === "write"
+  ? await write(name, directory, Number(scale))
+  : what === "open"
+  ? await open(name, directory)
+  : await compact(name, directory)
+process.send!(figures)
+process.disconnect()
