@@ -13,6 +13,7 @@ import type { Mismatch, Requested } from "../engine/Evolution.ts"
 import type { Rewrite } from "../engine/Plan.ts"
 import type { ReadView } from "../engine/ReadView.ts"
 import type { Target } from "../engine/Stage.ts"
+import type { State } from "../engine/State.ts"
 import type { Frontier } from "../Frontier.ts"
 import type {
   CollectionDestroyed,
@@ -100,6 +101,20 @@ export interface Description {
   readonly since: Frontier
 }
 
+/** What `Describe` is answered. */
+export const describe = (state: State): ReadonlyArray<Description> =>
+  [...state.collections.values()]
+    .map(({ registration: { id, key, name, value }, since, upper }) => ({
+      id,
+      name,
+      key,
+      value,
+      lower: 0,
+      upper,
+      since
+    }))
+    .toSorted((a, b) => a.id - b.id)
+
 /** Describes the live collections, in the order of their ids. */
 export class Describe extends Request.TaggedClass("Describe")<{}, ReadonlyArray<Description>, Failure> {}
 
@@ -126,16 +141,30 @@ export class Rollup extends Request.TaggedClass("Rollup")<
   Failure
 > {}
 
-export type Command =
-  | Register
-  | Destroy
-  | Write
-  | Seal
-  | AllowCompaction
-  | CompareAndAppend
-  | OpenView
-  | Describe
-  | Swap
-  | Erase
-  | Rotate
-  | Rollup
+/** Commands that share a commit with others of their group. */
+export type Grouped = Write | Seal | AllowCompaction | CompareAndAppend | OpenView
+
+/** Commands that are executed on their own. */
+export type Solo = Register | Destroy | Swap | Erase | Rotate | Rollup | Describe
+
+export type Command = Grouped | Solo
+
+/** A command that is missing here, or is on the wrong side, does not compile. */
+const sharesCommit:
+  & { readonly [Tag in Grouped["_tag"]]: true }
+  & { readonly [Tag in Solo["_tag"]]: false } = {
+    Write: true,
+    Seal: true,
+    AllowCompaction: true,
+    CompareAndAppend: true,
+    OpenView: true,
+    Register: false,
+    Destroy: false,
+    Swap: false,
+    Erase: false,
+    Rotate: false,
+    Rollup: false,
+    Describe: false
+  }
+
+export const isGrouped = (command: Command): command is Grouped => sharesCommit[command._tag]
