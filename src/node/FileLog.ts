@@ -52,7 +52,7 @@ export const make: (options: Options) => Effect.Effect<Log["Service"], never, Sc
       yield* Directory.ensure(directory)
       const taken = yield* takeLock
       yield* Directory.removeLeftovers(directory)
-      const recovered = yield* LogRecovery.recover(directory)
+      const recovered = yield* LogRecovery.recover(directory, taken)
       const opened = yield* LogWriter.make({ directory, lock: taken, segmentBytes, recovered, scope, onAppend: tick })
       given = taken.epoch
       writers.push(opened)
@@ -75,7 +75,7 @@ export const make: (options: Options) => Effect.Effect<Log["Service"], never, Sc
         close
       )).pipe(Effect.map(({ writer }) => writer))
 
-    const reader = LogReader.make(directory, () => writers.at(-1)?.upper())
+    const reader = LogReader.make(directory, () => writers.at(-1))
 
     return {
       location: directory.root,

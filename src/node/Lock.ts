@@ -11,8 +11,8 @@
 import { Effect, Random } from "effect"
 import fs from "node:fs"
 import { hostname } from "node:os"
-import { join } from "node:path"
-import { Locked } from "../PersistError.ts"
+import { dirname, join } from "node:path"
+import { Fenced, Locked } from "../PersistError.ts"
 import * as Directory from "./Directory.ts"
 import * as File from "./File.ts"
 
@@ -39,6 +39,18 @@ export const makeNonce: Effect.Effect<string> = Effect.map(Random.nextInt, (rand
 
 /** Whether the lock is still ours. One cheap system call, without a trip to the thread pool. */
 export const isHeld = (lock: Lock): boolean => fs.existsSync(lock.path)
+
+/**
+ * Fails once the lock is lost. A process that was stopped may find that any number of writers have come and gone: what it
+ * looked at before, it must not act on.
+ */
+export const confirm = (lock: Lock): Effect.Effect<void, Fenced | File.FileError> =>
+  Effect.suspend(() =>
+    isHeld(lock) ? Effect.void : Effect.flatMap(
+      highest(dirname(lock.path)),
+      (current) => Effect.fail(new Fenced({ epoch: lock.epoch, current }))
+    )
+  )
 
 /** The highest epoch that was ever given out, as far as the directory tells. */
 export const highest = (directory: string): Effect.Effect<number, File.FileError> =>
