@@ -72,5 +72,4 @@ const close = (
   link: SegmentList.Link,
   seed: number,
   end: SegmentList.Point
-) =>
-  SegmentFile.rewrite(directory, lock, link.path, end.offset, Segment.encodeEnd("closed", seed, end.position))
+) => SegmentFile.rewrite(directory, lock, link.path, end.offset, Segment.encodeEnd("closed", seed, end.position))
