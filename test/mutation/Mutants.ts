@@ -379,7 +379,7 @@ const engine: ReadonlyArray<Mutant> = [
   plant(
     "everybody wins a compare-and-append",
     "engine/Stage.ts",
-    "if (pending.upper !== expected) {",
+    "if (pending.upper !== target.expected) {",
     "if (pending.upper < 0) {",
     "engine/Stage"
   ),
