@@ -89,6 +89,9 @@ export interface Erased {
 /** Followers in other processes are given this share of the log's limit to keep up. */
 const followersShare = 0.5
 
+/** Followers have had so many runs to catch up when the log is made as short as it can be. */
+const runsBeforeTrim = 2
+
 /** What is still due after so many rounds waits for the next tick. */
 const maxRounds = 64
 
@@ -126,7 +129,13 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   const log = [...options.logSizes]
   /** Bytes appended since the last rollup. */
   let sinceRollup = 0
+  /** Bytes appended since the log was last made as short as it can be. */
+  let sinceTrim = 0
   let isSweepDue = true
+  /** The last sequence number at the last run: where it stays, nobody writes. */
+  let lastSeqNo = -1
+  /** Runs since the last write. */
+  let quietRuns = 0
 
   const newKey = (folder: string): string => {
     const key = `${folder}/${options.writerId.toString(16).padStart(14, "0")}-${
@@ -190,6 +199,13 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     const freed = log.splice(0, log.findLastIndex((entry) => entry.position < logFrom) + 1)
     Metrics.rollupBytes.updateUnsafe(bytes.length, context)
     yield* journal.truncate(Math.min(firstOfLast(freed, kept) ?? logFrom, options.holds.lowest()))
+  })
+
+  /** As `rollUp`. The rollup's own entry stays in the log: it must not keep the storage of those before it. */
+  const rollUpWhole = Effect.gen(function*() {
+    yield* mailbox.submit(new Command.Rotate())
+    yield* rollUp(0)
+    sinceTrim = 0
   })
 
   /** Makes sure that it still is the writer. The owner answers no command before it knows the outcome of every append. */
@@ -258,13 +274,20 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       )
     )
 
-  const runDue: Effect.Effect<void, Failure> = Effect.gen(function*() {
+  /** How the store is doing since the run before this one. */
+  const paceSince = (): Plan.Pace => {
+    quietRuns = state.seqNo === lastSeqNo ? quietRuns + 1 : 0
+    lastSeqNo = state.seqNo
+    return quietRuns > 0 ? "quiet" : "busy"
+  }
+
+  const runAt = Effect.fnUntraced(function*(pace: Plan.Pace) {
     /** Collections whose rows cannot be rewritten, which must not hold up the others. */
     const stuck = new Map<number, Failure>()
     for (let round = 0; round < maxRounds; round++) {
       const isRollupDue = Plan.isRollupDue(state, limits, logBytes(Plan.horizon(state, limits)))
-      if (isRollupDue) yield* job(rollUp(limits.logBytes * followersShare))
-      const due = Plan.rewrites(state, limits, logBytes()).filter(({ collection }) => !stuck.has(collection))
+      if (isRollupDue) yield* job(rollUp(Plan.logTarget(state, limits) * followersShare))
+      const due = Plan.rewrites(state, limits, logBytes(), pace).filter(({ collection }) => !stuck.has(collection))
       observe(due.length)
       if (due.length === 0) break
       for (const planned of due) {
@@ -275,22 +298,22 @@ export const make = Effect.fnUntraced(function*(options: Options) {
         )
       }
     }
+    if (pace === "quiet" && quietRuns >= runsBeforeTrim && sinceTrim >= limits.reclaimBytes) yield* job(rollUpWhole)
     if (isSweepDue) yield* job(sweep)
     yield* collectOld
     observe(stuck.size)
     for (const failure of stuck.values()) return yield* failure
   })
 
+  const runDue: Effect.Effect<void, Failure> = Effect.suspend(() => runAt(paceSince()))
+
   const compact = Effect.fnUntraced(function*(name: string) {
     const id = state.names.get(name)
     const collection = id === undefined ? undefined : state.collections.get(id)
     if (collection === undefined) return yield* new UnknownCollection({ collection: name })
     if (!Plan.isCompact(collection)) yield* job(rewrite(Plan.everything(collection, state.position)))
-    if (log.length > 0) {
-      // The rollup's own entry stays in the log. It must not keep the storage of those before it.
-      yield* mailbox.submit(new Command.Rotate())
-      yield* job(rollUp(0))
-    } else yield* journal.truncate(Math.min(state.logFrom, options.holds.lowest()))
+    if (log.length > 0) yield* job(rollUpWhole)
+    else yield* journal.truncate(Math.min(state.logFrom, options.holds.lowest()))
     yield* collectOld
   })
 
@@ -328,6 +351,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     committed: (bytes) => {
       log.push({ position: state.position - 1, bytes })
       sinceRollup += bytes
+      sinceTrim += bytes
       options.holds.appended(bytes)
       const memory = state.memoryBytes
       if (memory >= pressure * limits.memoryBytes) mailbox.pause()
@@ -336,7 +360,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     runDue: one.withPermit(runDue),
     compact: (name) => one.withPermit(compact(name)),
     erase,
-    finish: one.withPermit(Effect.andThen(Effect.ignore(runDue), Effect.ignore(collect(Infinity)))),
+    finish: one.withPermit(Effect.andThen(Effect.ignore(runAt("busy")), Effect.ignore(collect(Infinity)))),
     run: Effect.raceFirst(
       Effect.andThen(Effect.repeat(quietly, options.schedule), Effect.never),
       Effect.forever(Effect.andThen(
