@@ -52,6 +52,13 @@ export class ByteWriter {
     this.length += 4
   }
 
+  /** The 32 bits with the highest byte first, so that bytes sort as unsigned integers do. */
+  u32InOrder(value: number): void {
+    this.reserve(4)
+    this.view.setUint32(this.length, value)
+    this.length += 4
+  }
+
   /** A non-negative safe integer as u64. */
   u64(value: number): void {
     this.reserve(8)

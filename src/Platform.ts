@@ -100,6 +100,12 @@ const readStrictly = (bytes: Uint8Array, start: number, end: number): string | u
   }
 }
 
+/** The date of a number of milliseconds or of a text, or `undefined` where it is of none. */
+export const dateOf = (of: number | string): Date | undefined => {
+  const date = new Date(of)
+  return Number.isNaN(date.getTime()) ? undefined : date
+}
+
 export const toBase64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64")
 
 /** The bytes of text that is known to be Base64. */

@@ -6,6 +6,7 @@
 import { Effect, type Scope, Stream } from "effect"
 import type * as Columns from "../batch/Columns.ts"
 import { ByteWriter } from "../ByteWriter.ts"
+import type { Prefix } from "../Codec.ts"
 import type { Collection } from "../engine/Collection.ts"
 import * as ReadView from "../engine/ReadView.ts"
 import * as Frontier from "../Frontier.ts"
@@ -46,7 +47,8 @@ export interface AsOf {
 
 /**
  * Which keys to read: from `from` on and before `to`, in the order of their encoded bytes. For strings that is the order
- * of their code points.
+ * of their code points, for the keys of `Codec.tuple` that of their parts. With `prefix`, only those that begin with it:
+ * with some first parts of a tuple, with a text, with bytes. The other codecs have no prefixes: `ValueOutOfRange`.
  *
  * @category models
  * @since 0.1.0
@@ -54,6 +56,7 @@ export interface AsOf {
 export interface KeyRange<K> extends AsOf {
   readonly from?: K | undefined
   readonly to?: K | undefined
+  readonly prefix?: Prefix<K> | undefined
 }
 
 /**
@@ -175,8 +178,6 @@ export const make = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs): Colle
   const values = (rows: Columns.Columns) =>
     Rows.decode(name, codecs, policy, rows, (_, value, __, diff): readonly [V, number] => [value, diff])
 
-  const keyOf = (key: K | undefined) => key === undefined ? Effect.undefined : Rows.encodeKey(codecs, key)
-
   const handle: WithInternal<K, V, E> = {
     [Internal]: { self, runs },
     name: name,
@@ -192,6 +193,7 @@ export const make = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs): Colle
         "CollectionReader.listen",
         name,
         Effect.gen(function*() {
+          const { isOnTimeline } = yield* self.registration
           const opened = yield* held()
           const { collection, upper } = opened.view
           const events = yield* Listen.events({
@@ -200,6 +202,7 @@ export const make = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs): Colle
             name,
             decode,
             cursor: opened.cursor,
+            isOnTimeline,
             upper
           })
           return { snapshot: Snapshot.make(sourceOf(opened), undefined, opened.release), events }
@@ -227,11 +230,11 @@ export const make = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs): Colle
       ),
     range: (options) =>
       read(options, () =>
-        Effect.map(Effect.all([keyOf(options.from), keyOf(options.to)]), ([fromKey, toKey]) => ({
+        Effect.map(Rows.encodeBounds(codecs, options), ({ from, to }) => ({
           ...at(options.asOf),
           fromTime: 0,
-          fromKey,
-          toKey
+          fromKey: from,
+          toKey: to
         }))),
     history: (key) =>
       traced(

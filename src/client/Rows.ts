@@ -5,8 +5,9 @@
  */
 import { Effect } from "effect"
 import * as Columns from "../batch/Columns.ts"
+import * as Compare from "../batch/Compare.ts"
 import { ByteWriter } from "../ByteWriter.ts"
-import type { Codec, Encode } from "../Codec.ts"
+import type { Bounds, Codec, Encode } from "../Codec.ts"
 import * as Frontier from "../Frontier.ts"
 import { DecodeError, ValueOutOfRange } from "../PersistError.ts"
 import * as Platform from "../Platform.ts"
@@ -185,6 +186,39 @@ export const encodeKeyInto = <K, V>(codecs: Codecs<K, V>, key: K, writer: ByteWr
   codecs.key.encode(key, writer)
   checkRowBytes(writer.length)
   return writer.view8()
+}
+
+/** Keys as somebody asks for them: at or after `from`, before `to`, and such that begin with `prefix`. */
+interface Wanted<K> {
+  readonly from?: K | undefined
+  readonly to?: K | undefined
+  readonly prefix?: unknown
+}
+
+/** The bytes between which the wanted keys are, without a bound where there is none. */
+export const encodeBounds = <K, V>(
+  codecs: Codecs<K, V>,
+  { from, prefix, to }: Wanted<K>
+): Effect.Effect<{ readonly from: Uint8Array | undefined; readonly to: Uint8Array | undefined }, ValueOutOfRange> =>
+  attempt(() => {
+    const bytesOf = (key: K | undefined) =>
+      key === undefined ? undefined : encodeKeyInto(codecs, key, new ByteWriter(64))
+    const prefixed = prefix === undefined ? undefined : prefixBounds(codecs.key, prefix)
+    return { from: furthest(bytesOf(from), prefixed?.from, 1), to: furthest(bytesOf(to), prefixed?.to, -1) }
+  })
+
+const prefixBounds = <K>(codec: Codec<K>, prefix: unknown): Bounds => {
+  if (codec.prefixed !== undefined) return codec.prefixed(prefix)
+  throw new ValueOutOfRange({
+    what: "a prefix",
+    detail: `codec "${codec.name}" does not keep keys that begin alike together; use Codec.tuple, or from and to`
+  })
+}
+
+/** The one that is further on in a direction. */
+const furthest = (a: Uint8Array | undefined, b: Uint8Array | undefined, direction: 1 | -1): Uint8Array | undefined => {
+  if (a === undefined || b === undefined) return a ?? b
+  return direction * Compare.compareBytes(a, b) > 0 ? a : b
 }
 
 /** Decodes each row with `make`, by the policy. */

@@ -1,17 +1,17 @@
 /**
  * Collections as JSON, through the codecs that they were registered with: for tools and servers, which know no types.
  *
- * Bytes are shown as `{"$bytes":"<base64>"}`: those of the codec `bytes`, those that the stored codec does not decode, and
+ * Tuples are arrays, dates in them text, infinities `"Infinity"` and `"-Infinity"`. Bytes are shown as `{"$bytes":"<base64>"}`: those of the codec `bytes`, those that the stored codec does not decode, and
  * all of a codec that is not built in.
  *
  * @internal
  */
 import { Effect, type Schema } from "effect"
 import { maxRowBytes } from "../batch/Columns.ts"
+import * as BytesJson from "../BytesJson.ts"
 import { ByteWriter } from "../ByteWriter.ts"
 import * as Codec from "../Codec.ts"
 import { DecodeError, ValueOutOfRange } from "../PersistError.ts"
-import * as Platform from "../Platform.ts"
 import type { Update } from "../Update.ts"
 import * as PersistClient from "./PersistClient.ts"
 
@@ -19,45 +19,39 @@ export type Json = Schema.Json
 
 /** A codec under a stored name whose values are JSON. It decodes whatever is stored. */
 export const codec = ({ document, name }: PersistClient.StoredCodec): Codec.Codec<Json> => {
-  const stored = Codec.byName(name, document === "" ? undefined : document)
+  const { decode, encode } = known(name)
   return {
     name,
     document: document === "" ? undefined : document,
-    fingerprint: stored?.fingerprint,
-    encode: (value, into) => {
-      if (name === "unit" && value === null) return
-      if (name === "string" || name === "json") return stored!.encode(value, into)
-      // The form of a schema's values is the program's affair; their bytes are those of their JSON.
-      if (name === "schema") return Codec.json.encode(value, into)
-      into.raw(fromBytesJson(name, value))
-    },
+    fingerprint: document === "" ? undefined : Codec.fingerprintOf(document),
+    encode,
     decode: (bytes, start, end) => {
-      if (stored === undefined || name === "bytes") return bytesJson(bytes.subarray(start, end))
       try {
-        return (stored.decode(bytes, start, end) ?? null) as Json
+        return decode(bytes, start, end)
       } catch (error) {
-        if (error instanceof DecodeError) return bytesJson(bytes.subarray(start, end))
+        if (error instanceof DecodeError) return BytesJson.toJson(bytes.subarray(start, end))
         throw error
       }
     }
   }
 }
 
-const bytesJson = (bytes: Uint8Array): Json => ({ $bytes: Platform.toBase64(bytes) })
-
-const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
-
-const fromBytesJson = (codec: string, value: Json): Uint8Array => {
-  const refuse = (): never => {
-    throw new ValueOutOfRange({
-      what: `a value for codec "${codec}"`,
-      detail: codec === "unit" ? "only null is one" : `it must be {"$bytes":"<base64>"}`
-    })
-  }
-  if (codec === "unit" || typeof value !== "object" || value === null || !("$bytes" in value)) return refuse()
-  const { $bytes } = value
-  return typeof $bytes === "string" && base64.test($bytes) ? Platform.fromBase64($bytes) : refuse()
+const known = (name: string): Pick<Codec.Codec<Json>, "encode" | "decode"> => {
+  // The form of a schema's values is the program's affair; their bytes are those of their JSON.
+  if (name === "json" || name === "schema") return Codec.json
+  if (name === "unit") return unit
+  return ofOrdered(Codec.orderedByName(name) ?? Codec.orderedByName("bytes")!)
 }
+
+const unit: Pick<Codec.Codec<Json>, "encode" | "decode"> = {
+  encode: (value, into) => Codec.unit.encode(value === null ? undefined : value as unknown as undefined, into),
+  decode: (bytes, start, end) => Codec.unit.decode(bytes, start, end) ?? null
+}
+
+const ofOrdered = (codec: Codec.OrderedCodec<unknown>): Pick<Codec.Codec<Json>, "encode" | "decode"> => ({
+  encode: (value, into) => codec.encode(codec.ordered.fromJson(value), into),
+  decode: (bytes, start, end) => codec.ordered.toJson(codec.decode(bytes, start, end))
+})
 
 /** Tells why an update cannot be stored, if so, before it is on its way with others. */
 export const makeCheck = (

@@ -12,10 +12,13 @@ import type { CodecRef, Registration, Swap as SwapChange } from "../engine/Commi
 import type { Mismatch, Requested } from "../engine/Evolution.ts"
 import type { Rewrite } from "../engine/Plan.ts"
 import type { ReadView } from "../engine/ReadView.ts"
-import type { Target } from "../engine/Stage.ts"
-import type { Frontier } from "../Frontier.ts"
+import type { Conditional, Target } from "../engine/Stage.ts"
+import type { State } from "../engine/State.ts"
+import type { Transaction } from "../engine/Transaction.ts"
+import type { Frontier, Timestamp } from "../Frontier.ts"
 import type {
   CollectionDestroyed,
+  Conflict,
   InvalidRequest,
   ReadOnly,
   RuntimeShutdown,
@@ -28,9 +31,9 @@ import type {
 /** What any command may fail with. */
 export type Failure = StorageError | RuntimeShutdown | ReadOnly
 
-/** Registers a collection, or finds it. */
+/** Registers a collection, or finds it: one that is there stays on or off the timeline. */
 export class Register extends Request.TaggedClass("Register")<
-  Requested & { readonly name: string; readonly recreate: boolean },
+  Requested & { readonly name: string; readonly recreate: boolean; readonly isOnTimeline: boolean },
   Registration,
   Failure | Mismatch | CollectionDestroyed | ValueOutOfRange
 > {}
@@ -61,11 +64,25 @@ export class AllowCompaction extends Request.TaggedClass("AllowCompaction")<
   Failure | InvalidRequest
 > {}
 
-/** Appends rows and moves the upper, if the upper is the expected one. */
+/** Appends rows and moves uppers, of all collections, or of none where one of them has another upper than is expected. */
 export class CompareAndAppend extends Request.TaggedClass("CompareAndAppend")<
-  { readonly target: Target & { readonly columns: Columns }; readonly expected: Frontier; readonly upper: Frontier },
+  { readonly targets: ReadonlyArray<Conditional> },
   number,
   Failure | InvalidRequest | UpperMismatch
+> {}
+
+/** Appends rows at the next time of the timeline, which is the reply, if nothing that was read has been written since. */
+export class Transact extends Request.TaggedClass("Transact")<
+  Transaction,
+  Timestamp,
+  Failure | InvalidRequest | Conflict | ValueOutOfRange
+> {}
+
+/** Completes a time for all collections on the timeline, whether or not anything is written at it. */
+export class Advance extends Request.TaggedClass("Advance")<
+  { readonly time: Timestamp },
+  Timestamp,
+  Failure | ValueOutOfRange
 > {}
 
 /** What a snapshot is taken from, and from where the commits that it does not contain can be read. */
@@ -98,7 +115,24 @@ export interface Description {
   readonly lower: Frontier
   readonly upper: Frontier
   readonly since: Frontier
+  /** Whether it is a table, whose times are those of the store's timeline. */
+  readonly isOnTimeline: boolean
 }
+
+/** What `Describe` is answered. */
+export const describe = (state: State): ReadonlyArray<Description> =>
+  [...state.collections.values()]
+    .map(({ registration: { id, isOnTimeline, key, name, value }, since, upper }) => ({
+      id,
+      name,
+      key,
+      value,
+      lower: 0,
+      upper,
+      since,
+      isOnTimeline
+    }))
+    .toSorted((a, b) => a.id - b.id)
 
 /** Describes the live collections, in the order of their ids. */
 export class Describe extends Request.TaggedClass("Describe")<{}, ReadonlyArray<Description>, Failure> {}
@@ -126,16 +160,32 @@ export class Rollup extends Request.TaggedClass("Rollup")<
   Failure
 > {}
 
-export type Command =
-  | Register
-  | Destroy
-  | Write
-  | Seal
-  | AllowCompaction
-  | CompareAndAppend
-  | OpenView
-  | Describe
-  | Swap
-  | Erase
-  | Rotate
-  | Rollup
+/** Commands that share a commit with others of their group. */
+export type Grouped = Write | Seal | AllowCompaction | CompareAndAppend | Transact | Advance | OpenView
+
+/** Commands that are executed on their own. */
+export type Solo = Register | Destroy | Swap | Erase | Rotate | Rollup | Describe
+
+export type Command = Grouped | Solo
+
+/** A command that is missing here, or is on the wrong side, does not compile. */
+const sharesCommit:
+  & { readonly [Tag in Grouped["_tag"]]: true }
+  & { readonly [Tag in Solo["_tag"]]: false } = {
+    Write: true,
+    Seal: true,
+    AllowCompaction: true,
+    CompareAndAppend: true,
+    Transact: true,
+    Advance: true,
+    OpenView: true,
+    Register: false,
+    Destroy: false,
+    Swap: false,
+    Erase: false,
+    Rotate: false,
+    Rollup: false,
+    Describe: false
+  }
+
+export const isGrouped = (command: Command): command is Grouped => sharesCommit[command._tag]

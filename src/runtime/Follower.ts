@@ -7,7 +7,7 @@
  *
  * @internal
  */
-import { Effect, Exit, Fiber, Schedule, Scope, Semaphore, Stream } from "effect"
+import { Effect, Fiber, Schedule, Semaphore, Stream } from "effect"
 import * as State from "../engine/State.ts"
 import type { StorageError } from "../PersistError.ts"
 import { Blob } from "../storage/Blob.ts"
@@ -16,6 +16,7 @@ import * as BatchStore from "./BatchStore.ts"
 import * as BlockCache from "./BlockCache.ts"
 import * as Feed from "./Feed.ts"
 import * as HeldStore from "./HeldStore.ts"
+import * as Observers from "./Observers.ts"
 import { decode } from "./Pure.ts"
 import * as ReadOnlyStore from "./ReadOnlyStore.ts"
 import * as Recovery from "./Recovery.ts"
@@ -27,9 +28,9 @@ export type Options = Pick<Runtime.Options, "cacheBytes" | "feedBytes" | "resili
 /** A hint that was met by a failure may have been the last one. */
 const patience = Schedule.min([Schedule.exponential("10 millis"), Schedule.spaced("1 second")])
 
-export const make = (options: Options) => Runtime.inOwnScope((scope) => open(options, scope))
+export const make = (options: Options) => Runtime.inOwnScope((close) => open(options, close))
 
-const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeable) {
+const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<void>) {
   const context = yield* Effect.context<never>()
   const log = yield* Log
   const circuit = Resilience.make(context, options.resilience)
@@ -40,10 +41,12 @@ const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeabl
   const cache = BlockCache.make(options.cacheBytes, context)
   const batches = BatchStore.make(blob, cache, BatchStore.missing(Recovery.isNamed(log, blob)))
   const feed = Feed.make(state.position, options.feedBytes)
+  const observers = Observers.make()
   const one = Semaphore.makeUnsafe(1)
 
   const restart = Effect.gen(function*() {
     state = (yield* recover).state
+    observers.notify(undefined)
     feed.reset(state.position)
   })
 
@@ -57,6 +60,7 @@ const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeabl
         Effect.flatMap(Recovery.decodeEntry(log, entry), (commit) =>
           decode(() => {
             State.apply(state, commit, Recovery.locationOf(log, entry.position))
+            observers.notify(commit.changes)
             feed.publish({ position: entry.position, changes: commit.changes })
           }))
       ),
@@ -76,10 +80,11 @@ const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeabl
     location: log.location,
     state: () => state,
     feed,
+    observe: observers.add,
     batches,
     catchUp,
     reread: (position, collection) => Runtime.reread(log, position, collection),
     hold: HeldStore.taking(blob, cache, Effect.map(catchUp, () => state)),
-    stop: Scope.close(scope, Exit.void)
+    stop: close
   })
 })

@@ -6,9 +6,20 @@
  *
  * @internal
  */
-import { type Cause, Clock, type Context, Deferred, Effect, Exit, Latch, Queue, type Request, Semaphore } from "effect"
+import {
+  type Cause,
+  Clock,
+  type Context,
+  Deferred,
+  Effect,
+  type Exit,
+  Latch,
+  Queue,
+  type Request,
+  Semaphore
+} from "effect"
 import * as Columns from "../batch/Columns.ts"
-import { RuntimeShutdown } from "../PersistError.ts"
+import type { RuntimeShutdown } from "../PersistError.ts"
 import type { Command } from "./Command.ts"
 import * as Metrics from "./Metrics.ts"
 
@@ -41,8 +52,10 @@ export interface Mailbox {
   /** Holds writes back until `resume`: there is no memory for their rows. Everything else still comes in. */
   readonly pause: () => void
   readonly resume: () => void
-  /** Accepts no more. What is in it is still taken. */
-  readonly end: Effect.Effect<void>
+  /** Accepts no more: who comes now, or still waits, is told why. What is in it is still taken. */
+  readonly end: (why: RuntimeShutdown) => Effect.Effect<void>
+  /** Waits for the end, and says why. */
+  readonly ended: Effect.Effect<RuntimeShutdown>
   readonly depth: () => number
 }
 
@@ -62,6 +75,7 @@ export const make = Effect.fnUntraced(function*(options: Options, context: Conte
   const budgetUnits = Math.max(1, Math.floor(options.capacityBytes / unitBytes))
   const budget = Semaphore.makeUnsafe(budgetUnits)
   const gate = Latch.makeUnsafe(true)
+  const ended = Deferred.makeUnsafe<RuntimeShutdown>()
 
   const offer = <R extends Command>(request: R): Effect.Effect<Reply<R>, RuntimeShutdown> =>
     Effect.suspend(() => {
@@ -91,7 +105,7 @@ export const make = Effect.fnUntraced(function*(options: Options, context: Conte
           message.units === 0 ? Effect.void : budget.take(message.units)
         )),
         restore(Queue.offer(queue, message)).pipe(
-          Effect.flatMap((accepted) => accepted ? Effect.void : Effect.fail(new RuntimeShutdown())),
+          Effect.flatMap((accepted) => accepted ? Effect.void : Effect.flatMap(mailbox.ended, Effect.fail)),
           Effect.onError(() => budget.release(message.units)),
           Effect.tap(() => Effect.sync(() => Metrics.commandsIn.updateUnsafe(1, context)))
         )
@@ -106,30 +120,39 @@ export const make = Effect.fnUntraced(function*(options: Options, context: Conte
       const units = messages.reduce((sum, message) => sum + message.units, 0)
       return units === 0 ? Effect.void : Effect.asVoid(budget.release(units))
     },
-    pause: () => void gate.closeUnsafe(),
+    // Nobody is left to open the gate of a mailbox that has ended.
+    pause: () => {
+      if (!Deferred.isDoneUnsafe(ended)) gate.closeUnsafe()
+    },
     resume: () => void gate.openUnsafe(),
-    end: Effect.asVoid(Effect.andThen(Queue.end(queue), gate.open)),
+    end: (why) =>
+      Deferred.succeed(ended, why).pipe(
+        Effect.andThen(Queue.end(queue)),
+        Effect.andThen(gate.open),
+        Effect.asVoid
+      ),
+    ended: Deferred.await(ended),
     depth: () => Queue.sizeUnsafe(queue)
   }
   return mailbox
 })
 
-const bringsRows = (request: Command): boolean => request._tag === "Write" || request._tag === "CompareAndAppend"
+const bringsRows = ({ _tag }: Command): boolean =>
+  _tag === "Write" || _tag === "CompareAndAppend" || _tag === "Transact"
 
 const unitsOf = (request: Command): number => {
   switch (request._tag) {
     case "Write":
-      return units(request.targets.reduce((sum, target) => sum + Columns.goodputBytes(target.columns), 0))
     case "CompareAndAppend":
-      return units(Columns.goodputBytes(request.target.columns))
+      return units(bytesOf(request.targets))
+    case "Transact":
+      return units(bytesOf(request.writes))
     default:
       return 0
   }
 }
 
-const units = (bytes: number): number => bytes < unitBytes ? 0 : Math.ceil(bytes / unitBytes)
+const bytesOf = (writes: ReadonlyArray<{ readonly columns: Columns.Columns }>): number =>
+  writes.reduce((sum, { columns }) => sum + Columns.goodputBytes(columns), 0)
 
-/** Answers that the runtime has stopped, if nothing else was answered. */
-export const refuse = (message: Message): void => {
-  if (!message.isAnswered()) message.answer(Exit.fail(new RuntimeShutdown()))
-}
+const units = (bytes: number): number => bytes < unitBytes ? 0 : Math.ceil(bytes / unitBytes)

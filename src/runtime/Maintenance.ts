@@ -8,7 +8,7 @@
  *
  * @internal
  */
-import { Clock, type Context, Duration, Effect, Exit, Latch, type Schedule, Semaphore } from "effect"
+import { Cause, Clock, type Context, Duration, Effect, Exit, Latch, Schedule, Semaphore } from "effect"
 import * as Plan from "../engine/Plan.ts"
 import * as Rollup from "../engine/Rollup.ts"
 import type { Target } from "../engine/Stage.ts"
@@ -73,7 +73,7 @@ export interface Maintenance {
   readonly erase: (target: Target, key: Uint8Array) => Effect.Effect<Erased, Failure | CollectionDestroyed>
   /** The last run: what is due, as far as it succeeds, and the deletion of all garbage, whatever its age. */
   readonly finish: Effect.Effect<void>
-  /** Goes on for ever. */
+  /** Goes on for ever, whatever happens: a defect is reported, and the run tried again. */
   readonly run: Effect.Effect<never>
 }
 
@@ -98,7 +98,10 @@ const maxRounds = 64
 /** How often an erasure looks whether the last snapshot of what it erases is closed. */
 const betweenLooks = Duration.millis(50)
 
-/** Writes are held back while there is this many times the memory limit of unsealed rows. */
+/** Pauses before a run that ended in a defect is tried again. */
+const backOff = Schedule.min([Schedule.exponential("1 second"), Schedule.spaced("1 minute")])
+
+/** Writes are held back while there is more than this many times the memory limit of unsealed rows. */
 const pressure = 4
 
 const sizeOf = (sized: ReadonlyArray<{ readonly bytes: number }>): number =>
@@ -136,6 +139,8 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   let lastSeqNo = -1
   /** Runs since the last write. */
   let quietRuns = 0
+  /** Since the last run ended in a defect there is nobody to wait for. */
+  let isBroken = false
 
   const newKey = (folder: string): string => {
     const key = `${folder}/${options.writerId.toString(16).padStart(14, "0")}-${
@@ -180,7 +185,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       abandon(keys)
       Metrics.compactionsStale.updateUnsafe(1, context)
     }
-    if (state.memoryBytes < pressure * limits.memoryBytes) mailbox.resume()
+    if (state.memoryBytes <= pressure * limits.memoryBytes) mailbox.resume()
     return { erased, isApplied }
   })
 
@@ -345,7 +350,22 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     return { position, rows, blobs: doomed.length }
   })
 
-  const quietly = Effect.ignore(one.withPermit(runDue))
+  /**
+   * Every pause of the writes asks for a run, and a run ends it, however the run itself ends: nobody waits for what was
+   * destroyed, cannot be done, or is broken.
+   */
+  const resuming = <A, E>(work: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+    Effect.onExit(work, (exit) =>
+      Effect.suspend(() => {
+        isBroken = Exit.isFailure(exit) && Cause.hasDies(exit.cause)
+        mailbox.resume()
+        if (!Exit.isFailure(exit) || !isBroken) return Effect.void
+        Metrics.maintenanceDefects.updateUnsafe(1, context)
+        return Effect.logError("maintenance met a defect, and will be tried again; report it", exit.cause)
+      }))
+
+  const run = one.withPermit(resuming(runDue))
+  const supervised = Effect.ignore(run).pipe(Effect.sandbox, Effect.retry(backOff), Effect.ignore)
 
   const maintenance: Maintenance = {
     committed: (bytes) => {
@@ -354,20 +374,22 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       sinceTrim += bytes
       options.holds.appended(bytes)
       const memory = state.memoryBytes
-      if (memory >= pressure * limits.memoryBytes) mailbox.pause()
+      if (memory > pressure * limits.memoryBytes && !isBroken) mailbox.pause()
       if (memory > limits.memoryBytes || sinceRollup > limits.logBytes) isDue.openUnsafe()
     },
-    runDue: one.withPermit(runDue),
+    runDue: run,
     compact: (name) => one.withPermit(compact(name)),
     erase,
-    finish: one.withPermit(Effect.andThen(Effect.ignore(runAt("busy")), Effect.ignore(collect(Infinity)))),
+    finish: Effect.ignoreCause(
+      one.withPermit(resuming(Effect.andThen(Effect.ignore(runAt("busy")), collect(Infinity))))
+    ),
     run: Effect.raceFirst(
-      Effect.andThen(Effect.repeat(quietly, options.schedule), Effect.never),
+      Effect.andThen(Effect.repeat(supervised, options.schedule), Effect.never),
       Effect.forever(Effect.andThen(
         isDue.await,
         Effect.suspend(() => {
           isDue.closeUnsafe()
-          return quietly
+          return supervised
         })
       ))
     )

@@ -36,6 +36,7 @@ export const rollupBytes = gauge("rollup_bytes", "Size of the newest rollup")
 export const commandsIn = counter("commands_in_total", "Commands accepted from handles")
 export const commandsRun = counter("commands_run_total", "Commands executed")
 export const commandsFailed = counter("commands_failed_total", "Commands failed by storage")
+export const ownerDefects = counter("owner_defects_total", "Stores that a defect has ended; alert")
 export const queueDepth = gauge("queue_depth", "Commands waiting for the runtime")
 export const queueWait = seconds("queue_wait", "Time from a command's acceptance to its execution")
 export const groupSize = sizes("group_commands", "Commands that shared a commit")
@@ -43,6 +44,7 @@ export const flushTime = seconds("flush", "Time of one durable append")
 export const commits = counter("commits_total", "Entries appended to the log")
 export const commitBytes = counter("commit_bytes_total", "Bytes appended to the log")
 export const writes = counter("writes_total", "Write commands executed")
+export const transactions = counter("transactions_total", "Transactions executed, those that lost included")
 export const writtenRows = counter("written_rows_total", "Rows made durable")
 export const writtenBytes = counter(
   "written_bytes_total",
@@ -53,6 +55,10 @@ export const indeterminate = counter("indeterminate_total", "Appends whose outco
 // Maintenance.
 export const steps = counter("maintenance_steps_total", "Maintenance jobs run")
 export const stepErrors = counter("maintenance_errors_total", "Maintenance jobs that failed, and will be tried again")
+export const maintenanceDefects = counter(
+  "maintenance_defects_total",
+  "Runs of maintenance that ended in a defect; alert"
+)
 export const stepTime = seconds("maintenance", "Time of one maintenance job")
 export const compactions = counter("compactions_total", "Trace merges applied")
 export const compactionBytes = counter("compaction_bytes_total", "Bytes written by maintenance jobs")

@@ -6,18 +6,17 @@
 import { Effect } from "effect"
 import * as ReadView from "../engine/ReadView.ts"
 import { CollectionDestroyed, ReadOnly } from "../PersistError.ts"
-import type * as Command from "./Command.ts"
-import * as Owner from "./Owner.ts"
+import * as Command from "./Command.ts"
 import type { Store } from "./Store.ts"
 
-export interface Options extends Pick<Store, "state" | "feed" | "batches" | "reread" | "hold" | "stop"> {
+export interface Options extends Pick<Store, "state" | "feed" | "observe" | "batches" | "reread" | "hold" | "stop"> {
   /** Names the place, for messages. */
   readonly location: string
   /** After it, the state has everything that was durable before the call. */
   readonly catchUp: Store["sync"]
 }
 
-export const make = ({ batches, catchUp, feed, hold, location, reread, state, stop }: Options): Store => {
+export const make = ({ batches, catchUp, feed, hold, location, observe, reread, state, stop }: Options): Store => {
   const viewNow = (id: number): Command.OpenedView | undefined => {
     const { collections, position, seqNo } = state()
     const collection = collections.get(id)
@@ -28,6 +27,7 @@ export const make = ({ batches, catchUp, feed, hold, location, reread, state, st
     id: Symbol(location),
     state,
     feed,
+    observe,
     batches,
     offer: ({ _tag }) => refuse(_tag),
     submit: ({ _tag }) => refuse(_tag),
@@ -38,7 +38,7 @@ export const make = ({ batches, catchUp, feed, hold, location, reread, state, st
           ? Effect.fail(new CollectionDestroyed({ collection: target.name }))
           : Effect.succeed(opened)
       }),
-    describe: Effect.map(catchUp, () => Owner.describe(state())),
+    describe: Effect.map(catchUp, () => Command.describe(state())),
     viewNow,
     pinLog: () => ({ advance: () => {}, isExpired: () => false, release: () => {} }),
     reread,

@@ -7,10 +7,10 @@
  *
  * @internal
  */
-import { Deferred, type Duration, Effect, Exit, Fiber, Random, type Schedule, Scope, Stream } from "effect"
+import { Cause, Deferred, type Duration, Effect, Exit, Fiber, Random, type Schedule, Scope, Stream } from "effect"
 import type { Limits } from "../engine/Plan.ts"
 import * as ReadView from "../engine/ReadView.ts"
-import { Fenced, HoldExpired, type StorageError } from "../PersistError.ts"
+import { Fenced, HoldExpired, RuntimeShutdown, type StorageError } from "../PersistError.ts"
 import { Blob } from "../storage/Blob.ts"
 import { Log } from "../storage/Log.ts"
 import * as BatchStore from "./BatchStore.ts"
@@ -26,6 +26,8 @@ import * as LogPins from "./LogPins.ts"
 import * as Mailbox from "./Mailbox.ts"
 import * as Maintenance from "./Maintenance.ts"
 import { Merger } from "./Merger.ts"
+import * as Metrics from "./Metrics.ts"
+import * as Observers from "./Observers.ts"
 import * as Owner from "./Owner.ts"
 import * as Recovery from "./Recovery.ts"
 import * as Resilience from "./Resilience.ts"
@@ -44,19 +46,22 @@ export interface Options {
   readonly resilience: Resilience.Options
 }
 
-export const make = (options: Options) => inOwnScope((scope) => open(options, scope))
+export const make = (options: Options) => inOwnScope((close) => open(options, close))
 
-/** Opens in a scope that can be closed before the surrounding one, and is closed with it, also if opening fails. */
+/**
+ * Opens in a scope that `close` closes before the surrounding one, which closes it otherwise, also if opening fails. All
+ * who close it wait until it is closed.
+ */
 export const inOwnScope = Effect.fnUntraced(function*<A, E, R>(
-  opening: (scope: Scope.Closeable) => Effect.Effect<A, E, R>
+  opening: (close: Effect.Effect<void>) => Effect.Effect<A, E, R>
 ) {
-  const outer = yield* Effect.scope
   const scope = yield* Scope.make()
-  yield* Scope.addFinalizer(outer, Scope.close(scope, Exit.void))
-  return yield* Scope.provide(opening(scope), scope)
+  const close = yield* Effect.cached(Scope.close(scope, Exit.void))
+  yield* Effect.addFinalizer(() => close)
+  return yield* Scope.provide(opening(close), scope)
 })
 
-const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeable) {
+const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<void>) {
   const context = yield* Effect.context<never>()
   const log = yield* Log
   const circuit = Resilience.make(context, options.resilience)
@@ -70,6 +75,7 @@ const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeabl
   const cache = BlockCache.make(options.cacheBytes, context)
   const batches = BatchStore.make(blob, cache, BatchStore.missing(Recovery.isNamed(log, blob)))
   const feed = Feed.make(state.position, options.feedBytes)
+  const observers = Observers.make()
   const garbage = Garbage.make()
   const holds = LogPins.make(options.heldLogBytes)
   const merger = yield* Merger
@@ -95,25 +101,39 @@ const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeabl
     schedule: options.maintenance,
     grace: options.grace
   })
-  const owner = yield* Effect.forkScoped(Owner.run({
-    state,
-    writerId,
-    mailbox,
-    journal,
-    feed,
-    garbage,
-    context,
-    location: log.location,
-    maxGroupBytes: options.maxGroupBytes,
-    committed: maintenance.committed
-  }))
+  /** A defect of the owner ends the store: whoever opens it again finds out from the log what there is. */
+  const broken = (cause: Cause.Cause<never>) => {
+    if (!Cause.hasDies(cause)) return Effect.void
+    Metrics.ownerDefects.updateUnsafe(1, context)
+    return Effect.andThen(
+      Effect.logError("a defect has ended the store; open it again, and report the defect", cause),
+      Effect.forkDetach(close)
+    )
+  }
+  const owner = yield* Effect.forkScoped(Effect.onError(
+    Owner.run({
+      state,
+      writerId,
+      mailbox,
+      journal,
+      feed,
+      garbage,
+      context,
+      location: log.location,
+      maxGroupBytes: options.maxGroupBytes,
+      folded: observers.notify,
+      committed: maintenance.committed
+    }),
+    broken
+  ))
   const maintainer = yield* Effect.forkScoped(maintenance.run)
 
   // Finalizers run in the reverse order: this one, the first to run, lets everything accepted be executed.
   yield* Effect.addFinalizer(() =>
     Fiber.interrupt(maintainer).pipe(
-      Effect.andThen(maintenance.finish),
-      Effect.andThen(mailbox.end),
+      // Where a defect has ended the mailbox, or ends it now, there is no more that could be done.
+      Effect.andThen(Effect.raceFirst(mailbox.ended, Effect.interruptible(maintenance.finish))),
+      Effect.andThen(mailbox.end(new RuntimeShutdown())),
       Effect.andThen(Fiber.await(owner)),
       Effect.andThen(Effect.sync(() => feed.close()))
     )
@@ -135,6 +155,7 @@ const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeabl
     id: Symbol(log.location),
     state: () => state,
     feed,
+    observe: observers.add,
     batches,
     offer: mailbox.offer,
     submit: mailbox.submit,
@@ -154,7 +175,9 @@ const open = Effect.fnUntraced(function*(options: Options, scope: Scope.Closeabl
     compact: maintenance.compact,
     erase: maintenance.erase,
     maintain: maintenance.runDue,
-    stop: Scope.close(scope, Exit.void)
+    stop: Effect.andThen(close, mailbox.ended).pipe(
+      Effect.flatMap((why) => why.cause === undefined ? Effect.void : Effect.fail(why))
+    )
   }
   return store
 })

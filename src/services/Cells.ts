@@ -7,7 +7,7 @@
  * @internal
  */
 import { Effect, Semaphore, Stream } from "effect"
-import type { KeyRange, OpenViewError } from "../client/CollectionReader.ts"
+import type { OpenViewError } from "../client/CollectionReader.ts"
 import type { WriteError } from "../client/CollectionWriter.ts"
 import { PersistClient, type RegisterError } from "../client/PersistClient.ts"
 import type { ReadError } from "../client/Snapshot.ts"
@@ -79,20 +79,7 @@ export const make = Effect.fnUntraced(function*<V>(
 
   return {
     get,
-    withPrefix: (prefix) => Stream.map(reader.range(rangeOf(prefix)), ([key, found]) => [key, found] as const),
+    withPrefix: (prefix) => Stream.map(reader.range({ prefix }), ([key, found]) => [key, found] as const),
     change: (decide) => oneAtATime.withPermit(first(decide))
   }
 })
-
-/** From the prefix to before the least text that sorts after everything that begins with it. */
-const rangeOf = (prefix: string): KeyRange<string> => {
-  const points = [...prefix]
-  while (points.length > 0 && points.at(-1) === last) points.pop()
-  if (points.length === 0) return { from: prefix }
-  const next = points.at(-1)!.codePointAt(0)! + 1
-  // The surrogates are no characters.
-  points[points.length - 1] = String.fromCodePoint(next === 0xd800 ? 0xe000 : next)
-  return { from: prefix, to: points.join("") }
-}
-
-const last = String.fromCodePoint(0x10ffff)

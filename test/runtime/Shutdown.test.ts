@@ -75,6 +75,26 @@ describe("stop", () => {
       }
     }))
 
+  it.effect("whoever stops it returns when it is given up, the first and the second", () =>
+    Effect.gen(function*() {
+      for (const way of ["stop", "scope"] as const) {
+        const { control, storage } = yield* Store.faulty
+        const gate = Latch.makeUnsafe(true)
+        control.before = (operation) => operation === "append" ? gate.await : Effect.void
+        const { client, scope, writer } = yield* opened(storage)
+        gate.closeUnsafe()
+        yield* writer.offer([put("k")])
+        const first = yield* Effect.forkChild(client.stop, { startImmediately: true })
+        const second = yield* Effect.forkChild(way === "stop" ? client.stop : Scope.close(scope, Exit.void))
+        for (let round = 0; round < 100; round++) yield* Effect.yieldNow
+        assert.isUndefined(first.pollUnsafe())
+        assert.isUndefined(second.pollUnsafe(), way)
+        gate.openUnsafe()
+        yield* Fiber.join(first)
+        yield* Fiber.join(second)
+      }
+    }))
+
   it.effect("leaves no fiber running", () =>
     Effect.gen(function*() {
       for (const way of ["stop", "scope"] as const) {

@@ -1,0 +1,16 @@
+/**
+ * How codecs say no: to values that they cannot encode, and to bytes that are no encoding.
+ *
+ * @internal
+ */
+import { DecodeError, ValueOutOfRange } from "./PersistError.ts"
+
+export const refuse = (codec: string, reason: string): never => {
+  throw new ValueOutOfRange({ what: "a value", detail: `codec "${codec}" cannot encode it: ${reason}` })
+}
+
+export const reject = (codec: string, detail: string): never => {
+  throw new DecodeError({ codec, detail })
+}
+
+export const loneSurrogate = "it has a lone surrogate, which UTF-8 cannot express"

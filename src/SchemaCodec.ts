@@ -1,0 +1,121 @@
+/**
+ * Codecs from Effect Schemas.
+ *
+ * @since 0.1.0
+ */
+import { Result, Schema, type SchemaIssue } from "effect"
+import { canonical, parseJson } from "./CanonicalJson.ts"
+import type { Codec } from "./CodecModel.ts"
+import { refuse, reject } from "./Refusal.ts"
+import { encodeText } from "./TextCodec.ts"
+
+/** @internal */
+export const schemaName = "schema"
+
+/**
+ * The values of an Effect Schema, as canonical JSON of the form that `Schema.toCodecJson` gives them. The schema must
+ * need no services and do nothing asynchronous.
+ *
+ * All these codecs are named `schema`; the schema itself is described by `document` and `fingerprint`. Equal values
+ * have equal bytes as far as the schema's encoding has: the entries of a `Map` or a `Set` keep their order of insertion.
+ *
+ * @example
+ * ```ts
+ * import { Schema } from "effect"
+ * import { Codec } from "tidemark"
+ *
+ * const Order = Schema.Struct({ id: Schema.String, placed: Schema.Date })
+ *
+ * export const orders = Codec.schema(Order)
+ * orders.name // "schema"
+ * ```
+ *
+ * @category codecs
+ * @since 0.1.0
+ */
+export const schema = <A>(of: Schema.Codec<A, unknown>): Codec<A> => {
+  const jsonCodec = Schema.toCodecJson(of)
+  const encodeResult = Schema.encodeUnknownResult(jsonCodec)
+  const decodeResult = Schema.decodeUnknownResult(jsonCodec)
+  const document = documentOf(of)
+  return {
+    name: schemaName,
+    document,
+    fingerprint: fingerprintOf(document),
+    encode: encodeText(schemaName, (value) => {
+      const encoded = attempt(encodeResult, value)
+      if (Result.isFailure(encoded)) return refuse(schemaName, explain(encoded.failure, document))
+      return canonical(schemaName, encoded.success)
+    }),
+    decode(bytes, start, end) {
+      const decoded = attempt(decodeResult, parseJson(schemaName, bytes, start, end))
+      return Result.isSuccess(decoded) ? decoded.success : reject(schemaName, explain(decoded.failure, document))
+    }
+  }
+}
+
+/** One document in the usual form of JSON Schema, with its definitions inside. */
+const documentOf = (of: Schema.Constraint): string => {
+  const { definitions, schema: root } = Schema.toJsonSchemaDocument(of)
+  const whole = {
+    $schema: "https://json-schema.org/draft/2020-12/schema",
+    ...root,
+    ...(Object.keys(definitions).length > 0 && { $defs: definitions })
+  }
+  // Annotations may hold what JSON cannot; stringify drops it.
+  return canonical(schemaName, JSON.parse(JSON.stringify(whole)))
+}
+
+/**
+ * FNV-1a with 64 bits, in hexadecimal: it tells versions of a schema apart, and guards against nobody.
+ *
+ * @internal
+ */
+export const fingerprintOf = (document: string): string => {
+  let hash = 0xcbf29ce484222325n
+  for (let i = 0; i < document.length; i++) {
+    hash = BigInt.asUintN(64, (hash ^ BigInt(document.charCodeAt(i))) * 0x100000001b3n)
+  }
+  return hash.toString(16).padStart(16, "0")
+}
+
+type Outcome<A> = Result.Result<A, Schema.SchemaError | undefined>
+
+/** A schema may throw by itself: in a transformation, out of stack for a deep value, or for being asynchronous. */
+const attempt = <A>(run: (input: unknown) => Outcome<A>, input: unknown): Outcome<A> => {
+  try {
+    return run(input)
+  } catch {
+    return Result.fail(undefined)
+  }
+}
+
+const explain = (error: Schema.SchemaError | undefined, document: string): string => {
+  if (error === undefined) return "the schema failed with an exception, or is asynchronous"
+  const { missing, path } = locate(error.issue)
+  const place = path.map((key) => `[${nameOf(key, document)}]`).join("")
+  return `${place === "" ? "it" : `its part ${place}`} ${missing ? "is missing" : "does not fit the schema"}`
+}
+
+/** The place of the first issue. */
+const locate = (issue: SchemaIssue.Issue): { readonly path: ReadonlyArray<PropertyKey>; readonly missing: boolean } => {
+  switch (issue._tag) {
+    case "Pointer": {
+      const inner = locate(issue.issue)
+      return { ...inner, path: [...issue.path, ...inner.path] }
+    }
+    case "Filter":
+    case "Encoding":
+      return locate(issue.issue)
+    case "Composite":
+      return locate(issue.issues[0])
+    default:
+      return { path: [], missing: issue._tag === "MissingKey" }
+  }
+}
+
+/** Keys that the document does not name are keys of a record: they are data, which errors must not print. */
+const nameOf = (key: PropertyKey, document: string): string => {
+  const name = typeof key === "number" ? String(key) : JSON.stringify(String(key))
+  return typeof key === "number" || document.includes(`${name}:`) ? name : "*"
+}
