@@ -25,6 +25,8 @@ import { type Place, Stage, type Target } from "../engine/Stage.ts"
 import * as State from "../engine/State.ts"
 import {
   CollectionDestroyed,
+  type Corrupt,
+  type Fenced,
   Indeterminate,
   RuntimeShutdown,
   type StorageError,
@@ -50,6 +52,8 @@ export interface Options {
   readonly garbage: Garbage
   /** Rows staged beyond this go into the next commit. */
   readonly maxGroupBytes: number
+  /** Called once nothing can be committed any more. */
+  readonly onFatal: (failure: Fenced | Corrupt) => void
   /** Called after each commit, with its size in the log. */
   readonly committed: (bytes: number) => void
   readonly context: Context.Context<never>
@@ -77,7 +81,9 @@ export const run = Effect.fnUntraced(function*(options: Options) {
 
   const note = (failure: StorageError) =>
     Effect.sync(() => {
-      if (failure._tag === "Fenced" || failure._tag === "Corrupt") fatal = failure
+      if (failure._tag !== "Fenced" && failure._tag !== "Corrupt") return
+      fatal = failure
+      options.onFatal(failure)
     })
 
   /** Finds out about a commit of unknown outcome. Until that is known, nothing can be said of any command. */

@@ -43,6 +43,8 @@ export const make = ({ batches, catchUp, feed, hold, location, reread, state, st
     pinLog: () => ({ advance: () => {}, isExpired: () => false, release: () => {} }),
     reread,
     sync: catchUp,
+    confirm: catchUp,
+    ended: Effect.never,
     hold,
     compact: () => refuse("compact"),
     erase: () => refuse("erase"),
