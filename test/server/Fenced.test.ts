@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, type Duration, Effect, Fiber, Logger } from "effect"
+import { Cause, type Duration, Effect, Logger } from "effect"
 import * as Codec from "../../src/Codec.ts"
 import * as MemoryStorage from "../../src/storage/MemoryStorage.ts"
 import * as Store from "../utils/Store.ts"
@@ -23,14 +23,16 @@ describe("a store that another process has taken over", () => {
     })
     return { ...running, lines, persist, takeOver }
   })
+  /** The events of a subscription that has begun, up to its end. */
+  const subscription = (url: string) =>
+    Effect.map(Effect.promise(() => fetch(url)), (response) => Effect.promise(() => response.text()))
   const fenced = "urn:tidemark:problem:fenced"
 
   it.live("answers 503 with the reason, ends subscriptions with it, and says so in the log", () =>
     Effect.gen(function*() {
       const { lines, persist, takeOver, url } = yield* overtaken("1 hour")
-      const subscribed = yield* Effect.forkChild(ask(`${url}/collections/orders/events`))
-      const behind = yield* Effect.forkChild(ask(`${url}/collections/orders/events?from=10`))
-      yield* Effect.sleep("100 millis")
+      const subscribed = yield* subscription(`${url}/collections/orders/events`)
+      const caughtUp = yield* subscription(`${url}/collections/orders/events?from=10`)
       yield* takeOver
       const sealing = yield* post(`${url}/collections/orders/seal`, { upper: 30 })
       assert.deepInclude(sealing, { status: 503, type: "application/problem+json" })
@@ -41,9 +43,8 @@ describe("a store that another process has taken over", () => {
         assert.propertyVal(body, "type", fenced)
       }
       assert.propertyVal(yield* ask(`${url}/health/ready`), "status", 503)
-      for (const fiber of [subscribed, behind]) {
-        const { body } = yield* Fiber.join(fiber)
-        assert.match(String(body), /event: problem\ndata: .*problem:fenced.*\n\n$/)
+      for (const events of [subscribed, caughtUp]) {
+        assert.match(yield* events, /event: problem\ndata: .*problem:fenced.*\n\n$/)
       }
       assert.propertyVal(yield* Effect.flip(persist.ended), "_tag", "Fenced")
       assert.lengthOf(lines.filter((line) => /the store has ended.*epoch 2 has taken over/s.test(line)), 1)
@@ -52,10 +53,9 @@ describe("a store that another process has taken over", () => {
   it.live("is found out about also where nobody writes", () =>
     Effect.gen(function*() {
       const { takeOver, url } = yield* overtaken("50 millis")
-      const subscribed = yield* Effect.forkChild(ask(`${url}/collections/orders/events`))
-      yield* Effect.sleep("100 millis")
+      const events = yield* subscription(`${url}/collections/orders/events`)
       yield* takeOver
-      assert.match(String((yield* Fiber.join(subscribed)).body), /event: problem\ndata: .*problem:fenced/)
+      assert.match(yield* events, /event: problem\ndata: .*problem:fenced/)
       assert.strictEqual((yield* ask(`${url}/collections/orders/snapshot`)).status, 503)
     }))
 })
