@@ -42,7 +42,8 @@ it("golden_test: there is a store of the present format", () => {
 /** Of every file that a format's store had when it was made. They stay as they are for ever. */
 const digests: Readonly<Record<string, string>> = {
   "format-1": "b2f73aa9ae9c4d0545d985774afecbd0fe589f01d0fd306b83db4771804010e7",
-  "format-2": "f54f4b5345c915bc0047655aed11f73a11308d9c9cb98823cec5fdf3ca7227b2"
+  "format-2": "f54f4b5345c915bc0047655aed11f73a11308d9c9cb98823cec5fdf3ca7227b2",
+  "format-3": "8da57a11b0f00921649d4d3a9c3f683e05e2bf4d9f3c9b6093a5f0860af39d8e"
 }
 
 const digestOf = (format: string): string => {
@@ -77,7 +78,9 @@ for (const format of formats) {
         assert.deepStrictEqual(yield* Store.contents(reader, asOf), Model.contents(expected, asOf), `as of ${asOf}`)
       }
       assert.deepStrictEqual(
-        (yield* client.descriptions).map(({ id, name, since, upper }) => [id, name, since, upper]),
+        (yield* client.descriptions).filter(({ isOnTimeline }) => !isOnTimeline).map((
+          { id, name, since, upper }
+        ) => [id, name, since, upper]),
         [
           [0, "s", 30, 100],
           [1, "every codec", 0, 0],
@@ -85,6 +88,16 @@ for (const format of formats) {
           ...(format === "format-1" ? [] : [[4, "evolved", 0, 3]])
         ]
       )
+      if (!["format-1", "format-2"].includes(format)) {
+        const { reader: table } = yield* client.load("table", Store.text)
+        const { isOnTimeline, upper } = yield* client.description("table")
+        assert.isTrue(isOnTimeline)
+        assert.deepStrictEqual(yield* Store.contents(table, upper - 1), [["a", "in the rollup", 1], [
+          "b",
+          "in the log",
+          1
+        ]])
+      }
       const every = yield* client.load("every codec", { key: Codec.json, value: Codec.bytes })
       assert.deepStrictEqual(yield* Store.updates(every.reader), [
         Update.make({ a: [1, "ä", null] }, new Uint8Array([0, 255]), Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER)

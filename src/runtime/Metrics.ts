@@ -44,6 +44,7 @@ export const flushTime = seconds("flush", "Time of one durable append")
 export const commits = counter("commits_total", "Entries appended to the log")
 export const commitBytes = counter("commit_bytes_total", "Bytes appended to the log")
 export const writes = counter("writes_total", "Write commands executed")
+export const transactions = counter("transactions_total", "Transactions executed, those that lost included")
 export const writtenRows = counter("written_rows_total", "Rows made durable")
 export const writtenBytes = counter(
   "written_bytes_total",
