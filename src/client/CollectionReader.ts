@@ -29,6 +29,7 @@ import { type Registered, target } from "./Registration.ts"
 import * as Rows from "./Rows.ts"
 import type * as Runs from "./Runs.ts"
 import * as Snapshot from "./Snapshot.ts"
+import * as Stretches from "./Stretches.ts"
 import * as Subscription from "./Subscription.ts"
 
 /**
@@ -138,6 +139,7 @@ export const make = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs): Colle
   const { codecs, name, policy, store } = self
   const located = target(self)
   const decode = Listen.makeDecode(name, codecs, policy)
+  const stretches = Stretches.make<K, V>()
   const sourceOf = ({ view }: OpenedView): Snapshot.Source<K, V> => ({
     batches: store.batches,
     runs,
@@ -212,7 +214,7 @@ export const make = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs): Colle
       Stream.unwrap(Effect.gen(function*() {
         if (start.asOf !== undefined) yield* checkTime(start.asOf)
         const at = yield* located
-        return Subscription.make({ store, collection: at.id, name, codecs, policy, runs, start })
+        return Subscription.make({ store, collection: at.id, name, codecs, policy, runs, stretches, start })
       })),
     get: (key, options = {}) =>
       traced(
