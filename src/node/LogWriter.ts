@@ -25,6 +25,8 @@ export interface LogWriter {
   readonly writer: Writer
   /** Everything below it is durable. */
   readonly upper: () => number
+  /** Fails once this writer has lost the log. */
+  readonly confirm: Effect.Effect<void, StorageError>
   /** Closes the log cleanly, if this writer still may. */
   readonly close: Effect.Effect<void>
 }
@@ -72,7 +74,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   let offset = Segment.headerBytes
   let active: SegmentFile.Active = yield* SegmentFile.prepare(directory, planned, true).pipe(
     Effect.flatMap((prepared) => SegmentFile.begin(directory, prepared, upper, epoch)),
-    Effect.tap((first) => Effect.onError(SegmentFile.enter(directory, first), () => SegmentFile.abandon(first)))
+    Effect.tap((first) => Effect.onError(SegmentFile.enter(directory, lock, first), () => SegmentFile.abandon(first)))
   )
   /** The segment after the active one, from when it may be in the log: nothing is appended until it is for certain. */
   let next: SegmentFile.Joining | undefined
@@ -180,7 +182,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   /** Goes on with a rotation that has failed, or begins one. */
   const rotate = Effect.fnUntraced(function*(needed: number) {
     next ??= yield* SegmentFile.begin(directory, yield* takePrepared(needed), upper, epoch)
-    yield* SegmentFile.enter(directory, next)
+    yield* SegmentFile.enter(directory, lock, next)
     if (upper > active.base) yield* endSegment(active.fd, offset, active.seed)
     yield* File.close(active.fd)
     capacities.set(active.path, active.capacity)
@@ -328,5 +330,5 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     )
   }))
 
-  return { writer, upper: () => upper, close } satisfies LogWriter
+  return { writer, upper: () => upper, confirm: refuse(Lock.confirm(lock)), close } satisfies LogWriter
 })
