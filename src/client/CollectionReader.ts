@@ -30,6 +30,7 @@ import { type Registered, target } from "./Registration.ts"
 import * as Rows from "./Rows.ts"
 import type * as Runs from "./Runs.ts"
 import * as Snapshot from "./Snapshot.ts"
+import * as Stretches from "./Stretches.ts"
 import * as Subscription from "./Subscription.ts"
 
 /**
@@ -142,6 +143,8 @@ export const make = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs): Colle
   const { get, history } = keyReads(self, runs, views)
   // One for all listeners of the handle, which decode each commit once.
   const decode = Listen.makeDecode(name, codecs, policy)
+  // And one for all subscribers.
+  const stretches = Stretches.make<K, V>()
 
   const handle: WithInternal<K, V, E> = {
     [Internal]: { self, runs },
@@ -177,7 +180,7 @@ export const make = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs): Colle
       Stream.unwrap(Effect.gen(function*() {
         if (start.asOf !== undefined) yield* checkTime(start.asOf)
         const at = yield* located
-        return Subscription.make({ store, collection: at.id, name, codecs, policy, runs, start })
+        return Subscription.make({ store, collection: at.id, name, codecs, policy, runs, stretches, start })
       })),
     get: (key, options = {}) => traced("CollectionReader.get", name, get(key, options)),
     range: (options) =>

@@ -1,5 +1,5 @@
 /**
- * Reading one key: a binary search in each sorted run, and the one block of each batch part that may hold the key.
+ * Reading one key: a look at the rows in memory by their keys, and the one block of each batch part that may hold it.
  *
  * @internal
  */
@@ -85,7 +85,7 @@ const search = (
   key: Uint8Array,
   window: Window
 ): Lack | undefined => {
-  for (const columns of runs.of(view.chunks)) collect(found, columns, key, view.traceUpper, window)
+  collectInMemory(found, runs, view, key, window)
   for (const batch of view.spills) {
     const lack = searchBatch(found, sources, batch, key, view.traceUpper, window)
     if (lack !== undefined) return lack
@@ -118,6 +118,46 @@ const searchBatch = (
     }
   }
   return undefined
+}
+
+/** Finds the rows of the key in memory. Those that are one row at `since` become one, however many versions there are. */
+const collectInMemory = (
+  found: Array<Found>,
+  runs: Runs.Runs,
+  view: ReadView,
+  key: Uint8Array,
+  { since, toTime }: Window
+): void => {
+  const byHash = new Map<number, Array<Found>>()
+  runs.keys.find(view.chunks, key, (columns, row) => {
+    if (columns.times[row]! < view.traceUpper || columns.times[row]! >= toTime) return
+    const time = Math.max(columns.times[row]!, since)
+    const hash = valueHash(columns, row) ^ time
+    const alike = byHash.get(hash)
+    const same = alike?.find((each) =>
+      each.time === time && Compare.compareValues(each.columns, each.row, columns, row) === 0
+    )
+    if (same !== undefined) same.diff = addDiffs(same.diff, columns.diffs[row]!)
+    else {
+      const first = { columns, row, time, diff: columns.diffs[row]! }
+      if (alike === undefined) byHash.set(hash, [first])
+      else alike.push(first)
+    }
+  })
+  for (const alike of byHash.values()) for (const each of alike) if (each.diff !== 0) found.push(each)
+}
+
+/** Bytes of a value that its hash is made of, from either end. */
+const hashedBytes = 32
+
+const valueHash = ({ valueData, valueOffsets }: Columns.Columns, row: number): number => {
+  const start = valueOffsets[row]!
+  const end = valueOffsets[row + 1]!
+  const head = Math.min(end, start + hashedBytes)
+  let hash = end - start
+  for (let i = start; i < head; i++) hash = Math.imul(hash ^ valueData[i]!, 0x01000193)
+  for (let i = Math.max(head, end - hashedBytes); i < end; i++) hash = Math.imul(hash ^ valueData[i]!, 0x01000193)
+  return hash
 }
 
 /** Finds the rows of the key in sorted columns. Those that are one row at `since` lie next to each other, and become one. */

@@ -10,6 +10,7 @@ import * as Columns from "../batch/Columns.ts"
 import * as Consolidate from "../batch/Consolidate.ts"
 import type { MemoryChunk } from "../engine/Collection.ts"
 import type { MemoryChunks } from "../engine/ReadView.ts"
+import { KeyIndex } from "./KeyIndex.ts"
 
 interface Run {
   /** How many blocks it covers. */
@@ -21,6 +22,8 @@ interface Run {
 export interface Runs {
   /** Sorted runs that together hold exactly the rows of the blocks: a collection's blocks from the first on. */
   readonly of: (blocks: MemoryChunks) => ReadonlyArray<Columns.Columns>
+  /** The rows of one key, found without sorting. */
+  readonly keys: KeyIndex
 }
 
 export const make = (): Runs => {
@@ -28,6 +31,7 @@ export const make = (): Runs => {
   let runs: Array<Run> = []
 
   return {
+    keys: new KeyIndex(),
     of: ({ count, list }) => {
       if (count === 0) return []
       if (list[0] !== first) {

@@ -19,6 +19,7 @@ import type { Query } from "./Merging.ts"
 import type * as Rows from "./Rows.ts"
 import type { Runs } from "./Runs.ts"
 import * as Snapshot from "./Snapshot.ts"
+import * as Stretches from "./Stretches.ts"
 
 /**
  * Where a subscription begins.
@@ -56,6 +57,7 @@ export interface Options<K, V> {
   readonly codecs: Rows.Codecs<K, V>
   readonly policy: Rows.DecodePolicy
   readonly runs: Runs
+  readonly stretches: Stretches.Stretches<K, V>
   readonly start: SubscribeOptions
 }
 
@@ -110,9 +112,13 @@ const between = <K, V>(
   query: Query
 ): Stream.Stream<CollectionEvent<K, V>, SubscribeError> => {
   const source = { ...options, batches: options.store.batches, view }
-  return Snapshot.rows<K, V, Update.Update<K, V>>(source, query, Update.make).pipe(
+  const events = Snapshot.rows<K, V, Update.Update<K, V>>(source, query, Update.make).pipe(
     Stream.chunks,
     Stream.map((updates): CollectionEvent<K, V> => ({ _tag: "Updates", updates })),
     Stream.concat(Stream.succeed<CollectionEvent<K, V>>({ _tag: "Progress", frontier: query.toTime }))
   )
+  // Times that were advanced to a `since` are told by it, and rows in quarantine to each subscriber.
+  const rows = query.since === 0 && typeof options.policy === "string" ? Stretches.shortRows(view, query) : undefined
+  if (rows === undefined) return events
+  return Stream.unwrap(Effect.map(options.stretches.of(query, rows, Stream.runCollect(events)), Stream.fromArray))
 }

@@ -211,6 +211,32 @@ describe("subscriptions", () => {
       ])
     }))
 
+  it.effect("of one handle decode a complete time once, however many there are", () =>
+    Effect.gen(function*() {
+      const client = yield* Effect.flatMap(Store.memory, (storage) => Store.client(storage))
+      let decoded = 0
+      const value: Codec.Codec<string> = {
+        ...Codec.string,
+        decode: (bytes, start, end) => {
+          decoded++
+          return Codec.string.decode(bytes, start, end)
+        }
+      }
+      const { reader, writer } = yield* client.createOrLoad("s", { key: Codec.string, value })
+      const all = yield* Effect.forEach(Array.from({ length: 10 }), () =>
+        Effect.forkChild(Stream.runCollect(reader.subscribe({ until: 3 })), { startImmediately: true }))
+      for (let time = 0; time < 3; time++) {
+        yield* writer.append(Array.from({ length: 50 }, (_, i) =>
+          Update.insert(`k${i}`, `${time}`, time)))
+        yield* writer.seal(time + 1)
+        // Subscribers that are late read several times as one stretch, which is another one.
+        yield* Effect.yieldNow
+      }
+      const told = yield* Effect.forEach(all, Fiber.join)
+      for (const events of told) assert.lengthOf(records(events), 150)
+      assert.isAtMost(decoded, 300)
+    }))
+
   it.effect("end at the frontier that they were to reach, and go on there without a seam", () =>
     Effect.gen(function*() {
       const { reader, writer } = yield* fresh()

@@ -1,0 +1,155 @@
+/**
+ * Finding the rows of a key among those in memory, which stand in the order of their arrival.
+ *
+ * A hash table of keys grows by so many rows with each search, and what it does not have yet is looked through: a search
+ * takes a bounded time whether many rows have come since the last one, or all of them, as after a crash. Nothing is sorted.
+ *
+ * @internal
+ */
+import type * as Columns from "../batch/Columns.ts"
+import type { MemoryChunk } from "../engine/Collection.ts"
+import type { MemoryChunks } from "../engine/ReadView.ts"
+
+/** Rows that one search adds to the table: about a millisecond's work. */
+const addedAtOnce = 16_384
+
+const none = -1
+
+export class KeyIndex {
+  /** Those whose rows are in the table: of the last one, perhaps not all. */
+  private chunks: Array<MemoryChunk> = []
+  /** The number of the first row of each. */
+  private starts: Array<number> = []
+  /** Rows in the table. */
+  private rows = 0
+  private hashes = new Uint32Array(0)
+  /** The row before a row that has its place in the table, too. */
+  private before = new Int32Array(0)
+  /** The last row of each place: twice as many as there is room for rows. */
+  private last = new Int32Array(0)
+
+  /** Tells of every row of the chunks that has the key, in no order. The chunks are a collection's, from the first on. */
+  find(chunks: MemoryChunks, key: Uint8Array, found: (columns: Columns.Columns, row: number) => void): void {
+    const { count, list } = chunks
+    if (count === 0) return
+    if (!this.isOf(chunks)) {
+      // Those of an earlier place of the order must not cost a later one its table.
+      if (this.chunks.length > 0 && list[0]!.position < this.chunks[0]!.position) return scan(chunks, 0, 0, key, found)
+      this.clear()
+    }
+    this.extend(chunks)
+    this.look(count, key, found)
+    const first = Math.max(0, this.chunks.length - 1)
+    scan(chunks, first, this.rows - (this.starts[first] ?? 0), key, found)
+  }
+
+  private isOf({ count, list }: MemoryChunks): boolean {
+    const known = Math.min(count, this.chunks.length)
+    return known > 0 && list[0] === this.chunks[0] && list[known - 1] === this.chunks[known - 1]
+  }
+
+  private clear(): void {
+    this.chunks = []
+    this.starts = []
+    this.rows = 0
+    this.last.fill(none)
+  }
+
+  /** Adds the next rows. */
+  private extend({ count, list }: MemoryChunks): void {
+    for (let left = addedAtOnce; left > 0;) {
+      const chunk = this.chunks.at(-1)
+      const from = this.rows - (this.starts.at(-1) ?? 0)
+      if (chunk !== undefined && from < chunk.columns.length) {
+        const to = Math.min(chunk.columns.length, from + left)
+        this.add(chunk.columns, from, to)
+        left -= to - from
+      } else {
+        if (this.chunks.length >= count) return
+        this.chunks.push(list[this.chunks.length]!)
+        this.starts.push(this.rows)
+      }
+    }
+  }
+
+  private add({ keyData, keyOffsets }: Columns.Columns, from: number, to: number): void {
+    if (this.rows + to - from > this.hashes.length) this.grow(this.rows + to - from)
+    for (let row = from; row < to; row++) {
+      this.hashes[this.rows] = hashOf(keyData, keyOffsets[row]!, keyOffsets[row + 1]!)
+      this.place(this.rows++)
+    }
+  }
+
+  private place(row: number): void {
+    const at = this.hashes[row]! & (this.last.length - 1)
+    this.before[row] = this.last[at]!
+    this.last[at] = row
+  }
+
+  private grow(rows: number): void {
+    let capacity = Math.max(1024, this.hashes.length)
+    while (capacity < rows) capacity *= 2
+    const hashes = new Uint32Array(capacity)
+    hashes.set(this.hashes.subarray(0, this.rows))
+    this.hashes = hashes
+    this.before = new Int32Array(capacity)
+    this.last = new Int32Array(2 * capacity).fill(none)
+    for (let row = 0; row < this.rows; row++) this.place(row)
+  }
+
+  /** Looks the key up in the table. */
+  private look(count: number, key: Uint8Array, found: (columns: Columns.Columns, row: number) => void): void {
+    if (this.rows === 0) return
+    const hash = hashOf(key, 0, key.length)
+    const end = count < this.starts.length ? this.starts[count]! : this.rows
+    for (let row = this.last[hash & (this.last.length - 1)]!; row !== none; row = this.before[row]!) {
+      if (this.hashes[row] !== hash || row >= end) continue
+      const chunk = this.chunkOf(row)
+      const { columns } = this.chunks[chunk]!
+      if (hasKey(columns, row - this.starts[chunk]!, key)) found(columns, row - this.starts[chunk]!)
+    }
+  }
+
+  private chunkOf(row: number): number {
+    let low = 0
+    let high = this.starts.length - 1
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1
+      if (this.starts[middle]! <= row) low = middle
+      else high = middle - 1
+    }
+    return low
+  }
+}
+
+/** Looks at every row from row `from` of chunk `first` on. */
+const scan = (
+  { count, list }: MemoryChunks,
+  first: number,
+  from: number,
+  key: Uint8Array,
+  found: (columns: Columns.Columns, row: number) => void
+): void => {
+  for (let i = first; i < count; i++) {
+    const { columns } = list[i]!
+    for (let row = i === first ? from : 0; row < columns.length; row++) {
+      if (hasKey(columns, row, key)) found(columns, row)
+    }
+  }
+}
+
+/** Compares from the end: keys that differ often begin alike. */
+const hasKey = ({ keyData, keyOffsets }: Columns.Columns, row: number, key: Uint8Array): boolean => {
+  const start = keyOffsets[row]!
+  let at = key.length
+  if (keyOffsets[row + 1]! - start !== at) return false
+  while (at > 0 && keyData[start + at - 1] === key[at - 1]) at--
+  return at === 0
+}
+
+/** FNV-1a, with its bits spread over the lower ones, which tell the place. */
+const hashOf = (data: Uint8Array, start: number, end: number): number => {
+  let hash = 0x811c9dc5
+  for (let i = start; i < end; i++) hash = Math.imul(hash ^ data[i]!, 0x01000193)
+  return (hash ^ (hash >>> 15)) >>> 0
+}

@@ -1,0 +1,67 @@
+/**
+ * Short stretches of complete times, as events: read, sorted and decoded once for all who subscribe through one handle, who
+ * mostly wait for the same ones. What is complete never changes, so that it matters to nobody who reads it.
+ *
+ * @internal
+ */
+import { Effect, Semaphore } from "effect"
+import * as ReadView from "../engine/ReadView.ts"
+import type { CollectionEvent } from "./CollectionEvent.ts"
+import type { Query } from "./Merging.ts"
+
+export interface Stretches<K, V> {
+  /** The events of a query over a view: what `read` says, or has said before. */
+  readonly of: <E>(
+    query: Query,
+    rows: number,
+    read: Effect.Effect<ReadonlyArray<CollectionEvent<K, V>>, E>
+  ) => Effect.Effect<ReadonlyArray<CollectionEvent<K, V>>, E>
+}
+
+/** Rows of recent stretches that are kept decoded, about. Longer stretches each subscriber reads for itself. */
+const keptRows = 10_000
+
+interface Kept<K, V> {
+  readonly rows: number
+  readonly events: ReadonlyArray<CollectionEvent<K, V>>
+}
+
+export const make = <K, V>(): Stretches<K, V> => {
+  /** Whoever comes while another one reads waits for it. */
+  const one = Semaphore.makeUnsafe(1)
+  const recent = new Map<string, Kept<K, V>>()
+  let kept = 0
+  const keep = (name: string, added: Kept<K, V>) => {
+    recent.set(name, added)
+    kept += added.rows
+    for (const [oldest, { rows }] of recent) {
+      if (kept <= keptRows || oldest === name) break
+      recent.delete(oldest)
+      kept -= rows
+    }
+  }
+  return {
+    of: ({ fromTime, toTime }, rows, read) => {
+      const name = `${fromTime} ${toTime}`
+      const known = Effect.sync(() => recent.get(name)?.events)
+      return Effect.flatMap(known, (events) =>
+        events === undefined
+          ? one.withPermit(Effect.flatMap(known, (events) =>
+            events === undefined
+              ? Effect.tap(read, (events) => Effect.sync(() => keep(name, { rows, events })))
+              : Effect.succeed(events)))
+          : Effect.succeed(events))
+    }
+  }
+}
+
+/** How many rows a query can have at most, if all of them are in memory and few. */
+export const shortRows = (view: ReadView.ReadView, { fromTime, toTime }: Query): number | undefined => {
+  const isStored = [...view.spills, ...view.trace].some(({ parts }) =>
+    parts.some(({ maxTime, minTime }) => maxTime >= fromTime && minTime < toTime)
+  )
+  if (isStored) return undefined
+  const rows = ReadView.chunksWhere(view, (chunk) => chunk.maxTime >= fromTime && chunk.minTime < toTime)
+    .reduce((sum, { columns }) => sum + columns.length, 0)
+  return rows <= keptRows ? rows : undefined
+}
