@@ -42,7 +42,7 @@ beforeAll(() => {
   const pack = ["pack", "--ignore-scripts", "--pack-destination", home]
   if (npm === undefined) must("npm", pack, stage)
   else must(process.execPath, [npm, ...pack], stage)
-  const [tarball] = fs.readdirSync(home).filter((file) => file.endsWith(".tgz"))
+  const tarball = fs.readdirSync(home).find((file) => file.endsWith(".tgz"))
   must("tar", ["-xzf", join(home, tarball!), "-C", home], home)
 }, 600_000)
 
