@@ -116,8 +116,28 @@ export interface CollectionReader<in out K, out V, out E = never> {
 const Internal: unique symbol = Symbol("tidemark/CollectionReader")
 
 interface WithInternal<K, V, E> extends CollectionReader<K, V, E> {
-  readonly [Internal]: { readonly self: Registered<K, V, E>; readonly runs: Runs.Runs }
+  readonly [Internal]: {
+    readonly self: Registered<K, V, E>
+    readonly runs: Runs.Runs
+    readonly rowsOf: (
+      key: Uint8Array,
+      asOf: Frontier.Timestamp,
+      since: Frontier.Timestamp
+    ) => Effect.Effect<Columns.Columns, OpenViewError | Snapshot.ReadError | E>
+  }
 }
+
+/**
+ * @internal The rows of a key as of a time, as they are stored, those at or before `since` as one. Without `since`: all of
+ * them.
+ */
+export const rowsOf = <K, V, E>(
+  handle: CollectionReader<K, V, E>,
+  key: Uint8Array,
+  asOf: Frontier.Timestamp,
+  since = asOf
+): Effect.Effect<Columns.Columns, OpenViewError | Snapshot.ReadError | E> =>
+  (handle as WithInternal<K, V, E>)[Internal].rowsOf(key, asOf, since)
 
 /**
  * The same handle with another policy for rows that do not decode.
@@ -159,27 +179,40 @@ export const make = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs): Colle
   const keyBytes = new ByteWriter(64)
 
   /** The rows of one key, consolidated. */
-  const ofKey = (key: K, options: AsOf, window: (opened: OpenedView) => PointRead.Window) =>
+  const ofKey = (
+    key: Effect.Effect<Uint8Array, ValueOutOfRange>,
+    options: AsOf,
+    window: (opened: OpenedView) => PointRead.Window
+  ) =>
     Effect.scoped(Effect.gen(function*() {
       const opened = yield* held(options)
-      const bytes = yield* Rows.encodeKey(codecs, key)
-      return yield* PointRead.rows(store.batches, runs, opened.view, bytes, window(opened))
+      return yield* PointRead.rows(store.batches, runs, opened.view, yield* key, window(opened))
     }))
 
   /** The same as of a time that is sealed, in one go, if all that may hold the key is in memory. */
-  const ofKeyInMemory = (id: number, key: K, asOf: number) =>
+  const ofKeyInMemory = (id: number, key: () => Uint8Array, asOf: number, window: PointRead.Window) =>
     compute(() => {
       const now = sealedNow(store, id, asOf)
       if (now === undefined) return undefined
       const view = ReadView.whole(now, store.state().seqNo)
-      return PointRead.inMemory(store.batches, runs, view, Rows.encodeKeyInto(codecs, key, keyBytes), at(asOf))
+      return PointRead.inMemory(store.batches, runs, view, key(), window)
     })
+
+  const rowsOf = (key: Uint8Array, asOf: number, since: number) =>
+    Effect.flatMap(
+      located,
+      ({ id }) =>
+        Effect.flatMap(ofKeyInMemory(id, () => key, asOf, { toTime: asOf + 1, since }), (rows) =>
+          rows !== undefined
+            ? Effect.succeed(rows)
+            : ofKey(Effect.succeed(key), { asOf }, () => ({ toTime: asOf + 1, since })))
+    )
 
   const values = (rows: Columns.Columns) =>
     Rows.decode(name, codecs, policy, rows, (_, value, __, diff): readonly [V, number] => [value, diff])
 
   const handle: WithInternal<K, V, E> = {
-    [Internal]: { self, runs },
+    [Internal]: { self, runs, rowsOf },
     name: name,
     id: Effect.map(located, ({ id }) => id),
     snapshot: (options = {}) =>
@@ -220,10 +253,10 @@ export const make = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs): Colle
         name,
         Effect.flatMap(located, ({ id }) => {
           const { asOf } = options
-          const waiting = ofKey(key, options, () => at(asOf))
+          const waiting = ofKey(Rows.encodeKey(codecs, key), options, () => at(asOf))
           if (asOf === undefined) return Effect.flatMap(waiting, values)
           return Effect.flatMap(
-            ofKeyInMemory(id, key, asOf),
+            ofKeyInMemory(id, () => Rows.encodeKeyInto(codecs, key, keyBytes), asOf, at(asOf)),
             (rows) => rows === undefined ? Effect.flatMap(waiting, values) : values(rows)
           )
         })
@@ -241,7 +274,7 @@ export const make = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs): Colle
         "CollectionReader.history",
         name,
         Effect.flatMap(
-          ofKey(key, {}, ({ view }) => ({ toTime: Infinity, since: view.since })),
+          ofKey(Rows.encodeKey(codecs, key), {}, ({ view }) => ({ toTime: Infinity, since: view.since })),
           (rows) =>
             Effect.map(
               Rows.decode<K, V, Update.Update<K, V>>(name, codecs, policy, rows, Update.make),
