@@ -15,6 +15,7 @@ import {
   AsOfNotSealed,
   CollectionDestroyed,
   RuntimeShutdown,
+  type StorageError,
   type ValueOutOfRange
 } from "../PersistError.ts"
 import type { Failure, OpenedView } from "../runtime/Command.ts"
@@ -116,28 +117,34 @@ export interface CollectionReader<in out K, out V, out E = never> {
 const Internal: unique symbol = Symbol("tidemark/CollectionReader")
 
 interface WithInternal<K, V, E> extends CollectionReader<K, V, E> {
-  readonly [Internal]: {
-    readonly self: Registered<K, V, E>
-    readonly runs: Runs.Runs
-    readonly rowsOf: (
-      key: Uint8Array,
-      asOf: Frontier.Timestamp,
-      since: Frontier.Timestamp
-    ) => Effect.Effect<Columns.Columns, OpenViewError | Snapshot.ReadError | E>
-  }
+  readonly [Internal]: { readonly self: Registered<K, V, E>; readonly runs: Runs.Runs }
 }
 
-/**
- * @internal The rows of a key as of a time, as they are stored, those at or before `since` as one. Without `since`: all of
- * them.
- */
+/** @internal The rows of a key as of a time that is sealed, as they are stored; those at or before `since` as one. */
 export const rowsOf = <K, V, E>(
   handle: CollectionReader<K, V, E>,
   key: Uint8Array,
   asOf: Frontier.Timestamp,
   since = asOf
-): Effect.Effect<Columns.Columns, OpenViewError | Snapshot.ReadError | E> =>
-  (handle as WithInternal<K, V, E>)[Internal].rowsOf(key, asOf, since)
+): Effect.Effect<Columns.Columns, OpenViewError | Snapshot.ReadError | E> => {
+  const { runs, self } = (handle as WithInternal<K, V, E>)[Internal]
+  const { store } = self
+  const window = { toTime: asOf + 1, since }
+  return Effect.flatMap(target(self), (at) =>
+    Effect.flatMap(
+      compute(() => {
+        const now = sealedNow(store, at.id, asOf)
+        if (now === undefined) return undefined
+        return PointRead.inMemory(store.batches, runs, ReadView.whole(now, store.state().seqNo), key, window)
+      }),
+      (rows) =>
+        rows !== undefined ? Effect.succeed(rows) : Effect.acquireUseRelease(
+          place(store, at, { asOf }),
+          ({ view }) => PointRead.rows(store.batches, runs, view, key, window),
+          ({ release }) => Effect.sync(release)
+        )
+    ))
+}
 
 /**
  * The same handle with another policy for rows that do not decode.
@@ -156,70 +163,21 @@ export const withUndecodable = <K, V, E>(
 /** @internal */
 export const make = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs): CollectionReader<K, V, E> => {
   const { codecs, name, policy, store } = self
-  const located = target(self)
+  const views = viewsOf(self, runs)
+  const { located, opened, sourceOf } = views
+  const { get, history } = keyReads(self, runs, views)
+  // One for all listeners of the handle, which decode each commit once.
   const decode = Listen.makeDecode(name, codecs, policy)
-  const sourceOf = ({ view }: OpenedView): Snapshot.Source<K, V> => ({
-    batches: store.batches,
-    runs,
-    codecs,
-    policy,
-    view
-  })
-  const placed = (options: AsOf = {}) => Effect.flatMap(located, (at) => place(store, at, options))
-  const held = (options?: AsOf) =>
-    Effect.acquireRelease(placed(options), (opened) => Effect.sync(opened.release), { interruptible: true })
-
-  /** The rows of a query over a view that is held while they are read. */
-  const read = (options: AsOf, query: (opened: OpenedView) => Effect.Effect<QueryOf, ValueOutOfRange>) =>
-    Stream.unwrap(
-      Effect.flatMap(held(options), (opened) =>
-        Effect.map(query(opened), (found) => Snapshot.contents(sourceOf(opened), found)))
-    )
-
-  const keyBytes = new ByteWriter(64)
-
-  /** The rows of one key, consolidated. */
-  const ofKey = (
-    key: Effect.Effect<Uint8Array, ValueOutOfRange>,
-    options: AsOf,
-    window: (opened: OpenedView) => PointRead.Window
-  ) =>
-    Effect.scoped(Effect.gen(function*() {
-      const opened = yield* held(options)
-      return yield* PointRead.rows(store.batches, runs, opened.view, yield* key, window(opened))
-    }))
-
-  /** The same as of a time that is sealed, in one go, if all that may hold the key is in memory. */
-  const ofKeyInMemory = (id: number, key: () => Uint8Array, asOf: number, window: PointRead.Window) =>
-    compute(() => {
-      const now = sealedNow(store, id, asOf)
-      if (now === undefined) return undefined
-      const view = ReadView.whole(now, store.state().seqNo)
-      return PointRead.inMemory(store.batches, runs, view, key(), window)
-    })
-
-  const rowsOf = (key: Uint8Array, asOf: number, since: number) =>
-    Effect.flatMap(
-      located,
-      ({ id }) =>
-        Effect.flatMap(ofKeyInMemory(id, () => key, asOf, { toTime: asOf + 1, since }), (rows) =>
-          rows !== undefined
-            ? Effect.succeed(rows)
-            : ofKey(Effect.succeed(key), { asOf }, () => ({ toTime: asOf + 1, since })))
-    )
-
-  const values = (rows: Columns.Columns) =>
-    Rows.decode(name, codecs, policy, rows, (_, value, __, diff): readonly [V, number] => [value, diff])
 
   const handle: WithInternal<K, V, E> = {
-    [Internal]: { self, runs, rowsOf },
-    name: name,
+    [Internal]: { self, runs },
+    name,
     id: Effect.map(located, ({ id }) => id),
     snapshot: (options = {}) =>
       traced(
         "CollectionReader.snapshot",
         name,
-        Effect.map(held(options), (opened) => Snapshot.make(sourceOf(opened), options.asOf, opened.release))
+        Effect.map(opened(options), (at) => Snapshot.make(sourceOf(at), options.asOf, at.release))
       ),
     listen: () =>
       traced(
@@ -227,18 +185,18 @@ export const make = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs): Colle
         name,
         Effect.gen(function*() {
           const { isOnTimeline } = yield* self.registration
-          const opened = yield* held()
-          const { collection, upper } = opened.view
+          const at = yield* opened()
+          const { collection, upper } = at.view
           const events = yield* Listen.events({
             store,
             collection,
             name,
             decode,
-            cursor: opened.cursor,
+            cursor: at.cursor,
             isOnTimeline,
             upper
           })
-          return { snapshot: Snapshot.make(sourceOf(opened), undefined, opened.release), events }
+          return { snapshot: Snapshot.make(sourceOf(at), undefined, at.release), events }
         })
       ),
     subscribe: (start = {}) =>
@@ -247,60 +205,99 @@ export const make = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs): Colle
         const at = yield* located
         return Subscription.make({ store, collection: at.id, name, codecs, policy, runs, start })
       })),
-    get: (key, options = {}) =>
-      traced(
-        "CollectionReader.get",
-        name,
-        Effect.flatMap(located, ({ id }) => {
-          const { asOf } = options
-          const waiting = ofKey(Rows.encodeKey(codecs, key), options, () => at(asOf))
-          if (asOf === undefined) return Effect.flatMap(waiting, values)
-          return Effect.flatMap(
-            ofKeyInMemory(id, () => Rows.encodeKeyInto(codecs, key, keyBytes), asOf, at(asOf)),
-            (rows) => rows === undefined ? Effect.flatMap(waiting, values) : values(rows)
-          )
-        })
-      ),
+    get: (key, options = {}) => traced("CollectionReader.get", name, get(key, options)),
     range: (options) =>
-      read(options, () =>
-        Effect.map(Rows.encodeBounds(codecs, options), ({ from, to }) => ({
-          ...at(options.asOf),
-          fromTime: 0,
-          fromKey: from,
-          toKey: to
-        }))),
-    history: (key) =>
-      traced(
-        "CollectionReader.history",
-        name,
-        Effect.flatMap(
-          ofKey(Rows.encodeKey(codecs, key), {}, ({ view }) => ({ toTime: Infinity, since: view.since })),
-          (rows) =>
-            Effect.map(
-              Rows.decode<K, V, Update.Update<K, V>>(name, codecs, policy, rows, Update.make),
-              (updates) => updates.toSorted((a, b) => a.time - b.time)
-            )
-        )
-      ),
-    changes: ({ from, to }) =>
       Stream.unwrap(Effect.gen(function*() {
-        yield* checkTime(from)
-        const opened = yield* held({ asOf: Math.max(from, to) })
-        const { since } = opened.view
-        const first = Math.min(from, to)
-        if (first < since) return yield* new AsOfBeforeSince({ collection: name, asOf: first, since })
-        const rows = Snapshot.contents(sourceOf(opened), {
-          fromTime: first + 1,
-          toTime: Math.max(from, to) + 1,
-          since: Math.max(from, to)
-        })
-        return from <= to ? rows : Stream.map(rows, ([key, value, n]): Snapshot.Row<K, V> => [key, value, -n])
-      }))
+        const view = sourceOf(yield* opened(options))
+        const { from, to } = yield* Rows.encodeBounds(codecs, options)
+        return Snapshot.contents(view, { ...at(options.asOf), fromTime: 0, fromKey: from, toKey: to })
+      })),
+    history: (key) => traced("CollectionReader.history", name, history(key)),
+    changes: ({ from, to }) => Stream.unwrap(changes(views, name, from, to))
   }
   return handle
 }
 
-type QueryOf = Parameters<typeof Snapshot.contents>[1]
+/** Views of a collection, each leased for as long as its scope is open, and what reading them needs. */
+const viewsOf = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs) => {
+  const { codecs, policy, store } = self
+  const located = target(self)
+  const opened = (options: AsOf = {}) =>
+    Effect.acquireRelease(
+      Effect.flatMap(located, (at) => openAt(store, at, options)),
+      (at) => Effect.sync(at.release),
+      { interruptible: true }
+    )
+  const sourceOf = ({ view }: OpenedView): Snapshot.Source<K, V> => ({
+    batches: store.batches,
+    runs,
+    codecs,
+    policy,
+    view
+  })
+  return { located, opened, sourceOf }
+}
+
+/** Reads of one key. */
+const keyReads = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs, views: ReturnType<typeof viewsOf<K, V, E>>) => {
+  const { codecs, name, policy, store } = self
+  const { located, opened } = views
+  const keyBytes = new ByteWriter(64)
+
+  /** The rows of a key, consolidated. */
+  const rowsOf = (key: K, options: AsOf, window: (at: OpenedView) => PointRead.Window) =>
+    Effect.scoped(Effect.gen(function*() {
+      const at = yield* opened(options)
+      const bytes = yield* Rows.encodeKey(codecs, key)
+      return yield* PointRead.rows(store.batches, runs, at.view, bytes, window(at))
+    }))
+
+  /** The same as of a time that is sealed, in one go, if all that may have the key is in memory. */
+  const rowsInMemory = (id: number, key: K, asOf: number) =>
+    compute(() => {
+      const now = sealedNow(store, id, asOf)
+      if (now === undefined) return undefined
+      const view = ReadView.whole(now, store.state().seqNo)
+      return PointRead.inMemory(store.batches, runs, view, Rows.encodeKeyInto(codecs, key, keyBytes), at(asOf))
+    })
+
+  const values = (rows: Columns.Columns) =>
+    Rows.decode(name, codecs, policy, rows, (_, value, __, diff): readonly [V, number] => [value, diff])
+
+  return {
+    get: (key: K, options: AsOf) =>
+      Effect.flatMap(located, ({ id }) => {
+        const { asOf } = options
+        const waiting = rowsOf(key, options, () => at(asOf))
+        if (asOf === undefined) return Effect.flatMap(waiting, values)
+        return Effect.flatMap(
+          rowsInMemory(id, key, asOf),
+          (rows) => rows === undefined ? Effect.flatMap(waiting, values) : values(rows)
+        )
+      }),
+    history: (key: K) =>
+      rowsOf(key, {}, ({ view }) => ({ toTime: Infinity, since: view.since })).pipe(
+        Effect.flatMap((rows) => Rows.decode<K, V, Update.Update<K, V>>(name, codecs, policy, rows, Update.make)),
+        Effect.map((updates) => updates.toSorted((a, b) => a.time - b.time))
+      )
+  }
+}
+
+/** What turns the contents as of one time into those as of another. */
+const changes = Effect.fnUntraced(function*<K, V, E>(
+  { opened, sourceOf }: ReturnType<typeof viewsOf<K, V, E>>,
+  name: string,
+  from: Frontier.Timestamp,
+  to: Frontier.Timestamp
+) {
+  yield* checkTime(from)
+  const [first, last] = from <= to ? [from, to] : [to, from]
+  const at = yield* opened({ asOf: last })
+  const { since } = at.view
+  if (first < since) return yield* new AsOfBeforeSince({ collection: name, asOf: first, since })
+  const rows = Snapshot.contents(sourceOf(at), { fromTime: first + 1, toTime: last + 1, since: last })
+  return from <= to ? rows : Stream.map(rows, ([key, value, n]): Snapshot.Row<K, V> => [key, value, -n])
+})
 
 /** Rows that count as of a time, or at all. */
 const at = (asOf: Frontier.Timestamp | undefined): { readonly toTime: number; readonly since: number } =>
@@ -319,10 +316,10 @@ const checkTime = (time: number): Effect.Effect<void, ValueOutOfRange> =>
   })
 
 /**
- * Captures a collection where the read belongs: at this place of the order, or as soon as `asOf` is sealed. A time that
- * is sealed already needs no place, because its contents never change.
+ * Opens a view where the read belongs: after the commands before it, or as soon as `asOf` is sealed. A time that is sealed already
+ * needs no position in the order, because its contents never change.
  */
-const place = (
+const openAt = (
   store: Store,
   collection: { readonly id: number; readonly name: string },
   { asOf, wait = true }: AsOf
@@ -336,20 +333,21 @@ const place = (
     opened.release()
     return asOf < since ? Effect.fail(new AsOfBeforeSince({ collection: name, asOf, since })) : Effect.succeed(false)
   }
-  const waiting: Effect.Effect<OpenedView, AsOfBeforeSince | CollectionDestroyed | RuntimeShutdown> = Effect.suspend(
-    () => {
-      const position = store.feed.upper()
-      const opened = store.viewNow(id)
-      if (opened === undefined) return Effect.fail(new CollectionDestroyed({ collection: name }))
-      return Effect.flatMap(isSealed(opened), (sealed) =>
-        sealed
-          ? Effect.succeed(opened)
-          : Effect.flatMap(
-            store.feed.await(position),
-            (goesOn) => goesOn ? waiting : Effect.fail(new RuntimeShutdown())
-          ))
-    }
-  )
+  const waiting: Effect.Effect<OpenedView, AsOfBeforeSince | CollectionDestroyed | RuntimeShutdown | StorageError> =
+    Effect.suspend(
+      () => {
+        const position = store.feed.upper()
+        const opened = store.viewNow(id)
+        if (opened === undefined) return Effect.fail(new CollectionDestroyed({ collection: name }))
+        return Effect.flatMap(isSealed(opened), (sealed) =>
+          sealed
+            ? Effect.succeed(opened)
+            : Effect.flatMap(
+              store.feed.await(position),
+              (goesOn) => goesOn ? waiting : Effect.fail(new RuntimeShutdown())
+            ))
+      }
+    )
 
   return Effect.gen(function*() {
     yield* checkTime(asOf)

@@ -105,6 +105,17 @@ export class PersistClient extends Context.Service<PersistClient, {
    */
   readonly sync: Effect.Effect<void, Command.Failure>
   /**
+   * As `sync`, and makes sure, with the storage, that no newer writer has taken the store over: `Fenced` if one has. A writer
+   * finds out by itself only when it next writes or maintains.
+   */
+  readonly confirm: Effect.Effect<void, Command.Failure>
+  /**
+   * Fails once the store has ended without having been stopped: with `Fenced` where a newer writer has it, with `Corrupt`, or with
+   * `RuntimeShutdown` after a defect. By then listeners and subscriptions have failed with the same, and so does every request.
+   * Race it with a program that must not go on without its store. A read-only client follows any writer, and never ends so.
+   */
+  readonly ended: Effect.Effect<never, StorageError | RuntimeShutdown>
+  /**
    * Takes a named hold on the whole store as it is now, or resumes the one of this name. What it shows can be read for as
    * long as the hold is kept, whatever the writer compacts, also by a process that was started anew. While the scope is
    * open the hold is renewed. Afterwards it stays for its lease, unless it is released.
@@ -356,10 +367,10 @@ const reading = (store: Store): PersistClient["Service"] => {
 
 type Open = <K, V>(name: string, options: CollectionOptions<K, V>) => Effect.Effect<Registration, RegisterError>
 
-const client = (store: Store, open: { readonly createOrLoad: Open; readonly load: Open }): PersistClient["Service"] => {
-  /** Sorted runs of the rows in memory, shared by the handles of a collection. */
+/** Makes the handles of collections. Those of one collection share its sorted runs of the rows in memory. */
+const handlesOf = (store: Store) => {
   const runs = new Map<number, Runs.Runs>()
-  const shared = Runs.make()
+  const unregistered = Runs.make()
   const runsOf = (id: number): Runs.Runs => {
     const known = runs.get(id)
     if (known !== undefined) return known
@@ -367,27 +378,25 @@ const client = (store: Store, open: { readonly createOrLoad: Open; readonly load
     runs.set(id, made)
     return made
   }
-  const collectionOf = <K, V, E>(
+  const handle = <K, V, E>(
     name: string,
-    options: CollectionOptions<K, V>,
+    { key, undecodable = "fail", value }: CollectionOptions<K, V>,
     registration: Effect.Effect<Registration, E>,
     collectionRuns: Runs.Runs
   ): Collection.Collection<K, V, E> => {
-    const { key, undecodable = "fail", value } = options
-    const registered: Registered<K, V, E> = {
-      name,
-      store,
-      codecs: { key, value },
-      policy: undecodable,
-      registration
-    }
+    const registered: Registered<K, V, E> = { name, store, codecs: { key, value }, policy: undecodable, registration }
     return Collection.make(CollectionReader.make(registered, collectionRuns), CollectionWriter.make(registered))
   }
-  const opened = <K, V>(
-    name: string,
-    options: CollectionOptions<K, V>,
-    registration: Registration
-  ): Collection.Collection<K, V> => collectionOf(name, options, Effect.succeed(registration), runsOf(registration.id))
+  return {
+    opened: <K, V>(name: string, options: CollectionOptions<K, V>, registration: Registration) =>
+      handle(name, options, Effect.succeed(registration), runsOf(registration.id)),
+    failed: <K, V, E>(name: string, options: CollectionOptions<K, V>, error: E) =>
+      handle(name, options, Effect.fail(error), unregistered)
+  }
+}
+
+const client = (store: Store, open: { readonly createOrLoad: Open; readonly load: Open }): PersistClient["Service"] => {
+  const { failed, opened } = handlesOf(store)
 
   const client: WithStore = {
     [Internal]: store,
@@ -401,7 +410,7 @@ const client = (store: Store, open: { readonly createOrLoad: Open; readonly load
       Effect.map(Effect.result(open.createOrLoad(name, options)), (result) =>
         result._tag === "Success"
           ? opened(name, options, result.success)
-          : collectionOf(name, options, Effect.fail(result.failure), shared)),
+          : failed(name, options, result.failure)),
     load: (name, options) =>
       traced(
         "PersistClient.load",
@@ -420,6 +429,8 @@ const client = (store: Store, open: { readonly createOrLoad: Open; readonly load
     descriptions: store.describe,
     destroy: (name) => traced("PersistClient.destroy", name, store.submit(new Command.Destroy({ name }))),
     sync: store.sync,
+    confirm: store.confirm,
+    ended: store.ended,
     hold: (holdName, { lease = defaultLease } = {}) =>
       traced(
         "PersistClient.hold",
