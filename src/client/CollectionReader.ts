@@ -139,7 +139,7 @@ export const rowsOf = <K, V, E>(
       }),
       (rows) =>
         rows !== undefined ? Effect.succeed(rows) : Effect.acquireUseRelease(
-          place(store, at, { asOf }),
+          openAt(store, at, { asOf }),
           ({ view }) => PointRead.rows(store.batches, runs, view, key, window),
           ({ release }) => Effect.sync(release)
         )

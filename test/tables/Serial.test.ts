@@ -27,7 +27,7 @@ const names = ["a", "b", "c"]
 const layers = Layer.merge(Left.layer, Right.layer)
 
 /** One transaction: a few reads, of keys or of everything, and then writes of its own number. */
-const transact = Effect.fnUntraced(function*(id: number, random: Random.Random["Service"]) {
+const transact = Effect.fnUntraced(function*(id: number, random: typeof Random.Random.Service) {
   const tables = [yield* Left, yield* Right] as const
   const pick = () => Math.floor(random.nextDoubleUnsafe() * 100)
   const [plan, target] = [Array.from({ length: 4 }, pick), pick()]
