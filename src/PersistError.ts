@@ -497,6 +497,22 @@ export class Conflict extends Schema.TaggedError<Conflict>("tidemark/Conflict")(
 }
 
 /**
+ * An attempt of a transaction took longer than its timeout. Nothing of it was applied.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class TransactionTimeout
+  extends Schema.TaggedError<TransactionTimeout>("tidemark/TransactionTimeout")("TransactionTimeout", {
+    detail: Schema.String
+  })
+{
+  override get message(): string {
+    return `a transaction was given up: ${this.detail}; nothing was applied: do less in it, or allow it more time`
+  }
+}
+
+/**
  * A table is declared over a collection that is none, or is open already under another declaration.
  *
  * @category errors

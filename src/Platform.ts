@@ -83,6 +83,17 @@ export const utf8Writer = (bytes: Uint8Array): (text: string, offset: number) =>
   return (text, offset) => buffer.write(text, offset, "utf8")
 }
 
+/** Longer texts are the platform's to make. */
+const fewCodes = 48
+
+/** A text with one character for each byte: it tells bytes apart, and says nothing to people. */
+export const latin1 = (bytes: Uint8Array, start: number, end: number): string => {
+  if (end - start > fewCodes) return bufferOver(bytes).toString("latin1", start, end)
+  let text = ""
+  for (let i = start; i < end; i++) text += String.fromCharCode(bytes[i]!)
+  return text
+}
+
 const encoder = new TextEncoder()
 
 /** Whether the text is all ASCII: then it is in the bytes, which have just as much room, and otherwise part of it. */

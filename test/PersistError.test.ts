@@ -44,6 +44,7 @@ const samples = [
   new PersistError.NotKeyed({ collection: "orders", detail: "why" }),
   new PersistError.Conflict({ table: "orders", reason: "KeyChanged" }),
   new PersistError.Conflict({ table: "orders", reason: "TooOld" }),
+  new PersistError.TransactionTimeout({ detail: "why" }),
   new PersistError.TableMismatch({ table: "orders", detail: "why" }),
   new PersistError.InvalidInput({ format: "CSV", place: "line 71", reason: "Malformed", detail: "why" })
 ]

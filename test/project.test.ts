@@ -34,6 +34,7 @@ const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
   client: ["vocabulary", "batch", "engine", "storage", "runtime"],
   operators: ["vocabulary", "batch", "engine", "storage", "runtime", "client"],
   views: ["vocabulary", "client", "operators"],
+  tables: ["vocabulary", "batch", "engine", "runtime", "client"],
   formats: ["vocabulary", "client", "operators"],
   parquet: ["vocabulary", "client", "formats"],
   entry: ["vocabulary", "storage", "runtime", "client", "operators"],

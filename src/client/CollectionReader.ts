@@ -121,6 +121,32 @@ interface WithInternal<K, V, E> extends CollectionReader<K, V, E> {
   readonly [Internal]: { readonly self: Registered<K, V, E>; readonly runs: Runs.Runs }
 }
 
+/** @internal The rows of a key as of a time that is sealed, as they are stored; those at or before `since` as one. */
+export const rowsOf = <K, V, E>(
+  handle: CollectionReader<K, V, E>,
+  key: Uint8Array,
+  asOf: Frontier.Timestamp,
+  since = asOf
+): Effect.Effect<Columns.Columns, OpenViewError | Snapshot.ReadError | E> => {
+  const { runs, self } = (handle as WithInternal<K, V, E>)[Internal]
+  const { store } = self
+  const window = { toTime: asOf + 1, since }
+  return Effect.flatMap(target(self), (at) =>
+    Effect.flatMap(
+      compute(() => {
+        const now = sealedNow(store, at.id, asOf)
+        if (now === undefined) return undefined
+        return PointRead.inMemory(store.batches, runs, ReadView.whole(now, store.state().seqNo), key, window)
+      }),
+      (rows) =>
+        rows !== undefined ? Effect.succeed(rows) : Effect.acquireUseRelease(
+          openAt(store, at, { asOf }),
+          ({ view }) => PointRead.rows(store.batches, runs, view, key, window),
+          ({ release }) => Effect.sync(release)
+        )
+    ))
+}
+
 /**
  * The same handle with another policy for rows that do not decode.
  *

@@ -81,8 +81,8 @@ export interface Options {
   readonly schedule?: Schedule.Schedule<unknown> | undefined
 }
 
-/** How long the clock has run: by what the wall clock and the monotonic one agree on, so that a jump of either is none. */
-const makeRun = Effect.gen(function*() {
+/** @internal How long the clock has run: by what the wall clock and the monotonic one agree on, so that a jump of either is none. */
+export const makeRun = Effect.gen(function*() {
   const clock = yield* Clock.Clock
   const read = () => ({
     wall: clock.currentTimeMillisUnsafe(),

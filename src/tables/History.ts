@@ -1,0 +1,85 @@
+/**
+ * How much of the past tables keep.
+ *
+ * @internal
+ */
+import { Duration, Effect, Schedule } from "effect"
+import { makeRun } from "../client/Retention.ts"
+import type { Timestamp } from "../Frontier.ts"
+import * as Command from "../runtime/Command.ts"
+import type { AnyRelation } from "./Relation.ts"
+import type { TableStore } from "./TableStore.ts"
+
+/**
+ * How much of the past a table keeps, for all of its keys alike:
+ *
+ * - a duration: every time of that span can be read. The span is counted while the clock is seen to run, so that a clock that
+ *   is set while the program runs gives nothing up;
+ * - a number: the contents after each of the last so many commits that have changed the table. Those before the program was
+ *   started are not counted, so that more is kept after a restart, and never less;
+ * - `"latest"`: what is there now;
+ * - `"all"`: everything.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type History = Duration.Input | number | "latest" | "all"
+
+/** From the last complete time and the clock to the time from which on the past is kept. */
+type Policy = (last: Timestamp, clock: { readonly start: number; readonly run: number }) => Timestamp
+
+const spanOf = (span: Duration.Input): Policy => {
+  const millis = Duration.toMillis(Duration.fromInputUnsafe(span))
+  const seen: Array<{ readonly at: number; readonly last: Timestamp }> = []
+  return (last, { run, start }) => {
+    if (seen.at(-1)?.last !== last) seen.push({ at: run, last })
+    while (seen.length > 1 && seen[1]!.at <= run - millis) seen.shift()
+    // Whichever says more: times that the clock has passed, or times that were seen long enough ago.
+    const bySight = seen[0]!.at <= run - millis ? seen[0]!.last : 0
+    return Math.max(0, bySight, 1_000 * (start + run - millis))
+  }
+}
+
+const commitsOf = (count: number, watch: (noted: () => void) => void, now: () => Timestamp): Policy => {
+  const times: Array<Timestamp> = []
+  watch(() => {
+    const time = now()
+    if (times.at(-1) !== time) times.push(time)
+    if (times.length > Math.max(1, count)) times.shift()
+  })
+  return () => times.length < Math.max(1, count) ? 0 : times[0]!
+}
+
+/** Gives the past of a table and its indexes up, as the policy says, until the scope closes. Nothing is written while nothing is. */
+export const keep = Effect.fnUntraced(function*(
+  tables: TableStore,
+  relations: readonly [AnyRelation, ...ReadonlyArray<AnyRelation>],
+  history: History
+) {
+  if (history === "all") return
+  const { store } = tables
+  const [table] = relations
+  const last = () => store.state().timeline.upper - 1
+  const policy: Policy = history === "latest"
+    ? (time) => time
+    : typeof history === "number"
+    ? commitsOf(history, (noted) => table.watch(undefined, noted), last)
+    : spanOf(history)
+  const step = history === "latest" || typeof history === "number"
+    ? 1
+    : 10 * Duration.toMillis(Duration.fromInputUnsafe(history))
+  const clock = yield* makeRun
+  const start = (yield* clock).now
+
+  const round = Effect.gen(function*() {
+    const { run } = yield* clock
+    const since = Math.floor(Math.min(policy(last(), { start, run }), tables.firstRead(), last()))
+    const live = store.state().collections.get(table.id)
+    if (live === undefined || since < live.since + step) return
+    const targets = relations.map(({ id, name }) => ({ id, name, since }))
+    const ahead = targets.filter(({ id }) => (store.state().collections.get(id)?.since ?? Infinity) < since)
+    yield* store.submit(new Command.AllowCompaction({ targets: ahead }))
+  })
+  const rounds = Effect.catch(round, (error) => Effect.logWarning("a table keeps more of its past for now", error))
+  yield* Effect.forkScoped(Effect.repeat(rounds, Schedule.spaced("1 second")))
+})

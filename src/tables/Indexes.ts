@@ -1,0 +1,123 @@
+/**
+ * Secondary indexes: for each row an entry, whose key is what the index sorts by and then the row's key, written by the
+ * commit that writes the row.
+ *
+ * @internal
+ */
+import { Effect, Stream } from "effect"
+import * as Compare from "../batch/Compare.ts"
+import { ByteWriter } from "../ByteWriter.ts"
+import * as Codec from "../Codec.ts"
+import type { Timestamp } from "../Frontier.ts"
+import { ValueOutOfRange } from "../PersistError.ts"
+import { attempt } from "./Encoding.ts"
+import { type IndexKey, writeEntry, writeIndexKey } from "./Keys.ts"
+import { idOf, type Relation } from "./Relation.ts"
+import type { TransactError } from "./TableStore.ts"
+import type { Workspace } from "./Workspace.ts"
+
+/** What a row is found by; `undefined` leaves it out. */
+export type IndexOf<K, V> = (value: V, key: K) => IndexKey | undefined
+
+export interface Index<in out K, in out V> {
+  readonly name: string
+  readonly table: string
+  readonly of: IndexOf<K, V>
+  /** From the bytes of an entry to the key of its row. */
+  readonly relation: Relation<Uint8Array, K>
+}
+
+export const codecsOf = <K>(
+  key: Codec.Codec<K>
+): { readonly key: Codec.Codec<Uint8Array>; readonly value: Codec.Codec<K> } => ({
+  key: Codec.bytes,
+  value: key
+})
+
+/** The bytes of the entry of a row, if it has one. Throws `ValueOutOfRange`. */
+const entryOf = <K, V>(
+  { name, of, table }: Index<K, V>,
+  key: K,
+  keyBytes: Uint8Array,
+  value: V
+): Uint8Array | undefined => {
+  const failed = (detail: string) =>
+    new ValueOutOfRange({ what: `a row of table "${table}"`, detail: `its index "${name}" cannot take it: ${detail}` })
+  let sortedBy: IndexKey | undefined
+  try {
+    sortedBy = of(value, key)
+  } catch {
+    throw failed("the function of the index has thrown")
+  }
+  if (sortedBy === undefined) return undefined
+  const writer = new ByteWriter(64)
+  try {
+    writeEntry(sortedBy, keyBytes, writer)
+  } catch (error) {
+    throw error instanceof ValueOutOfRange ? failed(error.detail) : error
+  }
+  return writer.finish()
+}
+
+/** Changes the entries of a row along with it. Throws `ValueOutOfRange`. */
+export const change = <K, V>(
+  workspace: Workspace,
+  indexes: ReadonlyArray<Index<K, V>>,
+  key: K,
+  keyBytes: Uint8Array,
+  before: V | undefined,
+  after: V | undefined
+): void => {
+  for (const index of indexes) {
+    const old = before === undefined ? undefined : entryOf(index, key, keyBytes, before)
+    const next = after === undefined ? undefined : entryOf(index, key, keyBytes, after)
+    if (old !== undefined && next !== undefined && Compare.compareBytes(old, next) === 0) continue
+    if (old !== undefined) workspace.entry(index.relation, idOf(old), old, keyBytes, -1)
+    if (next !== undefined) workspace.entry(index.relation, idOf(next), next, keyBytes, 1)
+  }
+}
+
+/** The entries that begin with an index key, or all, up to a bound. */
+export const boundsOf = (sortedBy: IndexKey | undefined) =>
+  attempt(() => {
+    const writer = new ByteWriter(64)
+    if (sortedBy !== undefined) writeIndexKey(sortedBy, writer)
+    return Codec.bytes.prefixed!(writer.finish())
+  })
+
+/** Keys of rows by the order of an index, as of a time. */
+export const keysAt = <K, V>(
+  index: Index<K, V>,
+  sortedBy: IndexKey | undefined,
+  asOf: Timestamp
+): Stream.Stream<K, TransactError> =>
+  Stream.unwrap(
+    Effect.map(boundsOf(sortedBy), ({ from, to }) =>
+      Stream.map(index.relation.collection.reader.range({ from, to, asOf }), ([, key]) => key))
+  )
+
+/** The same in a workspace, with what it would write. */
+export const keysIn = <K, V>(
+  workspace: Workspace,
+  index: Index<K, V>,
+  sortedBy: IndexKey | undefined
+): Stream.Stream<K, TransactError> =>
+  Stream.unwrap(Effect.gen(function*() {
+    const { from, to } = yield* boundsOf(sortedBy)
+    const { entries } = workspace.range(index.relation, { from, to })
+    const { reader } = index.relation.collection
+    const stored = reader.range({ from, to, asOf: workspace.readAt })
+    if (entries.size === 0) return Stream.map(stored, ([, key]) => key)
+    const found = new Map<string, { readonly entry: Uint8Array; readonly key: K }>()
+    yield* Stream.runForEach(stored, ([entry, key]) => Effect.sync(() => void found.set(idOf(entry), { entry, key })))
+    yield* attempt(() => {
+      for (const [id, { diff, key, value }] of entries) {
+        const isInside = Compare.compareBytes(key, from) >= 0 && (to === undefined || Compare.compareBytes(key, to) < 0)
+        if (!isInside || diff === 0) continue
+        if (diff < 0) found.delete(id)
+        else found.set(id, { entry: key, key: index.relation.codecs.value.decode(value, 0, value.length) })
+      }
+    })
+    const inOrder = [...found.values()].toSorted((a, b) => Compare.compareBytes(a.entry, b.entry))
+    return Stream.fromIterable(inOrder.map(({ key }) => key))
+  }))

@@ -1,0 +1,162 @@
+/**
+ * A relation: a collection on the timeline as transactions know it, for a table or for one of its indexes. It reads rows as
+ * the bytes that are stored, so that what is replaced is retracted exactly.
+ *
+ * @internal
+ */
+import { Effect } from "effect"
+import type { Columns } from "../batch/Columns.ts"
+import { ByteWriter } from "../ByteWriter.ts"
+import type { Collection } from "../client/Collection.ts"
+import { type OpenViewError, rowsOf } from "../client/CollectionReader.ts"
+import * as Rows from "../client/Rows.ts"
+import type { ReadError } from "../client/Snapshot.ts"
+import type { Timestamp } from "../Frontier.ts"
+import { NotKeyed } from "../PersistError.ts"
+import * as Platform from "../Platform.ts"
+import { compute } from "../runtime/Pure.ts"
+import { Row, RowCache } from "./RowCache.ts"
+
+/** What reading a row may fail with. */
+export type RowError = OpenViewError | ReadError | NotKeyed
+
+/** A key, and its bytes, as a text that tells it from all others. */
+export interface Located {
+  readonly bytes: Uint8Array
+  readonly id: string
+}
+
+export const idOf = (bytes: Uint8Array): string => Platform.latin1(bytes, 0, bytes.length)
+
+export class Relation<in out K, in out V> {
+  readonly id: number
+  readonly name: string
+  readonly codecs: Rows.Codecs<K, V>
+  readonly collection: Collection<K, V>
+  /** The last time that is complete. */
+  readonly now: () => Timestamp
+  private readonly cache: RowCache<V>
+  /** Those who must know when a key is written, or anything. */
+  private readonly watchers = new Map<string | undefined, Set<() => void>>()
+  private readonly scratch = new ByteWriter(64)
+
+  constructor(
+    id: number,
+    codecs: Rows.Codecs<K, V>,
+    collection: Collection<K, V>,
+    now: () => Timestamp,
+    cacheBytes: number
+  ) {
+    this.id = id
+    this.name = collection.name
+    this.now = now
+    this.codecs = codecs
+    this.collection = collection
+    this.cache = new RowCache(cacheBytes)
+  }
+
+  /** Throws `ValueOutOfRange`. */
+  locate(key: K): Located {
+    const bytes = Rows.encodeKeyInto(this.codecs, key, this.scratch)
+    return { bytes: bytes.slice(), id: Platform.latin1(bytes, 0, bytes.length) }
+  }
+
+  /** What the cache knows of a key as of now. Throws `ValueOutOfRange` for a key that cannot be stored. */
+  cached(key: K) {
+    const bytes = Rows.encodeKeyInto(this.codecs, key, this.scratch)
+    const known = this.cache.get(Platform.latin1(bytes, 0, bytes.length))
+    return known === undefined || known.from === Infinity ? undefined : known
+  }
+
+  /** The row of a key as of a time that is complete. */
+  rowAt({ bytes, id }: Located, time: Timestamp): Effect.Effect<Row<V> | undefined, RowError> {
+    return Effect.suspend(() => {
+      const known = this.cache.get(id)
+      if (known !== undefined && known.from <= time) return Effect.succeed(known.row)
+      // What was written between the time and now may have been missed.
+      if (known !== undefined || time < this.now()) return this.storedAt(bytes, time)
+      const reserved = this.cache.reserve(id)
+      return this.storedAt(bytes, time).pipe(
+        Effect.tap((row) => {
+          if (reserved.from === Infinity) this.cache.fill(id, reserved, row, time)
+          return Effect.void
+        }),
+        Effect.onError(() => Effect.sync(() => this.cache.abandon(id, reserved)))
+      )
+    })
+  }
+
+  /** The same, from the collection. */
+  storedAt(bytes: Uint8Array, time: Timestamp): Effect.Effect<Row<V> | undefined, RowError> {
+    return Effect.flatMap(
+      rowsOf(this.collection.reader, bytes, time),
+      (columns) => compute(() => this.only(columns))
+    ).pipe(
+      Effect.flatMap((row) => row instanceof NotKeyed ? Effect.fail(row) : Effect.succeed(row))
+    )
+  }
+
+  /** The versions of a key after a time, up to another: `undefined` where it has none. The first may be that of before. */
+  rowsBetween(
+    bytes: Uint8Array,
+    after: Timestamp,
+    until: Timestamp
+  ): Effect.Effect<Array<Row<V> | undefined>, RowError> {
+    return Effect.map(rowsOf(this.collection.reader, bytes, until, after), (columns) => {
+      const byTime = new Map<number, Row<V> | undefined>()
+      for (let i = 0; i < columns.length; i++) {
+        const time = columns.times[i]!
+        if (columns.diffs[i]! > 0) byTime.set(time, this.rowOf(columns, i))
+        else if (!byTime.has(time)) byTime.set(time, undefined)
+      }
+      return [...byTime].toSorted(([a], [b]) => a - b).map(([, row]) => row)
+    })
+  }
+
+  /** A commit has written these rows. */
+  folded(columns: Columns): void {
+    const { diffs, keyData, keyOffsets, length, times } = columns
+    if (this.cache.isEmpty && this.watchers.size === 0) return
+    for (let i = 0; i < length; i++) {
+      const id = Platform.latin1(keyData, keyOffsets[i]!, keyOffsets[i + 1]!)
+      // A row that is replaced comes before the one that replaces it.
+      this.cache.written(id, diffs[i]! > 0 ? this.rowOf(columns, i) : undefined, times[i]!)
+      for (const watcher of this.watchers.get(id) ?? []) watcher()
+    }
+    if (length > 0) { for (const watcher of this.watchers.get(undefined) ?? []) watcher() }
+  }
+
+  /** Commits were missed. */
+  missed(): void {
+    this.cache.clear()
+    for (const watchers of this.watchers.values()) for (const watcher of watchers) watcher()
+  }
+
+  /** Calls when a commit has written the key, or, without one, anything. Returns how to end it. */
+  watch(id: string | undefined, watcher: () => void): () => void {
+    const watchers = this.watchers.get(id) ?? new Set()
+    this.watchers.set(id, watchers.add(watcher))
+    return () => {
+      watchers.delete(watcher)
+      if (watchers.size === 0 && this.watchers.get(id) === watchers) this.watchers.delete(id)
+    }
+  }
+
+  private only(columns: Columns): Row<V> | undefined | NotKeyed {
+    if (columns.length === 0) return undefined
+    if (columns.length > 1 || columns.diffs[0] !== 1) {
+      return new NotKeyed({
+        collection: this.name,
+        detail: "a key has several values, or one with another multiplicity than 1"
+      })
+    }
+    return this.rowOf(columns, 0)
+  }
+
+  private rowOf({ valueData, valueOffsets }: Columns, row: number): Row<V> {
+    return new Row(Platform.copyOf(valueData, valueOffsets[row]!, valueOffsets[row + 1]!), this.codecs.value)
+  }
+}
+
+/** A relation of any type. */
+export interface AnyRelation extends Pick<Relation<never, never>, "id" | "name" | "folded" | "missed" | "watch"> {}

@@ -1,0 +1,195 @@
+/**
+ * The rows of one table: reading and changing them in a workspace, and reading them as of a time.
+ *
+ * @internal
+ */
+import { Effect, Option, Stream } from "effect"
+import * as Compare from "../batch/Compare.ts"
+import { ByteWriter } from "../ByteWriter.ts"
+import * as Client from "../client/Rows.ts"
+import type { Prefix } from "../Codec.ts"
+import type { Timestamp } from "../Frontier.ts"
+import { attempt } from "./Encoding.ts"
+import * as Indexes from "./Indexes.ts"
+import type { IndexKey } from "./Keys.ts"
+import type { Relation } from "./Relation.ts"
+import { Row } from "./RowCache.ts"
+import type { TransactError } from "./TableStore.ts"
+import type { Workspace } from "./Workspace.ts"
+
+/**
+ * Which rows: from a key on, before another, and those whose keys begin with a prefix.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Range<K> {
+  readonly from?: K | undefined
+  readonly to?: K | undefined
+  readonly prefix?: Prefix<K> | undefined
+}
+
+/** A table as the operations on it need it. */
+export interface Rows<in out K, in out V> {
+  readonly relation: Relation<K, V>
+  readonly indexes: ReadonlyArray<Indexes.Index<K, V>>
+}
+
+/** The value of a row, as an option. */
+const valueOf = <V>(row: Row<V> | undefined): Effect.Effect<Option.Option<V>, TransactError> =>
+  row === undefined ? Effect.succeedNone : attempt(() => Option.some(row.value()))
+
+const scratch = new ByteWriter(1024)
+
+/** A value as it is stored. Throws `ValueOutOfRange`. */
+const encode = <K, V>({ codecs }: Relation<K, V>, value: V): Row<V> => {
+  scratch.clear()
+  codecs.value.encode(value, scratch)
+  return new Row(scratch.finish(), codecs.value)
+}
+
+/** The value as of the last complete time. */
+export const getNow = <K, V>(rows: Rows<K, V>, key: K): Effect.Effect<Option.Option<V>, TransactError> =>
+  Effect.flatMap(
+    attempt(() => rows.relation.cached(key)),
+    (known) => known === undefined ? getAt(rows, key, rows.relation.now()) : valueOf(known.row)
+  )
+
+export const getAt = <K, V>({ relation }: Rows<K, V>, key: K, time: Timestamp) =>
+  Effect.flatMap(
+    Effect.flatMap(attempt(() => relation.locate(key)), (located) => relation.rowAt(located, time)),
+    valueOf
+  )
+
+export const getIn = <K, V>(workspace: Workspace, { relation }: Rows<K, V>, key: K) =>
+  Effect.flatMap(
+    Effect.flatMap(attempt(() => relation.locate(key)), (located) => workspace.get(relation, located)),
+    valueOf
+  )
+
+/** Replaces the value of a key by what `change` makes of it. Returns what it made. */
+export const changeIn = <K, V>(
+  workspace: Workspace,
+  { indexes, relation }: Rows<K, V>,
+  key: K,
+  change: (before: Option.Option<V>) => Option.Option<V>
+): Effect.Effect<Option.Option<V>, TransactError> =>
+  Effect.flatMap(
+    attempt(() => relation.locate(key)),
+    (located) =>
+      Effect.flatMap(workspace.get(relation, located), (before) =>
+        attempt(() => {
+          const after = change(before === undefined ? Option.none() : Option.some(before.value()))
+          const row = Option.isNone(after) ? undefined : encode(relation, after.value)
+          if (indexes.length > 0) {
+            Indexes.change(workspace, indexes, key, located.bytes, before?.value(), Option.getOrUndefined(after))
+          }
+          workspace.put(relation, located, before, row)
+          return after
+        }))
+  )
+
+/** As `changeIn`, where the value before does not matter, and is not decoded. */
+export const setIn = <K, V>(
+  workspace: Workspace,
+  { indexes, relation }: Rows<K, V>,
+  key: K,
+  value: V | undefined
+): Effect.Effect<boolean, TransactError> =>
+  Effect.flatMap(
+    attempt(() => relation.locate(key)),
+    (located) =>
+      Effect.flatMap(workspace.get(relation, located), (before) =>
+        attempt(() => {
+          const row = value === undefined ? undefined : encode(relation, value)
+          if (indexes.length > 0) Indexes.change(workspace, indexes, key, located.bytes, before?.value(), value)
+          workspace.put(relation, located, before, row)
+          return before !== undefined
+        }))
+  )
+
+export const rangeAt = <K, V>(
+  { relation }: Rows<K, V>,
+  range: Range<K>,
+  time: Timestamp
+): Stream.Stream<readonly [key: K, value: V], TransactError> =>
+  Stream.map(relation.collection.reader.range({ ...range, asOf: time }), ([key, value]) => [key, value] as const)
+
+const isLater = (a: Uint8Array | undefined, b: Uint8Array | undefined): boolean =>
+  a !== undefined && (b === undefined || Compare.compareBytes(a, b) > 0)
+
+/** The bounds of a range, in bytes. */
+const boundsOf = <K, V>({ codecs }: Relation<K, V>, { from, prefix, to }: Range<K>) =>
+  attempt(() => {
+    const bytesOf = (key: K | undefined) =>
+      key === undefined ? undefined : Client.encodeKeyInto(codecs, key, scratch).slice()
+    const within = prefix === undefined ? undefined : codecs.key.prefixed?.(prefix)
+    const start = bytesOf(from)
+    const end = bytesOf(to)
+    return {
+      from: isLater(within?.from, start) ? within?.from : start,
+      to: end === undefined || isLater(end, within?.to ?? end) ? within?.to ?? end : end
+    }
+  })
+
+/** The rows of a range in a workspace, with what it would write. */
+export const rangeIn = <K, V>(
+  workspace: Workspace,
+  rows: Rows<K, V>,
+  range: Range<K>
+): Stream.Stream<readonly [key: K, value: V], TransactError> =>
+  Stream.unwrap(Effect.gen(function*() {
+    const { relation } = rows
+    const bounds = yield* boundsOf(relation, range)
+    const written = workspace.range(relation, bounds).rows
+    const stored = rangeAt(rows, range, workspace.readAt)
+    if (written.size === 0) return stored
+    const found = new Map<string, { readonly bytes: Uint8Array; readonly row: readonly [K, V] }>()
+    yield* Stream.runForEach(stored, (row) =>
+      Effect.map(attempt(() => relation.locate(row[0])), ({ bytes, id }) => void found.set(id, { bytes, row })))
+    yield* attempt(() => {
+      for (const [id, { after, bytes }] of written) {
+        const isInside = (bounds.from === undefined || Compare.compareBytes(bytes, bounds.from) >= 0) &&
+          (bounds.to === undefined || Compare.compareBytes(bytes, bounds.to) < 0)
+        if (!isInside) {
+          continue
+        }
+        if (after === undefined) {
+          found.delete(id)
+        } else found.set(id, { bytes, row: [relation.codecs.key.decode(bytes, 0, bytes.length), after.value()] })
+      }
+    })
+    return Stream.fromIterable(
+      [...found.values()].toSorted((a, b) =>
+        Compare.compareBytes(a.bytes, b.bytes)
+      ).map(({ row }) => row)
+    )
+  }))
+
+type Found<K, V> = Stream.Stream<readonly [key: K, value: V], TransactError>
+
+/** Puts the values to keys. */
+const withValues = <K, V>(
+  keys: Stream.Stream<K, TransactError>,
+  get: (key: K) => Effect.Effect<Option.Option<V>, TransactError>
+): Found<K, V> =>
+  keys.pipe(
+    Stream.mapEffect((key) => Effect.map(get(key), Option.map((value) => [key, value] as const))),
+    Stream.filter(Option.isSome),
+    Stream.map(({ value }) => value)
+  )
+
+/** Rows by an index. */
+export const byIndexAt = <K, V>(
+  rows: Rows<K, V>,
+  index: Indexes.Index<K, V>,
+  sortedBy: IndexKey | undefined,
+  time: Timestamp
+): Found<K, V> => withValues(Indexes.keysAt(index, sortedBy, time), (key) => getAt(rows, key, time))
+
+export const byIndexIn = <K, V>(
+  workspace: Workspace,
+  rows: Rows<K, V>,
+  index: Indexes.Index<K, V>,
+  sortedBy: IndexKey | undefined
+): Found<K, V> => withValues(Indexes.keysIn(workspace, index, sortedBy), (key) => getIn(workspace, rows, key))

@@ -1,0 +1,145 @@
+/**
+ * The tables of one open store: which are open, what each commit means for what they keep in memory, and how transactions
+ * are run.
+ *
+ * @internal
+ */
+import { Clock, type DateTime, Effect, Schedule } from "effect"
+import { registeredOf } from "../client/CollectionWriter.ts"
+import { type CollectionOptions, PersistClient, type RegisterError, storeOf } from "../client/PersistClient.ts"
+import type { Change } from "../engine/Commit.ts"
+import type { Timestamp } from "../Frontier.ts"
+import { AsOfNotSealed, Conflict, TableMismatch } from "../PersistError.ts"
+import * as Command from "../runtime/Command.ts"
+import type { Store } from "../runtime/Store.ts"
+import { type AnyRelation, Relation, type RowError } from "./Relation.ts"
+import { type CommitError, Workspace } from "./Workspace.ts"
+
+/** What a transaction may fail with, beside what its program fails with. */
+export type TransactError = RowError | CommitError
+
+/** Losers go again at once, in the order in which they lost: that starves nobody. */
+export const defaultRetry: Schedule.Schedule<unknown> = Schedule.recurs(1_000)
+
+export interface TableStore {
+  readonly client: PersistClient["Service"]
+  readonly store: Store
+  /** Declarations by table, while they are open. */
+  readonly declared: Map<string, { readonly declaration: unknown; users: number }>
+  readonly relation: <K, V>(
+    name: string,
+    options: CollectionOptions<K, V>,
+    cacheBytes: number
+  ) => Effect.Effect<Relation<K, V>, RegisterError | TableMismatch>
+  /** Begins an attempt of a transaction. Until it ends, what it may read is kept. */
+  readonly begin: () => Workspace
+  readonly end: (workspace: Workspace) => void
+  /** Runs one attempt after the other, until one wins. */
+  readonly transact: <A, E, R>(
+    body: (workspace: Workspace) => Effect.Effect<A, E, R>,
+    retry?: Schedule.Schedule<unknown>
+  ) => Effect.Effect<{ readonly value: A; readonly time: Timestamp }, E | TransactError, R>
+  /** Makes sure that nothing is written at a time, or before it, any more. */
+  readonly complete: (table: string, time: Timestamp) => Effect.Effect<void, TransactError>
+  /** The first time that a transaction which is under way still reads, or `Infinity`. */
+  readonly firstRead: () => Timestamp
+}
+
+/** The store of a client, which is made once. */
+const stores = new WeakMap<Store, TableStore>()
+
+export const of: Effect.Effect<TableStore, never, PersistClient> = Effect.gen(function*() {
+  const client = yield* PersistClient
+  const store = storeOf(client)
+  const known = stores.get(store)
+  if (known !== undefined) return known
+  const made = make(client, store)
+  stores.set(store, made)
+  return made
+})
+
+const make = (client: PersistClient["Service"], store: Store): TableStore => {
+  const relations = new Map<number, AnyRelation>()
+  const underWay = new Set<Workspace>()
+
+  store.observe((changes: ReadonlyArray<Change> | undefined) => {
+    if (changes === undefined) return relations.forEach((relation) => relation.missed())
+    for (const change of changes) if (change._tag === "Write") relations.get(change.collection)?.folded(change.columns)
+  })
+
+  const relation: TableStore["relation"] = Effect.fnUntraced(function*(name, options, cacheBytes) {
+    const collection = yield* client.createOrLoad(name, { ...options, isOnTimeline: true })
+    const { id, isOnTimeline } = yield* registeredOf(collection.writer).registration
+    if (!isOnTimeline) {
+      const detail = "a collection of this name has times of its own; give the table another name"
+      return yield* new TableMismatch({ table: name, detail })
+    }
+    const known = relations.get(id)
+    if (known !== undefined) return known as typeof made
+    const made = new Relation(id, options, collection, () => store.state().timeline.upper - 1, cacheBytes)
+    relations.set(id, made)
+    return made
+  })
+
+  const begin = () => {
+    const workspace = new Workspace(store)
+    underWay.add(workspace)
+    return workspace
+  }
+  const end = (workspace: Workspace) => void underWay.delete(workspace)
+
+  return {
+    client,
+    store,
+    declared: new Map(),
+    relation,
+    begin,
+    end,
+    transact: (body, retry) =>
+      retried(
+        Effect.suspend(() => {
+          const workspace = begin()
+          const done = Effect.flatMap(
+            body(workspace),
+            (value) => Effect.map(workspace.commit, (time) => ({ value, time }))
+          )
+          return Effect.ensuring(done, Effect.sync(() => end(workspace)))
+        }),
+        retry
+      ),
+    complete: (table, time) => complete(store, table, time),
+    firstRead: () => {
+      let first = Infinity
+      for (const { readAt } of underWay) first = Math.min(first, readAt)
+      return first
+    }
+  }
+}
+
+/** Runs an attempt, and again after each that has lost. */
+export const retried = <A, E, R>(
+  attempt: Effect.Effect<A, E, R>,
+  schedule: Schedule.Schedule<unknown> = defaultRetry
+): Effect.Effect<A, E, R> =>
+  Effect.catchIf(
+    attempt,
+    (error) => error instanceof Conflict,
+    () => Effect.retry(attempt, { schedule, while: (error) => error instanceof Conflict })
+  )
+
+/** A time that nothing can be written at yet is completed, as long as it is not in the future. */
+const complete = Effect.fnUntraced(function*(store: Store, table: string, time: Timestamp) {
+  const { upper } = store.state().timeline
+  if (time < upper) return
+  const now = 1_000 * (yield* Clock.currentTimeMillis) + 999
+  if (time > now) return yield* new AsOfNotSealed({ collection: table, asOf: time, upper })
+  yield* Effect.catchTag(
+    store.submit(new Command.Advance({ time })),
+    "ReadOnly",
+    () => Effect.fail(new AsOfNotSealed({ collection: table, asOf: time, upper }))
+  )
+})
+
+/** Microseconds: of a `DateTime` the last one of its millisecond, so that what was written in it counts. */
+export const timeOf = (time: Timestamp | DateTime.DateTime): Timestamp =>
+  typeof time === "number" ? time : 1_000 * time.epochMilliseconds + 999

@@ -1,0 +1,165 @@
+/**
+ * The workspace of one attempt of a transaction: what it has read, as of one time, and what it would write.
+ *
+ * It reads its own writes. Committing it is one command: the owner looks whether any of what was read has been written since.
+ *
+ * @internal
+ */
+import { Effect } from "effect"
+import * as Columns from "../batch/Columns.ts"
+import { maxWriteBytes } from "../client/Rows.ts"
+import type { KeyRange, Reads } from "../engine/Transaction.ts"
+import type { Timestamp } from "../Frontier.ts"
+import { type Conflict, type InvalidRequest, ValueOutOfRange } from "../PersistError.ts"
+import * as Command from "../runtime/Command.ts"
+import { compute } from "../runtime/Pure.ts"
+import type { Store } from "../runtime/Store.ts"
+import type { Located, Relation, RowError } from "./Relation.ts"
+import { isSame, type Row } from "./RowCache.ts"
+
+/** What becomes of a key. */
+export interface Written<V> {
+  readonly bytes: Uint8Array
+  readonly before: Row<V> | undefined
+  after: Row<V> | undefined
+}
+
+/** An index entry that comes or goes. */
+export interface Entry {
+  readonly key: Uint8Array
+  readonly value: Uint8Array
+  diff: number
+}
+
+interface Part {
+  readonly id: number
+  readonly name: string
+  readonly keys: Map<string, Uint8Array>
+  readonly ranges: Array<KeyRange>
+  readonly rows: Map<string, Written<unknown>>
+  readonly entries: Map<string, Entry>
+}
+
+export class Workspace {
+  readonly store: Store
+  /** Everything is read as of this time. */
+  readonly readAt: Timestamp
+  private readonly parts = new Map<number, Part>()
+
+  constructor(store: Store) {
+    this.store = store
+    this.readAt = Math.max(0, store.state().timeline.upper - 1)
+  }
+
+  /** The row of a key, which counts as read. */
+  get<K, V>(relation: Relation<K, V>, located: Located): Effect.Effect<Row<V> | undefined, RowError> {
+    const part = this.partOf(relation)
+    const written = part.rows.get(located.id) as Written<V> | undefined
+    if (written !== undefined) return Effect.succeed(written.after)
+    part.keys.set(located.id, located.bytes)
+    return relation.rowAt(located, this.readAt)
+  }
+
+  /** Replaces a row that was read. */
+  put<K, V>(
+    relation: Relation<K, V>,
+    { bytes, id }: Located,
+    current: Row<V> | undefined,
+    after: Row<V> | undefined
+  ): void {
+    const { rows } = this.partOf(relation)
+    const written = rows.get(id)
+    if (written === undefined) rows.set(id, { bytes, before: current, after })
+    else written.after = after
+  }
+
+  /** Adds an index entry, or takes one away. */
+  entry<K, V>(relation: Relation<K, V>, id: string, key: Uint8Array, value: Uint8Array, diff: number): void {
+    const { entries } = this.partOf(relation)
+    const known = entries.get(id)
+    if (known === undefined) entries.set(id, { key, value, diff })
+    else known.diff += diff
+  }
+
+  /** Notes that a range was read. Returns what the workspace would write in it. */
+  range<K, V>(relation: Relation<K, V>, range: KeyRange): {
+    readonly rows: ReadonlyMap<string, Written<V>>
+    readonly entries: ReadonlyMap<string, Entry>
+  } {
+    const part = this.partOf(relation)
+    part.ranges.push(range)
+    return { rows: part.rows as ReadonlyMap<string, Written<V>>, entries: part.entries }
+  }
+
+  /** Makes what was written durable, and returns its time. Where there is nothing, that as of which it has read. */
+  readonly commit: Effect.Effect<Timestamp, CommitError> = Effect.suspend(() => {
+    if (!this.isDirty()) return Effect.succeed(this.readAt)
+    return Effect.flatMap(this.requested, (request) => this.store.submit(request))
+  })
+
+  private readonly requested: Effect.Effect<Command.Transact, CommitError> = compute(() => this.request())
+
+  private isDirty(): boolean {
+    for (const { entries, rows } of this.parts.values()) {
+      for (const { after, before } of rows.values()) if (!isSame(before, after)) return true
+      for (const { diff } of entries.values()) if (diff !== 0) return true
+    }
+    return false
+  }
+
+  private request(): Command.Transact {
+    const reads: Array<Reads> = []
+    const writes: Array<Command.Transact["writes"][number]> = []
+    let bytes = 0
+    for (const part of this.parts.values()) {
+      const { id, keys, name, ranges } = part
+      if (keys.size > 0 || ranges.length > 0) reads.push({ id, name, keys: [...keys.values()], ranges })
+      const columns = columnsOf(part)
+      if (columns.length > 0) writes.push({ id, name, columns })
+      bytes += Columns.goodputBytes(columns)
+      if (bytes > maxWriteBytes) {
+        throw new ValueOutOfRange({
+          what: "a transaction",
+          detail:
+            `its rows have more than ${maxWriteBytes} bytes, the last of them in table "${name}"; split it into several`
+        })
+      }
+    }
+    return new Command.Transact({ readAt: this.readAt, reads, writes })
+  }
+
+  private partOf({ id, name }: { readonly id: number; readonly name: string }): Part {
+    const known = this.parts.get(id)
+    if (known !== undefined) return known
+    const part: Part = { id, name, keys: new Map(), ranges: [], rows: new Map(), entries: new Map() }
+    this.parts.set(id, part)
+    return part
+  }
+}
+
+/** What a commit may fail with. */
+export type CommitError = Command.Failure | Conflict | InvalidRequest | ValueOutOfRange
+
+/** The rows of one table. Their times are the owner's to give. */
+const columnsOf = ({ entries, name, rows }: Part): Columns.Columns => {
+  const builder = new Columns.Builder(2 * rows.size + entries.size)
+  const push = (key: Uint8Array, value: Uint8Array, diff: number): void => {
+    const size = key.length + value.length
+    if (size > Columns.maxRowBytes) {
+      throw new ValueOutOfRange({
+        what: `a row of table "${name}"`,
+        detail: `its key and value have ${size} bytes, and a row may have ${Columns.maxRowBytes}`
+      })
+    }
+    builder.keys.raw(key)
+    builder.values.raw(value)
+    builder.commit(0, diff)
+  }
+  for (const { after, before, bytes } of rows.values()) {
+    if (isSame(before, after)) continue
+    if (before !== undefined) push(bytes, before.bytes, -1)
+    if (after !== undefined) push(bytes, after.bytes, 1)
+  }
+  for (const { diff, key, value } of entries.values()) if (diff !== 0) push(key, value, diff)
+  return builder.take()
+}
