@@ -63,6 +63,10 @@ export const stepTime = seconds("maintenance", "Time of one maintenance job")
 export const compactions = counter("compactions_total", "Trace merges applied")
 export const compactionBytes = counter("compaction_bytes_total", "Bytes written by maintenance jobs")
 export const compactionsStale = counter("compactions_stale_total", "Merges dropped because the state had moved on")
+export const mergeWorkerDeaths = counter(
+  "merge_worker_deaths_total",
+  "Worker threads of merges that died or did not start; alert"
+)
 export const backlogJobs = gauge("backlog_jobs", "Maintenance jobs that are due")
 export const garbageBlobs = gauge("garbage_blobs", "Blobs no longer referenced that wait for a lease or the grace time")
 export const unreadableHolds = counter(
