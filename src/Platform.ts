@@ -7,7 +7,15 @@
 import { Buffer } from "node:buffer"
 import { createHash } from "node:crypto"
 import { readFileSync } from "node:fs"
-import { constants, crc32 as zlibCrc32, zstdCompressSync, zstdDecompressSync } from "node:zlib"
+import * as zlib from "node:zlib"
+
+// A name that a module does not have would fail with a stack, before anything could be said.
+if (typeof zlib.zstdCompressSync !== "function" || typeof zlib.crc32 !== "function") {
+  throw new Error(
+    "Tidemark needs a runtime whose node:zlib has zstd and crc32, which this one has not: use Node.js 22.19 or later"
+  )
+}
+const { constants, crc32: zlibCrc32, zstdCompressSync, zstdDecompressSync } = zlib
 
 /** CRC-32 (IEEE 802.3), as an unsigned integer. Pass the previous value to go on with a running checksum. */
 export const crc32 = (bytes: Uint8Array, previous = 0): number => zlibCrc32(bytes, previous) >>> 0

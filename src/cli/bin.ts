@@ -9,21 +9,31 @@
 process.stdout.on("error", () => {})
 process.stderr.on("error", () => {})
 
-// They are peer dependencies, which need not be installed: whoever runs the tool without them gets a sentence.
-const modules = Promise.all([import("@effect/platform-node/NodeRuntime"), import("./Tidemark.ts")])
-
-modules.then(
-  ([NodeRuntime, Tidemark]) =>
+const tool = () =>
+  // They are peer dependencies, which need not be installed: whoever runs the tool without them gets a sentence.
+  Promise.all([import("@effect/platform-node/NodeRuntime"), import("./Tidemark.ts")]).then(([NodeRuntime, Tidemark]) =>
     NodeRuntime.runMain(Tidemark.run(process.argv.slice(2)), {
       disableErrorReporting: true,
       teardown: (exit, onExit) => onExit(Tidemark.codeOf(exit))
-    }),
-  (cause: Error) => {
-    const [, missing] = /^Cannot find package '([^']+)'/.exec(cause.message) ?? []
-    if (missing === undefined) throw cause
-    process.stderr.write(
-      `the tool needs the package ${missing}, which is not installed; install it: npm install ${missing}\n`
-    )
-    process.exitCode = 1
+    })
+  )
+
+/** Without the modules of the tool, which take a while to load. */
+const version = () => import("../Version.ts").then(({ version }) => void process.stdout.write(`tidemark v${version}\n`))
+
+const sentenceOf = ({ message }: Error): string | undefined => {
+  const [, missing] = /^Cannot find package '([^']+)'/.exec(message) ?? []
+  if (missing !== undefined) {
+    return `the tool needs the package ${missing}, which is not installed; install it: npm install ${missing}`
   }
-)
+  return message.startsWith("Tidemark needs ") ? message : undefined
+}
+
+const run = process.argv.slice(2).join(" ") === "--version" ? version : tool
+
+run().catch((cause: Error) => {
+  const sentence = sentenceOf(cause)
+  if (sentence === undefined) throw cause
+  process.stderr.write(`tidemark: ${sentence}\n`)
+  process.exitCode = 1
+})

@@ -15,6 +15,7 @@ import {
   AsOfNotSealed,
   CollectionDestroyed,
   RuntimeShutdown,
+  type StorageError,
   type ValueOutOfRange
 } from "../PersistError.ts"
 import type { Failure, OpenedView } from "../runtime/Command.ts"
@@ -306,20 +307,21 @@ const openAt = (
     opened.release()
     return asOf < since ? Effect.fail(new AsOfBeforeSince({ collection: name, asOf, since })) : Effect.succeed(false)
   }
-  const waiting: Effect.Effect<OpenedView, AsOfBeforeSince | CollectionDestroyed | RuntimeShutdown> = Effect.suspend(
-    () => {
-      const position = store.feed.upper()
-      const opened = store.viewNow(id)
-      if (opened === undefined) return Effect.fail(new CollectionDestroyed({ collection: name }))
-      return Effect.flatMap(isSealed(opened), (sealed) =>
-        sealed
-          ? Effect.succeed(opened)
-          : Effect.flatMap(
-            store.feed.await(position),
-            (goesOn) => goesOn ? waiting : Effect.fail(new RuntimeShutdown())
-          ))
-    }
-  )
+  const waiting: Effect.Effect<OpenedView, AsOfBeforeSince | CollectionDestroyed | RuntimeShutdown | StorageError> =
+    Effect.suspend(
+      () => {
+        const position = store.feed.upper()
+        const opened = store.viewNow(id)
+        if (opened === undefined) return Effect.fail(new CollectionDestroyed({ collection: name }))
+        return Effect.flatMap(isSealed(opened), (sealed) =>
+          sealed
+            ? Effect.succeed(opened)
+            : Effect.flatMap(
+              store.feed.await(position),
+              (goesOn) => goesOn ? waiting : Effect.fail(new RuntimeShutdown())
+            ))
+      }
+    )
 
   return Effect.gen(function*() {
     yield* checkTime(asOf)

@@ -105,6 +105,17 @@ export class PersistClient extends Context.Service<PersistClient, {
    */
   readonly sync: Effect.Effect<void, Command.Failure>
   /**
+   * As `sync`, and makes sure, with the storage, that no newer writer has taken the store over: `Fenced` if one has. A writer
+   * finds out by itself only when it next writes or maintains.
+   */
+  readonly confirm: Effect.Effect<void, Command.Failure>
+  /**
+   * Fails once the store has ended without having been stopped: with `Fenced` where a newer writer has it, with `Corrupt`, or with
+   * `RuntimeShutdown` after a defect. By then listeners and subscriptions have failed with the same, and so does every request.
+   * Race it with a program that must not go on without its store. A read-only client follows any writer, and never ends so.
+   */
+  readonly ended: Effect.Effect<never, StorageError | RuntimeShutdown>
+  /**
    * Takes a named hold on the whole store as it is now, or resumes the one of this name. What it shows can be read for as
    * long as the hold is kept, whatever the writer compacts, also by a process that was started anew. While the scope is
    * open the hold is renewed. Afterwards it stays for its lease, unless it is released.
@@ -418,6 +429,8 @@ const client = (store: Store, open: { readonly createOrLoad: Open; readonly load
     descriptions: store.describe,
     destroy: (name) => traced("PersistClient.destroy", name, store.submit(new Command.Destroy({ name }))),
     sync: store.sync,
+    confirm: store.confirm,
+    ended: store.ended,
     hold: (holdName, { lease = defaultLease } = {}) =>
       traced(
         "PersistClient.hold",

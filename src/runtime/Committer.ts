@@ -8,7 +8,7 @@ import { Clock, type Context, Effect, Option } from "effect"
 import type { Commit } from "../engine/Commit.ts"
 import type { RecentWrites } from "../engine/RecentWrites.ts"
 import * as State from "../engine/State.ts"
-import { type StorageError, Unavailable } from "../PersistError.ts"
+import { type Corrupt, type Fenced, type StorageError, Unavailable } from "../PersistError.ts"
 import type * as Feed from "./Feed.ts"
 import type { Garbage } from "./Garbage.ts"
 import type { Journal } from "./Journal.ts"
@@ -23,6 +23,8 @@ export interface Options {
   readonly journal: Journal
   readonly feed: Feed.Feed
   readonly garbage: Garbage
+  /** Called once no commit can succeed any more. */
+  readonly onFatal: (failure: Fenced | Corrupt) => void
   readonly recent: RecentWrites
   /** Called with each commit as it becomes visible, before anybody is answered. */
   readonly folded: Observer
@@ -53,7 +55,9 @@ export const make = Effect.fnUntraced(function*(options: Options) {
 
   const note = (failure: StorageError) =>
     Effect.sync(() => {
-      if (failure._tag === "Fenced" || failure._tag === "Corrupt") fatal = failure
+      if (failure._tag !== "Fenced" && failure._tag !== "Corrupt") return
+      fatal = failure
+      options.onFatal(failure)
     })
 
   const fold = (commit: Commit, bytes: number): Feed.Entry => {

@@ -9,6 +9,7 @@
 import { Deferred, Effect } from "effect"
 import * as Columns from "../batch/Columns.ts"
 import type { Change } from "../engine/Commit.ts"
+import type { StorageError } from "../PersistError.ts"
 
 export interface Entry {
   readonly position: number
@@ -23,9 +24,13 @@ export interface Feed {
   readonly reset: (upper: number) => void
   /** The commits from `position` on, or `undefined` where some of them are no longer kept. */
   readonly from: (position: number) => ReadonlyArray<Entry> | undefined
-  /** Waits until there is something at or after `position`. False once the feed is closed and has nothing there. */
-  readonly await: (position: number) => Effect.Effect<boolean>
-  readonly close: () => void
+  /**
+   * Waits until there is something at or after `position`. False once the feed is closed and has nothing there; fails with the
+   * reason if it was closed with one.
+   */
+  readonly await: (position: number) => Effect.Effect<boolean, StorageError>
+  /** Closes it, with what has ended the store, if it has not been stopped. The first call counts. */
+  readonly close: (reason?: StorageError) => void
 }
 
 interface FeedEntry extends Entry {
@@ -40,7 +45,7 @@ export const make = (start: number, maxBytes: number): Feed => {
   let gone = 0
   let upper = start
   let bytes = 0
-  let isClosed = false
+  let closed: Effect.Effect<false, StorageError> | undefined
   let changed = Deferred.makeUnsafe<void>()
 
   /** Those who wait may run at once, and wait again: they must find the next occasion to wait for. */
@@ -81,13 +86,13 @@ export const make = (start: number, maxBytes: number): Feed => {
       return entries.slice(gone + position - first)
     },
     await: (position) =>
-      Effect.suspend(function loop(): Effect.Effect<boolean> {
+      Effect.suspend(function loop(): Effect.Effect<boolean, StorageError> {
         if (upper > position) return Effect.succeed(true)
-        if (isClosed) return Effect.succeed(false)
+        if (closed !== undefined) return closed
         return Effect.flatMap(Deferred.await(changed), () => Effect.suspend(loop))
       }),
-    close: () => {
-      isClosed = true
+    close: (reason) => {
+      closed ??= reason === undefined ? Effect.succeed(false) : Effect.fail(reason)
       wake()
     }
   }

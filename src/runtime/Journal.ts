@@ -42,7 +42,9 @@ export const make = Effect.fnUntraced(function*(
   log: Log["Service"],
   acquired: Writer,
   circuit: Resilience.Circuit,
-  context: Context.Context<never>
+  context: Context.Context<never>,
+  /** Called once it is known that another writer has acquired the log. */
+  onOvertaken: (fenced: Fenced) => void
 ) {
   // Closed in the place of the first acquisition: what is acquired again must outlive the commands that need it.
   const scope = yield* Scope.fork(yield* Effect.scope)
@@ -54,6 +56,11 @@ export const make = Effect.fnUntraced(function*(
 
   /** Somebody else has acquired the log. What was appended before then stands, but nothing is appended any more. */
   let overtaken: Fenced | undefined
+  const overtake = (fenced: Fenced): void => {
+    if (overtaken !== undefined) return
+    overtaken = fenced
+    onOvertaken(fenced)
+  }
 
   /**
    * Whether the unresolved commit is in the log, which is acquired anew for it. Undefined where nobody can know: it may
@@ -64,13 +71,13 @@ export const make = Effect.fnUntraced(function*(
     const { epoch } = writer
     writer = yield* acquireAgain(log, scope)
     const { bounds, epoch: current } = writer
-    if (current !== epoch + 1) overtaken ??= new Fenced({ epoch, current })
+    if (current !== epoch + 1) overtake(new Fenced({ epoch, current }))
     if (position < bounds.lower) return undefined
     const entry = position < bounds.upper ? yield* Stream.runHead(log.read(position)) : Option.none()
     if (Option.isSome(entry)) {
       const found = yield* Recovery.decodeEntry(log, entry.value)
       if (found.writer === commit.writer && found.attempt === commit.attempt) return true
-      overtaken ??= new Fenced({ epoch, current: entry.value.epoch })
+      overtake(new Fenced({ epoch, current: entry.value.epoch }))
     }
     return overtaken === undefined ? false : yield* overtaken
   })
@@ -114,7 +121,7 @@ export const make = Effect.fnUntraced(function*(
   const noting = <A>(operation: Effect.Effect<A, StorageError>): Effect.Effect<A, StorageError> =>
     Effect.tapError(operation, (error) =>
       Effect.sync(() => {
-        if (error._tag === "Fenced") overtaken ??= error
+        if (error._tag === "Fenced") overtake(error)
       }))
 
   const authority: Journal["authority"] = Effect.suspend((): Effect.Effect<void, StorageError> => {

@@ -10,7 +10,7 @@
 import { Cause, Deferred, type Duration, Effect, Exit, Fiber, Random, type Schedule, Scope, Stream } from "effect"
 import type { Limits } from "../engine/Plan.ts"
 import * as ReadView from "../engine/ReadView.ts"
-import { Fenced, HoldExpired, RuntimeShutdown, type StorageError } from "../PersistError.ts"
+import { type Corrupt, Fenced, HoldExpired, RuntimeShutdown, type StorageError } from "../PersistError.ts"
 import { Blob } from "../storage/Blob.ts"
 import { Log } from "../storage/Log.ts"
 import * as BatchStore from "./BatchStore.ts"
@@ -79,7 +79,18 @@ const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<
   const garbage = Garbage.make()
   const holds = LogPins.make(options.heldLogBytes)
   const merger = yield* Merger
-  const journal = yield* Journal.make(log, writer, circuit, context)
+  /** What has ended the store, once something has but `stop`. */
+  const lost = Deferred.makeUnsafe<never, Fenced | Corrupt | RuntimeShutdown>()
+  const lose = (failure: Fenced | Corrupt): void => {
+    Deferred.doneUnsafe(lost, Exit.fail(failure))
+    feed.close(failure)
+  }
+  yield* Effect.forkScoped(Effect.catchTag(
+    Deferred.await(lost),
+    ["Fenced", "Corrupt"],
+    (failure) => Effect.logError("the store has ended, and takes no more requests", failure)
+  ))
+  const journal = yield* Journal.make(log, writer, circuit, context, lose)
   const mailbox = yield* Mailbox.make(options.mailbox, context)
   const deleting = GarbageCollector.gated(blob, journal)
   const maintenance = yield* Maintenance.make({
@@ -105,6 +116,7 @@ const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<
   const broken = (cause: Cause.Cause<never>) => {
     if (!Cause.hasDies(cause)) return Effect.void
     Metrics.ownerDefects.updateUnsafe(1, context)
+    Deferred.doneUnsafe(lost, Exit.fail(new RuntimeShutdown({ cause: Cause.squash(cause) })))
     return Effect.andThen(
       Effect.logError("a defect has ended the store; open it again, and report the defect", cause),
       Effect.forkDetach(close)
@@ -121,6 +133,7 @@ const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<
       context,
       location: log.location,
       maxGroupBytes: options.maxGroupBytes,
+      onFatal: lose,
       folded: observers.notify,
       committed: maintenance.committed
     }),
@@ -171,6 +184,8 @@ const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<
     pinLog: holds.hold,
     reread: (position, collection) => reread(log, position, collection),
     sync,
+    confirm: Effect.andThen(sync, journal.truncate(0)),
+    ended: Deferred.await(lost),
     hold: HeldStore.taking(blob, cache, Effect.map(sync, () => state)),
     compact: maintenance.compact,
     erase: maintenance.erase,

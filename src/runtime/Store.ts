@@ -54,6 +54,10 @@ export interface Store {
   ) => Effect.Effect<ReadonlyArray<Entry>, StorageError | HoldExpired>
   /** After it, everything that was durable before the call is visible here. */
   readonly sync: Effect.Effect<void, Failure>
+  /** As `sync`, and makes sure, with the storage, that no newer writer has the store. */
+  readonly confirm: Effect.Effect<void, Failure>
+  /** Fails once the store has ended without having been stopped. */
+  readonly ended: Effect.Effect<never, StorageError | RuntimeShutdown>
   /** Takes a named hold on the store as it is now, or resumes one that is there. */
   readonly hold: Take
   /** Rewrites a collection into as few bytes as its frontiers allow, now. */

@@ -10,8 +10,9 @@ import * as Problem from "./Problem.ts"
 
 const answer = (status: string) => HttpServerResponse.jsonUnsafe({ status })
 
-const unready = (detail: string) => {
-  const { status, title, type } = new Problem.Unavailable({ detail })
+const unready = (error: Problem.Problematic) => {
+  const detail = error.message
+  const { status, title, type } = error._tag === "Fenced" ? Problem.of(error) : new Problem.Unavailable({ detail })
   return ProblemDetails.toResponse({ type, status, title, detail })
 }
 
@@ -22,6 +23,6 @@ export const ready = HttpRouter.add(
   "/health/ready",
   Effect.flatMap(
     PersistClient,
-    ({ sync }) => Effect.match(sync, { onFailure: ({ message }) => unready(message), onSuccess: () => answer("ready") })
+    ({ confirm }) => Effect.match(confirm, { onFailure: unready, onSuccess: () => answer("ready") })
   )
 )

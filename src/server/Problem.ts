@@ -179,6 +179,18 @@ export class Unavailable extends HttpApiError.Problem<Unavailable>()("Unavailabl
 }) {}
 
 /**
+ * Another process writes the store by now, so that this server answers nothing any more. Ask that one.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Fenced extends HttpApiError.Problem<Fenced>()("Fenced", {
+  type: type("fenced"),
+  status: 503,
+  title: "Another process has taken over the store"
+}) {}
+
+/**
  * The server only reads.
  *
  * @category errors
@@ -215,7 +227,7 @@ export class Indeterminate extends HttpApiError.Problem<Indeterminate>()("Indete
 }) {}
 
 /**
- * The store is damaged, or this server may no longer use it.
+ * The store is damaged, or this server may not use it.
  *
  * @category errors
  * @since 0.1.0
@@ -223,7 +235,7 @@ export class Indeterminate extends HttpApiError.Problem<Indeterminate>()("Indete
 export class StoreFailed extends HttpApiError.Problem<StoreFailed>()("StoreFailed", {
   type: type("store-failed"),
   status: 500,
-  title: "The store is damaged, or this server may no longer use it"
+  title: "The store is damaged, or this server may not use it"
 }) {}
 
 /** @internal What an answer about a collection may be instead. */
@@ -235,6 +247,7 @@ export const reading = [
   OutOfSpace,
   Indeterminate,
   StoreFailed,
+  Fenced,
   ReadOnly,
   AsOfBeforeSince,
   AsOfNotSealed,
@@ -266,7 +279,7 @@ const byTag = {
   Indeterminate: (error: PersistError.Indeterminate) => new Indeterminate(detailed(error)),
   Corrupt: (error: PersistError.Corrupt) => new StoreFailed(detailed(error)),
   DecodeError: (error: PersistError.DecodeError) => new StoreFailed(detailed(error)),
-  Fenced: (error: PersistError.Fenced) => new StoreFailed(detailed(error)),
+  Fenced: (error: PersistError.Fenced) => new Fenced(detailed(error)),
   NotAStore: (error: PersistError.NotAStore) => new StoreFailed(detailed(error)),
   UnsafeStore: (error: PersistError.UnsafeStore) => new StoreFailed(detailed(error)),
   AccessDenied: (error: PersistError.AccessDenied) => new StoreFailed(detailed(error)),

@@ -6,7 +6,7 @@
  *
  * @since 0.1.0
  */
-import { ByteSize, Cause, Duration, Effect, Layer, type Redacted } from "effect"
+import { ByteSize, Cause, Duration, Effect, Layer, type Redacted, Schedule } from "effect"
 import {
   HttpIncomingMessage,
   HttpRouter,
@@ -19,7 +19,7 @@ import {
 import { HttpApiBuilder, HttpApiMiddleware } from "effect/http-api"
 import type { NetAddress } from "effect/net"
 import { PrometheusMetrics } from "effect/observability"
-import type { PersistClient } from "../client/PersistClient.ts"
+import { PersistClient } from "../client/PersistClient.ts"
 import type { ValueOutOfRange } from "../PersistError.ts"
 import * as Access from "./Access.ts"
 import { Api } from "./Api.ts"
@@ -48,7 +48,10 @@ export interface Options {
   readonly maxSubscribers?: number | undefined
   /** Bytes of events that are kept for the subscribers of one collection; slower ones read it again. Default 4 MiB. */
   readonly fanoutBytes?: number | undefined
-  /** How often a subscriber is sent something, if only a comment. Default 15 seconds. */
+  /**
+   * How often a subscriber is sent something, if only a comment, and how often a server that writes makes sure that no other process
+   * has taken over its store. Default 15 seconds.
+   */
   readonly heartbeat?: Duration.Input | undefined
   /** How long a reader may take nothing of what is sent before it is disconnected. Default 30 seconds. */
   readonly stallTimeout?: Duration.Input | undefined
@@ -142,6 +145,13 @@ const prometheus = "text/plain; version=0.0.4; charset=utf-8"
 /** Names of collections are part of addresses. */
 const maxParamLength = 4096
 
+/** A server that nobody writes to would go on with what it knows, were it not for this. */
+const watching = (heartbeat: number) =>
+  Layer.effectDiscard(
+    Effect.flatMap(PersistClient, ({ confirm }) =>
+      Effect.forkScoped(Effect.schedule(Effect.ignore(confirm), Schedule.spaced(heartbeat))))
+  )
+
 const serve = (options: Options, address: NetAddress.SocketAddress) => {
   const handlers = Handlers.layer({
     maxSubscribers: options.maxSubscribers ?? 4096,
@@ -165,6 +175,7 @@ const serve = (options: Options, address: NetAddress.SocketAddress) => {
       HttpRouter.add("GET", "/", Inspector.page),
       Health.live,
       Health.ready,
+      watching(millis(options.heartbeat, 15)),
       metrics(options.token),
       around(options, address)
     ),
@@ -177,7 +188,8 @@ const serve = (options: Options, address: NetAddress.SocketAddress) => {
 }
 
 /**
- * Serves the store on the `HttpServer` there is.
+ * Serves the store on the `HttpServer` there is. Once the store has ended (see `PersistClient.ended`), requests are answered 503 with
+ * the reason, and subscriptions end with it.
  *
  * `ValueOutOfRange`: the token is empty, or there is none and other machines can connect to where the server listens.
  *

@@ -1,7 +1,11 @@
-import { afterEach, assert, describe, it } from "@effect/vitest"
+import { afterAll, afterEach, assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
 import { once } from "node:events"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
+import { server } from "../postgres/Server.ts"
+import { open } from "../postgres/Stores.ts"
+import * as Store from "../utils/Store.ts"
 import * as Tool from "./Tool.ts"
 
 describe("serve", () => {
@@ -99,4 +103,55 @@ describe("serve", () => {
       })
     })
   })
+
+  it(
+    "with --standby waits for the lock, and serves once the process before is gone",
+    { timeout: 300_000 },
+    async () => {
+      const first = await serve()
+      assert.strictEqual((await fetch(`${first.url}/collections/kept`, { method: "PUT" })).status, 200)
+      const standby = Tool.start(["--dir", directory, "--json", "serve", "--port", "0", "--standby"])
+      running.push(standby)
+      while (!standby.chunks.err.includes("\n")) await Promise.race([once(standby.child.stderr, "data"), standby.ended])
+      assert.match(standby.chunks.err, /^standing by: /)
+      assert.strictEqual(standby.chunks.out, "")
+      first.child.kill("SIGKILL")
+      while (!standby.chunks.out.includes("\n")) await Promise.race([once(standby.child.stdout, "data"), standby.ended])
+      const [{ url }] = Tool.values(standby.chunks.out) as [{ readonly url: string }]
+      assert.strictEqual((await fetch(`${url}/collections/kept`)).status, 200)
+      assert.lengthOf(Tool.lines(standby.chunks.err), 1)
+    }
+  )
+
+  it("--standby is for stores that have a lock, and for writers", { timeout: 300_000 }, async () => {
+    for (const args of [["--dir", directory, "serve", "--read-only"], ["--store", "s3://bucket", "serve"]]) {
+      const { code, err } = await Tool.run([...args, "--standby"])
+      assert.strictEqual(code, 2)
+      assert.match(err, /--standby/)
+    }
+  })
+})
+
+const postgres = await server()
+afterAll(() => postgres?.remove())
+
+describe.skipIf(postgres === undefined)("serve of a store that another process takes over", () => {
+  it.live("answers 503, and ends with 1 and one line", () =>
+    Effect.gen(function*() {
+      const store = postgres!.newStore()
+      const { child, chunks, ended } = Tool.start(["--store", store, "--json", "serve", "--port", "0"])
+      yield* Effect.addFinalizer(() => Effect.sync(() => child.kill("SIGKILL")))
+      while (!chunks.out.includes("\n")) yield* Effect.promise(() => Promise.race([once(child.stdout, "data"), ended]))
+      const [{ url }] = Tool.values(chunks.out) as [{ readonly url: string }]
+      yield* Effect.promise(() => fetch(`${url}/collections/orders`, { method: "PUT" }))
+      const next = yield* Store.client(yield* open(store))
+      yield* next.createOrLoad("more", Store.text)
+      const answer = yield* Effect.promise(() => fetch(`${url}/collections/other`, { method: "PUT" }))
+      assert.strictEqual(answer.status, 503)
+      assert.include(yield* Effect.promise(() => answer.text()), "urn:tidemark:problem:fenced")
+      const { code, err } = yield* Effect.promise(() => ended)
+      assert.strictEqual(code, 1)
+      assert.match(err, /the store has ended/)
+      assert.lengthOf(Tool.lines(err).filter((line) => line.startsWith("tidemark: this writer holds epoch 1")), 1)
+    }), 120_000)
 })

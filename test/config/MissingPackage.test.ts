@@ -40,7 +40,7 @@ describe("a package that is not installed", () => {
       const ran = yield* toolWith(["effect"], "list")
       assert.strictEqual(
         ran.stderr,
-        "the tool needs the package @effect/platform-node, which is not installed; " +
+        "tidemark: the tool needs the package @effect/platform-node, which is not installed; " +
           "install it: npm install @effect/platform-node\n"
       )
       assert.strictEqual(ran.status, 1)

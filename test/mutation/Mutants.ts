@@ -497,8 +497,8 @@ const order: ReadonlyArray<Mutant> = [
   plant(
     "a takeover while an append was unknown is not noticed",
     "runtime/Journal.ts",
-    "if (current !== epoch + 1) overtaken",
-    "if (current < 0) overtaken",
+    "if (current !== epoch + 1) overtake(",
+    "if (current < 0) overtake(",
     "runtime/Fencing"
   ),
   plant(

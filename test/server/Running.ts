@@ -12,6 +12,14 @@ import * as Store from "../utils/Store.ts"
 
 export const start = Effect.fnUntraced(function*(options: Server.Options = {}, store: PersistClient.Options = {}) {
   const persist = yield* Effect.flatMap(Store.memory, (storage) => Store.client(storage, { ...Store.quiet, ...store }))
+  return { persist, ...yield* serve(persist, options) }
+})
+
+/** A server over a store that is open. */
+export const serve = Effect.fnUntraced(function*(
+  persist: PersistClient.PersistClient["Service"],
+  options: Server.Options = {}
+) {
   const http = NodeHttpServer.layer(createServer, { host: "127.0.0.1", port: 0, gracefulShutdownTimeout: 0 })
   const running = yield* Layer.build(
     Server.layer(options).pipe(
@@ -23,7 +31,7 @@ export const start = Effect.fnUntraced(function*(options: Server.Options = {}, s
   const port = "port" in address ? address.port : 0
   const url = `http://127.0.0.1:${port}`
   const client = yield* Client.make({ baseUrl: url, token: options.token }).pipe(Effect.provide(FetchHttpClient.layer))
-  return { persist, url, port, client: client.collections }
+  return { url, port, client: client.collections }
 })
 
 /** A collection of JSON with some contents: `a` until 5, `b` since 3, sealed up to 10. */

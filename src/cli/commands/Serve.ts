@@ -4,11 +4,12 @@
  * @internal
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { Config, Effect, Layer, Logger, Option, Redacted } from "effect"
+import { Config, Context, Effect, Layer, Logger, Option, Redacted, Schedule } from "effect"
 import { Command, Flag } from "effect/cli"
 import { FetchHttpClient, HttpServer } from "effect/http"
 import { Otlp, OtlpSerialization } from "effect/observability"
 import { createServer } from "node:http"
+import { PersistClient } from "../../client/PersistClient.ts"
 import * as Access from "../../server/Access.ts"
 import * as Server from "../../server/Server.ts"
 import { Failure, Usage } from "../Failure.ts"
@@ -39,6 +40,19 @@ const answering = () => {
   return server
 }
 
+/** For how long a server whose store has ended says so. */
+const farewell = "500 millis"
+
+/** A server that stands by looks every second, and says once that it does. */
+const waiting = {
+  schedule: Schedule.spaced("1 second").pipe(
+    Schedule.tap(({ attempt, input }) =>
+      attempt === 1 ? Output.note(`standing by: ${input instanceof Error ? input.message : input}`) : Effect.void
+    )
+  ),
+  while: ({ _tag }: { readonly _tag: string }) => _tag === "Locked" || _tag === "Fenced"
+}
+
 /** Sends metrics, traces and logs where the variables of OpenTelemetry say, and those that they name. */
 const telemetry = Otlp.layerFromConfig({ resource: { serviceName: "tidemark" } }).pipe(
   Layer.provide([OtlpSerialization.layerJson, FetchHttpClient.layer])
@@ -58,11 +72,24 @@ export const serve = Command.make(
     readOnly: Flag.Boolean("read-only").pipe(
       Flag.withDescription("Only read, beside a process that writes"),
       Flag.withDefault(false)
+    ),
+    standby: Flag.Boolean("standby").pipe(
+      Flag.withDescription(
+        "Wait while another process has the store, and serve it once that one is gone; for files only"
+      ),
+      Flag.withDefault(false)
     )
   },
-  Effect.fn(function*({ host, port, readOnly }) {
-    const { json, storage } = yield* common
+  Effect.fn(function*({ host, port, readOnly, standby }) {
+    const { directory, json, storage } = yield* common
     const token = yield* tokenFor(host)
+    if (standby && (readOnly || Option.isNone(directory))) {
+      return yield* new Usage({
+        message: readOnly
+          ? "--standby waits to write, and --read-only never writes: give one of them"
+          : "--standby needs the lock of a store in files: nothing says when the writer of a database or a bucket is gone"
+      })
+    }
     const announce = Effect.flatMap(HttpServer.HttpServer, (server) => {
       const url = HttpServer.formatAddress(server.address)
       return json ? Output.json({ url }) : Output.line(`serving at ${url}`)
@@ -71,12 +98,15 @@ export const serve = Command.make(
     const server = Server.layer({ token })
     // It listens once the store is open: connections that are refused are tried again, by event sources as well.
     const opened = Layer.provideMerge(http, readOnly ? Store.reading(storage) : Store.writing(storage))
-    return yield* Layer.launch(
-      Layer.effectDiscard(announce).pipe(
-        Layer.provide(server),
-        Layer.provide([opened, telemetry])
+    const serving = Effect.gen(function*() {
+      const running = yield* Layer.build(
+        Layer.provideMerge(Layer.provide(Layer.effectDiscard(announce), server), [opened, telemetry])
       )
-    ).pipe(
+      const { ended } = Context.get(running, PersistClient)
+      // By then those who are connected have been told.
+      return yield* Effect.tapError(ended, () => Effect.sleep(farewell))
+    }).pipe(
+      Effect.scoped,
       Effect.provideService(Logger.LogToStderr, true),
       Effect.catchTag("ServeError", ({ cause }) =>
         Effect.fail(
@@ -85,6 +115,7 @@ export const serve = Command.make(
           })
         ))
     )
+    return yield* standby ? Effect.retry(serving, waiting) : serving
   })
 ).pipe(
   Command.withDescription(
@@ -96,6 +127,7 @@ export const serve = Command.make(
   Command.withExamples([
     { command: "tidemark serve", description: "For this machine" },
     { command: "TIDEMARK_TOKEN=... tidemark serve --host 0.0.0.0", description: "For others, with a token" },
+    { command: "tidemark serve --standby", description: "As soon as the process that serves it is gone" },
     { command: "tidemark serve --read-only --port 4438", description: "Beside a process that writes" }
   ])
 )
