@@ -260,7 +260,7 @@ export interface Options {
   readonly heldLogBytes?: number | undefined
   /** How long replaced blobs stay for readers in other processes. Default 10 seconds. */
   readonly grace?: Duration.Input | undefined
-  /** When to look for maintenance that is due. Default every second. */
+  /** When to look for maintenance that is due, while there may be any: an idle store has no ticks. Default every second. */
   readonly maintenance?: Schedule.Schedule<unknown> | undefined
   /** How operations of a store that is unavailable are tried again. Default five times within half a second. */
   readonly retry?: Schedule.Schedule<unknown> | undefined

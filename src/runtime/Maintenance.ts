@@ -1,10 +1,10 @@
 /**
  * Maintenance: what keeps a store small and quick, off the path of commands.
  *
- * It runs whenever a `Schedule` says so, and at once when memory or the log have outgrown their limits, and does what the
- * plan says is due: flushes, merges, compactions, a rollup and the truncation of the log behind it, the deletion of
- * garbage. Where nothing is due it writes nothing. What fails is left as it was, and tried again at the next tick,
- * traffic or not.
+ * It runs when a `Schedule` says so, and at once when memory or the log have outgrown their limits, and does what the plan
+ * says is due: flushes, merges, compactions, a rollup and the truncation of the log behind it, the deletion of garbage.
+ * Where nothing is due it writes nothing. What fails is left as it was, and tried again at the next tick, traffic or not.
+ * A store with nothing to do has no ticks: the schedule goes on with the next commit.
  *
  * @internal
  */
@@ -124,6 +124,8 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   const clock = yield* Clock.Clock
   const one = Semaphore.makeUnsafe(1)
   const isDue = Latch.makeUnsafe(false)
+  /** Shut while there is nothing to look for: nothing was committed for some runs, nothing failed, nothing waits. */
+  const mayBeDue = Latch.makeUnsafe(true)
   /** Blobs that are being written: neither referenced yet nor garbage. */
   const inFlight = new Set<string>()
   /** Those of them that an append may have named: one of unknown outcome, or one that was fenced. */
@@ -279,6 +281,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
         Effect.sync(() => {
           Metrics.stepErrors.updateUnsafe(1, context)
           isSweepDue = true
+          mayBeDue.openUnsafe()
           mailbox.resume()
         })
       )
@@ -291,7 +294,11 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     return quietRuns > 0 ? "quiet" : "busy"
   }
 
+  /** Whether there will be something to do though nothing is committed. */
+  const isUnfinished = (): boolean => quietRuns < runsBeforeTrim || isSweepDue || garbage.size() > 0
+
   const runAt = Effect.fnUntraced(function*(pace: Plan.Pace) {
+    mayBeDue.closeUnsafe()
     /** Collections whose rows cannot be rewritten, which must not hold up the others. */
     const stuck = new Map<number, Failure>()
     for (let round = 0; round < maxRounds; round++) {
@@ -363,6 +370,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     Effect.onExit(work, (exit) =>
       Effect.suspend(() => {
         isBroken = Exit.isFailure(exit) && Cause.hasDies(exit.cause)
+        if (Exit.isFailure(exit) || isUnfinished()) mayBeDue.openUnsafe()
         mailbox.resume()
         if (!Exit.isFailure(exit) || !isBroken) return Effect.void
         Metrics.maintenanceDefects.updateUnsafe(1, context)
@@ -378,6 +386,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       sinceRollup += bytes
       sinceTrim += bytes
       options.holds.appended(bytes)
+      mayBeDue.openUnsafe()
       const memory = state.memoryBytes
       if (memory > pressure * limits.memoryBytes && !isBroken) mailbox.pause()
       if (memory > limits.memoryBytes || sinceRollup > limits.logBytes) isDue.openUnsafe()
@@ -389,7 +398,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       one.withPermit(resuming(Effect.andThen(Effect.ignore(runAt("busy")), collect(Infinity))))
     ),
     run: Effect.raceFirst(
-      Effect.andThen(Effect.repeat(supervised, options.schedule), Effect.never),
+      Effect.andThen(Effect.repeat(Effect.andThen(supervised, mayBeDue.await), options.schedule), Effect.never),
       Effect.forever(Effect.andThen(
         isDue.await,
         Effect.suspend(() => {

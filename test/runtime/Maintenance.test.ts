@@ -27,7 +27,40 @@ const logBytes = (storage: Faulty.Storage) =>
     return entries.reduce((sum, { bytes }) => sum + bytes.length, 0)
   })
 
+/** How often a schedule has been asked when to look again. */
+const counted = () => {
+  const ticks = { count: 0 }
+  const schedule = Schedule.tap(Schedule.spaced("1 second"), () => Effect.sync(() => void ticks.count++))
+  return { schedule, ticks }
+}
+
 describe("maintenance", () => {
+  it.effect(
+    "an idle store schedules nothing, and one that gets work is looked after as before",
+    () =>
+      Effect.gen(function*() {
+        const { schedule, ticks } = counted()
+        const { client, storage, writer } = yield* fresh({ ...Store.tiny, maintenance: schedule, grace: "1 minute" })
+        yield* TestClock.adjust("1 hour")
+        assert.isBelow(ticks.count, 10)
+        for (let i = 0; i < 100; i++) yield* writer.append([row(i)])
+        yield* writer.seal(100)
+        yield* writer.allowCompaction(90)
+        yield* Effect.repeat(TestClock.adjust("1 second"), { times: 30 })
+        yield* TestClock.adjust("10 minutes")
+        yield* client.sync
+        assert.deepStrictEqual(yield* Store.storedKeys(storage), yield* Store.referencedKeys(storage))
+        const before = ticks.count
+        assert.isAbove(before, 10, "garbage was waiting for its grace time")
+        yield* TestClock.adjust("10 days")
+        assert.isBelow(ticks.count - before, 10)
+        yield* writer.append([row(100)])
+        yield* TestClock.adjust("10 seconds")
+        assert.isAbove(ticks.count, before)
+      }),
+    60_000
+  )
+
   it.effect("an idle hour writes nothing", () =>
     Effect.gen(function*() {
       const { control, writer } = yield* fresh(everySecond)
