@@ -8,6 +8,7 @@ import { canonical, parseJson } from "./CanonicalJson.ts"
 import type { Codec } from "./CodecModel.ts"
 import { refuse, reject } from "./Refusal.ts"
 import { encodeText } from "./TextCodec.ts"
+import * as TypedCodec from "./TypedCodec.ts"
 
 /** @internal */
 export const schemaName = "schema"
@@ -38,19 +39,21 @@ export const schema = <A>(of: Schema.Codec<A, unknown>): Codec<A> => {
   const encodeResult = Schema.encodeUnknownResult(jsonCodec)
   const decodeResult = Schema.decodeUnknownResult(jsonCodec)
   const document = documentOf(of)
+  const toJson = (value: A): unknown => {
+    const encoded = attempt(encodeResult, value)
+    return Result.isSuccess(encoded) ? encoded.success : refuse(schemaName, explain(encoded.failure, document))
+  }
+  const decode = (bytes: Uint8Array, start: number, end: number): A => {
+    const decoded = attempt(decodeResult, parseJson(schemaName, bytes, start, end))
+    return Result.isSuccess(decoded) ? decoded.success : reject(schemaName, explain(decoded.failure, document))
+  }
   return {
     name: schemaName,
     document,
     fingerprint: fingerprintOf(document),
-    encode: encodeText(schemaName, (value) => {
-      const encoded = attempt(encodeResult, value)
-      if (Result.isFailure(encoded)) return refuse(schemaName, explain(encoded.failure, document))
-      return canonical(schemaName, encoded.success)
-    }),
-    decode(bytes, start, end) {
-      const decoded = attempt(decodeResult, parseJson(schemaName, bytes, start, end))
-      return Result.isSuccess(decoded) ? decoded.success : reject(schemaName, explain(decoded.failure, document))
-    }
+    encode: encodeText(schemaName, (value) => canonical(schemaName, toJson(value))),
+    decode,
+    typed: TypedCodec.make(of, document, { toJson, decode })
   }
 }
 

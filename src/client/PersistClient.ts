@@ -7,6 +7,7 @@ import { Context, Duration, Effect, Layer, Schedule, type Scope } from "effect"
 import type { Codec } from "../Codec.ts"
 import type { CodecRef, Registration } from "../engine/Commit.ts"
 import * as Evolution from "../engine/Evolution.ts"
+import * as Layout from "../Layout.ts"
 import {
   type CodecMismatch,
   CollectionDestroyed,
@@ -358,13 +359,14 @@ const client = (store: Store, open: { readonly createOrLoad: Open; readonly load
     name: string,
     options: CollectionOptions<K, V>,
     registration: Effect.Effect<Registration, E>,
-    collectionRuns: Runs.Runs
+    collectionRuns: Runs.Runs,
+    form: (value: Codec<V>) => Codec<V>
   ): Collection.Collection<K, V, E> => {
     const { key, undecodable = "fail", value } = options
     const registered: Registered<K, V, E> = {
       name,
       store,
-      codecs: { key, value },
+      codecs: { key, value: form(value) },
       policy: undecodable,
       registration
     }
@@ -374,7 +376,14 @@ const client = (store: Store, open: { readonly createOrLoad: Open; readonly load
     name: string,
     options: CollectionOptions<K, V>,
     registration: Registration
-  ): Collection.Collection<K, V> => collectionOf(name, options, Effect.succeed(registration), runsOf(registration.id))
+  ): Collection.Collection<K, V> =>
+    collectionOf(
+      name,
+      options,
+      Effect.succeed(registration),
+      runsOf(registration.id),
+      (value) => formOf(store, value, registration)
+    )
 
   return PersistClient.of({
     createOrLoad: (name, options) =>
@@ -387,7 +396,7 @@ const client = (store: Store, open: { readonly createOrLoad: Open; readonly load
       Effect.map(Effect.result(open.createOrLoad(name, options)), (result) =>
         result._tag === "Success"
           ? opened(name, options, result.success)
-          : collectionOf(name, options, Effect.fail(result.failure), shared)),
+          : collectionOf(name, options, Effect.fail(result.failure), shared, (value) => value)),
     load: (name, options) =>
       traced(
         "PersistClient.load",
@@ -425,11 +434,22 @@ const client = (store: Store, open: { readonly createOrLoad: Open; readonly load
   })
 }
 
-const refOf = <A>(codec: Codec<A>): CodecRef => ({ name: codec.name, document: codec.document ?? "" })
+const refOf = (codec: Pick<Codec<never>, "name" | "document">): CodecRef => ({
+  name: codec.name,
+  document: codec.document ?? ""
+})
+
+/** The form in which a collection keeps its values. Rows are read unchecked if nobody has ever had another schema of them. */
+const formOf = <V>(store: Store, value: Codec<V>, { id, value: stored }: Registration): Codec<V> => {
+  const { typed } = value
+  if (typed === undefined || typed.name !== stored.name) return value
+  const isFirst = store.state().collections.get(id)?.earlier.length === 0
+  return typed.open(stored.document, isFirst && Layout.kept(typed.document, stored.document) === stored.document)
+}
 
 const requestedOf = <K, V>(options: CollectionOptions<K, V>): Evolution.Requested => ({
   key: refOf(options.key),
-  value: refOf(options.value),
+  value: refOf(options.value.typed ?? options.value),
   schemaChange: options.schemaChange ?? "additive"
 })
 
