@@ -58,5 +58,38 @@ export const hasInexact = (json: unknown): boolean => {
   return false
 }
 
+/**
+ * Whether a number that was made of a text in `source`, and is now somewhere in `decoded`, was rounded: it is an integer beyond
+ * 2^53, and no text has its digits. Texts without so many digits cost a look at them.
+ */
+export const isRounded = (source: unknown, decoded: unknown): boolean => {
+  const texts = leaves(source).filter((leaf) => typeof leaf === "string").filter((text) => manyDigits.test(text))
+  if (texts.length === 0) return false
+  return leaves(decoded).some((leaf) =>
+    typeof leaf === "number" && Number.isInteger(leaf) && !Number.isSafeInteger(leaf) &&
+    !texts.some((text) => text.includes(plainDigits(leaf)))
+  )
+}
+
+const manyDigits = /\d{16}/
+
+/** As texts have it: without an exponent. */
+const plainDigits = (value: number): string => BigInt(value).toString()
+
+/** What is no object, in `value` and all that is in it. */
+const leaves = (value: unknown): ReadonlyArray<unknown> => {
+  const left = [value]
+  const found: Array<unknown> = []
+  const seen = new Set<unknown>()
+  for (let next = left.pop(); left.length > 0 || next !== undefined; next = left.pop()) {
+    if (typeof next !== "object" || next === null) found.push(next)
+    else if (!seen.has(next)) {
+      seen.add(next)
+      left.push(...(next instanceof Map ? [...next].flat() : next instanceof Set ? [...next] : Object.values(next)))
+    }
+  }
+  return found
+}
+
 /** Why such a number is refused. */
 export const refusal = "holds a number beyond 2^53 that would be rounded: write it as a text"

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fs from "node:fs"
 import * as path from "node:path"
+import { section, sentenceOf, withSection } from "../.ci/modules.ts"
 import * as PersistError from "../src/PersistError.ts"
 import * as Metrics from "../src/runtime/Metrics.ts"
 import * as Version from "../src/Version.ts"
@@ -188,14 +189,36 @@ describe("documentation", () => {
 
   const page = "docs/architecture.md"
 
-  it("the architecture page has every module", () => {
-    if (!files.includes(page)) return
-    const text = read(page)
-    const modules = sources.map((file) => file.slice("src/".length, -".ts".length))
-    const missing = modules.filter((name) =>
-      !/(?:^|\/)(?:index|bin)$/.test(name) && !new RegExp(`\`(?:src/)?${name}(?:\\.ts)?\``).test(text)
+  it("the architecture page has the headers of all modules: node .ci/modules.ts writes them", () => {
+    assert.strictEqual(read(page), withSection(read(page)))
+    assert.deepStrictEqual([...section().matchAll(/^\| `(.*)` +\| +\|$/gm)].map(([, name]) => name), [])
+  })
+
+  it.each([
+    ["/**\n * One thing. Another one.\n */\n", "One thing."],
+    [
+      "#!/usr/bin/env node\n/**\n * A thing, e.g. `x.y`,\n * over lines.\n *\n * More.\n */\n",
+      "A thing, e.g. `x.y`, over lines."
+    ],
+    ["export const a = 1\n", ""]
+  ])("the header of a module is its first sentence", (source, expected) => {
+    assert.strictEqual(sentenceOf(source), expected)
+  })
+
+  it("the ways of a write and of a read name files that are there", () => {
+    const named = [...read(page).matchAll(/^(?:[<-][->] |\w+ +)?([a-z]\w*\/[A-Z]\w+)/gm)].map((match) => match[1]!)
+    assert.isAbove(named.length, 30)
+    assert.deepStrictEqual(named.filter((name) => !files.includes(`src/${name}.ts`)), [])
+  })
+
+  it("every link between pages leads to a file", () => {
+    const pages = files.filter((file) => file.endsWith(".md") && !file.startsWith("test/"))
+    const links = pages.flatMap((file) =>
+      [...read(file).matchAll(/\]\((?!\w+:|#)([^)#\s]+)/g)].map((match) => ({ file, target: match[1]! }))
     )
-    assert.deepStrictEqual(missing, [])
+    assert.isAbove(links.length, 80)
+    const broken = links.filter(({ file, target }) => !fs.existsSync(path.join(root, path.dirname(file), target)))
+    assert.deepStrictEqual(broken, [])
   })
 
   it("the guide has every error and every metric", () => {

@@ -3,13 +3,15 @@
  *
  * @internal
  */
-import { Effect, Layer, Schedule } from "effect"
+import { Effect, Layer, Option, Schedule } from "effect"
 import * as PersistClient from "../client/PersistClient.ts"
 import * as StoredJson from "../client/StoredJson.ts"
 import * as Codec from "../Codec.ts"
+import * as Frontier from "../Frontier.ts"
 import * as Recovery from "../runtime/Recovery.ts"
 import { Blob } from "../storage/Blob.ts"
 import { Log } from "../storage/Log.ts"
+import * as Delivery from "./Delivery.ts"
 import type { Storage } from "./Root.ts"
 
 /** The storage of a store that is there. */
@@ -25,19 +27,27 @@ export const changing = (storage: Storage) => PersistClient.layer().pipe(Layer.p
 /** To write, in a store that is made where there is none. */
 export const writing = (storage: Storage) => PersistClient.layer().pipe(Layer.provideMerge(storage))
 
-/**
- * Opens a collection; where there is none, it makes one of JSON keys and values; where there was one, only if that
- * is to be begun anew.
- */
-export const openOrCreate = Effect.fnUntraced(function*(name: string, recreate: boolean) {
-  const client = yield* PersistClient.PersistClient
-  yield* client.description(name).pipe(
-    Effect.catchTag(
-      "UnknownCollection",
-      () => client.createOrLoad(name, { key: Codec.json, value: Codec.json, recreate })
-    )
+/** As `writing`, and tried for a while where the store is unavailable. */
+export const writingPatiently = (storage: Storage) =>
+  Layer.effect(PersistClient.PersistClient, Delivery.persistently(PersistClient.make())).pipe(
+    Layer.provideMerge(storage)
   )
-  return yield* StoredJson.open(name)
+
+/** A collection of JSON keys and values, as it is when it has just been created. */
+const newborn = { key: { name: "json", document: "" }, value: { name: "json", document: "" }, upper: Frontier.initial }
+
+/** A collection to write to, which may have to be created. */
+export const destination = Effect.fnUntraced(function*(name: string, recreate: boolean) {
+  const client = yield* PersistClient.PersistClient
+  const found = yield* Effect.option(
+    Effect.catchTag(client.description(name), "UnknownCollection", () => Effect.fail(undefined))
+  )
+  const create = client.createOrLoad(name, { key: Codec.json, value: Codec.json, recreate })
+  return {
+    isThere: Option.isSome(found),
+    description: { name, ...Option.getOrElse(found, () => newborn) },
+    open: Delivery.persistently(Effect.andThen(Option.isSome(found) ? Effect.void : create, StoredJson.open(name)))
+  }
 })
 
 /** The state of the store as it is on disk now, and how many bytes of the log are behind its rollup. */

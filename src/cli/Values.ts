@@ -26,7 +26,9 @@ export const parseKey = (
 }
 
 /** Refuses a collection whose bytes only the program that defines it can make. */
-export const checkWritable = (description: Description): Effect.Effect<void, Failure> => {
+export const checkWritable = (
+  description: Pick<Description, "name" | "key" | "value">
+): Effect.Effect<void, Failure> => {
   const codec = foreign(description)
   return codec === undefined ? Effect.void : Effect.fail(
     new Failure({

@@ -30,6 +30,17 @@ export type WriteError = Command.Failure | InvalidRequest | ValueOutOfRange
 export type Ack = Deferred.Deferred<number, Command.Failure | InvalidRequest>
 
 /**
+ * What `compareAndAppend` expects a collection to be sealed up to, and seals it up to.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Expectation {
+  readonly expected: Frontier.Frontier
+  readonly upper: Frontier.Frontier
+}
+
+/**
  * A handle that writes. `E` is what the registration of its collection may have failed with, if that is told by the
  * operations instead of the registration itself.
  *
@@ -78,7 +89,7 @@ export interface CollectionWriter<in K, in V, out E = never> {
    */
   readonly compareAndAppend: (
     updates: Iterable<Update<K, V>>,
-    options: { readonly expected: Frontier.Frontier; readonly upper: Frontier.Frontier }
+    frontiers: Expectation
   ) => Effect.Effect<number, WriteError | UpperMismatch | E>
 }
 
@@ -136,30 +147,37 @@ export const make = <K, V, E>(self: Registered<K, V, E>): CollectionWriter<K, V,
           return yield* Erasure.receipt(name, bytes, yield* store.erase(at, bytes))
         })
       ),
-    compareAndAppend: (updates, { expected, upper }) =>
+    compareAndAppend: (updates, frontiers) =>
       traced(
         "CollectionWriter.compareAndAppend",
         name,
         Effect.gen(function*() {
-          yield* checked("the expected upper", expected)
-          yield* checked("the upper of a seal", upper)
           const at = yield* located
-          const columns = yield* Rows.encode(codecs, updates)
-          const outside = upper < expected || columns.times.some((time) => time < expected || time >= upper)
-          if (outside) {
-            return yield* new ValueOutOfRange({
-              what: "the time of an update",
-              detail: `compareAndAppend takes times from ${Frontier.format(expected)} to before ${
-                Frontier.format(upper)
-              }`
-            })
-          }
-          return yield* store.submit(new Command.CompareAndAppend({ target: { ...at, columns }, expected, upper }))
+          const rows = yield* conditional(codecs, updates, frontiers)
+          return yield* store.submit(new Command.CompareAndAppend({ targets: [{ ...at, ...rows }] }))
         })
       )
   }
   return handle
 }
+
+/** @internal What a collection gets where its upper is the expected one. */
+export const conditional = Effect.fnUntraced(function*<K, V>(
+  codecs: Rows.Codecs<K, V>,
+  updates: Iterable<Update<K, V>>,
+  { expected, upper }: Expectation
+) {
+  yield* checked("the expected upper", expected)
+  yield* checked("the upper of a seal", upper)
+  const columns = yield* Rows.encode(codecs, updates)
+  if (upper < expected || columns.times.some((time) => time < expected || time >= upper)) {
+    return yield* new ValueOutOfRange({
+      what: "the time of an update",
+      detail: `compareAndAppend takes times from ${Frontier.format(expected)} to before ${Frontier.format(upper)}`
+    })
+  }
+  return { columns, expected, upper }
+})
 
 /** @internal Refuses what is no frontier. */
 export const checked = (what: string, frontier: Frontier.Frontier): Effect.Effect<void, ValueOutOfRange> =>

@@ -19,6 +19,13 @@ export interface Target {
   readonly name: string
 }
 
+/** Rows for a collection, and the upper that it gets with them, if it has the one that is expected. */
+export interface Conditional extends Target {
+  readonly columns: Columns.Columns
+  readonly expected: Frontier
+  readonly upper: Frontier
+}
+
 /** Where in the order a read stands: what it must see, and no more. */
 export interface Place {
   readonly collection: number
@@ -126,19 +133,23 @@ export class Stage {
     return seqNo
   }
 
-  /** Appends rows and moves the upper in one step, if the upper is the expected one. */
-  compareAndAppend(
-    target: Target & { readonly columns: Columns.Columns },
-    expected: Frontier,
-    upper: Frontier
-  ): number | InvalidRequest | UpperMismatch {
-    const pending = this.pendingOf(target.id)
-    if (pending === undefined) return destroyed(++this.seqNo, target)
-    if (pending.upper !== expected) {
-      return new UpperMismatch({ collection: target.name, expected, actual: pending.upper })
+  /**
+   * Appends rows to collections and moves their uppers in one step: all, or none where one of them has another upper than
+   * is expected. A collection is named at most once.
+   */
+  compareAndAppend(targets: ReadonlyArray<Conditional>): number | InvalidRequest | UpperMismatch {
+    for (const target of targets) {
+      const pending = this.pendingOf(target.id)
+      if (pending === undefined) return destroyed(++this.seqNo, target)
+      if (pending.upper !== target.expected) {
+        return new UpperMismatch({ collection: target.name, expected: target.expected, actual: pending.upper })
+      }
     }
-    this.append(pending, target.columns)
-    pending.upper = upper
+    for (const target of targets) {
+      const pending = this.pendingOf(target.id)!
+      this.append(pending, target.columns)
+      pending.upper = target.upper
+    }
     return ++this.seqNo
   }
 

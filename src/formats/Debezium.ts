@@ -16,6 +16,8 @@ import * as Frontier from "../Frontier.ts"
 import * as Upsert from "../operators/Upsert.ts"
 import { type InvalidInput, ValueOutOfRange } from "../PersistError.ts"
 import * as Update from "../Update.ts"
+import * as Before from "./Before.ts"
+import * as ConnectSchema from "./ConnectSchema.ts"
 import * as Intake from "./Intake.ts"
 import * as Line from "./Line.ts"
 import * as Unavailable from "./Unavailable.ts"
@@ -39,9 +41,13 @@ export interface Options {
  * nothing that its deletion has not said.
  *
  * Fails with `InvalidInput` at the first line that is wrong: no envelope, no key, no `before` where it is needed, a change of
- * a transaction that is among the last million that have ended, a `TRUNCATE`, which cannot be told as changes of keys, a row
- * `before` that may be no more than its key, an integer beyond 2^53 that no schema says to be an `int64` (one that is becomes
- * a text), or a large column that did not change and is in neither row. Heartbeats count for nothing.
+ * a transaction that is among the last million that have ended, a `TRUNCATE`, which cannot be told as changes of keys, an
+ * integer beyond 2^53 that no schema says to be an `int64` (one that is becomes a text), or a large column that did not change
+ * and is in neither row. Heartbeats count for nothing.
+ *
+ * A `before` whose columns besides the key are all null, empty, zero or their defaults may be no more than its key, and is
+ * refused, until one of the same table has had more. `REPLICA IDENTITY USING INDEX` of columns that are not the key's cannot be told
+ * from whole rows: use `changes`.
  *
  * @example
  * ```ts
@@ -75,10 +81,8 @@ export const decodeThrough = (gate: Intake.Gate<Json, Json>, options: Options) =
  */
 export const changes = (options: Options = {}) => through(Intake.open, options, upserts)
 
-interface Changed {
+interface Changed extends Before.Removal {
   readonly _tag: "Changed"
-  readonly key: Json
-  readonly before: Json
   readonly after: Json
   readonly op: string
   /** Which transaction it belongs to, if it says so. */
@@ -100,33 +104,21 @@ type RowsOf<V> = (
   line: number
 ) => ReadonlyArray<Update.Update<Json, V>> | string
 
-const wholeRows = "give the table REPLICA IDENTITY FULL, or read changes"
-
 const differences = (): RowsOf<Json> => {
-  /** The columns of tables that have no others than their key's. */
-  const keysOnly = new Set<string>()
+  const rows = Before.make()
   return (message, time) => {
     if (message._tag === "Tombstone") return []
-    const { after, before, key, op } = message
+    const { after, before, key, op, table } = message
     const removed = op === "u" || op === "d"
-    if (removed && before === null) return `it has no row \`before\`; ${wholeRows}`
-    if (removed && Unavailable.isIn(before)) return `its row \`before\` is without a large column; ${wholeRows}`
-    if (removed && isKeyOnly(before, key) && !keysOnly.has(columnsOf(before))) {
-      return `its row \`before\` may be no more than the key; ${wholeRows}`
-    }
-    if (op !== "d" && columnsOf(after) === columnsOf(key)) keysOnly.add(columnsOf(after))
+    const violation = removed ? rows.violation(message) : undefined
+    if (violation !== undefined) return violation
+    if (op !== "d") rows.inserted(table, key, after)
     return [
       ...(removed ? [Update.retract(key, before, time)] : []),
       ...(op === "d" ? [] : [Update.insert(key, after, time)])
     ]
   }
 }
-
-const columnsOf = (row: Json): string => isObject(row) ? JSON.stringify(Object.keys(row).toSorted()) : ""
-
-/** With the default replica identity a deleted row has its key, and null or nothing for the rest. */
-const isKeyOnly = (row: Json, key: Json): boolean =>
-  isObject(row) && isObject(key) && Object.entries(row).every(([name, value]) => name in key || value === null)
 
 const upserts = (): RowsOf<Upsert.Change<Json>> => (message, time, line) =>
   message._tag === "Tombstone" || message.op === "d"
@@ -203,7 +195,11 @@ const Envelope = Schema.Struct({
   after: Row,
   source: Schema.optional(
     Schema.NullOr(
-      Schema.Struct({ snapshot: Schema.optional(Schema.NullOr(Schema.Union([Schema.String, Schema.Boolean]))) })
+      Schema.Struct({
+        snapshot: Schema.optional(Schema.NullOr(Schema.Union([Schema.String, Schema.Boolean]))),
+        schema: Schema.optional(Schema.NullOr(Schema.String)),
+        table: Schema.optional(Schema.NullOr(Schema.String))
+      })
     )
   ),
   transaction: Schema.optional(Schema.NullOr(Schema.Struct({ id: Schema.String })))
@@ -213,36 +209,16 @@ const Transaction = Schema.Struct({ status: Schema.Literals(["BEGIN", "END"]), i
 const decodeEnvelope = Schema.decodeUnknownResult(Envelope)
 const isTransaction = Schema.is(Transaction)
 
-const isObject = (value: unknown): value is { readonly [name: string]: Json } =>
-  typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof ExactJson.Inexact)
-
-/** What is in a message, without its schema. */
-const payload = (value: Json | undefined): Json =>
-  (isObject(value) && "schema" in value && "payload" in value ? carried(value["payload"], value["schema"]) : value) ??
-    null
-
-/** Numbers that would be rounded as texts, where the schema says that they are integers of 64 bits. */
-const carried = (value: Json | ExactJson.Inexact | undefined, schema: Json | undefined): Json | undefined => {
-  const { fields, items, type }: { readonly [name: string]: Json } = isObject(schema) ? schema : {}
-  // What stays is refused.
-  if (value instanceof ExactJson.Inexact) return type === "int64" ? value.source : value as unknown as Json
-  if (Array.isArray(value)) return value.map((item: Json) => carried(item, items) ?? null)
-  if (!isObject(value) || !Array.isArray(fields)) return value
-  const schemas = new Map(fields.map((field) => [isObject(field) ? field["field"] : undefined, field]))
-  return Object.fromEntries(
-    Object.entries(value).map(([name, cell]) => [name, carried(cell, schemas.get(name)) ?? null])
-  )
-}
-
 const clocks = new Set(["ts_ms", "ts_us", "ts_ns"])
 
 /** A connector's heartbeat on a quiet table. */
 const isHeartbeat = (value: Json): boolean =>
-  isObject(value) && "ts_ms" in value && Object.keys(value).every((name) => clocks.has(name))
+  ConnectSchema.isObject(value) && "ts_ms" in value && Object.keys(value).every((name) => clocks.has(name))
 
 /** Whether a part of a message that becomes a row or a key would be rounded. */
 const isRounded = (key: Json, value: Json): boolean =>
-  ExactJson.hasInexact(key) || isObject(value) && ["before", "after"].some((row) => ExactJson.hasInexact(value[row]))
+  ExactJson.hasInexact(key) ||
+  ConnectSchema.isObject(value) && ["before", "after"].some((row) => ExactJson.hasInexact(value[row]))
 
 /** The transaction that the initial snapshot of a connector counts as. */
 const snapshotOf = "initial snapshot"
@@ -251,9 +227,9 @@ const parse = (bytes: Uint8Array): Message | string => {
   const line = Line.read(bytes)
   if (line === undefined) return { _tag: "Nothing" }
   if ("detail" in line) return line.detail
-  if (!isObject(line.json) || !("value" in line.json)) return `it must be {"key":...,"value":...}`
-  const key = payload(line.json["key"])
-  const value = payload(line.json["value"])
+  if (!ConnectSchema.isObject(line.json) || !("value" in line.json)) return `it must be {"key":...,"value":...}`
+  const key = ConnectSchema.payload(line.json["key"])
+  const value = ConnectSchema.payload(line.json["value"])
   if (line.isInexact && isRounded(key, value)) return `its row ${ExactJson.refusal}, or send the schema with it`
   if (isHeartbeat(value)) return { _tag: "Nothing" }
   if (isTransaction(value)) {
@@ -261,10 +237,15 @@ const parse = (bytes: Uint8Array): Message | string => {
   }
   if (value === null) return key === null ? "a tombstone without a key" : { _tag: "Tombstone", key }
   const envelope = decodeEnvelope(value)
-  return Result.isSuccess(envelope) ? changeOf(key, envelope.success) : "its value is no envelope"
+  if (Result.isFailure(envelope)) return "its value is no envelope"
+  return changeOf(key, envelope.success, ConnectSchema.defaults(line.json["value"]))
 }
 
-const changeOf = (key: Json, envelope: typeof Envelope.Type): Message | string => {
+const changeOf = (
+  key: Json,
+  envelope: typeof Envelope.Type,
+  defaults: Before.Removal["defaults"]
+): Message | string => {
   const { before = null, op, source, transaction } = envelope
   const after = Unavailable.filled(envelope.after ?? null, before)
   // A message of the application, which no table has.
@@ -284,6 +265,8 @@ const changeOf = (key: Json, envelope: typeof Envelope.Type): Message | string =
     before,
     after,
     op,
+    defaults,
+    table: `${source?.schema ?? ""}.${source?.table ?? ""}`,
     transaction: transaction?.id ?? (isSnapshot ? snapshotOf : undefined),
     isLast: transaction == null && (!isSnapshot || part === "last")
   }

@@ -5,6 +5,7 @@
  */
 import { Effect, Result, Schema, Stream } from "effect"
 import type { CollectionEvent } from "../client/CollectionEvent.ts"
+import * as ExactJson from "../ExactJson.ts"
 import { InvalidInput, ValueOutOfRange } from "../PersistError.ts"
 import * as Update from "../Update.ts"
 
@@ -21,7 +22,8 @@ export interface Schemas<K, V> {
 
 /**
  * Gives the rows of a format their types. A row that does not fit the schemas fails with `InvalidInput`, as
- * `SchemaDrift`; the batch that it came with does not come out.
+ * `SchemaDrift`; the batch that it came with does not come out. So does one of whose texts a schema, such as
+ * `Schema.NumberFromString`, makes an integer beyond 2^53 that is another than the text says.
  *
  * @example
  * ```ts
@@ -45,10 +47,25 @@ export const decode = <K, V>({ key, value }: Schemas<K, V>) => {
   const decodeKey = Schema.decodeUnknownResult(Schema.toCodecJson(key))
   const decodeValue = Schema.decodeUnknownResult(Schema.toCodecJson(value))
   return convert(
-    (row, place) => Result.mapError(decodeKey(row.key), () => drift(place, "key")),
-    (row, place) => Result.mapError(decodeValue(row.value), () => drift(place, "value"))
+    (row, place) => exactly(row.key, decodeKey(row.key), place, "key"),
+    (row, place) => exactly(row.value, decodeValue(row.value), place, "value")
   )
 }
+
+/** What a schema has made of a part of a row, unless it does not fit, or a text has become a number that it does not say. */
+const exactly = <A, E>(
+  source: unknown,
+  decoded: Result.Result<A, E>,
+  place: number,
+  part: string
+): Result.Result<A, InvalidInput> => {
+  if (Result.isFailure(decoded)) return Result.fail(drift(place, part, "does not fit the schema"))
+  return ExactJson.isRounded(source, decoded.success)
+    ? Result.fail(drift(place, part, rounded))
+    : Result.succeed(decoded.success)
+}
+
+const rounded = "holds a number beyond 2^53 that the schema would round: read it as a text, or as a BigInt"
 
 /**
  * Makes JSON of rows that have types, for the formats. A value that its schema does not encode fails with
@@ -66,13 +83,8 @@ export const encode = <K, V>({ key, value }: Schemas<K, V>) => {
   )
 }
 
-const drift = (row: number, part: string) =>
-  new InvalidInput({
-    format: "typed",
-    place: `row ${row}`,
-    reason: "SchemaDrift",
-    detail: `its ${part} does not fit the schema`
-  })
+const drift = (row: number, part: string, what: string) =>
+  new InvalidInput({ format: "typed", place: `row ${row}`, reason: "SchemaDrift", detail: `its ${part} ${what}` })
 
 const refuse = (what: string) => new ValueOutOfRange({ what, detail: "it does not fit its schema" })
 

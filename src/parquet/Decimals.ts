@@ -1,9 +1,10 @@
 /**
- * Decimals of Parquet as texts with all their digits: a double does not hold 38 of them.
+ * Decimals of Parquet as texts with all their digits.
  *
  * @internal
  */
 import type { FileMetaData, SchemaElement } from "hyparquet"
+import * as Decimal from "../formats/Decimal.ts"
 
 type Cells = Readonly<Record<string, unknown>>
 
@@ -39,20 +40,6 @@ export const make = (metadata: FileMetaData) => {
 }
 
 const text = (cell: unknown, scale: number): unknown => {
-  const unscaled = cell instanceof Uint8Array
-    ? ofBytes(cell)
-    : typeof cell === "number" || typeof cell === "bigint"
-    ? BigInt(cell)
-    : undefined
-  if (unscaled === undefined) return cell
-  const digits = String(unscaled < 0n ? -unscaled : unscaled).padStart(scale + 1, "0")
-  const whole = digits.slice(0, digits.length - scale)
-  return `${unscaled < 0n ? "-" : ""}${whole}${scale === 0 ? "" : `.${digits.slice(-scale)}`}`
-}
-
-/** Two's complement, the first byte first. */
-const ofBytes = (bytes: Uint8Array): bigint => {
-  let value = 0n
-  for (const byte of bytes) value = value << 8n | BigInt(byte)
-  return BigInt.asIntN(8 * bytes.length, value)
+  if (cell instanceof Uint8Array) return Decimal.text(Decimal.ofBytes(cell), scale)
+  return typeof cell === "number" || typeof cell === "bigint" ? Decimal.text(BigInt(cell), scale) : cell
 }

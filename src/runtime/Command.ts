@@ -12,7 +12,8 @@ import type { CodecRef, Registration, Swap as SwapChange } from "../engine/Commi
 import type { Mismatch, Requested } from "../engine/Evolution.ts"
 import type { Rewrite } from "../engine/Plan.ts"
 import type { ReadView } from "../engine/ReadView.ts"
-import type { Target } from "../engine/Stage.ts"
+import type { Conditional, Target } from "../engine/Stage.ts"
+import type { State } from "../engine/State.ts"
 import type { Frontier } from "../Frontier.ts"
 import type {
   CollectionDestroyed,
@@ -61,9 +62,9 @@ export class AllowCompaction extends Request.TaggedClass("AllowCompaction")<
   Failure | InvalidRequest
 > {}
 
-/** Appends rows and moves the upper, if the upper is the expected one. */
+/** Appends rows and moves uppers, of all collections, or of none where one of them has another upper than is expected. */
 export class CompareAndAppend extends Request.TaggedClass("CompareAndAppend")<
-  { readonly target: Target & { readonly columns: Columns }; readonly expected: Frontier; readonly upper: Frontier },
+  { readonly targets: ReadonlyArray<Conditional> },
   number,
   Failure | InvalidRequest | UpperMismatch
 > {}
@@ -100,6 +101,20 @@ export interface Description {
   readonly since: Frontier
 }
 
+/** What `Describe` is answered. */
+export const describe = (state: State): ReadonlyArray<Description> =>
+  [...state.collections.values()]
+    .map(({ registration: { id, key, name, value }, since, upper }) => ({
+      id,
+      name,
+      key,
+      value,
+      lower: 0,
+      upper,
+      since
+    }))
+    .toSorted((a, b) => a.id - b.id)
+
 /** Describes the live collections, in the order of their ids. */
 export class Describe extends Request.TaggedClass("Describe")<{}, ReadonlyArray<Description>, Failure> {}
 
@@ -126,16 +141,30 @@ export class Rollup extends Request.TaggedClass("Rollup")<
   Failure
 > {}
 
-export type Command =
-  | Register
-  | Destroy
-  | Write
-  | Seal
-  | AllowCompaction
-  | CompareAndAppend
-  | OpenView
-  | Describe
-  | Swap
-  | Erase
-  | Rotate
-  | Rollup
+/** Commands that share a commit with others of their group. */
+export type Grouped = Write | Seal | AllowCompaction | CompareAndAppend | OpenView
+
+/** Commands that are executed on their own. */
+export type Solo = Register | Destroy | Swap | Erase | Rotate | Rollup | Describe
+
+export type Command = Grouped | Solo
+
+/** A command that is missing here, or is on the wrong side, does not compile. */
+const sharesCommit:
+  & { readonly [Tag in Grouped["_tag"]]: true }
+  & { readonly [Tag in Solo["_tag"]]: false } = {
+    Write: true,
+    Seal: true,
+    AllowCompaction: true,
+    CompareAndAppend: true,
+    OpenView: true,
+    Register: false,
+    Destroy: false,
+    Swap: false,
+    Erase: false,
+    Rotate: false,
+    Rollup: false,
+    Describe: false
+  }
+
+export const isGrouped = (command: Command): command is Grouped => sharesCommit[command._tag]

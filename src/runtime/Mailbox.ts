@@ -142,9 +142,8 @@ const bringsRows = (request: Command): boolean => request._tag === "Write" || re
 const unitsOf = (request: Command): number => {
   switch (request._tag) {
     case "Write":
-      return units(request.targets.reduce((sum, target) => sum + Columns.goodputBytes(target.columns), 0))
     case "CompareAndAppend":
-      return units(Columns.goodputBytes(request.target.columns))
+      return units(request.targets.reduce((sum, target) => sum + Columns.goodputBytes(target.columns), 0))
     default:
       return 0
   }

@@ -98,7 +98,7 @@ const betweenLooks = Duration.millis(50)
 /** Pauses before a run that ended in a defect is tried again. */
 const backOff = Schedule.min([Schedule.exponential("1 second"), Schedule.spaced("1 minute")])
 
-/** Writes are held back while there is this many times the memory limit of unsealed rows. */
+/** Writes are held back while there is more than this many times the memory limit of unsealed rows. */
 const pressure = 4
 
 const sizeOf = (sized: ReadonlyArray<{ readonly bytes: number }>): number =>
@@ -176,7 +176,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       abandon(keys)
       Metrics.compactionsStale.updateUnsafe(1, context)
     }
-    if (state.memoryBytes < pressure * limits.memoryBytes) mailbox.resume()
+    if (state.memoryBytes <= pressure * limits.memoryBytes) mailbox.resume()
     return { erased, isApplied }
   })
 
@@ -350,7 +350,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       sinceRollup += bytes
       options.holds.appended(bytes)
       const memory = state.memoryBytes
-      if (memory >= pressure * limits.memoryBytes && !isBroken) mailbox.pause()
+      if (memory > pressure * limits.memoryBytes && !isBroken) mailbox.pause()
       if (memory > limits.memoryBytes || sinceRollup > limits.logBytes) isDue.openUnsafe()
     },
     runDue: run,

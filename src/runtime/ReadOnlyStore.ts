@@ -6,8 +6,7 @@
 import { Effect } from "effect"
 import * as ReadView from "../engine/ReadView.ts"
 import { CollectionDestroyed, ReadOnly } from "../PersistError.ts"
-import type * as Command from "./Command.ts"
-import * as Owner from "./Owner.ts"
+import * as Command from "./Command.ts"
 import type { Store } from "./Store.ts"
 
 export interface Options extends Pick<Store, "state" | "feed" | "batches" | "reread" | "hold" | "stop"> {
@@ -38,7 +37,7 @@ export const make = ({ batches, catchUp, feed, hold, location, reread, state, st
           ? Effect.fail(new CollectionDestroyed({ collection: target.name }))
           : Effect.succeed(opened)
       }),
-    describe: Effect.map(catchUp, () => Owner.describe(state())),
+    describe: Effect.map(catchUp, () => Command.describe(state())),
     viewNow,
     pinLog: () => ({ advance: () => {}, isExpired: () => false, release: () => {} }),
     reread,

@@ -62,10 +62,19 @@ export interface Part {
   readonly ETag: string | undefined
 }
 
+/**
+ * - `created`: the object is there, put by this call.
+ * - `taken`: there was one before the call.
+ * - `unclear`: there is one, and an attempt of this very call may have put that one, or one before it.
+ */
+export type Claimed = "created" | "taken" | "unclear"
+
 export interface Bucket {
   readonly location: string
   /** Puts the object unless there is one. False: there is one, possibly of an attempt of this very call. */
   readonly create: (key: string, bytes: Uint8Array) => Effect.Effect<boolean, StorageError>
+  /** As `create`, and tells whether an attempt before may have put an object that is no longer there. */
+  readonly claim: (key: string, bytes: Uint8Array) => Effect.Effect<Claimed, StorageError>
   readonly get: (key: string, range?: Range) => Effect.Effect<Option.Option<Uint8Array>, StorageError>
   readonly delete: (key: string) => Effect.Effect<void, StorageError>
   /** The objects whose key starts with the prefix, in the order of keys. May lag behind. */
@@ -99,14 +108,23 @@ export const make: (options: Options) => Effect.Effect<Bucket, never, Scope.Scop
     const unlessThere = { IfNoneMatch: "*" }
     const { read, write } = requests(location, options)
 
+    const claim: Bucket["claim"] = (key, bytes) =>
+      Effect.suspend(() => {
+        let attempts = 0
+        const put = (abort: Abort) => {
+          attempts++
+          return client.send(new PutObjectCommand({ ...at(key), Body: bytes, ...unlessThere }), abort)
+        }
+        return Effect.map(
+          write<unknown>(`put of "${key}"`, put, { 412: undefined }),
+          (put) => put !== undefined ? "created" : attempts === 1 ? "taken" : "unclear"
+        )
+      })
+
     return {
       location,
-      create: (key, bytes) =>
-        write(
-          `put of "${key}"`,
-          (abort) => client.send(new PutObjectCommand({ ...at(key), Body: bytes, ...unlessThere }), abort).then(isDone),
-          { 412: false }
-        ),
+      claim,
+      create: (key, bytes) => Effect.map(claim(key, bytes), (claimed) => claimed === "created"),
       get: (key, range) =>
         read<Option.Option<Uint8Array>>(
           `get of "${key}"`,

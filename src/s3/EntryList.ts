@@ -23,6 +23,8 @@ export interface EntryList {
   readonly refresh: Effect.Effect<void, StorageError>
   /** Looks for one more record, and for the anchor, at once. Whether anything has changed: a hint, as they may race. */
   readonly peek: Effect.Effect<boolean, StorageError>
+  /** Whether no record was deleted, so far, of those that were there when this opener last learned of the log. */
+  readonly isIntact: Effect.Effect<boolean, StorageError>
   /** The record that the log begins with; none where there is no log yet. */
   readonly anchor: () => Record.Anchor | undefined
   /** The headers from the anchor on, at consecutive numbers. */
@@ -132,6 +134,7 @@ export const make = (bucket: Bucket): EntryList => {
   return {
     refresh,
     peek,
+    isIntact: Effect.suspend(() => isThere(bucket, anchorKey(anchor?.number ?? 0))),
     beginNew,
     anchor: () => anchor,
     headers: () => headers,

@@ -7,13 +7,13 @@ import { Effect, type Scope } from "effect"
 import { Corrupt, Fenced, Indeterminate } from "../PersistError.ts"
 import type { Writer } from "../storage/Log.ts"
 import * as WriterStatus from "../storage/WriterStatus.ts"
-import type { Bucket } from "./Bucket.ts"
+import type * as Bucket from "./Bucket.ts"
 import type { Claim } from "./Claims.ts"
 import * as EntryList from "./EntryList.ts"
 import * as Record from "./Record.ts"
 
 export interface Options {
-  readonly bucket: Bucket
+  readonly bucket: Bucket.Bucket
   readonly chain: EntryList.EntryList
   readonly claim: Claim
   readonly onAppend: () => void
@@ -28,8 +28,8 @@ export const make: (options: Options) => Effect.Effect<Writer, never, Scope.Scop
     let next = number + 1
     let upper = bounds.upper
 
-    /** Who has taken the number that this writer wanted. */
-    const findRival = Effect.fnUntraced(function*(mine: Record.Header) {
+    /** Finds out who has taken the number that this writer wanted. */
+    const findRival = Effect.fnUntraced(function*(mine: Record.Header, claimed: Bucket.Claimed) {
       const found = yield* Effect.catchTag(
         EntryList.headerOf(bucket, mine.number),
         "Unavailable",
@@ -37,7 +37,13 @@ export const make: (options: Options) => Effect.Effect<Writer, never, Scope.Scop
       )
       if (found === undefined) return yield* unknown("a record was there, and is gone")
       if (Record.isSame(found, mine)) return
-      if (found.epoch > epoch) return yield* new Fenced({ epoch, current: found.epoch })
+      if (found.epoch > epoch) {
+        // An attempt before may have been applied, read by the next writer, and forgotten: what is there came later.
+        if (claimed === "unclear" && !(yield* chain.isIntact)) {
+          return yield* unknown("records of then have been deleted")
+        }
+        return yield* new Fenced({ epoch, current: found.epoch })
+      }
       return yield* new Corrupt({
         location: location + EntryList.recordKey(mine.number),
         offset: 0,
@@ -48,7 +54,8 @@ export const make: (options: Options) => Effect.Effect<Writer, never, Scope.Scop
     const append = Effect.fnUntraced(function*(entries: ReadonlyArray<Uint8Array>) {
       const bytes = Record.encode({ number: next, epoch, position: upper, opener }, entries)
       const header = Record.decodeHeader(bytes, location, next)
-      if (!(yield* bucket.create(EntryList.recordKey(next), bytes))) yield* findRival(header)
+      const claimed = yield* bucket.claim(EntryList.recordKey(next), bytes)
+      if (claimed !== "created") yield* findRival(header, claimed)
       chain.push(header)
       next++
       upper += entries.length

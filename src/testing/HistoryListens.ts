@@ -1,5 +1,5 @@
 /**
- * Judges what listeners have heard after their snapshots: every commit once, and no update below a seal that was told.
+ * Judges what listeners received after their snapshots: every commit once, and no update below a delivered seal.
  *
  * A snapshot and everything heard after it, up to a command whose place is known, is a snapshot at that place.
  *

@@ -1,6 +1,6 @@
 /**
  * The nemesis: processes that write, read, follow, die, come back and take the store from each other, over storage with
- * faults, and a judge over everything that they were told.
+ * faults, and a judge over every answer that they received.
  *
  * It is a program for a simulation: its seed decides everything. At its end the faults stop, a last client opens the
  * store, and must succeed in all it asks for: what is stored is then what is referenced, and no more than the limits

@@ -1,5 +1,5 @@
 /**
- * What is wrong with how a program ended, so that two histories can be told to show the same.
+ * What is wrong with how a program ended, in a form in which two histories can be compared.
  *
  * @internal
  */

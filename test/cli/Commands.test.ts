@@ -232,6 +232,17 @@ describe("bad input", () => {
     remove(store[1]!)
   })
 
+  it("ingest whose first line is refused creates no collection", async () => {
+    const store = ["--dir", temporary()]
+    for (const [format, input] of [["ndjson", `{"key":1}\n`], ["csv", "a,b\n1,2\n"], ["debezium", "{}\n"]] as const) {
+      const { code, err } = await run([...store, "ingest", "new", "--format", format], { input })
+      assert.strictEqual(code, 1)
+      assert.match(err, /; 0 updates durable, nothing sealed\n$/)
+    }
+    assert.deepStrictEqual(values(await output([...store, "list", "--json"])), [[]])
+    remove(store[1]!)
+  })
+
   it("ingest of a wrong Parquet file or CSV leaves nothing half-applied", async () => {
     const store = ["--dir", join(home, "half")]
     const path = join(home, "half.parquet")

@@ -1,7 +1,9 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Schedule } from "effect"
+import fs from "node:fs"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
+import * as Proxy from "../postgres/Proxy.ts"
 import { query, server } from "../postgres/Server.ts"
 import { lines, output, remove, run, temporary } from "./Tool.ts"
 
@@ -64,4 +66,30 @@ describe.skipIf(postgres === undefined)("a store in Postgres", () => {
     assert.strictEqual(damaged.code, 1)
     assert.match(damaged.out, /^log position \d+: /)
   })
+
+  it.live(
+    "takes an ingest to its end, exactly once, while connections are cut again and again",
+    () =>
+      Effect.gen(function*() {
+        const proxy = yield* Proxy.make(postgres!)
+        const url = postgres!.newStore()
+        const file = join(home, "long.ndjson")
+        const total = 20_000
+        const text = Array.from({ length: total }, (_, i) => JSON.stringify({ key: i, value: i % 7, time: i >> 7 }))
+        fs.writeFileSync(
+          file,
+          text.flatMap((line, i) => i % 500 === 0 ? [`{"seal":${i >> 7}}`, line] : [line]).join("\n")
+        )
+        const cutting = Effect.repeat(proxy.cut, Schedule.spaced("200 millis").pipe(Schedule.upTo({ times: 15 })))
+        const { code, err } = yield* Effect.raceFirst(
+          Effect.promise(() => run(["ingest", "long", file, "--store", proxy.through(url)])),
+          Effect.andThen(cutting, Effect.never)
+        )
+        assert.strictEqual(code, 0, err)
+        const found = yield* Effect.promise(() => output(["snapshot", "long", "--updates", "--store", url]))
+        assert.strictEqual(new Set(lines(found)).size, total)
+        assert.strictEqual(lines(found).length, total)
+      }),
+    60_000
+  )
 })

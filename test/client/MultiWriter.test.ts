@@ -99,4 +99,74 @@ describe("multi_write_handle", () => {
       assert.deepStrictEqual(yield* Store.contents(s.reader), [])
       assert.deepInclude(yield* client.description("s"), { upper: 0 })
     }))
+
+  it.effect("compares and appends to all of its collections in one step, each with an expected upper of its own", () =>
+    Effect.gen(function*() {
+      const { client, n, s } = yield* fresh
+      yield* n.seal(10)
+      const both = yield* MultiWriter.make([s.writer, n.writer])
+      const book = (expected: { readonly s: number; readonly n: number }) =>
+        both.compareAndAppend((add) => {
+          add(s.writer, [Update.insert("a", "1", expected.s)], { expected: expected.s, upper: expected.s + 1 })
+          add(n.writer, [Update.insert("b", 2, expected.n)], { expected: expected.n, upper: expected.n + 5 })
+        })
+      assert.strictEqual(yield* book({ s: 0, n: 10 }), 2)
+      assert.deepInclude(yield* client.description("s"), { upper: 1 })
+      assert.deepInclude(yield* client.description("n"), { upper: 15 })
+      assert.deepStrictEqual(yield* Store.contents(s.reader), [["a", "1", 1]])
+      assert.deepStrictEqual(yield* Store.contents(n.reader), [["b", 2, 1]])
+
+      const late = yield* Effect.flip(book({ s: 1, n: 10 }))
+      assert.deepInclude(late, { _tag: "UpperMismatch", collection: "n", expected: 10, actual: 15 } as object)
+      const early = yield* Effect.flip(book({ s: 0, n: 15 }))
+      assert.deepInclude(early, { _tag: "UpperMismatch", collection: "s", expected: 0, actual: 1 } as object)
+      assert.deepInclude(yield* client.description("s"), { upper: 1 })
+      assert.deepInclude(yield* client.description("n"), { upper: 15 })
+      assert.deepStrictEqual(yield* Store.contents(s.reader), [["a", "1", 1]])
+      assert.deepStrictEqual(yield* Store.contents(n.reader), [["b", 2, 1]])
+      assert.strictEqual(yield* both.compareAndAppend(() => {}), 3)
+    }))
+
+  it.effect("of several fibers that compare and append at once, one succeeds", () =>
+    Effect.gen(function*() {
+      const { n, s } = yield* fresh
+      const both = yield* MultiWriter.make([s.writer, n.writer])
+      const attempts = yield* Effect.all(
+        Array.from({ length: 8 }, (_, i) =>
+          Effect.exit(both.compareAndAppend((add) => {
+            add(n.writer, [Update.insert(`${i}`, i, 0)], { expected: 0, upper: 1 })
+            add(s.writer, [Update.insert(`${i}`, "", 0)], { expected: 0, upper: 1 })
+          }))),
+        { concurrency: "unbounded" }
+      )
+      assert.lengthOf(attempts.filter((exit) => exit._tag === "Success"), 1)
+      assert.deepStrictEqual(
+        (yield* Store.contents(s.reader)).map(([key]) => key),
+        (yield* Store.contents(n.reader)).map(([key]) => key)
+      )
+    }))
+
+  it.effect("refuses to compare and append outside of the given times, to strangers, and twice to one collection", () =>
+    Effect.gen(function*() {
+      const { n, s } = yield* fresh
+      const other = yield* fresh
+      const frontiers = { expected: 0, upper: 2 }
+      const handle = yield* MultiWriter.make([s.writer, n.writer])
+      const tag = (build: Parameters<typeof handle.compareAndAppend>[0]) =>
+        Effect.map(Effect.flip(handle.compareAndAppend(build)), (error) => error._tag)
+      const outside = tag((add) => {
+        add(s.writer, [Update.insert("a", "", 0)], frontiers)
+        add(n.writer, [Update.insert("b", 1, 2)], frontiers)
+      })
+      assert.strictEqual(yield* outside, "ValueOutOfRange")
+      assert.strictEqual(yield* tag((add) => add(s.writer, [], { expected: 2, upper: 1 })), "ValueOutOfRange")
+      assert.strictEqual(yield* tag((add) => add(s.writer, [], { expected: 0, upper: 0.5 })), "ValueOutOfRange")
+      assert.strictEqual(yield* tag((add) => add(other.s.writer, [], frontiers)), "InvalidHandle")
+      const twice = tag((add) => {
+        add(s.writer, [], { expected: 0, upper: 1 })
+        add(s.writer, [], { expected: 1, upper: 2 })
+      })
+      assert.strictEqual(yield* twice, "InvalidHandle")
+      assert.deepStrictEqual(yield* Store.contents(s.reader), [])
+    }))
 })

@@ -10,6 +10,12 @@ const target = (id: number) => ({ id, name: `c${id}` })
 
 const rowsAt = (id: number, ...times: ReadonlyArray<number>) => ({ ...target(id), columns: columns(...times) })
 
+const swapped = (id: number, time: number, expected: number, upper: number) => ({
+  ...rowsAt(id, time),
+  expected,
+  upper
+})
+
 /** The sequence number, or the reason with its sequence number. */
 const shown = (result: number | InvalidRequest | UpperMismatch) =>
   typeof result === "number"
@@ -33,10 +39,10 @@ describe("a stage", () => {
         stage.allowCompaction([{ ...target(0), since: 9 }]),
         stage.allowCompaction([{ ...target(0), since: 9 }]),
         stage.allowCompaction([{ ...target(0), since: 8 }]),
-        stage.compareAndAppend(rowsAt(0, 6), 4, 7),
-        stage.compareAndAppend(rowsAt(0, 6), 5, 7),
+        stage.compareAndAppend([swapped(0, 6, 4, 7)]),
+        stage.compareAndAppend([swapped(0, 6, 5, 7)]),
         stage.seal([target(9)], 1),
-        stage.compareAndAppend(rowsAt(9, 6), 0, 7)
+        stage.compareAndAppend([swapped(9, 6, 0, 7)])
       ].map(shown),
       [
         6,
@@ -72,6 +78,11 @@ describe("a stage", () => {
     stage.write([rowsAt(0, 1), rowsAt(9, 1)])
     stage.seal([target(0), target(1)], 4)
     stage.allowCompaction([{ ...target(0), since: 4 }, { ...target(1), since: 4 }])
+    assert.strictEqual(
+      shown(stage.compareAndAppend([swapped(0, 1, 0, 2), swapped(1, 5, 4, 6)])),
+      "5 is not 4"
+    )
+    stage.compareAndAppend([swapped(0, 1, 0, 2), swapped(9, 5, 0, 6)])
     const { changes } = stage.commit(1, 1)
     assert.deepStrictEqual(changes, [
       { _tag: "Seal", collection: 1, upper: 5 },
@@ -100,12 +111,12 @@ describe("a stage", () => {
     assert.isFalse(isDirty((stage) => stage.write([rowsAt(0)])))
     assert.isFalse(isDirty((stage) => stage.seal([target(0)], 0)))
     assert.isFalse(isDirty((stage) => stage.seal([target(9)], 1)))
-    assert.isFalse(isDirty((stage) => stage.compareAndAppend(rowsAt(0), 1, 2)))
+    assert.isFalse(isDirty((stage) => stage.compareAndAppend([{ ...rowsAt(0), expected: 1, upper: 2 }])))
     assert.isFalse(isDirty((stage) => stage.place(0)))
     assert.isTrue(isDirty((stage) => stage.write([rowsAt(0, 1)])))
     assert.isTrue(isDirty((stage) => stage.seal([target(0)], 1)))
     assert.isTrue(isDirty((stage) => stage.allowCompaction([{ ...target(0), since: 1 }])))
-    assert.isTrue(isDirty((stage) => stage.compareAndAppend(rowsAt(0), 0, 1)))
+    assert.isTrue(isDirty((stage) => stage.compareAndAppend([{ ...rowsAt(0), expected: 0, upper: 1 }])))
   })
 
   it("yields a commit that folds, with writes before seals, and only the last seal", () => {

@@ -153,6 +153,59 @@ describe("Debezium", () => {
       assert.match(String(error), /has ended before/)
     }))
 
+  const identities: ReadonlyArray<readonly [what: string, before: object, isWhole: boolean]> = [
+    ["columns that may not be null and are empty", { id: 1, n: 0, name: "", on: false, list: [] }, false],
+    ["columns that have their defaults", { id: 1, n: 7, name: "new", on: null, list: null }, false],
+    ["another key", { id: 0, n: 8, name: "b", on: true, list: [1] }, false],
+    ["one column that is neither", { id: 1, n: 8, name: "", on: false, list: [] }, true]
+  ]
+  it.effect.each(identities)(
+    "a row `before` with %s: what the default replica identity leaves out is not taken for data",
+    ([, before, isWhole]) =>
+      Effect.gen(function*() {
+        const fields = [
+          { field: "id", type: "int32" },
+          { field: "n", type: "int32", default: 7 },
+          { field: "name", type: "string", default: "new" }
+        ]
+        const schema = { type: "struct", fields: [{ field: "before", type: "struct", fields }] }
+        const deletion = { op: "d", before, after: null }
+        const value = "name" in before && before.name === "new" ? { schema, payload: deletion } : deletion
+        const { error, told } = yield* outcome([{ key: key(1), value }])
+        if (isWhole) assert.deepStrictEqual(told, [Update.retract(key(1), before, 0), 1])
+        else assert.match(String(error), /REPLICA IDENTITY FULL/)
+      })
+  )
+
+  it.effect("precise decimals are texts with all their digits where the schema comes with them", () =>
+    Effect.gen(function*() {
+      const decimal = (field: string, scale: string) => ({
+        field,
+        type: "bytes",
+        name: "org.apache.kafka.connect.data.Decimal",
+        parameters: { scale, "connect.decimal.precision": "38" }
+      })
+      const variable = {
+        field: "any",
+        type: "struct",
+        name: "io.debezium.data.VariableScaleDecimal",
+        fields: [{ field: "scale", type: "int32" }, { field: "value", type: "bytes" }]
+      }
+      const fields = [decimal("price", "2"), decimal("minus", "0"), decimal("none", "3"), variable]
+      // 12345678901234567890.12, -1, nothing, 0.05
+      const after = { price: "QjpcNQb5zGA=", minus: "/w==", none: null, any: { scale: 2, value: "BQ==" } }
+      const value = {
+        schema: { type: "struct", fields: [{ field: "after", type: "struct", fields }] },
+        payload: { op: "c", after }
+      }
+      const { error, told } = yield* outcome([{ key: key(1), value }])
+      assert.isUndefined(error)
+      const row = { price: "47720127434112.15", minus: "-1", none: null, any: "0.05" }
+      const [update] = told as ReadonlyArray<Update.Update<unknown, { readonly price: string }>>
+      assert.deepStrictEqual({ ...update!.value, price: "" }, { ...row, price: "" })
+      assert.strictEqual(BigInt(update!.value.price.replace(".", "")), 0x423a5c3506f9cc60n)
+    }))
+
   it.effect("heartbeats count for nothing", () =>
     Effect.gen(function*() {
       const heartbeat = { key: { serverName: "x" }, value: { ts_ms: 1, ts_us: 1000, ts_ns: 1000000 } }

@@ -210,6 +210,40 @@ describe("typed", () => {
       assert.notInclude(Result.isFailure(result) && String(result.failure), "secret")
     }))
 
+  const rounding: ReadonlyArray<readonly [key: string, outcome: number | "refused"]> = [
+    ["9007199254740993", "refused"],
+    ["-9007199254740993", "refused"],
+    [" 9007199254740993 ", "refused"],
+    ["12345678901234567890", "refused"],
+    ["9007199254740991", Number.MAX_SAFE_INTEGER],
+    ["9007199254740992", 2 ** 53],
+    ["0.12345678901234567", Number("0.12345678901234567")],
+    ["1e300", 1e300]
+  ]
+  it.effect.each(rounding)(
+    "a text %s is read as a number that is the same, or refused",
+    ([key, expected]) =>
+      Effect.gen(function*() {
+        const csv = Csv.decode(
+          Stream.make(utf8(`key,value,time,diff\n1,{},1,1\n"${key}","{""n"":${key.trim()}}",1,1\n`))
+        )
+        const value = Schema.fromJsonString(Schema.Struct({ n: Schema.optional(Schema.Number) }))
+        const exact = { key: Schema.String, value: Schema.String }
+        for (const schemas of [{ ...exact, key: Schema.NumberFromString }, { ...exact, value }]) {
+          const { events, result } = yield* outcome<unknown, unknown, InvalidInput>(
+            Typed.decode<unknown, unknown>(schemas)(csv)
+          )
+          if (expected === "refused") {
+            assert.deepInclude(Result.isFailure(result) && result.failure, { reason: "SchemaDrift", place: "row 2" })
+            assert.match(Result.isFailure(result) ? String(result.failure) : "", /would round/)
+          } else {
+            const [, row] = events[0]?._tag === "Updates" ? events[0].updates : []
+            assert.include([row?.key, (row?.value as { readonly n?: number } | undefined)?.n], expected)
+          }
+        }
+      })
+  )
+
   it.effect("a value that its schema does not encode is refused", () =>
     Effect.gen(function*() {
       const flow: Stream.Stream<CollectionEvent<string, number>> = Stream.make({

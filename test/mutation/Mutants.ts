@@ -365,7 +365,7 @@ const engine: ReadonlyArray<Mutant> = [
   plant(
     "everybody wins a compare-and-append",
     "engine/Stage.ts",
-    "if (pending.upper !== expected) {",
+    "if (pending.upper !== target.expected) {",
     "if (pending.upper < 0) {",
     "engine/Stage"
   ),
@@ -385,7 +385,7 @@ const engine: ReadonlyArray<Mutant> = [
   ),
   plant(
     "a destroyed collection comes back unasked",
-    "runtime/Owner.ts",
+    "runtime/Solo.ts",
     "state.destroyed.has(name) && !recreate",
     "state.destroyed.has(name) && recreate === undefined",
     "runtime/Commands",
@@ -434,19 +434,19 @@ const engine: ReadonlyArray<Mutant> = [
 const order: ReadonlyArray<Mutant> = [
   plant(
     "writes are answered before they are durable",
-    "runtime/Owner.ts",
-    "    const exit = yield* Effect.exit(commit(stage.commit(options.writerId, ++attempts)))\n",
-    "    for (const { message, reply } of staged) if (Exit.isExit(reply)) message.answer(reply)\n" +
-      "    const exit = yield* Effect.exit(commit(stage.commit(options.writerId, ++attempts)))\n",
+    "runtime/Group.ts",
+    "      return Effect.map(outcome(committer.commit(",
+    "      for (const { message, reply } of staged) if (Exit.isExit(reply)) message.answer(reply)\n" +
+      "      return Effect.map(outcome(committer.commit(",
     "crash/Memory",
     "runtime/Commands"
   ),
   plant(
     "a commit is visible before it is durable",
-    "runtime/Owner.ts",
-    "    const { bytes } = yield* Effect.tapError(journal.append(state.position, stagedCommit), note)\n",
-    "    State.apply(state, stagedCommit, location)\n    state.position--\n" +
-      "    const { bytes } = yield* Effect.tapError(journal.append(state.position, stagedCommit), note)\n",
+    "runtime/Committer.ts",
+    "      const { bytes } = yield* Effect.tapError(journal.append(state.position, commit), note)\n",
+    "      State.apply(state, commit, location)\n      state.position--\n" +
+      "      const { bytes } = yield* Effect.tapError(journal.append(state.position, commit), note)\n",
     "crash/Memory",
     "runtime/Commands"
   ),

@@ -77,6 +77,23 @@ describe("maintenance", () => {
       assert.deepStrictEqual(yield* Store.storedKeys(storage), yield* Store.referencedKeys(storage))
     }))
 
+  it.effect(
+    "without memory for rows, each write is flushed before the next, and none waits for ever",
+    () =>
+      Effect.gen(function*() {
+        const { reader, storage, writer } = yield* fresh({ ...Store.quiet, memoryBytes: 0 })
+        yield* writer.append([])
+        yield* writer.seal(1)
+        for (let i = 1; i <= 20; i++) {
+          yield* writer.append([row(i)])
+          yield* writer.seal(i + 1)
+        }
+        assert.lengthOf(yield* Store.contents(reader), 20)
+        assert.isNotEmpty(yield* Store.storedKeys(storage))
+      }),
+    20_000
+  )
+
   it.effect("trace_compaction: an outdated result is dropped, and its blobs with it", () =>
     Effect.gen(function*() {
       const { client, control, reader, storage, writer } = yield* fresh(Store.tiny)

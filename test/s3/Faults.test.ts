@@ -1,5 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Scope, Stream } from "effect"
+import * as Bucket from "../../src/s3/Bucket.ts"
+import * as EntryList from "../../src/s3/EntryList.ts"
+import * as Record from "../../src/s3/Record.ts"
 import type { Writer } from "../../src/storage/Log.ts"
 import * as Prng from "../../src/testing/Prng.ts"
 import { openLog, options } from "./Buckets.ts"
@@ -138,6 +141,53 @@ for (const { endpoint, name } of stores) {
         assert.strictEqual((yield* Fiber.join(late))._tag, "Fenced")
         assert.deepStrictEqual(yield* contents(direct), ["entry 8"])
         assert.strictEqual((yield* Effect.flip(sleeper.truncate(3)))._tag, "Fenced")
+      }))
+
+    it.live("one that was applied, forgotten, and replaced by a straggler of the next writer is not called fenced", () =>
+      Effect.gen(function*() {
+        const { direct, proxy, troubled } = yield* setUp(endpoint)
+        const sleeper = yield* (yield* openLog(troubled)).acquire
+        yield* appendAll(sleeper, 0, 3)
+        const held = yield* gate(isRecord)
+        let isFirst = true
+        proxy.choose = (request) => {
+          if (!isRecord(request) || !isFirst) return held.choose(request)
+          isFirst = false
+          return "applied"
+        }
+        const late = yield* Effect.forkChild(Effect.flip(sleeper.append(3, [bytes("entry 3")])))
+        yield* held.arrived
+        const other = yield* openLog(direct)
+        const writer = yield* other.acquire
+        assert.strictEqual(writer.bounds.upper, 4)
+        yield* appendAll(writer, 4, 9)
+        yield* writer.truncate(8)
+        // A claim that the next writer sent before it saw the record, and that arrives after the record was deleted.
+        const claim = { number: 4, epoch: writer.epoch, position: 3, opener: 1n }
+        const bucket = yield* Bucket.make(direct)
+        assert.isTrue(yield* bucket.create(EntryList.recordKey(claim.number), Record.encode(claim, [])))
+        yield* held.open
+        assert.strictEqual((yield* Fiber.join(late))._tag, "Indeterminate")
+      }))
+
+    it.live("one whose answer was lost, and whose number the next writer has taken, is fenced", () =>
+      Effect.gen(function*() {
+        const { direct, proxy, troubled } = yield* setUp(endpoint)
+        const sleeper = yield* (yield* openLog(troubled)).acquire
+        yield* appendAll(sleeper, 0, 3)
+        const held = yield* gate(isRecord)
+        let isFirst = true
+        proxy.choose = (request) => {
+          if (!isRecord(request) || !isFirst) return held.choose(request)
+          isFirst = false
+          return "lost"
+        }
+        const late = yield* Effect.forkChild(Effect.flip(sleeper.append(3, [bytes("late")])))
+        yield* held.arrived
+        const writer = yield* (yield* openLog(direct)).acquire
+        yield* appendAll(writer, 3, 5)
+        yield* held.open
+        assert.strictEqual((yield* Fiber.join(late))._tag, "Fenced")
       }))
 
     it.live("an acquisition that was under way gets a place behind what happened, and not a number that was deleted", () =>

@@ -11,6 +11,7 @@ import * as StoredJson from "../../client/StoredJson.ts"
 import * as Frontier from "../../Frontier.ts"
 import { InvalidInput } from "../../PersistError.ts"
 import type { Update } from "../../Update.ts"
+import * as Delivery from "../Delivery.ts"
 import { Failure, Usage } from "../Failure.ts"
 import * as Format from "../Format.ts"
 import * as Leftovers from "../Leftovers.ts"
@@ -55,12 +56,12 @@ interface Options {
 
 /** Brings everything into the collection. What fails says what was acknowledged before. */
 const run = Effect.fnUntraced(function*(name: string, source: Input, { format, recreate, resume }: Options) {
-  const { description, writer } = yield* Store.openOrCreate(name, recreate)
+  const { description, isThere, open } = yield* Store.destination(name, recreate)
   const sealed = description.upper
   yield* Values.checkWritable(description)
   const check = StoredJson.makeCheck(description)
-  const leftovers = resume ? yield* Leftovers.load(writer) : undefined
-  const pipeline = Pipeline.make(writer, sealed)
+  const leftovers = resume && isThere ? yield* Effect.flatMap(open, Leftovers.load) : undefined
+  const pipeline = yield* Pipeline.make(Effect.flatMap(open, Delivery.make), sealed)
   const progress = yield* Progress.make({
     label: `ingesting ${name}`,
     total: source.size,
@@ -99,7 +100,7 @@ const run = Effect.fnUntraced(function*(name: string, source: Input, { format, r
     check: (update) => check(update)?.message
   })
   yield* Stream.runForEachArray(events, page).pipe(
-    Effect.andThen(pipeline.drain),
+    Effect.andThen(pipeline.finish),
     Effect.catch(Effect.fnUntraced(function*(error) {
       const isInput = error instanceof InvalidInput
       // What stands before a wrong place is taken.
@@ -146,7 +147,7 @@ export const ingest = Command.make(
     }
     const source = yield* input(file)
     const { durable, skipped } = yield* Effect.scoped(run(name, source, options)).pipe(
-      Effect.provide(Store.writing(storage))
+      Effect.provide(Store.writingPatiently(storage))
     )
     if (json) return yield* Output.json({ updates: durable.updates, skipped, upper: Frontier.toJson(durable.upper) })
     const before = skipped === 0 ? "" : `; ${Output.counted(skipped, "update")} had been there already`

@@ -1,0 +1,68 @@
+/**
+ * Rows `before` a change, as Debezium has them from Postgres: whole only with `REPLICA IDENTITY FULL`. With the default identity
+ * they have the key, and for every other column null, or what stands for nothing where the column may not be null: its default, or
+ * an empty value of its type.
+ *
+ * @internal
+ */
+import type { Schema } from "effect"
+import { canonicalJson } from "../Codec.ts"
+import * as Unavailable from "./Unavailable.ts"
+
+type Json = Schema.Json
+type Row = { readonly [name: string]: Json }
+
+export interface Removal {
+  readonly key: Json
+  readonly before: Json
+  /** What columns of the table are when nothing is said of them, as far as the message tells. */
+  readonly defaults: ReadonlyMap<string, Json>
+  /** Names the table, as far as the message tells. */
+  readonly table: string
+}
+
+const advice = "give the table REPLICA IDENTITY FULL, or read changes"
+
+/** Empty texts, and the zeros of numbers, decimals, dates and identifiers. */
+const emptyText = /^(?:-?[0.]*|[0-]+|1970-01-01T00:00:00(?:\.0+)?Z|00:00:00(?:\.0+)?Z)$/
+
+const isEmpty = (value: Json): boolean => {
+  if (typeof value === "string") return emptyText.test(value)
+  return typeof value === "object" && value !== null ? Object.keys(value).length === 0 : !value
+}
+
+const isRow = (row: Json): row is Row => typeof row === "object" && row !== null && !Array.isArray(row)
+
+const isSame = (a: Json, b: Json): boolean => canonicalJson(a) === canonicalJson(b)
+
+const columnsOf = (row: Row): string => JSON.stringify(Object.keys(row).toSorted())
+
+const identify = (table: string, row: Row): string => `${table} ${columnsOf(row)}`
+
+/** Watches the rows of a flow, and says why a row `before` cannot be taken for what the table had, if so. */
+export const make = () => {
+  /** Tables whose rows are known to be whole: one had more than its key, or tables have no other columns. */
+  const whole = new Set<string>()
+
+  return {
+    /** Learns from a row `after` a change, which is always whole. */
+    inserted: (table: string, key: Json, after: Json): void => {
+      if (isRow(key) && isRow(after) && columnsOf(key) === columnsOf(after)) whole.add(identify(table, after))
+    },
+    violation: ({ before, defaults, key, table }: Removal): string | undefined => {
+      if (before === null) return `it has no row \`before\`; ${advice}`
+      if (Unavailable.isIn(before)) return `its row \`before\` is without a large column; ${advice}`
+      if (!isRow(before) || !isRow(key)) return undefined
+      const columns = Object.entries(before)
+      if (columns.some(([name, value]) => name in key && !isSame(value, key[name]!))) {
+        return `its row \`before\` has another key than the message; ${advice}`
+      }
+      const saysMore = ([name, value]: readonly [string, Json]) =>
+        !(name in key) && !isEmpty(value) && !(defaults.has(name) && isSame(value, defaults.get(name)!))
+      if (columns.some(saysMore)) whole.add(identify(table, before))
+      return whole.has(identify(table, before))
+        ? undefined
+        : `its row \`before\` may be no more than the key; ${advice}`
+    }
+  }
+}

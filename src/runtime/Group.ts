@@ -1,0 +1,137 @@
+/**
+ * A group: commands that share a commit. Each is staged in its order; one flush makes them all durable, and then they are
+ * acknowledged.
+ *
+ * @internal
+ */
+import { type Context, Effect, Exit } from "effect"
+import type { MemoryChunk } from "../engine/Collection.ts"
+import * as ReadView from "../engine/ReadView.ts"
+import { type Place, Stage } from "../engine/Stage.ts"
+import type { State } from "../engine/State.ts"
+import { CollectionDestroyed, type StorageError } from "../PersistError.ts"
+import type { Grouped, OpenedView } from "./Command.ts"
+import type { Committer } from "./Committer.ts"
+import type { Garbage } from "./Garbage.ts"
+import type { Message } from "./Mailbox.ts"
+import * as Metrics from "./Metrics.ts"
+import { outcome } from "./Outcome.ts"
+
+/** A staged command that waits for its group's flush. */
+interface Staged {
+  readonly message: Message
+  /** What it will be answered if the group becomes durable. Its own refusal stands either way. */
+  readonly reply: Exit.Exit<unknown, unknown> | Place
+}
+
+export interface Options {
+  readonly state: State
+  readonly committer: Committer
+  readonly garbage: Garbage
+  readonly context: Context.Context<never>
+}
+
+export class Group {
+  private readonly options: Options
+  private readonly stage: Stage
+  private readonly staged: Array<Staged> = []
+
+  constructor(options: Options) {
+    this.options = options
+    this.stage = new Stage(options.state)
+  }
+
+  /** Bytes of rows staged. */
+  get bytes(): number {
+    return this.stage.bytes
+  }
+
+  /** Validates a command against what is before it. */
+  add(message: Message, request: Grouped): void {
+    this.staged.push({ message, reply: this.replyTo(request) })
+  }
+
+  private replyTo(request: Grouped): Staged["reply"] {
+    const { stage } = this
+    switch (request._tag) {
+      case "Write":
+        Metrics.writes.updateUnsafe(1, this.options.context)
+        return sequenced(stage.write(request.targets))
+      case "Seal":
+        return sequenced(stage.seal(request.targets, request.upper))
+      case "AllowCompaction":
+        return sequenced(stage.allowCompaction(request.targets))
+      case "CompareAndAppend":
+        return sequenced(stage.compareAndAppend(request.targets))
+      case "OpenView":
+        return stage.place(request.target.id) ??
+          Exit.fail(new CollectionDestroyed({ collection: request.target.name }))
+    }
+  }
+
+  /** Makes everything durable, acknowledges it, and publishes it, in this order. */
+  get flush(): Effect.Effect<void> {
+    const { committer, context, state } = this.options
+    const { stage, staged } = this
+    return Effect.suspend(() => {
+      const fatal = committer.fatal()
+      if (fatal !== undefined) return Effect.sync(() => this.fail(Exit.fail(fatal)))
+      if (!stage.isDirty) {
+        state.seqNo = stage.seqNo
+        return Effect.sync(() => this.acknowledge(state.position, false))
+      }
+      return Effect.map(outcome(committer.commit((writer, attempt) => stage.commit(writer, attempt))), (exit) => {
+        if (Exit.isFailure(exit)) return this.fail(exit)
+        Metrics.groupSize.updateUnsafe(staged.length, context)
+        Metrics.writtenRows.updateUnsafe(stage.rows, context)
+        Metrics.writtenBytes.updateUnsafe(stage.bytes, context)
+        this.acknowledge(exit.value.position, true)
+        committer.publish(exit.value)
+      })
+    })
+  }
+
+  private acknowledge(position: number, isCommitted: boolean): void {
+    for (const { message, reply } of this.staged) {
+      message.answer(Exit.isExit(reply) ? reply : Exit.succeed(this.opened(reply, position, isCommitted)))
+    }
+  }
+
+  /** Commands that were refused for what they are stay refused; all others share the failure. */
+  private fail(failure: Exit.Exit<unknown, StorageError>): void {
+    for (const { message, reply } of this.staged) {
+      if (Exit.isExit(reply) && Exit.isFailure(reply)) message.answer(reply)
+      else {
+        Metrics.commandsFailed.updateUnsafe(1, this.options.context)
+        message.answer(failure)
+      }
+    }
+  }
+
+  private opened(place: Place, position: number, isCommitted: boolean): OpenedView {
+    const { garbage, state } = this.options
+    const collection = state.collections.get(place.collection)!
+    const committed = isCommitted ? chunksFrom(collection.chunks, position) : 0
+    const view = ReadView.make(collection, {
+      seqNo: place.seqNo,
+      upper: place.upper,
+      since: place.since,
+      blocks: collection.chunks.length - committed + place.writes
+    })
+    return {
+      view,
+      cursor: { position, writes: place.writes },
+      release: garbage.hold(ReadView.blobKeys(view))
+    }
+  }
+}
+
+const sequenced = (result: number | { readonly _tag: string }): Exit.Exit<unknown, unknown> =>
+  typeof result === "number" ? Exit.succeed(result) : Exit.fail(result)
+
+/** How many chunks, at the end, are of this log position. */
+const chunksFrom = (chunks: ReadonlyArray<MemoryChunk>, position: number): number => {
+  let count = 0
+  while (chunks.at(-1 - count)?.position === position) count++
+  return count
+}
