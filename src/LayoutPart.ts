@@ -167,7 +167,7 @@ export const tuple = (parts: ReadonlyArray<Part>): Part => ({
 export const record = (part: Part): Part => ({
   encode: (value, into) => {
     const entries = objectOf(value)
-    const names = Object.keys(entries).sort()
+    const names = Object.keys(entries).toSorted()
     into.varint(names.length)
     for (const name of names) {
       string.encode(name, into)

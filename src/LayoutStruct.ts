@@ -61,14 +61,14 @@ export const selected = (
   const bitmap = bitmapOf(fields)
   // What is behind the last one need not even be passed over.
   const last = fields.findLastIndex(({ name }) => names.has(name))
-  const read = fields.slice(0, last + 1).map((field) => ({ ...field, isWanted: names.has(field.name) }))
+  const read = fields.slice(0, last + 1)
   return (from) => {
     const at = bitmap.skip(from)
     const found: Record<string, unknown> = {}
     let bit = 0
-    for (const { isOptional, isWanted, name, part } of read) {
+    for (const { isOptional, name, part } of read) {
       if (isOptional && !isSet(from, at, bit++)) continue
-      if (isWanted) found[name] = part.decode(from)
+      if (names.has(name)) found[name] = part.decode(from)
       else part.skip(from)
     }
     from.offset = from.end

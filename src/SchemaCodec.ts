@@ -14,11 +14,15 @@ import * as TypedCodec from "./TypedCodec.ts"
 export const schemaName = "schema"
 
 /**
- * The values of an Effect Schema, as canonical JSON of the form that `Schema.toCodecJson` gives them. The schema must
- * need no services and do nothing asynchronous.
+ * The values of an Effect Schema. The schema must need no services and do nothing asynchronous.
  *
- * All these codecs are named `schema`; the schema itself is described by `document` and `fingerprint`. Equal values
- * have equal bytes as far as the schema's encoding has: the entries of a `Map` or a `Set` keep their order of insertion.
+ * Values of new collections are stored in a layout that is compiled from the schema, once, when the collection is
+ * registered (`typed`): what the layout has no place for, and keys, are canonical JSON of the form that
+ * `Schema.toCodecJson` gives them, as are all values of collections that were created before there were layouts.
+ *
+ * The schema itself is described by `document` and `fingerprint`. Equal values have equal bytes as far as the schema's
+ * encoding has: the entries of a `Map` or a `Set` keep their order of insertion. Rows that were written under the same schema
+ * are not checked again when they are read.
  *
  * @example
  * ```ts

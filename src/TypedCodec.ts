@@ -119,9 +119,11 @@ const selecting = <A>(
       : picked(all(bytes, start, end), wanted)
 }
 
-/** The same value with these fields only. */
+/** The same value with these fields only. What is no object has none, and is left as it is. */
 export const picked = <A>(value: A, wanted: ReadonlySet<string>): A =>
-  Object.fromEntries(Object.entries(value as object).filter(([name]) => wanted.has(name))) as A
+  typeof value === "object" && value !== null
+    ? Object.fromEntries(Object.entries(value).filter(([name]) => wanted.has(name))) as A
+    : value
 
 /** For tools: the JSON of the values of a collection with this document. */
 export const ofJson = (document: string): Codec<Schema.Json> => {

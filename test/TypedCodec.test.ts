@@ -386,4 +386,20 @@ describe("collections of typed values", () => {
       assert.deepStrictEqual(yield* Store.contents(later.reader), [["c", { ...order, coupon: "x" }, 1]])
       assert.deepStrictEqual(yield* Store.contents(first.reader), [["c", order, 1]])
     }))
+
+  it.effect("show some fields of their values alone, in a layout and in JSON", () =>
+    Effect.gen(function*() {
+      const client = yield* Effect.flatMap(Store.memory, (storage) => Store.client(storage))
+      for (const [name, codecs] of [["json", before], ["typed", orders]] as const) {
+        const { reader, writer } = yield* client.createOrLoad(name, codecs)
+        yield* writer.append([Update.insert("a", order, 1), Update.insert("b", { ...order, status: "paid" }, 2)])
+        yield* writer.seal(3)
+        const rows = yield* Store.inScope(
+          Effect.flatMap(reader.snapshot({ asOf: 1, select: ["status", "id"] }), ({ contents }) =>
+            Stream.runCollect(Stream.map(contents, ([key, value]) =>
+              [key, value.id, value.status, { ...value }] as const)))
+        )
+        assert.deepStrictEqual(rows, [["a", "o-1", "new", { id: "o-1", status: "new" }]])
+      }
+    }))
 })

@@ -22,7 +22,9 @@ import * as Store from "./utils/Store.ts"
 // written. Where the present format has no store here yet, or reads none of the old ones, this fails.
 
 const golden = join(import.meta.dirname, "golden")
-const stores = fs.readdirSync(golden, { withFileTypes: true }).flatMap((entry) => entry.isDirectory() ? [entry.name] : [])
+const stores = fs.readdirSync(golden, { withFileTypes: true }).flatMap((entry) =>
+  entry.isDirectory() ? [entry.name] : []
+)
 const formats = stores.filter((name) => name.startsWith("format-"))
 
 /** What make.ts has written to "s". */
@@ -46,7 +48,8 @@ it("golden_test: there is a store of the present format", () => {
 /** Of every file that a format's store had when it was made. They stay as they are for ever. */
 const digests: Readonly<Record<string, string>> = {
   "format-1": "b2f73aa9ae9c4d0545d985774afecbd0fe589f01d0fd306b83db4771804010e7",
-  "format-2": "f54f4b5345c915bc0047655aed11f73a11308d9c9cb98823cec5fdf3ca7227b2"
+  "format-2": "f54f4b5345c915bc0047655aed11f73a11308d9c9cb98823cec5fdf3ca7227b2",
+  "typed-1": "3ab18658ce1118b1f0c1d7fd2e6e7f6b0d172c9968fc262a98f31a0c25b0ea8e"
 }
 
 const digestOf = (format: string): string => {
@@ -131,18 +134,20 @@ it.effect("golden_test: rows in the layout of their schema are read, retracted, 
     fs.cpSync(join(golden, "typed-1"), path, { recursive: true })
     const client = yield* Store.client(yield* Layer.build(layerOf(path)))
     assert.deepInclude((yield* client.description("orders")).value, { name: "schema/2" })
-    const shown = yield* Store.contents((yield* Effect.provideService(
-      StoredJson.open("orders"),
-      PersistClient.PersistClient,
-      client
-    )).reader)
+    const shown = yield* Store.contents(
+      (yield* Effect.provideService(
+        StoredJson.open("orders"),
+        PersistClient.PersistClient,
+        client
+      )).reader
+    )
     const all = [...Orders.before, ...Orders.after]
     assert.deepStrictEqual(
       shown,
-      all.map(({ key, value }) => [[...key], JSON.parse(JSON.stringify(value)) as StoredJson.Json, 1])
+      all.map(({ key, value }) => [[...key], JSON.parse(JSON.stringify(value)) as StoredJson.Json, 1] as const)
     )
     const { reader, writer } = yield* client.load("orders", Orders.second)
-    assert.deepStrictEqual(yield* Store.contents(reader), all.map(({ key, value }) => [key, value, 1]))
+    assert.deepStrictEqual(yield* Store.contents(reader), all.map(({ key, value }) => [key, value, 1] as const))
     yield* writer.append(all.slice(1).map((each) => ({ ...each, time: 3, diff: -1 })))
     assert.deepStrictEqual(yield* Store.contents(reader), [[all[0]!.key, all[0]!.value, 1]])
   }))

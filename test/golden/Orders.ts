@@ -5,8 +5,21 @@ import { Schema } from "effect"
 import * as Codec from "../../src/Codec.ts"
 import * as Update from "../../src/Update.ts"
 
-const { Array, Boolean, Date: date, Finite, Int, Literal, Literals, NullOr, Record, String, Struct, Union, optionalKey } =
-  Schema
+const {
+  Array,
+  Boolean,
+  Date: date,
+  Finite,
+  Int,
+  Literal,
+  Literals,
+  NullOr,
+  Record,
+  String,
+  Struct,
+  Union,
+  optionalKey
+} = Schema
 
 const fields = {
   id: String,
@@ -47,5 +60,7 @@ const order = (n: number): typeof First.Type => ({
 
 /** Written under the first schema, and under the second. */
 export const before = globalThis.Array.from({ length: 20 }, (_, n) => Update.insert(["a", n] as const, order(n), 1))
-export const after = globalThis.Array.from({ length: 5 }, (_, n) =>
-  Update.insert(["b", n] as const, { ...order(n), channel: "web" }, 2))
+export const after = globalThis.Array.from(
+  { length: 5 },
+  (_, n) => Update.insert(["b", n] as const, { ...order(n), channel: "web" }, 2)
+)
