@@ -57,17 +57,26 @@ export const into = (document: string, layout: Layout): string =>
 
 /** A document with the layout of another, or without one where that has none. */
 export const kept = (document: string, from: string): string => {
-  const { [keyword]: _, ...rest }: Record<string, unknown> = JSON.parse(document)
   const layout = find(from)
+  const parsed = parse(document)
+  if (!isObject(parsed) || layout === undefined && parsed[keyword] === undefined) return document
+  const { [keyword]: _, ...rest } = parsed
   return canonical("schema", layout === undefined ? rest : { ...rest, [keyword]: layout })
 }
 
+/** The document of the schema alone. */
+export const without = (document: string): string => kept(document, "")
+
 /** The layout that a document has, or `undefined` where it has none that can be read. */
 export const find = (document: string): Layout | undefined => {
+  const parsed = parse(document)
+  const layout = isObject(parsed) ? parsed[keyword] : undefined
+  return isLayout(layout, 0) ? layout : undefined
+}
+
+const parse = (document: string): unknown => {
   try {
-    const found: unknown = JSON.parse(document)
-    const layout = isObject(found) ? found[keyword] : undefined
-    return isLayout(layout, 0) ? layout : undefined
+    return JSON.parse(document)
   } catch {
     return undefined
   }

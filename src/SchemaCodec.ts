@@ -6,6 +6,7 @@
 import { Result, Schema, type SchemaIssue } from "effect"
 import { canonical, parseJson } from "./CanonicalJson.ts"
 import type { Codec } from "./CodecModel.ts"
+import * as Layout from "./Layout.ts"
 import { refuse, reject } from "./Refusal.ts"
 import { encodeText } from "./TextCodec.ts"
 import * as TypedCodec from "./TypedCodec.ts"
@@ -74,14 +75,16 @@ const documentOf = (of: Schema.Constraint): string => {
 }
 
 /**
- * FNV-1a with 64 bits, in hexadecimal: it tells versions of a schema apart, and guards against nobody.
+ * FNV-1a with 64 bits, in hexadecimal: it tells versions of a schema apart, and guards against nobody. The layout of a
+ * collection has no part in it.
  *
  * @internal
  */
 export const fingerprintOf = (document: string): string => {
+  const text = Layout.without(document)
   let hash = 0xcbf29ce484222325n
-  for (let i = 0; i < document.length; i++) {
-    hash = BigInt.asUintN(64, (hash ^ BigInt(document.charCodeAt(i))) * 0x100000001b3n)
+  for (let i = 0; i < text.length; i++) {
+    hash = BigInt.asUintN(64, (hash ^ BigInt(text.charCodeAt(i))) * 0x100000001b3n)
   }
   return hash.toString(16).padStart(16, "0")
 }

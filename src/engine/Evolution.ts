@@ -66,4 +66,4 @@ const earlierNames: ReadonlyMap<string, string> = new Map([["schema/2", "schema"
 
 /** A collection keeps the layout that it was created with, or that it has none. */
 const evolvedDocument = (stored: string, requested: string): string =>
-  stored === "" || requested === "" ? requested || stored : Layout.kept(requested, stored)
+  requested === "" ? stored : Layout.kept(requested, stored)

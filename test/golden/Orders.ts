@@ -53,7 +53,7 @@ const order = (n: number): typeof First.Type => ({
   note: n % 4 === 0 ? null : "ä".repeat(n),
   ...(n % 5 === 0 && { coupon: "spring" }),
   lines: globalThis.Array.from({ length: n % 3 }, (_, i) => ({ sku: `s-${i}`, amount: i })),
-  labels: { b: n, a: -n },
+  labels: { b: n, a: 0 - n },
   by: n % 2 === 0 ? { _tag: "card", digits: "1234" } : { _tag: "cash", coins: n },
   more: { any: [n, null, "x"] }
 })
