@@ -8,7 +8,7 @@ import * as TypedCodec from "../src/TypedCodec.ts"
 import * as Update from "../src/Update.ts"
 import * as Store from "./utils/Store.ts"
 
-const options = { arbitrary: { runs: 150, seed: 1 } }
+const options = { arbitrary: { runs: 60, seed: 1 } }
 
 const encode = <A>(codec: Pick<Codec.Codec<A>, "encode">, value: A): Uint8Array => {
   const writer = new ByteWriter(1)
