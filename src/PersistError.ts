@@ -26,7 +26,7 @@ import { Schema } from "effect"
 export class InvalidRequest extends Schema.TaggedError<InvalidRequest>("tidemark/InvalidRequest")("InvalidRequest", {
   seqNo: Schema.Number,
   collection: Schema.String,
-  reason: Schema.Literals(["TimeSealed", "SealRegressed", "SinceRegressed", "CollectionDestroyed"]),
+  reason: Schema.Literals(["TimeSealed", "SealRegressed", "SinceRegressed", "CollectionDestroyed", "OnTimeline"]),
   detail: Schema.String
 }) {
   override get message(): string {
@@ -471,6 +471,43 @@ export class NotKeyed extends Schema.TaggedError<NotKeyed>("tidemark/NotKeyed")(
 }) {
   override get message(): string {
     return `"${this.collection}" does not have one value a key: ${this.detail}; let one writer alone upsert into it`
+  }
+}
+
+/**
+ * A transaction has read what another commit has changed since. Nothing of it was applied. Operations of tables run again by
+ * themselves when they lose, so that this is met by whoever loses for longer than the schedule of their retries allows.
+ *
+ * - `KeyChanged`, `RangeChanged`: a key, or a range of keys, that it read was written.
+ * - `TooOld`: it began so many commits ago that nobody can tell.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Conflict extends Schema.TaggedError<Conflict>("tidemark/Conflict")("Conflict", {
+  table: Schema.String,
+  reason: Schema.Literals(["KeyChanged", "RangeChanged", "TooOld"])
+}) {
+  override get message(): string {
+    const why = this.reason === "TooOld"
+      ? "it began so many commits ago that it cannot be validated any more"
+      : `another commit has changed a ${this.reason === "KeyChanged" ? "key" : "range of keys"} that it read`
+    return `a transaction over table "${this.table}" was refused: ${why}; nothing was applied: run it again`
+  }
+}
+
+/**
+ * A table is declared over a collection that is none, or is open already under another declaration.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class TableMismatch extends Schema.TaggedError<TableMismatch>("tidemark/TableMismatch")("TableMismatch", {
+  table: Schema.String,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `table "${this.table}" cannot be opened: ${this.detail}`
   }
 }
 

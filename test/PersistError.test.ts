@@ -42,6 +42,9 @@ const samples = [
   new PersistError.ValueOutOfRange({ what: "a time", detail: "why" }),
   new PersistError.DecodeError({ codec: "json", detail: "why" }),
   new PersistError.NotKeyed({ collection: "orders", detail: "why" }),
+  new PersistError.Conflict({ table: "orders", reason: "KeyChanged" }),
+  new PersistError.Conflict({ table: "orders", reason: "TooOld" }),
+  new PersistError.TableMismatch({ table: "orders", detail: "why" }),
   new PersistError.InvalidInput({ format: "CSV", place: "line 71", reason: "Malformed", detail: "why" })
 ]
 

@@ -49,6 +49,7 @@ it("golden_test: there is a store of the present format", () => {
 const digests: Readonly<Record<string, string>> = {
   "format-1": "b2f73aa9ae9c4d0545d985774afecbd0fe589f01d0fd306b83db4771804010e7",
   "format-2": "f54f4b5345c915bc0047655aed11f73a11308d9c9cb98823cec5fdf3ca7227b2",
+  "format-3": "8da57a11b0f00921649d4d3a9c3f683e05e2bf4d9f3c9b6093a5f0860af39d8e",
   "typed-1": "3ab18658ce1118b1f0c1d7fd2e6e7f6b0d172c9968fc262a98f31a0c25b0ea8e"
 }
 
@@ -84,7 +85,9 @@ for (const format of formats) {
         assert.deepStrictEqual(yield* Store.contents(reader, asOf), Model.contents(expected, asOf), `as of ${asOf}`)
       }
       assert.deepStrictEqual(
-        (yield* client.descriptions).map(({ id, name, since, upper }) => [id, name, since, upper]),
+        (yield* client.descriptions).filter(({ isOnTimeline }) => !isOnTimeline).map((
+          { id, name, since, upper }
+        ) => [id, name, since, upper]),
         [
           [0, "s", 30, 100],
           [1, "every codec", 0, 0],
@@ -92,6 +95,16 @@ for (const format of formats) {
           ...(format === "format-1" ? [] : [[4, "evolved", 0, 3]])
         ]
       )
+      if (!["format-1", "format-2"].includes(format)) {
+        const { reader: table } = yield* client.load("table", Store.text)
+        const { isOnTimeline, upper } = yield* client.description("table")
+        assert.isTrue(isOnTimeline)
+        assert.deepStrictEqual(yield* Store.contents(table, upper - 1), [["a", "in the rollup", 1], [
+          "b",
+          "in the log",
+          1
+        ]])
+      }
       const every = yield* client.load("every codec", { key: Codec.json, value: Codec.bytes })
       assert.deepStrictEqual(yield* Store.updates(every.reader), [
         Update.make({ a: [1, "ä", null] }, new Uint8Array([0, 255]), Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER)

@@ -205,6 +205,7 @@ export const make = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs): Colle
         "CollectionReader.listen",
         name,
         Effect.gen(function*() {
+          const { isOnTimeline } = yield* self.registration
           const opened = yield* held()
           const { collection, upper } = opened.view
           const events = yield* Listen.events({
@@ -213,6 +214,7 @@ export const make = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs): Colle
             name,
             decode,
             cursor: opened.cursor,
+            isOnTimeline,
             upper
           })
           return { snapshot: Snapshot.make(sourceOf(opened), undefined, opened.release), events }

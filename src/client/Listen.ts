@@ -5,6 +5,7 @@
  */
 import { Cause, Effect, Metric, type Pull, Result, type Scope, Stream } from "effect"
 import * as Columns from "../batch/Columns.ts"
+import type { Change } from "../engine/Commit.ts"
 import type { Frontier } from "../Frontier.ts"
 import { CollectionDestroyed, HoldExpired } from "../PersistError.ts"
 import type { Cursor } from "../runtime/Command.ts"
@@ -77,6 +78,7 @@ export interface Options<K, V> {
   readonly name: string
   readonly decode: Decode<K, V>
   readonly cursor: Cursor
+  readonly isOnTimeline: boolean
   /** Seals up to it have been told. */
   readonly upper: Frontier
 }
@@ -151,8 +153,10 @@ const following = <K, V>({ cursor, name, store }: Options<K, V>) =>
   })
 
 /** What a listener hears of each commit. */
-const makeHearing = <K, V>({ collection, cursor, decode, name, ...options }: Options<K, V>) => {
+const makeHearing = <K, V>({ collection, cursor, decode, isOnTimeline, name, ...options }: Options<K, V>) => {
   let upper = options.upper
+  const seals = (change: Change): change is Change & { readonly upper: Frontier } =>
+    isOnTimeline ? change._tag === "Timeline" : change._tag === "Seal" && change.collection === collection
   return Effect.fnUntraced(function*(entry: Entry) {
     const events: Array<CollectionEvent<K, V>> = []
     const columns = rowsOf(entry, collection, entry.position === cursor.position ? cursor.writes : 0)
@@ -161,7 +165,7 @@ const makeHearing = <K, V>({ collection, cursor, decode, name, ...options }: Opt
       if (updates.length > 0) events.push({ _tag: "Updates", updates })
     }
     for (const change of entry.changes) {
-      if (change._tag === "Seal" && change.collection === collection && change.upper > upper) {
+      if (seals(change) && change.upper > upper) {
         upper = change.upper
         events.push({ _tag: "Progress", frontier: upper })
       }

@@ -53,6 +53,8 @@ export interface CollectionOptions<K, V> {
   readonly schemaChange?: Evolution.SchemaChange | undefined
   /** Whether a destroyed collection is begun anew under its name, with a new id. Default: false. */
   readonly recreate?: boolean | undefined
+  /** @internal */
+  readonly isOnTimeline?: boolean | undefined
 }
 
 /**
@@ -213,6 +215,8 @@ export interface Description {
   readonly lower: number
   readonly upper: number
   readonly since: number
+  /** Whether it is a table, whose times are microseconds of the store's timeline: see `tidemark/tables`. */
+  readonly isOnTimeline: boolean
 }
 
 /**
@@ -321,13 +325,22 @@ export const layerReadOnly = (
   options?: Pick<Options, "cacheBytes" | "feedBytes" | "retry" | "timeout">
 ): Layer.Layer<PersistClient, StorageError, Log | Blob> => Layer.effect(PersistClient, makeReadOnly(options))
 
+/** What tables need of a client. */
+const Internal: unique symbol = Symbol("tidemark/PersistClient")
+
+type WithStore = PersistClient["Service"] & { readonly [Internal]: Store }
+
+/** @internal */
+export const storeOf = (client: PersistClient["Service"]): Store => (client as WithStore)[Internal]
+
 const writing = (store: Store): PersistClient["Service"] => {
   const register = <K, V>(name: string, options: CollectionOptions<K, V>) =>
     store.submit(
       new Command.Register({
         ...requestedOf(options),
         name,
-        recreate: options.recreate ?? false
+        recreate: options.recreate ?? false,
+        isOnTimeline: options.isOnTimeline ?? false
       })
     )
   return client(store, {
@@ -385,7 +398,8 @@ const client = (store: Store, open: { readonly createOrLoad: Open; readonly load
       (value) => formOf(store, value, registration)
     )
 
-  return PersistClient.of({
+  const client: WithStore = {
+    [Internal]: store,
     createOrLoad: (name, options) =>
       traced(
         "PersistClient.createOrLoad",
@@ -431,7 +445,8 @@ const client = (store: Store, open: { readonly createOrLoad: Open; readonly load
     compact: (name) => traced("PersistClient.compact", name, store.compact(name)),
     maintain: store.maintain,
     stop: store.stop
-  })
+  }
+  return client
 }
 
 const refOf = (codec: Pick<Codec<never>, "name" | "document">): CodecRef => ({

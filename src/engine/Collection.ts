@@ -42,12 +42,19 @@ export interface Documents {
   readonly value: string
 }
 
+/** An upper, which the collections on the timeline share. */
+export interface Seal {
+  upper: Frontier
+}
+
 export interface Collection {
   /** As it was registered, with the documents of today. */
   registration: Registration
   /** The documents before those of today, the oldest first. */
   earlier: ReadonlyArray<Documents>
-  upper: Frontier
+  /** Where the upper is kept: with the collection, or with the timeline. */
+  readonly seal: Seal
+  readonly upper: Frontier
   since: Frontier
   traceUpper: Frontier
   chunks: Array<MemoryChunk>
@@ -60,10 +67,13 @@ export interface Collection {
   memoryRows: number
 }
 
-export const make = (registration: Registration): Collection => ({
+export const make = (registration: Registration, seal: Seal = { upper: 0 }): Collection => ({
   registration,
   earlier: [],
-  upper: 0,
+  seal,
+  get upper() {
+    return seal.upper
+  },
   since: 0,
   traceUpper: 0,
   chunks: [],

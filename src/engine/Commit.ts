@@ -10,7 +10,7 @@ import * as Block from "../batch/Block.ts"
 import type { Columns } from "../batch/Columns.ts"
 import { ByteReader } from "../ByteReader.ts"
 import type { ByteWriter } from "../ByteWriter.ts"
-import type { Frontier } from "../Frontier.ts"
+import type { Frontier, Timestamp } from "../Frontier.ts"
 import { UnsupportedFormat } from "../PersistError.ts"
 import * as Batch from "./Batch.ts"
 
@@ -27,6 +27,8 @@ export interface Registration {
   readonly name: string
   readonly key: CodecRef
   readonly value: CodecRef
+  /** Whether its times are those of the store's timeline, which seals them for all such collections at once. */
+  readonly isOnTimeline: boolean
 }
 
 /**
@@ -64,6 +66,12 @@ export const evolved = (self: Registration, { key, value }: Evolve): Registratio
   value: { name: self.value.name, document: value }
 })
 
+/** The upper of every collection on the timeline is another from now on. */
+export interface Timeline {
+  readonly _tag: "Timeline"
+  readonly upper: Timestamp
+}
+
 /** A rollup has been stored. */
 export interface Rollup {
   readonly _tag: "Rollup"
@@ -83,6 +91,7 @@ export type Change =
   | Swap
   | Rollup
   | Evolve
+  | Timeline
 
 export interface Commit {
   /** Drawn at random by each runtime; with `attempt` it tells whose append an entry is. */
@@ -94,16 +103,43 @@ export interface Commit {
   readonly changes: ReadonlyArray<Change>
 }
 
-/** The highest version of the encoding below. A commit without an `Evolve` is written as version 1, which is all of it else. */
-export const version = 2
+/**
+ * The highest version of the encoding below. A commit that needs no more is written as version 1, or with an `Evolve` as
+ * version 2. In version 3 registrations have flags, and there is a timeline.
+ */
+export const version = 3
+
+const versionOf = (change: Change): number => {
+  switch (change._tag) {
+    case "Timeline":
+      return 3
+    case "Register":
+      return change.registration.isOnTimeline ? 3 : 1
+    case "Evolve":
+      return 2
+    default:
+      return 1
+  }
+}
 
 /** Bytes before the first change. */
 const headerBytes = 32
 
-const tags = ["Register", "Destroy", "Write", "Seal", "AllowCompaction", "Swap", "Rollup", "Evolve"] as const
+const tags = [
+  "Register",
+  "Destroy",
+  "Write",
+  "Seal",
+  "AllowCompaction",
+  "Swap",
+  "Rollup",
+  "Evolve",
+  "Timeline"
+] as const
 
 export const encode = (self: Commit, writer: ByteWriter): void => {
-  writer.u32(self.changes.some(({ _tag }) => _tag === "Evolve") ? version : 1)
+  const written = self.changes.reduce((highest, change) => Math.max(highest, versionOf(change)), 1)
+  writer.u32(written)
   writer.u32(self.changes.length)
   writer.u64(self.writer)
   writer.u64(self.attempt)
@@ -111,14 +147,14 @@ export const encode = (self: Commit, writer: ByteWriter): void => {
   for (const change of self.changes) {
     writer.align(8)
     writer.u32(tags.indexOf(change._tag))
-    encodeChange(change, writer)
+    encodeChange(change, writer, written)
   }
 }
 
-const encodeChange = (change: Change, writer: ByteWriter): void => {
+const encodeChange = (change: Change, writer: ByteWriter, written: number): void => {
   switch (change._tag) {
     case "Register":
-      return encodeRegistration(change.registration, writer)
+      return encodeRegistration(change.registration, writer, written)
     case "Destroy":
       return writer.u32(change.collection)
     case "Write":
@@ -140,6 +176,8 @@ const encodeChange = (change: Change, writer: ByteWriter): void => {
       writer.u32(change.collection)
       writer.text(change.key)
       return writer.text(change.value)
+    case "Timeline":
+      return writer.u64(change.upper)
   }
 }
 
@@ -159,13 +197,18 @@ const encodeTexts = (texts: ReadonlyArray<string>, writer: ByteWriter): void => 
   for (const text of texts) writer.text(text)
 }
 
-export const encodeRegistration = (self: Registration, writer: ByteWriter): void => {
+/** The flag of a registration on the timeline. */
+const onTimeline = 1
+
+/** As it stands in a commit, or a rollup, of this version. */
+export const encodeRegistration = (self: Registration, writer: ByteWriter, written: number): void => {
   writer.u32(self.id)
   writer.text(self.name)
   writer.text(self.key.name)
   writer.text(self.key.document)
   writer.text(self.value.name)
   writer.text(self.value.document)
+  if (written >= 3) writer.u32(self.isOnTimeline ? onTimeline : 0)
 }
 
 /** Whether the entry is a commit of one rollup, told from its first bytes. A rollup never shares its commit. */
@@ -187,17 +230,17 @@ export const decode = (bytes: Uint8Array, location: string): Commit => {
   const changes: Array<Change> = []
   for (let i = 0; i < count; i++) {
     reader.align(8)
-    changes.push(decodeChange(reader))
+    changes.push(decodeChange(reader, found))
   }
   reader.end()
   return { writer, attempt, seqNo, changes }
 }
 
-const decodeChange = (reader: ByteReader): Change => {
+const decodeChange = (reader: ByteReader, found: number): Change => {
   const tag = tags[reader.u32()]
   switch (tag) {
     case "Register":
-      return { _tag: tag, registration: decodeRegistration(reader) }
+      return { _tag: tag, registration: decodeRegistration(reader, found) }
     case "Destroy":
       return { _tag: tag, collection: reader.u32() }
     case "Write":
@@ -212,6 +255,8 @@ const decodeChange = (reader: ByteReader): Change => {
       return { _tag: tag, key: reader.text(), position: reader.u64(), logFrom: reader.u64() }
     case "Evolve":
       return { _tag: tag, collection: reader.u32(), key: reader.text(), value: reader.text() }
+    case "Timeline":
+      return { _tag: tag, upper: reader.u64() }
     default:
       return reader.fail("a change has an unknown kind")
   }
@@ -247,9 +292,15 @@ const decodeTexts = (reader: ByteReader): Array<string> => {
   return texts
 }
 
-export const decodeRegistration = (reader: ByteReader): Registration => ({
+export const decodeRegistration = (reader: ByteReader, found: number): Registration => ({
   id: reader.u32(),
   name: reader.text(),
   key: { name: reader.text(), document: reader.text() },
-  value: { name: reader.text(), document: reader.text() }
+  value: { name: reader.text(), document: reader.text() },
+  isOnTimeline: found >= 3 && flagsOf(reader) === onTimeline
 })
+
+const flagsOf = (reader: ByteReader): number => {
+  const flags = reader.u32()
+  return flags > onTimeline ? reader.fail("a registration has unknown flags") : flags
+}

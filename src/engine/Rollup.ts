@@ -21,8 +21,17 @@ import * as State from "./State.ts"
 /** "TDMKROLL" as little-endian bytes. */
 const magic = [0x4b4d4454, 0x4c4c4f52] as const
 
-/** The highest version. A store in which no schema has changed is written as version 1, which is all of it else. */
-export const version = 2
+/**
+ * The highest version. A store without a timeline is written as version 2, and one in which no schema has changed as
+ * version 1, which is all of it else.
+ */
+export const version = 3
+
+const versionOf = (state: State.State): number => {
+  const collections = [...state.collections.values()]
+  if (state.timeline.upper > 0 || collections.some(({ registration }) => registration.isOnTimeline)) return 3
+  return collections.some(({ earlier }) => earlier.length > 0) ? 2 : 1
+}
 
 /** Bytes before the payload: magic, version, CRC. */
 const headerBytes = 16
@@ -32,12 +41,13 @@ export const encode = (state: State.State, logFrom: number): Uint8Array => {
   const writer = new ByteWriter(4096)
   writer.u32(magic[0])
   writer.u32(magic[1])
-  const written = [...state.collections.values()].some(({ earlier }) => earlier.length > 0) ? version : 1
+  const written = versionOf(state)
   writer.u32(written)
   writer.u32(0)
   writer.u64(state.position)
   writer.u64(logFrom)
   writer.u64(state.seqNo)
+  if (written >= 3) writer.u64(state.timeline.upper)
   writer.u32(state.nextCollection)
   writer.u32(state.destroyed.size)
   for (const [name, id] of state.destroyed) {
@@ -46,7 +56,7 @@ export const encode = (state: State.State, logFrom: number): Uint8Array => {
   }
   writer.u32(state.collections.size)
   for (const collection of state.collections.values()) {
-    encodeCollection(collection, logFrom, writer)
+    encodeCollection(collection, logFrom, writer, written)
     if (written > 1) encodeEarlier(collection.earlier, writer)
   }
   const bytes = writer.view8()
@@ -54,9 +64,14 @@ export const encode = (state: State.State, logFrom: number): Uint8Array => {
   return writer.finish()
 }
 
-const encodeCollection = (collection: Collection.Collection, logFrom: number, writer: ByteWriter): void => {
+const encodeCollection = (
+  collection: Collection.Collection,
+  logFrom: number,
+  writer: ByteWriter,
+  written: number
+): void => {
   const blocks = collection.chunks.filter((block) => block.position < logFrom)
-  Commit.encodeRegistration(collection.registration, writer)
+  Commit.encodeRegistration(collection.registration, writer, written)
   writer.frontier(collection.upper)
   writer.frontier(collection.since)
   writer.frontier(collection.traceUpper)
@@ -90,6 +105,7 @@ export const decode = (bytes: Uint8Array, location: string): State.State => {
   state.position = reader.u64()
   state.logFrom = reader.u64()
   state.seqNo = reader.u64()
+  if (found >= 3) state.timeline.upper = reader.u64()
   state.nextCollection = reader.u32()
   for (let count = reader.count(8); count > 0; count--) {
     const name = reader.text()
@@ -97,7 +113,7 @@ export const decode = (bytes: Uint8Array, location: string): State.State => {
     state.destroyed.set(name, reader.u32())
   }
   for (let count = reader.count(56); count > 0; count--) {
-    const collection = addCollection(state, reader)
+    const collection = addCollection(state, reader, found)
     if (found > 1) collection.earlier = decodeEarlier(reader)
   }
   reader.end()
@@ -112,10 +128,12 @@ const decodeEarlier = (reader: ByteReader): ReadonlyArray<Collection.Documents> 
   return earlier
 }
 
-const addCollection = (state: State.State, reader: ByteReader): Collection.Collection => {
-  const collection = Collection.make(Commit.decodeRegistration(reader))
-  const { id, name } = collection.registration
-  collection.upper = reader.frontier()
+const addCollection = (state: State.State, reader: ByteReader, found: number): Collection.Collection => {
+  const collection = State.collectionOf(state, Commit.decodeRegistration(reader, found))
+  const { id, isOnTimeline, name } = collection.registration
+  const upper = reader.frontier()
+  if (isOnTimeline && upper !== state.timeline.upper) reader.fail("a table has another upper than the timeline")
+  collection.seal.upper = upper
   collection.since = reader.frontier()
   collection.traceUpper = reader.frontier()
   collection.spills = Batch.decodeAll(reader)

@@ -8,16 +8,16 @@
  * @internal
  */
 import * as Columns from "../batch/Columns.ts"
-import type { Frontier } from "../Frontier.ts"
-import { InvalidRequest, UpperMismatch } from "../PersistError.ts"
+import type { Frontier, Timestamp } from "../Frontier.ts"
+import { Conflict, InvalidRequest, UpperMismatch, ValueOutOfRange } from "../PersistError.ts"
+import type { Collection } from "./Collection.ts"
 import type { Change, Commit } from "./Commit.ts"
+import { addTo, hashOf, RecentWrites } from "./RecentWrites.ts"
 import type { State } from "./State.ts"
+import * as Transaction from "./Transaction.ts"
 
 /** A collection as a handle knows it. The name is for messages: a destroyed collection is in no table. */
-export interface Target {
-  readonly id: number
-  readonly name: string
-}
+export type Target = Transaction.Target
 
 /** Rows for a collection, and the upper that it gets with them, if it has the one that is expected. */
 export interface Conditional extends Target {
@@ -40,6 +40,7 @@ export interface Place {
 const ownBlockBytes = 64 * 1024
 
 interface Pending {
+  readonly live: Collection
   upper: Frontier
   since: Frontier
   readonly writes: Array<Columns.Columns>
@@ -53,18 +54,25 @@ export class Stage {
   bytes = 0
   /** Rows staged. */
   rows = 0
+  /** The upper of the timeline. */
+  private timeline: Frontier
+  /** When keys on the timeline were last written by what is staged. */
+  private readonly written = new Map<number, Timestamp>()
   private readonly state: State
+  private readonly recent: RecentWrites
   private readonly pending = new Map<number, Pending>()
 
-  constructor(state: State) {
+  constructor(state: State, recent = new RecentWrites(state.timeline.upper)) {
     this.state = state
+    this.recent = recent
     this.seqNo = state.seqNo
+    this.timeline = state.timeline.upper
   }
 
   /** Whether there is something to make durable. Commands that were refused, or change nothing, are not. */
   get isDirty(): boolean {
-    for (const [id, { open, since, upper, writes }] of this.pending) {
-      const live = this.state.collections.get(id)!
+    if (this.timeline !== this.state.timeline.upper) return true
+    for (const { live, open, since, upper, writes } of this.pending.values()) {
       if (open.length > 0 || writes.length > 0 || upper !== live.upper || since !== live.since) return true
     }
     return false
@@ -76,6 +84,7 @@ export class Stage {
     for (const target of targets) {
       const pending = this.pendingOf(target.id)
       if (pending === undefined) return destroyed(seqNo, target)
+      if (pending.live.registration.isOnTimeline) return onTimeline(seqNo, target)
       const late = firstBelow(target.columns, pending.upper)
       if (late !== undefined) {
         return new InvalidRequest({
@@ -96,6 +105,7 @@ export class Stage {
     for (const target of targets) {
       const pending = this.pendingOf(target.id)
       if (pending === undefined) return destroyed(seqNo, target)
+      if (pending.live.registration.isOnTimeline) return onTimeline(seqNo, target)
       if (upper < pending.upper) {
         return new InvalidRequest({
           seqNo,
@@ -141,6 +151,7 @@ export class Stage {
     for (const target of targets) {
       const pending = this.pendingOf(target.id)
       if (pending === undefined) return destroyed(++this.seqNo, target)
+      if (pending.live.registration.isOnTimeline) return onTimeline(++this.seqNo, target)
       if (pending.upper !== target.expected) {
         return new UpperMismatch({ collection: target.name, expected: target.expected, actual: pending.upper })
       }
@@ -153,6 +164,61 @@ export class Stage {
     return ++this.seqNo
   }
 
+  /**
+   * Writes at the next time of the timeline, which is returned, if nothing that was read has been written since. The time
+   * is that of the clock, or the next one where the clock has not moved on, or has moved back.
+   */
+  transact(
+    { readAt, reads, writes }: Transaction.Transaction,
+    now: Timestamp
+  ): Timestamp | Conflict | InvalidRequest | ValueOutOfRange {
+    for (const target of writes) if (this.pendingOf(target.id) === undefined) return destroyed(++this.seqNo, target)
+    if (readAt + 1 < this.recent.from) return new Conflict({ table: reads[0]?.name ?? "", reason: "TooOld" })
+    for (const read of reads) {
+      const reason = this.conflict(read, readAt)
+      if (reason !== undefined) return new Conflict({ table: read.name, reason })
+    }
+    const time = Math.max(now, this.timeline)
+    const advanced = this.advance(time)
+    if (typeof advanced !== "number") return advanced
+    for (const { columns, id } of writes) {
+      columns.times.fill(time)
+      this.append(this.pendingOf(id)!, columns)
+      addTo(this.written, id, columns)
+    }
+    return time
+  }
+
+  /** Completes a time for all collections on the timeline. */
+  advance(time: Timestamp): Timestamp | ValueOutOfRange {
+    if (time >= Number.MAX_SAFE_INTEGER) {
+      return new ValueOutOfRange({
+        what: "the time of a commit",
+        detail: `the clock says ${time} microseconds, which is beyond the year 2255; set it right`
+      })
+    }
+    this.seqNo++
+    this.timeline = Math.max(this.timeline, time + 1)
+    return time
+  }
+
+  /** Why what was read may be something else by now. */
+  private conflict(read: Transaction.Reads, readAt: Timestamp): Conflict["reason"] | undefined {
+    const live = this.state.collections.get(read.id)
+    if (live === undefined) return undefined
+    for (const key of read.keys) {
+      const hash = hashOf(read.id, key, 0, key.length)
+      if (this.written.has(hash) || this.recent.isWrittenAfter(readAt, hash)) return "KeyChanged"
+    }
+    const pending = this.pending.get(read.id)
+    for (const range of read.ranges) {
+      const isStaged = pending !== undefined &&
+        [...pending.writes, ...pending.open].some((columns) => Transaction.touches(range, columns))
+      if (isStaged || Transaction.isWrittenAfter(live, range, readAt)) return "RangeChanged"
+    }
+    return undefined
+  }
+
   /** The place of a read among the commands staged so far, or `undefined` where the collection is not live. */
   place(collection: number): Place | undefined {
     const live = this.state.collections.get(collection)
@@ -160,7 +226,13 @@ export class Stage {
     const pending = this.pending.get(collection)
     if (pending !== undefined) close(pending)
     const { upper, since } = pending ?? live
-    return { collection, seqNo: this.seqNo, upper, since, writes: pending?.writes.length ?? 0 }
+    return {
+      collection,
+      seqNo: this.seqNo,
+      upper: live.registration.isOnTimeline ? this.timeline : upper,
+      since,
+      writes: pending?.writes.length ?? 0
+    }
   }
 
   /** The commit of everything staged. Writes come before seals, so that each is valid where it stands. */
@@ -170,11 +242,11 @@ export class Stage {
       close(pending)
       for (const columns of pending.writes) changes.push({ _tag: "Write", collection, columns })
     }
-    for (const [collection, { upper, since }] of this.pending) {
-      const live = this.state.collections.get(collection)!
+    for (const [collection, { live, since, upper }] of this.pending) {
       if (upper !== live.upper) changes.push({ _tag: "Seal", collection, upper })
       if (since !== live.since) changes.push({ _tag: "AllowCompaction", collection, since })
     }
+    if (this.timeline !== this.state.timeline.upper) changes.push({ _tag: "Timeline", upper: this.timeline })
     return { writer, attempt, seqNo: this.seqNo, changes }
   }
 
@@ -183,7 +255,7 @@ export class Stage {
     if (known !== undefined) return known
     const live = this.state.collections.get(collection)
     if (live === undefined) return undefined
-    const pending: Pending = { upper: live.upper, since: live.since, writes: [], open: [] }
+    const pending: Pending = { live, upper: live.upper, since: live.since, writes: [], open: [] }
     this.pending.set(collection, pending)
     return pending
   }
@@ -217,6 +289,14 @@ const destroyed = (seqNo: number, target: Target): InvalidRequest =>
     collection: target.name,
     reason: "CollectionDestroyed",
     detail: "the collection was destroyed; this handle is of no more use"
+  })
+
+const onTimeline = (seqNo: number, target: Target): InvalidRequest =>
+  new InvalidRequest({
+    seqNo,
+    collection: target.name,
+    reason: "OnTimeline",
+    detail: "it is a table, whose times the store's timeline gives and seals; write to it through tidemark/tables"
   })
 
 const format = (frontier: Frontier): string => frontier === Infinity ? "the end of time" : String(frontier)

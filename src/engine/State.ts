@@ -8,7 +8,7 @@
  */
 import { Corrupt } from "../PersistError.ts"
 import * as Collection from "./Collection.ts"
-import type { Change, Commit, Rollup } from "./Commit.ts"
+import type { Change, Commit, Registration, Rollup } from "./Commit.ts"
 
 export interface State {
   /** The highest sequence number that is durable. */
@@ -22,6 +22,8 @@ export interface State {
   /** Rows in memory of log positions before it are in a rollup, and may be nowhere else. */
   logFrom: number
   readonly collections: Map<number, Collection.Collection>
+  /** The upper of all collections on the timeline. */
+  readonly timeline: Collection.Seal
   /** Bytes of the rows in memory of all collections: kept as a sum, as each commit asks for it. */
   memoryBytes: number
   /** Live collections by name. */
@@ -37,6 +39,7 @@ export const make = (): State => ({
   rollup: undefined,
   logFrom: 0,
   collections: new Map(),
+  timeline: { upper: 0 },
   memoryBytes: 0,
   names: new Map(),
   destroyed: new Map()
@@ -84,6 +87,10 @@ export const restoreRows = (self: State, position: number, commit: Commit): void
   }
 }
 
+/** A collection without rows. */
+export const collectionOf = (self: State, registration: Registration): Collection.Collection =>
+  Collection.make(registration, registration.isOnTimeline ? self.timeline : undefined)
+
 /** Adds rows to those in memory. */
 export const remember = (self: State, collection: Collection.Collection, added: Collection.MemoryChunk): void => {
   Collection.append(collection, added)
@@ -99,9 +106,13 @@ const applyChange = (self: State, commit: Commit, change: Change, garbage: Array
       self.nextCollection = id + 1
       self.names.set(name, id)
       self.destroyed.delete(name)
-      self.collections.set(id, Collection.make(change.registration))
+      self.collections.set(id, collectionOf(self, change.registration))
       return undefined
     }
+    case "Timeline":
+      if (change.upper < self.timeline.upper) return "the timeline moves back"
+      self.timeline.upper = change.upper
+      return undefined
     case "Rollup": {
       if (change.position > self.position) return "the rollup covers a position that is not written yet"
       if (change.logFrom > change.position || change.logFrom < self.logFrom) {
@@ -132,8 +143,9 @@ const applyChange = (self: State, commit: Commit, change: Change, garbage: Array
       return undefined
     }
     case "Seal":
+      if (collection.registration.isOnTimeline) return "the collection is sealed by the timeline alone"
       if (change.upper < collection.upper) return "the seal moves back"
-      collection.upper = change.upper
+      collection.seal.upper = change.upper
       return undefined
     case "AllowCompaction":
       if (change.since < collection.since) return "the since moves back"

@@ -30,6 +30,11 @@ export interface Options {
   readonly directory: string | URL
   /** How large a file of the log may grow before the next one begins, in bytes; 16 MiB if absent. */
   readonly segmentBytes?: number | undefined
+  /**
+   * The file of the worker thread that runs merges: for a program that is bundled, the bundle of `tidemark/worker`. If absent,
+   * it is `MergeWorker.js` beside the program. Where it does not run, merges run in the thread of the process, with a warning.
+   */
+  readonly mergeWorker?: string | URL | undefined
 }
 
 const defaultSegmentBytes = 16 * 1024 * 1024
@@ -44,7 +49,8 @@ const defaultSegmentBytes = 16 * 1024 * 1024
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options: Options): Layer.Layer<Log | Blob> => Layer.merge(storage(options), WorkerMerger.layer)
+export const layer = (options: Options): Layer.Layer<Log | Blob> =>
+  Layer.merge(storage(options), WorkerMerger.layer(options.mergeWorker))
 
 /**
  * Who had a store open for writing, as far as its lock said.

@@ -1,60 +1,91 @@
 /**
  * Merge jobs in a worker thread, so that the processor time of maintenance is not taken from the writers.
  *
- * The thread is started by the first job and kept for the next ones, and keeps a process alive only while it works. Jobs run one at a
- * time; blocks and finished files are handed over, not copied.
+ * The thread is started by the first job and kept for the next ones, and keeps a process alive only while it works. Jobs
+ * run one at a time; blocks and finished files are handed over, not copied. A job whose worker dies begins anew in another
+ * one. If that dies as well, or none can be started, this job and all later ones run in the thread of the process.
  *
  * @internal
  */
 import { Effect, Layer, Semaphore } from "effect"
-import { Worker } from "node:worker_threads"
+import { Worker, type WorkerOptions } from "node:worker_threads"
 import { Corrupt, UnsupportedFormat, ValueOutOfRange } from "../PersistError.ts"
-import { type MergeError, Merger } from "../runtime/Merger.ts"
+import { inProcess, type MergeError, Merger, type Outside } from "../runtime/Merger.ts"
+import * as Metrics from "../runtime/Metrics.ts"
 import { type Answer, detached, type Question } from "./MergeProtocol.ts"
+
+export interface Options {
+  /** Starts a worker. May throw. */
+  readonly start: () => Worker
+}
 
 type Failed = Extract<Answer, { readonly _tag: "Failed" }>
 
-/** The worker's module has the extension of this one: `.ts` in a checkout, `.js` when installed. */
-const workerUrl = new URL(import.meta.url.endsWith(".ts") ? "./MergeWorker.ts" : "./MergeWorker.js", import.meta.url)
+/** What ended a worker, or kept it from starting. */
+interface Died {
+  readonly _tag: "Died"
+  readonly cause: unknown
+}
 
-export const make = Effect.gen(function*() {
+const died = (cause: unknown): Died => ({ _tag: "Died", cause })
+
+/** Workers that one job may use up. */
+const maxWorkers = 2
+
+export const make = Effect.fnUntraced(function*({ start }: Options) {
+  const context = yield* Effect.context<never>()
   const one = Semaphore.makeUnsafe(1)
   let worker: Worker | undefined
+  let isGivenUp = false
+
+  const abandon = Effect.sync(() => {
+    void worker?.terminate()
+    worker = undefined
+  })
   yield* Effect.addFinalizer(() => Effect.promise(async () => worker?.terminate()))
 
-  const started = (): Worker => {
+  const running = (): Worker => {
     if (worker !== undefined) return worker
-    const made = new Worker(workerUrl, { execArgv: [] })
-    made.on("exit", () => {
-      if (worker === made) worker = undefined
-    })
-    worker = made
-    return made
+    const started = start()
+    const forget = () => {
+      if (worker === started) worker = undefined
+    }
+    // A worker may die while no job waits for its answer.
+    started.on("error", forget)
+    started.on("exit", forget)
+    worker = started
+    return started
   }
 
-  const ask = (question: Question, transfer: Array<ArrayBuffer> = []): Effect.Effect<Answer> =>
+  const ask = (question: Question, transfer: Array<ArrayBuffer> = []): Effect.Effect<Answer | Died> =>
     Effect.callback((resume) => {
-      const asked = started()
+      let asked: Worker
+      try {
+        asked = running()
+      } catch (cause) {
+        return resume(Effect.succeed(died(cause)))
+      }
       asked.ref()
-      const settle = (result: Effect.Effect<Answer>) => {
-        asked.off("message", onMessage)
+      const settle = (answer: Answer | Died) => {
+        asked.off("message", settle)
         asked.off("error", onError)
         asked.off("exit", onExit)
         asked.unref()
-        resume(result)
+        resume(Effect.succeed(answer))
       }
-      const onMessage = (answer: Answer) => settle(Effect.succeed(answer))
-      const onError = (error: unknown) => settle(Effect.die(error))
-      const onExit = (code: number) => settle(Effect.die(new Error(`the merge worker ended with code ${code}`)))
-      asked.on("message", onMessage)
+      const onError = (error: unknown) => settle(died(error))
+      const onExit = (code: number) => settle(died(new Error(`the merge worker ended with code ${code}`)))
+      asked.on("message", settle)
       asked.on("error", onError)
       asked.on("exit", onExit)
       asked.postMessage(question, transfer)
     })
 
-  const run: Merger["run"] = Effect.fnUntraced(function*(task, outside) {
+  /** Runs a job in the worker. Says what the worker died of, if it did. */
+  const inWorker = Effect.fnUntraced(function*<E>(task: Parameters<Merger["run"]>[0], outside: Outside<E>) {
     let answer = yield* ask({ _tag: "Start", task })
     while (answer._tag !== "Done") {
+      if (answer._tag === "Died") return answer
       if (answer._tag === "Failed") return yield* failure(answer)
       if (answer._tag === "Part") {
         yield* outside.store(answer.bytes, answer.meta)
@@ -66,14 +97,34 @@ export const make = Effect.gen(function*() {
         answer = yield* ask({ _tag: "Feed", input, piece }, transfer)
       }
     }
+    return undefined
   })
-  /** A job that is broken off leaves a worker whose next answer nobody waits for. */
-  const abandon = Effect.sync(() => {
-    void worker?.terminate()
-    worker = undefined
+
+  const giveUp = (cause: unknown) => {
+    isGivenUp = true
+    return Effect.logWarning(
+      "merging goes on in the thread of the process, since its worker thread does not run; " +
+        "a program that is bundled needs the bundle of tidemark/worker, as the option mergeWorker says",
+      cause
+    )
+  }
+
+  const run: Merger["run"] = Effect.fnUntraced(function*(task, begin) {
+    if (isGivenUp) return yield* inProcess.run(task, begin)
+    let cause: unknown
+    for (let workers = 0; workers < maxWorkers; workers++) {
+      const end = yield* inWorker(task, begin())
+      if (end === undefined) return
+      Metrics.mergeWorkerDeaths.updateUnsafe(1, context)
+      cause = end.cause
+    }
+    yield* giveUp(cause)
+    yield* inProcess.run(task, begin)
   })
+
   const merger: Merger = {
-    run: (task, outside) => one.withPermit(Effect.onInterrupt(run(task, outside), () => abandon))
+    // A job that is interrupted leaves a worker whose next answer no job waits for.
+    run: (task, begin) => one.withPermit(Effect.onInterrupt(run(task, begin), () => abandon))
   }
   return merger
 })
@@ -91,5 +142,19 @@ const failure = ({ error }: Failed): Effect.Effect<never, MergeError> => {
   }
 }
 
-/** Puts the merges of a client that is built with this layer into a worker thread. */
-export const layer: Layer.Layer<never> = Layer.effect(Merger, make)
+const settings: WorkerOptions = { execArgv: [] }
+
+/**
+ * Starts the worker whose module lies beside this one. It throws where modules have no URL, as in a bundle of CommonJS. The
+ * second form is the one that bundlers know, so that they take the worker along.
+ */
+const beside = (): Worker => {
+  const { url } = import.meta
+  return url.endsWith("/WorkerMerger.ts")
+    ? new Worker(new URL(url.replace(/WorkerMerger\.ts$/, "MergeWorker.ts")), settings)
+    : new Worker(new URL("./MergeWorker.js", import.meta.url), settings)
+}
+
+/** Puts the merges of a client that is built with this layer into a worker thread, of the given file or the one beside. */
+export const layer = (file?: string | URL): Layer.Layer<never> =>
+  Layer.effect(Merger, make({ start: file === undefined ? beside : () => new Worker(file, settings) }))

@@ -14,9 +14,11 @@ import type { Rewrite } from "../engine/Plan.ts"
 import type { ReadView } from "../engine/ReadView.ts"
 import type { Conditional, Target } from "../engine/Stage.ts"
 import type { State } from "../engine/State.ts"
-import type { Frontier } from "../Frontier.ts"
+import type { Transaction } from "../engine/Transaction.ts"
+import type { Frontier, Timestamp } from "../Frontier.ts"
 import type {
   CollectionDestroyed,
+  Conflict,
   InvalidRequest,
   ReadOnly,
   RuntimeShutdown,
@@ -29,9 +31,9 @@ import type {
 /** What any command may fail with. */
 export type Failure = StorageError | RuntimeShutdown | ReadOnly
 
-/** Registers a collection, or finds it. */
+/** Registers a collection, or finds it: one that is there stays on or off the timeline. */
 export class Register extends Request.TaggedClass("Register")<
-  Requested & { readonly name: string; readonly recreate: boolean },
+  Requested & { readonly name: string; readonly recreate: boolean; readonly isOnTimeline: boolean },
   Registration,
   Failure | Mismatch | CollectionDestroyed | ValueOutOfRange
 > {}
@@ -69,6 +71,20 @@ export class CompareAndAppend extends Request.TaggedClass("CompareAndAppend")<
   Failure | InvalidRequest | UpperMismatch
 > {}
 
+/** Appends rows at the next time of the timeline, which is the reply, if nothing that was read has been written since. */
+export class Transact extends Request.TaggedClass("Transact")<
+  Transaction,
+  Timestamp,
+  Failure | InvalidRequest | Conflict | ValueOutOfRange
+> {}
+
+/** Completes a time for all collections on the timeline, whether or not anything is written at it. */
+export class Advance extends Request.TaggedClass("Advance")<
+  { readonly time: Timestamp },
+  Timestamp,
+  Failure | ValueOutOfRange
+> {}
+
 /** What a snapshot is taken from, and from where the commits that it does not contain can be read. */
 export interface OpenedView {
   readonly view: ReadView
@@ -99,19 +115,22 @@ export interface Description {
   readonly lower: Frontier
   readonly upper: Frontier
   readonly since: Frontier
+  /** Whether it is a table, whose times are those of the store's timeline. */
+  readonly isOnTimeline: boolean
 }
 
 /** What `Describe` is answered. */
 export const describe = (state: State): ReadonlyArray<Description> =>
   [...state.collections.values()]
-    .map(({ registration: { id, key, name, value }, since, upper }) => ({
+    .map(({ registration: { id, isOnTimeline, key, name, value }, since, upper }) => ({
       id,
       name,
       key,
       value,
       lower: 0,
       upper,
-      since
+      since,
+      isOnTimeline
     }))
     .toSorted((a, b) => a.id - b.id)
 
@@ -142,7 +161,7 @@ export class Rollup extends Request.TaggedClass("Rollup")<
 > {}
 
 /** Commands that share a commit with others of their group. */
-export type Grouped = Write | Seal | AllowCompaction | CompareAndAppend | OpenView
+export type Grouped = Write | Seal | AllowCompaction | CompareAndAppend | Transact | Advance | OpenView
 
 /** Commands that are executed on their own. */
 export type Solo = Register | Destroy | Swap | Erase | Rotate | Rollup | Describe
@@ -157,6 +176,8 @@ const sharesCommit:
     Seal: true,
     AllowCompaction: true,
     CompareAndAppend: true,
+    Transact: true,
+    Advance: true,
     OpenView: true,
     Register: false,
     Destroy: false,

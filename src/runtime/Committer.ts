@@ -6,12 +6,14 @@
  */
 import { Clock, type Context, Effect, Option } from "effect"
 import type { Commit } from "../engine/Commit.ts"
+import type { RecentWrites } from "../engine/RecentWrites.ts"
 import * as State from "../engine/State.ts"
 import { type StorageError, Unavailable } from "../PersistError.ts"
 import type * as Feed from "./Feed.ts"
 import type { Garbage } from "./Garbage.ts"
 import type { Journal } from "./Journal.ts"
 import * as Metrics from "./Metrics.ts"
+import type { Observer } from "./Observers.ts"
 
 export interface Options {
   readonly state: State.State
@@ -21,6 +23,9 @@ export interface Options {
   readonly journal: Journal
   readonly feed: Feed.Feed
   readonly garbage: Garbage
+  readonly recent: RecentWrites
+  /** Called with each commit as it becomes visible, before anybody is answered. */
+  readonly folded: Observer
   /** Called after each commit, with its size in the log. */
   readonly committed: (bytes: number) => void
   readonly context: Context.Context<never>
@@ -54,6 +59,8 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   const fold = (commit: Commit, bytes: number): Feed.Entry => {
     const position = state.position
     garbage.add(State.apply(state, commit, location), clock.currentTimeMillisUnsafe())
+    options.recent.fold(state, commit.changes)
+    options.folded(commit.changes)
     Metrics.commits.updateUnsafe(1, context)
     Metrics.commitBytes.updateUnsafe(bytes, context)
     options.committed(bytes)

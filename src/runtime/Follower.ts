@@ -16,6 +16,7 @@ import * as BatchStore from "./BatchStore.ts"
 import * as BlockCache from "./BlockCache.ts"
 import * as Feed from "./Feed.ts"
 import * as HeldStore from "./HeldStore.ts"
+import * as Observers from "./Observers.ts"
 import { decode } from "./Pure.ts"
 import * as ReadOnlyStore from "./ReadOnlyStore.ts"
 import * as Recovery from "./Recovery.ts"
@@ -40,10 +41,12 @@ const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<
   const cache = BlockCache.make(options.cacheBytes, context)
   const batches = BatchStore.make(blob, cache, BatchStore.missing(Recovery.isNamed(log, blob)))
   const feed = Feed.make(state.position, options.feedBytes)
+  const observers = Observers.make()
   const one = Semaphore.makeUnsafe(1)
 
   const restart = Effect.gen(function*() {
     state = (yield* recover).state
+    observers.notify(undefined)
     feed.reset(state.position)
   })
 
@@ -57,6 +60,7 @@ const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<
         Effect.flatMap(Recovery.decodeEntry(log, entry), (commit) =>
           decode(() => {
             State.apply(state, commit, Recovery.locationOf(log, entry.position))
+            observers.notify(commit.changes)
             feed.publish({ position: entry.position, changes: commit.changes })
           }))
       ),
@@ -76,6 +80,7 @@ const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<
     location: log.location,
     state: () => state,
     feed,
+    observe: observers.add,
     batches,
     catchUp,
     reread: (position, collection) => Runtime.reread(log, position, collection),

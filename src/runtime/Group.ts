@@ -4,9 +4,10 @@
  *
  * @internal
  */
-import { type Context, Effect, Exit } from "effect"
+import { type Clock, type Context, Effect, Exit } from "effect"
 import type { MemoryChunk } from "../engine/Collection.ts"
 import * as ReadView from "../engine/ReadView.ts"
+import type { RecentWrites } from "../engine/RecentWrites.ts"
 import { type Place, Stage } from "../engine/Stage.ts"
 import type { State } from "../engine/State.ts"
 import { CollectionDestroyed, type StorageError } from "../PersistError.ts"
@@ -28,6 +29,8 @@ export interface Options {
   readonly state: State
   readonly committer: Committer
   readonly garbage: Garbage
+  readonly recent: RecentWrites
+  readonly clock: Clock.Clock
   readonly context: Context.Context<never>
 }
 
@@ -38,7 +41,7 @@ export class Group {
 
   constructor(options: Options) {
     this.options = options
-    this.stage = new Stage(options.state)
+    this.stage = new Stage(options.state, options.recent)
   }
 
   /** Bytes of rows staged. */
@@ -63,6 +66,11 @@ export class Group {
         return sequenced(stage.allowCompaction(request.targets))
       case "CompareAndAppend":
         return sequenced(stage.compareAndAppend(request.targets))
+      case "Transact":
+        Metrics.transactions.updateUnsafe(1, this.options.context)
+        return sequenced(stage.transact(request, microsOf(this.options.clock)))
+      case "Advance":
+        return sequenced(stage.advance(request.time))
       case "OpenView":
         return stage.place(request.target.id) ??
           Exit.fail(new CollectionDestroyed({ collection: request.target.name }))
@@ -125,6 +133,9 @@ export class Group {
     }
   }
 }
+
+/** What the timeline measures. */
+const microsOf = (clock: Clock.Clock): number => Math.max(0, Number(clock.currentTimeNanosUnsafe() / 1000n))
 
 const sequenced = (result: number | { readonly _tag: string }): Exit.Exit<unknown, unknown> =>
   typeof result === "number" ? Exit.succeed(result) : Exit.fail(result)

@@ -12,6 +12,7 @@ import type { BlockCache } from "./BlockCache.ts"
 import type { Failure } from "./Command.ts"
 import * as Feed from "./Feed.ts"
 import * as Hold from "./Hold.ts"
+import * as Observers from "./Observers.ts"
 import * as ReadOnlyStore from "./ReadOnlyStore.ts"
 import type { Store } from "./Store.ts"
 
@@ -39,6 +40,7 @@ export const taking = (blob: Blob["Service"], cache: BlockCache, current: Effect
       location: `hold ${options.name}`,
       state: () => state,
       feed,
+      observe: Observers.make().add,
       batches: BatchStore.make(blob, cache, missing),
       catchUp: Effect.void,
       reread: () => Effect.succeed([]),

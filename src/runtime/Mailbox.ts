@@ -137,16 +137,22 @@ export const make = Effect.fnUntraced(function*(options: Options, context: Conte
   return mailbox
 })
 
-const bringsRows = (request: Command): boolean => request._tag === "Write" || request._tag === "CompareAndAppend"
+const bringsRows = ({ _tag }: Command): boolean =>
+  _tag === "Write" || _tag === "CompareAndAppend" || _tag === "Transact"
 
 const unitsOf = (request: Command): number => {
   switch (request._tag) {
     case "Write":
     case "CompareAndAppend":
-      return units(request.targets.reduce((sum, target) => sum + Columns.goodputBytes(target.columns), 0))
+      return units(bytesOf(request.targets))
+    case "Transact":
+      return units(bytesOf(request.writes))
     default:
       return 0
   }
 }
+
+const bytesOf = (writes: ReadonlyArray<{ readonly columns: Columns.Columns }>): number =>
+  writes.reduce((sum, { columns }) => sum + Columns.goodputBytes(columns), 0)
 
 const units = (bytes: number): number => bytes < unitBytes ? 0 : Math.ceil(bytes / unitBytes)

@@ -170,7 +170,12 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     const isApplied = yield* naming(keys, mailbox.submit(new Command.Swap({ change: swap })))
     Metrics.compactionBytes.updateUnsafe(bytes, context)
     if (isApplied) {
-      for (const key of keys) inFlight.delete(key)
+      const named = new Set(
+        [...swap.newSpills, swap.newTrace].flatMap((batch) => batch?.parts ?? []).map(({ key }) => key)
+      )
+      for (const key of named) inFlight.delete(key)
+      // What a merge had stored when it had to begin anew.
+      abandon(keys.filter((key) => !named.has(key)))
       if (planned.trace.length > 0) Metrics.compactions.updateUnsafe(1, context)
     } else {
       abandon(keys)

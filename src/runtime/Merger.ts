@@ -20,12 +20,18 @@ export interface Outside<E> {
 }
 
 export interface Merger {
-  readonly run: <E>(task: Task, outside: Outside<E>) => Effect.Effect<void, E | MergeError>
+  /**
+   * Runs a job. `begin` opens its inputs; it is called again where the job must begin anew, and what was stored before is then
+   * of no use.
+   */
+  readonly run: <E>(task: Task, begin: () => Outside<E>) => Effect.Effect<void, E | MergeError>
 }
 
-const inProcess: Merger = {
-  run: Effect.fnUntraced(function*(task, outside) {
+/** Runs jobs in the thread of the process. */
+export const inProcess: Merger = {
+  run: Effect.fnUntraced(function*(task, begin) {
     const job = new MergeJob(task)
+    const outside = begin()
     while (true) {
       const step = yield* compute(() => job.step())
       if (step._tag === "Done") return

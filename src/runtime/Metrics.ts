@@ -44,6 +44,7 @@ export const flushTime = seconds("flush", "Time of one durable append")
 export const commits = counter("commits_total", "Entries appended to the log")
 export const commitBytes = counter("commit_bytes_total", "Bytes appended to the log")
 export const writes = counter("writes_total", "Write commands executed")
+export const transactions = counter("transactions_total", "Transactions executed, those that lost included")
 export const writtenRows = counter("written_rows_total", "Rows made durable")
 export const writtenBytes = counter(
   "written_bytes_total",
@@ -62,6 +63,10 @@ export const stepTime = seconds("maintenance", "Time of one maintenance job")
 export const compactions = counter("compactions_total", "Trace merges applied")
 export const compactionBytes = counter("compaction_bytes_total", "Bytes written by maintenance jobs")
 export const compactionsStale = counter("compactions_stale_total", "Merges dropped because the state had moved on")
+export const mergeWorkerDeaths = counter(
+  "merge_worker_deaths_total",
+  "Worker threads of merges that died or did not start; alert"
+)
 export const backlogJobs = gauge("backlog_jobs", "Maintenance jobs that are due")
 export const garbageBlobs = gauge("garbage_blobs", "Blobs no longer referenced that wait for a lease or the grace time")
 export const unreadableHolds = counter(

@@ -15,6 +15,7 @@
  * @internal
  */
 import { Cause, Clock, Effect, Exit } from "effect"
+import { RecentWrites } from "../engine/RecentWrites.ts"
 import { Indeterminate, RuntimeShutdown } from "../PersistError.ts"
 import * as Command from "./Command.ts"
 import * as Committer from "./Committer.ts"
@@ -24,7 +25,7 @@ import * as Metrics from "./Metrics.ts"
 import { outcome } from "./Outcome.ts"
 import * as Solo from "./Solo.ts"
 
-export interface Options extends Committer.Options {
+export interface Options extends Omit<Committer.Options, "recent"> {
   readonly mailbox: Mailbox
   /** Rows staged beyond this go into the next commit. */
   readonly maxGroupBytes: number
@@ -36,9 +37,10 @@ type Work = (messages: ReadonlyArray<Message>) => Effect.Effect<void>
 export const run = Effect.fnUntraced(function*(options: Options) {
   const { context, garbage, journal, mailbox, maxGroupBytes, state } = options
   const clock = yield* Clock.Clock
-  const committer = yield* Committer.make(options)
+  const recent = new RecentWrites(state.timeline.upper)
+  const committer = yield* Committer.make({ ...options, recent })
 
-  const started = () => new Group({ state, committer, garbage, context })
+  const started = () => new Group({ state, committer, garbage, recent, clock, context })
   const alone = (message: Message, request: Command.Solo): Effect.Effect<void> => {
     const fatal = committer.fatal()
     return fatal === undefined

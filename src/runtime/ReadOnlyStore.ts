@@ -9,14 +9,14 @@ import { CollectionDestroyed, ReadOnly } from "../PersistError.ts"
 import * as Command from "./Command.ts"
 import type { Store } from "./Store.ts"
 
-export interface Options extends Pick<Store, "state" | "feed" | "batches" | "reread" | "hold" | "stop"> {
+export interface Options extends Pick<Store, "state" | "feed" | "observe" | "batches" | "reread" | "hold" | "stop"> {
   /** Names the place, for messages. */
   readonly location: string
   /** After it, the state has everything that was durable before the call. */
   readonly catchUp: Store["sync"]
 }
 
-export const make = ({ batches, catchUp, feed, hold, location, reread, state, stop }: Options): Store => {
+export const make = ({ batches, catchUp, feed, hold, location, observe, reread, state, stop }: Options): Store => {
   const viewNow = (id: number): Command.OpenedView | undefined => {
     const { collections, position, seqNo } = state()
     const collection = collections.get(id)
@@ -27,6 +27,7 @@ export const make = ({ batches, catchUp, feed, hold, location, reread, state, st
     id: Symbol(location),
     state,
     feed,
+    observe,
     batches,
     offer: ({ _tag }) => refuse(_tag),
     submit: ({ _tag }) => refuse(_tag),

@@ -35,10 +35,13 @@ export type RewriteError = StorageError | ValueOutOfRange
 
 /** One input, of which the rows at times in [lower, upper) count. */
 interface Input {
-  readonly next: Effect.Effect<MergeJob.Piece | undefined, StorageError>
+  /** Begins to read it. */
+  readonly open: () => Next
   readonly lower: number
   readonly upper: number
 }
+
+type Next = Effect.Effect<MergeJob.Piece | undefined, StorageError>
 
 export interface Options {
   readonly blob: Blob["Service"]
@@ -53,29 +56,22 @@ export interface Options {
 export const make = (options: Options): Rewriter => ({
   run: Effect.fnUntraced(function*(rewrite: Rewrite) {
     const { lower, sealedTo, since, spillSince, traceUpper, upper, without } = rewrite
-    let erased = 0
-    const kept = (inputs: ReadonlyArray<Input>): ReadonlyArray<Input> =>
-      without === undefined ? inputs : inputs.map((input) => erasing(input, without, (rows) => void (erased += rows)))
     const unsealed = sealedTo === traceUpper ? [] : unsealedInputs(options, rewrite, traceUpper, sealedTo)
     const trace = rewrite.trace.map((batch) => stored(options, batch, 0, Infinity))
-    const traceParts = yield* merge(options, kept([...trace, ...unsealed]), { lower, upper, since })
+    const sealed = yield* merge(options, [...trace, ...unsealed], { lower, upper, since }, without)
     const rest = unsealedInputs(options, rewrite, sealedTo, Infinity)
-    const spillParts = yield* merge(options, kept(rest), {
-      lower: sealedTo,
-      upper: Infinity,
-      since: spillSince
-    })
+    const spilled = yield* merge(options, rest, { lower: sealedTo, upper: Infinity, since: spillSince }, without)
 
-    const newTrace = traceParts.length === 0 ? undefined : {
+    const newTrace = sealed.parts.length === 0 ? undefined : {
       lower: rewrite.lower,
       upper: rewrite.upper,
       since,
-      level: newLevel(rewrite, traceParts),
-      parts: traceParts
+      level: newLevel(rewrite, sealed.parts),
+      parts: sealed.parts
     }
-    const newSpills = spillParts.length === 0
+    const newSpills = spilled.parts.length === 0
       ? []
-      : [{ lower: sealedTo, upper: Infinity, since: spillSince, level: 0, parts: spillParts }]
+      : [{ lower: sealedTo, upper: Infinity, since: spillSince, level: 0, parts: spilled.parts }]
     const swap: Swap = {
       _tag: "Swap",
       collection: rewrite.collection,
@@ -87,14 +83,16 @@ export const make = (options: Options): Rewriter => ({
       newTrace,
       traceUpper: sealedTo
     }
-    return { swap, erased, bytes: [...traceParts, ...spillParts].reduce((sum, part) => sum + part.bytes, 0) }
+    const parts = [...sealed.parts, ...spilled.parts]
+    return { swap, erased: sealed.erased + spilled.erased, bytes: parts.reduce((sum, part) => sum + part.bytes, 0) }
   })
 })
 
-/** An input without the rows of a key. Tells how many of those that count were left out. */
-const erasing = (input: Input, key: Uint8Array, erased: (rows: number) => void): Input => {
-  const { lower, upper } = input
-  const next: Input["next"] = Effect.flatMap(input.next, (piece) => {
+/** An input without the rows of a key. Says how many of those that count were left out. */
+const erasing = (input: Input, key: Uint8Array, erased: (rows: number) => void): Next => {
+  const { lower, open, upper } = input
+  const opened = open()
+  const next: Next = Effect.flatMap(opened, (piece) => {
     if (piece === undefined || (piece._tag === "Stored" && !BatchFile.mayHold(piece.block, key))) {
       return Effect.succeed(piece)
     }
@@ -107,7 +105,7 @@ const erasing = (input: Input, key: Uint8Array, erased: (rows: number) => void):
       return Effect.succeed({ _tag, columns: Columns.without(columns, rows) })
     })
   })
-  return { lower, upper, next }
+  return next
 }
 
 /** The inputs that may hold unsealed rows at times in [lower, upper). */
@@ -124,22 +122,22 @@ const unsealedInputs = (options: Options, rewrite: Rewrite, lower: number, upper
 const pieceBytes = 1024 * 1024
 
 /** The rows in memory. */
-const memory = (blocks: ReadonlyArray<MemoryChunk>, lower: number, upper: number): Input => {
-  let next = 0
-  return {
-    next: Effect.sync(() => {
+const memory = (blocks: ReadonlyArray<MemoryChunk>, lower: number, upper: number): Input => ({
+  open: () => {
+    let next = 0
+    return Effect.sync(() => {
       const first = next
       for (let bytes = 0; next < blocks.length && bytes < pieceBytes; next++) bytes += blocks[next]!.bytes
       if (next === first) return undefined
       return { _tag: "Rows", columns: Columns.copy(blocks.slice(first, next).map((block) => block.columns)) }
-    }),
-    lower,
-    upper
-  }
-}
+    })
+  },
+  lower,
+  upper
+})
 
 const stored = (options: Options, batch: Batch.Batch, lower: number, upper: number): Input => ({
-  next: options.batches.scanStored(batch, { minTime: lower, maxTime: upper }).next,
+  open: () => options.batches.scanStored(batch, { minTime: lower, maxTime: upper }).next,
   lower,
   upper
 })
@@ -152,25 +150,38 @@ const newLevel = (rewrite: Rewrite, parts: ReadonlyArray<Batch.Part>): number =>
   return Math.min(rewrite.maxLevel, Math.max(0, ...levels) + (grown ? 1 : 0))
 }
 
+/** What one merge came to. */
+interface Merged {
+  readonly parts: Array<Batch.Part>
+  erased: number
+}
+
 const merge = Effect.fnUntraced(function*(
   options: Options,
   inputs: ReadonlyArray<Input>,
-  description: BatchFile.Description
+  description: BatchFile.Description,
+  without: Uint8Array | undefined
 ) {
-  const parts: Array<Batch.Part> = []
-  if (inputs.length === 0) return parts
+  let merged: Merged = { parts: [], erased: 0 }
+  if (inputs.length === 0) return merged
   const task = {
     inputs: inputs.map(({ lower, upper }) => ({ lower, upper })),
     description,
     partBytes: options.partBytes
   }
-  yield* options.merger.run<StorageError>(task, {
-    feed: (input) => inputs[input]!.next,
-    store: (bytes, meta) => {
-      const key = options.newKey()
-      parts.push({ key, ...meta })
-      return options.blob.put(key, bytes)
+  yield* options.merger.run<StorageError>(task, () => {
+    const current: Merged = { parts: [], erased: 0 }
+    merged = current
+    const erase = (rows: number) => void (current.erased += rows)
+    const opened = inputs.map((input) => without === undefined ? input.open() : erasing(input, without, erase))
+    return {
+      feed: (input) => opened[input]!,
+      store: (bytes, meta) => {
+        const key = options.newKey()
+        current.parts.push({ key, ...meta })
+        return options.blob.put(key, bytes)
+      }
     }
   })
-  return parts
+  return merged
 })

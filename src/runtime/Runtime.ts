@@ -27,6 +27,7 @@ import * as Mailbox from "./Mailbox.ts"
 import * as Maintenance from "./Maintenance.ts"
 import { Merger } from "./Merger.ts"
 import * as Metrics from "./Metrics.ts"
+import * as Observers from "./Observers.ts"
 import * as Owner from "./Owner.ts"
 import * as Recovery from "./Recovery.ts"
 import * as Resilience from "./Resilience.ts"
@@ -74,6 +75,7 @@ const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<
   const cache = BlockCache.make(options.cacheBytes, context)
   const batches = BatchStore.make(blob, cache, BatchStore.missing(Recovery.isNamed(log, blob)))
   const feed = Feed.make(state.position, options.feedBytes)
+  const observers = Observers.make()
   const garbage = Garbage.make()
   const holds = LogPins.make(options.heldLogBytes)
   const merger = yield* Merger
@@ -119,6 +121,7 @@ const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<
       context,
       location: log.location,
       maxGroupBytes: options.maxGroupBytes,
+      folded: observers.notify,
       committed: maintenance.committed
     }),
     broken
@@ -152,6 +155,7 @@ const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<
     id: Symbol(log.location),
     state: () => state,
     feed,
+    observe: observers.add,
     batches,
     offer: mailbox.offer,
     submit: mailbox.submit,

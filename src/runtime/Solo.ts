@@ -78,13 +78,13 @@ const commit = ({ committer, context, state }: Options, change: Commit.Change, r
 
 const register = (options: Options, request: Command.Register): Execution => {
   const { state } = options
-  const { key, name, recreate, value } = request
+  const { isOnTimeline, key, name, recreate, value } = request
   const id = state.names.get(name)
   if (id === undefined) {
     if (state.destroyed.has(name) && !recreate) return Effect.fail(new CollectionDestroyed({ collection: name }))
     const detail = CollectionName.violation(name)
     if (detail !== undefined) return Effect.fail(new ValueOutOfRange({ what: "the name of a collection", detail }))
-    const registration = { id: state.nextCollection, name, key, value }
+    const registration = { id: state.nextCollection, name, key, value, isOnTimeline }
     return commit(options, { _tag: "Register", registration }, registration)
   }
   const { registration } = state.collections.get(id)!

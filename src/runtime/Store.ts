@@ -22,6 +22,7 @@ import type { Take } from "./HeldStore.ts"
 import type { LogPin } from "./LogPins.ts"
 import type { Reply } from "./Mailbox.ts"
 import type { Erased } from "./Maintenance.ts"
+import type { Observers } from "./Observers.ts"
 
 export interface Store {
   /** Differs between any two open stores. */
@@ -29,6 +30,8 @@ export interface Store {
   /** The durable state. To be read, synchronously, and never kept: only the store changes it. */
   readonly state: () => State
   readonly feed: Feed
+  /** Tells of each commit as it becomes visible. Returns how to end it. */
+  readonly observe: Observers["add"]
   readonly batches: BatchStore<StorageError | HoldExpired>
   /** Puts a command in its place of the order; the reply comes later. */
   readonly offer: <R extends Command>(request: R) => Effect.Effect<Reply<R>, RuntimeShutdown | ReadOnly>

@@ -101,7 +101,9 @@ export class InvalidRequest extends HttpApiError.Problem<InvalidRequest>()("Inva
   type: type("invalid-request"),
   status: 409,
   title: "The request does not fit the frontiers of the collection"
-}, { reason: Schema.Literals(["TimeSealed", "SealRegressed", "SinceRegressed", "CollectionDestroyed"]) }) {}
+}, {
+  reason: Schema.Literals(["TimeSealed", "SealRegressed", "SinceRegressed", "CollectionDestroyed", "OnTimeline"])
+}) {}
 
 /**
  * The collection exists with other codecs, or with a schema that breaks with the one asked for.

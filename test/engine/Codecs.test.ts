@@ -20,6 +20,7 @@ import {
   seal,
   stateOf,
   swap,
+  table,
   write
 } from "./Fixtures.ts"
 
@@ -60,6 +61,8 @@ const everyChange: ReadonlyArray<Commit.Change> = [
   }),
   { _tag: "Rollup", key: "rollup/1", position: 12, logFrom: 7 },
   { _tag: "Evolve", collection: 0, key: "", value: "größer" },
+  { _tag: "Register", registration: table(1, "t") },
+  { _tag: "Timeline", upper: Number.MAX_SAFE_INTEGER },
   { _tag: "Destroy", collection: 0 }
 ]
 
@@ -163,15 +166,22 @@ const sealed = (bytes: Uint8Array): Uint8Array => {
 describe("stores in which no schema has changed", () => {
   const evolve: Commit.Change = { _tag: "Evolve", collection: 0, key: "", value: "{}" }
 
-  it("are written as version 1, and others as version 2", () => {
-    assert.strictEqual(encode(commit(...everyChange.filter(({ _tag }) => _tag !== "Evolve")))[0], 1)
-    assert.strictEqual(encode(commit(evolve))[0], 2)
+  it("are written as version 1, others as version 2, and those with tables as version 3", () => {
+    const plain = everyChange.filter((change) => change._tag !== "Evolve" && !isOfTimeline(change))
+    assert.strictEqual(encode(commit(...plain))[0], 1)
+    assert.strictEqual(encode(commit(...plain, evolve))[0], 2)
+    for (const change of everyChange.filter(isOfTimeline)) assert.strictEqual(encode(commit(change, evolve))[0], 3)
     const state = full()
     assert.strictEqual(Rollup.encode(state, 7)[8], 1)
     apply(state, evolve)
     assert.strictEqual(Rollup.encode(state, 7)[8], 2)
+    apply(state, { _tag: "Register", registration: table(3, "table") })
+    assert.strictEqual(Rollup.encode(state, 7)[8], 3)
   })
 })
+
+const isOfTimeline = (change: Commit.Change): boolean =>
+  change._tag === "Timeline" || (change._tag === "Register" && change.registration.isOnTimeline)
 
 describe("rollups", () => {
   it("keep the documents of before", () => {
@@ -201,6 +211,22 @@ describe("rollups", () => {
     assert.deepStrictEqual(summary(Rollup.decode(Rollup.encode(empty, 0), "test")), summary(empty))
   })
 
+  it("keep the timeline, which the tables share", () => {
+    const state = full()
+    for (const id of [3, 4]) apply(state, { _tag: "Register", registration: table(id, `table${id}`) })
+    apply(state, write(3, 20), { _tag: "Timeline", upper: 21 })
+    const bytes = Rollup.encode(state, state.position)
+    const decoded = Rollup.decode(bytes, "test")
+    assert.deepStrictEqual(summary(decoded), summary({ ...state, logFrom: state.position }))
+    apply(decoded, write(4, 30), { _tag: "Timeline", upper: 31 })
+    assert.deepStrictEqual([0, 2, 3, 4].map((id) => decoded.collections.get(id)!.upper), [10, 1, 31, 31])
+    new DataView(bytes.buffer, bytes.byteOffset).setUint32(40, 22, true)
+    assert.include(
+      refusal(() => Rollup.decode(sealed(bytes), "test"))?.message ?? "",
+      "another upper than the timeline"
+    )
+  })
+
   it("leave the rows from a position on to the log", () => {
     const state = full()
     const decoded = Rollup.decode(Rollup.encode(state, 5), "test")
@@ -226,9 +252,9 @@ describe("rollups", () => {
 
   it("build_version, check_meta_version: a newer version is named, with ours", () => {
     const bytes = Rollup.encode(full(), 7)
-    bytes[8] = 3
+    bytes[8] = 4
     const error = refusal(() => Rollup.decode(bytes, "there"))
-    assert.deepInclude(error, { _tag: "UnsupportedFormat", location: "there", found: 3, supported: Rollup.version })
+    assert.deepInclude(error, { _tag: "UnsupportedFormat", location: "there", found: 4, supported: Rollup.version })
   })
 
   it("nothing but Corrupt comes out of damaged bytes whose checksum was put right", () => {

@@ -35,7 +35,14 @@ export const registration = (id: number, name: string): Commit.Registration => (
   id,
   name,
   key: { name: "string", document: "" },
-  value: { name: "json", document: "{}" }
+  value: { name: "json", document: "{}" },
+  isOnTimeline: false
+})
+
+/** A collection on the timeline. */
+export const table = (id: number, name: string): Commit.Registration => ({
+  ...registration(id, name),
+  isOnTimeline: true
 })
 
 /** Rows with one key, at the given times. */

@@ -3,15 +3,25 @@
 import { Effect, Layer, Random } from "effect"
 import fs from "node:fs"
 import { join } from "node:path"
+import * as Columns from "../../src/batch/Columns.ts"
 import * as PersistClient from "../../src/client/PersistClient.ts"
 import * as Codec from "../../src/Codec.ts"
 import { version } from "../../src/engine/Rollup.ts"
 import * as FileStorage from "../../src/node/FileStorage.ts"
+import * as Command from "../../src/runtime/Command.ts"
 import * as Update from "../../src/Update.ts"
 import * as Store from "../utils/Store.ts"
 import * as Versions from "./Versions.ts"
 
 const directory = join(import.meta.dirname, `format-${version}`)
+
+const columnsOf = (key: string, value: string): Columns.Columns => {
+  const builder = new Columns.Builder()
+  builder.keys.utf8(key)
+  builder.values.utf8(value)
+  builder.commit(0, 1)
+  return builder.finish()
+}
 
 const program = Effect.gen(function*() {
   const client = yield* PersistClient.PersistClient
@@ -45,6 +55,13 @@ const program = Effect.gen(function*() {
   const evolved = yield* client.createOrLoad("evolved", Versions.second)
   yield* evolved.writer.append([Update.insert("c", { price: 3, note: "new" }, 2)])
   yield* evolved.writer.seal(3)
+  const table = yield* client.createOrLoad("table", { ...Store.text, isOnTimeline: true })
+  const id = yield* table.id
+  const transact = (key: string, value: string) =>
+    PersistClient.storeOf(client).submit(
+      new Command.Transact({ readAt: 0, reads: [], writes: [{ id, name: "table", columns: columnsOf(key, value) }] })
+    )
+  yield* transact("a", "in the rollup")
   // Now the rollup tells of two schemas, and the log of the third.
   yield* client.compact("s")
   yield* s.writer.append([
@@ -54,6 +71,7 @@ const program = Effect.gen(function*() {
   yield* client.maintain
   yield* client.createOrLoad("evolved", Versions.third)
   yield* s.writer.append([Update.insert("only", "in the log", 100)])
+  yield* transact("b", "in the log")
 })
 
 if (fs.existsSync(directory)) throw new Error(`${directory} is there already`)

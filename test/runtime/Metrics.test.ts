@@ -2,7 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Fiber, Metric, Schedule, Stream, Tracer } from "effect"
 import { TestClock } from "effect/testing"
 import * as MultiWriter from "../../src/client/MultiWriter.ts"
+import * as PersistClient from "../../src/client/PersistClient.ts"
 import * as PersistError from "../../src/PersistError.ts"
+import * as Command from "../../src/runtime/Command.ts"
 import * as HoldFiles from "../../src/runtime/HoldFiles.ts"
 import * as Metrics from "../../src/runtime/Metrics.ts"
 import { Blob } from "../../src/storage/Blob.ts"
@@ -53,6 +55,7 @@ const everything = Effect.gen(function*() {
   control.before = () => Effect.void
   yield* Stream.runDrain(Stream.take(events, 10))
   for (let i = 0; i < 2; i++) yield* reader.get("k1", { asOf: 110 })
+  yield* PersistClient.storeOf(client).submit(new Command.Transact({ readAt: 0, reads: [], writes: [] }))
   control.nextAppend = "applied"
   yield* writer.append([put("a", 200)])
   control.isDown = true

@@ -12,7 +12,7 @@ const older = Effect.gen(function*() {
   const storage = yield* Store.memory
   const bytes = new ByteWriter(64)
   const text = { name: "string", document: "" }
-  const registration = { id: 0, name: unprintable, key: text, value: text }
+  const registration = { id: 0, name: unprintable, key: text, value: text, isOnTimeline: false }
   Commit.encode({ writer: 1, attempt: 1, seqNo: 0, changes: [{ _tag: "Register", registration }] }, bytes)
   const append = Effect.flatMap(Context.get(storage, Log).acquire, (writer) => writer.append(0, [bytes.view8()]))
   yield* Store.inScope(append)

@@ -1,0 +1,70 @@
+/**
+ * The newest writes on the timeline, by key: what transactions are validated against.
+ *
+ * Keys are known by a hash of 31 bits. Two keys that share one make a transaction lose that should have won, now and then,
+ * and none win that should have lost. Memory is bounded by two generations of keys: when the newer one is full it becomes
+ * the older one, and what had been that is forgotten, so that transactions that read before it cannot be validated.
+ *
+ * @internal
+ */
+import type { Columns } from "../batch/Columns.ts"
+import type { Frontier, Timestamp } from "../Frontier.ts"
+import type { Change } from "./Commit.ts"
+import type { State } from "./State.ts"
+
+/** Keys of one generation. */
+const generationKeys = 65_536
+
+export class RecentWrites {
+  /** Every write at or after it is known. */
+  from: Frontier
+  private newerFrom: Frontier
+  private older = new Map<number, Timestamp>()
+  private newer = new Map<number, Timestamp>()
+
+  constructor(from: Frontier) {
+    this.from = from
+    this.newerFrom = from
+  }
+
+  /** Adds what a commit has written on the timeline. */
+  fold(state: State, changes: ReadonlyArray<Change>): void {
+    for (const change of changes) {
+      if (change._tag !== "Write") continue
+      const { registration } = state.collections.get(change.collection)!
+      if (registration.isOnTimeline) this.add(change.collection, change.columns)
+    }
+  }
+
+  /** Adds the rows of one table, whose times never decrease from one call to the next. */
+  add(collection: number, columns: Columns): void {
+    if (columns.length === 0) return
+    if (this.newer.size >= generationKeys) {
+      this.older = this.newer
+      this.newer = new Map()
+      this.from = this.newerFrom
+      this.newerFrom = columns.times[0]!
+    }
+    addTo(this.newer, collection, columns)
+  }
+
+  /** Whether the key has been written after the time, or might have been. */
+  isWrittenAfter(time: Timestamp, hash: number): boolean {
+    return time < (this.newer.get(hash) ?? this.older.get(hash) ?? -1)
+  }
+}
+
+/** Remembers the time of each row under its key. */
+export const addTo = (times: Map<number, Timestamp>, collection: number, columns: Columns): void => {
+  const { keyData, keyOffsets, length } = columns
+  for (let row = 0; row < length; row++) {
+    times.set(hashOf(collection, keyData, keyOffsets[row]!, keyOffsets[row + 1]!), columns.times[row]!)
+  }
+}
+
+/** FNV-1a over the collection and the key, in as many bits as make a small integer of the engine. */
+export const hashOf = (collection: number, bytes: Uint8Array, start: number, end: number): number => {
+  let hash = Math.imul(0x811c9dc5 ^ collection, 0x01000193)
+  for (let i = start; i < end; i++) hash = Math.imul(hash ^ bytes[i]!, 0x01000193)
+  return (hash ^ (hash >>> 15)) & 0x3fff_ffff
+}
