@@ -26,7 +26,7 @@ const sinceEvery = 16
 
 const tidemark = async (directory: string): Promise<Store> => {
   const runtime = ManagedRuntime.make(
-    PersistClient.layer().pipe(Layer.provide(FileStorage.layer({ directory })))
+    PersistClient.layer({ grace: 0 }).pipe(Layer.provide(FileStorage.layer({ directory })))
   )
   const persist = await runtime.runPromise(PersistClient.PersistClient)
   const { reader, writer } = await runtime.runPromise(

@@ -27,9 +27,12 @@ export interface Opened {
   readonly cpu: number
 }
 
-/** Bytes that this process, with all its threads, has sent towards a disk. */
+/**
+ * Bytes that this process, with all its threads, has given to write calls. What the kernel says that it sent to the disk counts
+ * pages by the dozen where the file system keeps them so.
+ */
 const writtenBytes = (): number => {
-  const line = fs.readFileSync("/proc/self/io", "utf8").split("\n").find((each) => each.startsWith("write_bytes"))
+  const line = fs.readFileSync("/proc/self/io", "utf8").split("\n").find((each) => each.startsWith("wchar"))
   return Number(line!.split(" ")[1])
 }
 

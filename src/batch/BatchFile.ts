@@ -71,6 +71,16 @@ export interface Meta {
   readonly maxKey: Uint8Array
   readonly minTime: number
   readonly maxTime: number
+  /** What is known of a file that was written in this process: it is not stored. */
+  readonly content?: Content | undefined
+}
+
+/** What a rewrite may gain by a file. */
+export interface Content {
+  /** Rows at the batch's since. */
+  readonly advanced: number
+  /** Those of them that take back what another row says. */
+  readonly retractions: number
 }
 
 /** Builds one file in memory, block by block. */
@@ -81,6 +91,8 @@ export class Writer {
   private readonly out = new ByteWriter(targetBlockBytes)
   private readonly block = new ByteWriter(2 * targetBlockBytes)
   private readonly checksum = new Checksum.Accumulator()
+  private retractions = 0
+  private advanced = 0
   private readonly blocks: Array<BlockInfo> = []
 
   constructor(description: Description) {
@@ -122,6 +134,11 @@ export class Writer {
     this.out.raw(stored)
     this.checksum.add(columns)
     this.rows += columns.length
+    for (let i = 0; i < columns.length; i++) {
+      if (columns.times[i]! > this.description.since) continue
+      this.advanced++
+      if (columns.diffs[i]! < 0) this.retractions++
+    }
   }
 
   /** Ends the file, which has at least one block. */
@@ -147,7 +164,8 @@ export class Writer {
       minKey: blocks[0]!.minKey,
       maxKey: blocks.at(-1)!.maxKey,
       minTime: blocks.reduce((least, block) => Math.min(least, block.minTime), Infinity),
-      maxTime: blocks.reduce((most, block) => Math.max(most, block.maxTime), 0)
+      maxTime: blocks.reduce((most, block) => Math.max(most, block.maxTime), 0),
+      content: { retractions: this.retractions, advanced: this.advanced }
     }
     return { bytes: out.view8(), meta }
   }

@@ -144,8 +144,75 @@ export const withUndecodable = <K, V, E>(
 /** @internal */
 export const make = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs): CollectionReader<K, V, E> => {
   const { codecs, name, policy, store } = self
-  const located = target(self)
+  const views = viewsOf(self, runs)
+  const { located, opened, sourceOf } = views
+  const { get, history } = keyReads(self, runs, views)
+  // One for all listeners of the handle, which decode each commit once.
   const decode = Listen.makeDecode(name, codecs, policy)
+
+  const handle: WithInternal<K, V, E> = {
+    [Internal]: { self, runs },
+    name,
+    id: Effect.map(located, ({ id }) => id),
+    snapshot: <A>(options: AsOf & { readonly select?: ReadonlyArray<string> } = {}) =>
+      traced(
+        "CollectionReader.snapshot",
+        name,
+        Effect.map(opened(options), (at): Snapshot.Snapshot<K, A> => {
+          const { asOf, select } = options
+          const read = (select === undefined ? codecs : Rows.selecting(codecs, select)) as Rows.Codecs<K, unknown>
+          return Snapshot.make({ ...sourceOf(at), codecs: read as Rows.Codecs<K, A> }, asOf, at.release)
+        })
+      ),
+    listen: () =>
+      traced(
+        "CollectionReader.listen",
+        name,
+        Effect.gen(function*() {
+          const { isOnTimeline } = yield* self.registration
+          const at = yield* opened()
+          const { collection, upper } = at.view
+          const events = yield* Listen.events({
+            store,
+            collection,
+            name,
+            decode,
+            cursor: at.cursor,
+            isOnTimeline,
+            upper
+          })
+          return { snapshot: Snapshot.make(sourceOf(at), undefined, at.release), events }
+        })
+      ),
+    subscribe: (start = {}) =>
+      Stream.unwrap(Effect.gen(function*() {
+        if (start.asOf !== undefined) yield* checkTime(start.asOf)
+        const at = yield* located
+        return Subscription.make({ store, collection: at.id, name, codecs, policy, runs, start })
+      })),
+    get: (key, options = {}) => traced("CollectionReader.get", name, get(key, options)),
+    range: (options) =>
+      Stream.unwrap(Effect.gen(function*() {
+        const view = sourceOf(yield* opened(options))
+        const { from, to } = yield* Rows.encodeBounds(codecs, options)
+        return Snapshot.contents(view, { ...at(options.asOf), fromTime: 0, fromKey: from, toKey: to })
+      })),
+    history: (key) => traced("CollectionReader.history", name, history(key)),
+    changes: ({ from, to }) => Stream.unwrap(changes(views, name, from, to))
+  }
+  return handle
+}
+
+/** Views of a collection, each leased for as long as its scope is open, and what reading them needs. */
+const viewsOf = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs) => {
+  const { codecs, policy, store } = self
+  const located = target(self)
+  const opened = (options: AsOf = {}) =>
+    Effect.acquireRelease(
+      Effect.flatMap(located, (at) => openAt(store, at, options)),
+      (at) => Effect.sync(at.release),
+      { interruptible: true }
+    )
   const sourceOf = ({ view }: OpenedView): Snapshot.Source<K, V> => ({
     batches: store.batches,
     runs,
@@ -153,29 +220,25 @@ export const make = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs): Colle
     policy,
     view
   })
-  const placed = (options: AsOf = {}) => Effect.flatMap(located, (at) => place(store, at, options))
-  const held = (options?: AsOf) =>
-    Effect.acquireRelease(placed(options), (opened) => Effect.sync(opened.release), { interruptible: true })
+  return { located, opened, sourceOf }
+}
 
-  /** The rows of a query over a view that is held while they are read. */
-  const read = (options: AsOf, query: (opened: OpenedView) => Effect.Effect<QueryOf, ValueOutOfRange>) =>
-    Stream.unwrap(
-      Effect.flatMap(held(options), (opened) =>
-        Effect.map(query(opened), (found) => Snapshot.contents(sourceOf(opened), found)))
-    )
-
+/** Reads of one key. */
+const keyReads = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs, views: ReturnType<typeof viewsOf<K, V, E>>) => {
+  const { codecs, name, policy, store } = self
+  const { located, opened } = views
   const keyBytes = new ByteWriter(64)
 
-  /** The rows of one key, consolidated. */
-  const ofKey = (key: K, options: AsOf, window: (opened: OpenedView) => PointRead.Window) =>
+  /** The rows of a key, consolidated. */
+  const rowsOf = (key: K, options: AsOf, window: (at: OpenedView) => PointRead.Window) =>
     Effect.scoped(Effect.gen(function*() {
-      const opened = yield* held(options)
+      const at = yield* opened(options)
       const bytes = yield* Rows.encodeKey(codecs, key)
-      return yield* PointRead.rows(store.batches, runs, opened.view, bytes, window(opened))
+      return yield* PointRead.rows(store.batches, runs, at.view, bytes, window(at))
     }))
 
-  /** The same as of a time that is sealed, in one go, if all that may hold the key is in memory. */
-  const ofKeyInMemory = (id: number, key: K, asOf: number) =>
+  /** The same as of a time that is sealed, in one go, if all that may have the key is in memory. */
+  const rowsInMemory = (id: number, key: K, asOf: number) =>
     compute(() => {
       const now = sealedNow(store, id, asOf)
       if (now === undefined) return undefined
@@ -186,100 +249,40 @@ export const make = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs): Colle
   const values = (rows: Columns.Columns) =>
     Rows.decode(name, codecs, policy, rows, (_, value, __, diff): readonly [V, number] => [value, diff])
 
-  const handle: WithInternal<K, V, E> = {
-    [Internal]: { self, runs },
-    name: name,
-    id: Effect.map(located, ({ id }) => id),
-    snapshot: <A>(options: AsOf & { readonly select?: ReadonlyArray<string> } = {}) =>
-      traced(
-        "CollectionReader.snapshot",
-        name,
-        Effect.map(held(options), (opened): Snapshot.Snapshot<K, A> => {
-          const { asOf, select } = options
-          const read = (select === undefined ? codecs : Rows.selecting(codecs, select)) as Rows.Codecs<K, unknown>
-          return Snapshot.make({ ...sourceOf(opened), codecs: read as Rows.Codecs<K, A> }, asOf, opened.release)
-        })
-      ),
-    listen: () =>
-      traced(
-        "CollectionReader.listen",
-        name,
-        Effect.gen(function*() {
-          const { isOnTimeline } = yield* self.registration
-          const opened = yield* held()
-          const { collection, upper } = opened.view
-          const events = yield* Listen.events({
-            store,
-            collection,
-            name,
-            decode,
-            cursor: opened.cursor,
-            isOnTimeline,
-            upper
-          })
-          return { snapshot: Snapshot.make(sourceOf(opened), undefined, opened.release), events }
-        })
-      ),
-    subscribe: (start = {}) =>
-      Stream.unwrap(Effect.gen(function*() {
-        if (start.asOf !== undefined) yield* checkTime(start.asOf)
-        const at = yield* located
-        return Subscription.make({ store, collection: at.id, name, codecs, policy, runs, start })
-      })),
-    get: (key, options = {}) =>
-      traced(
-        "CollectionReader.get",
-        name,
-        Effect.flatMap(located, ({ id }) => {
-          const { asOf } = options
-          const waiting = ofKey(key, options, () => at(asOf))
-          if (asOf === undefined) return Effect.flatMap(waiting, values)
-          return Effect.flatMap(
-            ofKeyInMemory(id, key, asOf),
-            (rows) => rows === undefined ? Effect.flatMap(waiting, values) : values(rows)
-          )
-        })
-      ),
-    range: (options) =>
-      read(options, () =>
-        Effect.map(Rows.encodeBounds(codecs, options), ({ from, to }) => ({
-          ...at(options.asOf),
-          fromTime: 0,
-          fromKey: from,
-          toKey: to
-        }))),
-    history: (key) =>
-      traced(
-        "CollectionReader.history",
-        name,
-        Effect.flatMap(
-          ofKey(key, {}, ({ view }) => ({ toTime: Infinity, since: view.since })),
-          (rows) =>
-            Effect.map(
-              Rows.decode<K, V, Update.Update<K, V>>(name, codecs, policy, rows, Update.make),
-              (updates) => updates.toSorted((a, b) => a.time - b.time)
-            )
+  return {
+    get: (key: K, options: AsOf) =>
+      Effect.flatMap(located, ({ id }) => {
+        const { asOf } = options
+        const waiting = rowsOf(key, options, () => at(asOf))
+        if (asOf === undefined) return Effect.flatMap(waiting, values)
+        return Effect.flatMap(
+          rowsInMemory(id, key, asOf),
+          (rows) => rows === undefined ? Effect.flatMap(waiting, values) : values(rows)
         )
-      ),
-    changes: ({ from, to }) =>
-      Stream.unwrap(Effect.gen(function*() {
-        yield* checkTime(from)
-        const opened = yield* held({ asOf: Math.max(from, to) })
-        const { since } = opened.view
-        const first = Math.min(from, to)
-        if (first < since) return yield* new AsOfBeforeSince({ collection: name, asOf: first, since })
-        const rows = Snapshot.contents(sourceOf(opened), {
-          fromTime: first + 1,
-          toTime: Math.max(from, to) + 1,
-          since: Math.max(from, to)
-        })
-        return from <= to ? rows : Stream.map(rows, ([key, value, n]): Snapshot.Row<K, V> => [key, value, -n])
-      }))
+      }),
+    history: (key: K) =>
+      rowsOf(key, {}, ({ view }) => ({ toTime: Infinity, since: view.since })).pipe(
+        Effect.flatMap((rows) => Rows.decode<K, V, Update.Update<K, V>>(name, codecs, policy, rows, Update.make)),
+        Effect.map((updates) => updates.toSorted((a, b) => a.time - b.time))
+      )
   }
-  return handle
 }
 
-type QueryOf = Parameters<typeof Snapshot.contents>[1]
+/** What turns the contents as of one time into those as of another. */
+const changes = Effect.fnUntraced(function*<K, V, E>(
+  { opened, sourceOf }: ReturnType<typeof viewsOf<K, V, E>>,
+  name: string,
+  from: Frontier.Timestamp,
+  to: Frontier.Timestamp
+) {
+  yield* checkTime(from)
+  const [first, last] = from <= to ? [from, to] : [to, from]
+  const at = yield* opened({ asOf: last })
+  const { since } = at.view
+  if (first < since) return yield* new AsOfBeforeSince({ collection: name, asOf: first, since })
+  const rows = Snapshot.contents(sourceOf(at), { fromTime: first + 1, toTime: last + 1, since: last })
+  return from <= to ? rows : Stream.map(rows, ([key, value, n]): Snapshot.Row<K, V> => [key, value, -n])
+})
 
 /** Rows that count as of a time, or at all. */
 const at = (asOf: Frontier.Timestamp | undefined): { readonly toTime: number; readonly since: number } =>
@@ -298,10 +301,10 @@ const checkTime = (time: number): Effect.Effect<void, ValueOutOfRange> =>
   })
 
 /**
- * Captures a collection where the read belongs: at this place of the order, or as soon as `asOf` is sealed. A time that
- * is sealed already needs no place, because its contents never change.
+ * Opens a view where the read belongs: after the commands before it, or as soon as `asOf` is sealed. A time that is sealed already
+ * needs no position in the order, because its contents never change.
  */
-const place = (
+const openAt = (
   store: Store,
   collection: { readonly id: number; readonly name: string },
   { asOf, wait = true }: AsOf

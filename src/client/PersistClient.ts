@@ -357,10 +357,10 @@ const reading = (store: Store): PersistClient["Service"] => {
 
 type Open = <K, V>(name: string, options: CollectionOptions<K, V>) => Effect.Effect<Registration, RegisterError>
 
-const client = (store: Store, open: { readonly createOrLoad: Open; readonly load: Open }): PersistClient["Service"] => {
-  /** Sorted runs of the rows in memory, shared by the handles of a collection. */
+/** Makes the handles of collections. Those of one collection share its sorted runs of the rows in memory. */
+const handlesOf = (store: Store) => {
   const runs = new Map<number, Runs.Runs>()
-  const shared = Runs.make()
+  const unregistered = Runs.make()
   const runsOf = (id: number): Runs.Runs => {
     const known = runs.get(id)
     if (known !== undefined) return known
@@ -368,35 +368,27 @@ const client = (store: Store, open: { readonly createOrLoad: Open; readonly load
     runs.set(id, made)
     return made
   }
-  const collectionOf = <K, V, E>(
+  const handle = <K, V, E>(
     name: string,
-    options: CollectionOptions<K, V>,
+    { key, undecodable = "fail", value }: CollectionOptions<K, V>,
     registration: Effect.Effect<Registration, E>,
-    collectionRuns: Runs.Runs,
-    form: (value: Codec<V>) => Codec<V>
+    collectionRuns: Runs.Runs
   ): Collection.Collection<K, V, E> => {
-    const { key, undecodable = "fail", value } = options
-    const registered: Registered<K, V, E> = {
-      name,
-      store,
-      codecs: { key, value: form(value) },
-      policy: undecodable,
-      registration
-    }
+    const registered: Registered<K, V, E> = { name, store, codecs: { key, value }, policy: undecodable, registration }
     return Collection.make(CollectionReader.make(registered, collectionRuns), CollectionWriter.make(registered))
   }
-  const opened = <K, V>(
-    name: string,
-    options: CollectionOptions<K, V>,
-    registration: Registration
-  ): Collection.Collection<K, V> =>
-    collectionOf(
-      name,
-      options,
-      Effect.succeed(registration),
-      runsOf(registration.id),
-      (value) => formOf(store, value, registration)
-    )
+  return {
+    opened: <K, V>(name: string, options: CollectionOptions<K, V>, registration: Registration) => {
+      const value = formOf(store, options.value, registration)
+      return handle(name, { ...options, value }, Effect.succeed(registration), runsOf(registration.id))
+    },
+    failed: <K, V, E>(name: string, options: CollectionOptions<K, V>, error: E) =>
+      handle(name, options, Effect.fail(error), unregistered)
+  }
+}
+
+const client = (store: Store, open: { readonly createOrLoad: Open; readonly load: Open }): PersistClient["Service"] => {
+  const { failed, opened } = handlesOf(store)
 
   const client: WithStore = {
     [Internal]: store,
@@ -410,7 +402,7 @@ const client = (store: Store, open: { readonly createOrLoad: Open; readonly load
       Effect.map(Effect.result(open.createOrLoad(name, options)), (result) =>
         result._tag === "Success"
           ? opened(name, options, result.success)
-          : collectionOf(name, options, Effect.fail(result.failure), shared, (value) => value)),
+          : failed(name, options, result.failure)),
     load: (name, options) =>
       traced(
         "PersistClient.load",

@@ -6,7 +6,7 @@
  *
  * @internal
  */
-import type { Meta } from "../batch/BatchFile.ts"
+import type { Content, Meta } from "../batch/BatchFile.ts"
 import type { ByteReader } from "../ByteReader.ts"
 import type { ByteWriter } from "../ByteWriter.ts"
 import type { Frontier } from "../Frontier.ts"
@@ -36,6 +36,18 @@ export const id = (self: Batch): string => self.parts[0]!.key
 export const rows = (self: Batch): number => self.parts.reduce((sum, part) => sum + part.rows, 0)
 
 export const bytes = (self: Batch): number => self.parts.reduce((sum, part) => sum + part.bytes, 0)
+
+/** What a rewrite may gain by the batch, if it was written in this process. */
+export const content = (self: Batch): Content | undefined => {
+  let retractions = 0
+  let advanced = 0
+  for (const { content } of self.parts) {
+    if (content === undefined) return undefined
+    retractions += content.retractions
+    advanced += content.advanced
+  }
+  return { retractions, advanced }
+}
 
 export const checksum = (self: Batch): bigint =>
   self.parts.reduce((sum, part) => BigInt.asUintN(64, sum + part.checksum), 0n)

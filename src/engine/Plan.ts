@@ -55,17 +55,47 @@ export interface Limits {
 export const fanIn = 4
 
 /** The share of a collection's stored rows that must be reclaimable before everything is rewritten. */
-const reclaimShare = 0.25
+const reclaimShare = { busy: 0.25, quiet: 0.1 }
+
+/** The share of a spill's rows that must be sealed for them to be moved. */
+const sealedShare = 0.25
+
+/** Bytes of rows in memory that can collapse, over bytes stored, from which on they are flushed. */
+const collapsedShare = { busy: 0.5, quiet: 0.05 }
+
+/** Whether anything was written lately. In a quiet store less has to be gained for a rewrite to pay. */
+export type Pace = "busy" | "quiet"
+
+/** Bytes of all stored batches. */
+export const storedBytes = (state: State): number => {
+  let bytes = 0
+  for (const { spills, trace } of state.collections.values()) bytes += bytesOf(spills) + bytesOf(trace)
+  return bytes
+}
+
+/**
+ * The bytes of log that a store of this size is worth: the disk follows what is live, and not what was written. Never more
+ * than the limit.
+ */
+export const logTarget = (state: State, { logBytes, reclaimBytes }: Limits): number =>
+  Math.min(logBytes, Math.max(reclaimBytes, storedBytes(state) / 2))
 
 /** The rewrites that are due. At most one a collection. */
-export const rewrites = (state: State, limits: Limits, logBytes: number): ReadonlyArray<Rewrite> => {
+export const rewrites = (
+  state: State,
+  limits: Limits,
+  logBytes: number,
+  pace: Pace = "busy"
+): ReadonlyArray<Rewrite> => {
   const mustShrink = logBytes >= limits.logBytes
   const flushed = collectionsToFlush(state, mustShrink ? limits.inlineBytes : limits.memoryBytes)
   const due: Array<Rewrite> = []
   for (const [id, collection] of state.collections) {
     const rewrite = flushed.has(id)
-      ? gather(collection, "flush", state.position)
-      : idle(collection, limits, state.position)
+      ? isCompactionDue(collection, pace)
+        ? everything(collection, state.position)
+        : gather(collection, "flush", state.position)
+      : idle(collection, limits, pace, state.position)
     if (rewrite !== undefined) due.push(rewrite)
   }
   return due
@@ -103,8 +133,14 @@ const collectionsToFlush = (state: State, limit: number): Set<number> => {
   return chosen
 }
 
-const idle = (collection: Collection.Collection, limits: Limits, position: number): Rewrite | undefined => {
-  if (isCompactionDue(collection, limits)) return everything(collection, position)
+const idle = (
+  collection: Collection.Collection,
+  limits: Limits,
+  pace: Pace,
+  position: number
+): Rewrite | undefined => {
+  if (isCompactionDue(collection, pace)) return everything(collection, position)
+  if (isCollapseDue(collection, limits, pace)) return gather(collection, "flush", position)
   if (isDrainDue(collection)) return gather(collection, "drain", position)
   return tier(collection)
 }
@@ -152,7 +188,7 @@ const gather = (
   position: number
 ): Rewrite => {
   const sealed = collection.spills.filter((spill) => Batch.minTime(spill) < collection.upper)
-  const isWorth = sealed.length === 0 || sealedRows(collection, sealed) >= reclaimShare * rowsOf(sealed)
+  const isWorth = sealed.length === 0 || sealedRows(collection, sealed) >= sealedShare * rowsOf(sealed)
   const isCrowded = collection.spills.length >= fanIn
   const gathered = isWorth
     ? gatherOf(collection, position, isCrowded ? collection.spills : sealed, collection.upper)
@@ -221,29 +257,43 @@ export const merge = (collection: Collection.Collection, start: number, end: num
 }
 
 /**
- * Whether so many rows lie below `since` that rewriting the collection pays: at least a quarter of what would be
- * rewritten. Each row is then rewritten a bounded number of times, and superseded rows take a bounded share of space.
+ * Whether so many stored rows can collapse that rewriting the collection pays. Each row is then rewritten a bounded number of
+ * times, and superseded rows take a bounded share of space.
  */
-const isCompactionDue = (collection: Collection.Collection, limits: Limits): boolean => {
-  const { chunks: blocks, memoryBytes, memoryRows, since, spills, trace } = collection
+const isCompactionDue = (collection: Collection.Collection, pace: Pace): boolean => {
+  const { since, spills, trace } = collection
   const sealed = settled(collection, collection.upper)
-  const total = rowsOf(spills) + rowsOf(trace) + memoryRows
-  const inMemory = blocks.reduce((sum, block) => sum + (block.maxTime < sealed ? block.columns.length : 0), 0)
-  const inBatches = spills.reduce((sum, spill) => sum + reclaimableRows(spill, sealed), 0) +
-    trace.reduce((sum, batch) => sum + reclaimableRows(batch, since), 0)
-  if (inMemory > 0 && memoryBytes * inMemory / memoryRows < limits.reclaimBytes && inBatches < reclaimShare * total) {
-    return false
-  }
-  return inMemory + inBatches > 0 && inMemory + inBatches >= reclaimShare * total
+  const reclaimable = reclaimableRows(spills, sealed) + reclaimableRows(trace, since) + cancellingRows(trace)
+  return reclaimable > 0 && reclaimable >= reclaimShare[pace] * (rowsOf(spills) + rowsOf(trace))
 }
 
-/** Rows that may collapse when times below `since` are advanced to it: none of a batch that was advanced as a whole. */
-const reclaimableRows = (batch: Batch.Batch, since: Frontier): number => {
+/** Whether rows in memory that can collapse are worth a flush, after which the log need not hold them. */
+const isCollapseDue = (collection: Collection.Collection, limits: Limits, pace: Pace): boolean => {
+  const { chunks, spills, trace } = collection
+  const sealed = settled(collection, collection.upper)
+  const bytes = chunks.reduce((sum, chunk) => sum + (chunk.maxTime < sealed ? chunk.bytes : 0), 0)
+  return bytes > 0 && bytes >= Math.max(limits.reclaimBytes, collapsedShare[pace] * (bytesOf(spills) + bytesOf(trace)))
+}
+
+/** Rows that a rewrite of everything may do without. */
+const reclaimableRows = (batches: ReadonlyArray<Batch.Batch>, since: Frontier): number =>
+  batches.reduce((sum, batch) => sum + collapsibleRows(batch, since), 0)
+
+/**
+ * Rows that take back what an older batch has, with what they take back. Those of the oldest batch take back nothing: they
+ * would have met it when it was made.
+ */
+const cancellingRows = (trace: ReadonlyArray<Batch.Batch>): number =>
+  trace.slice(1).reduce((sum, batch) => sum + 2 * (Batch.content(batch)?.retractions ?? 0), 0)
+
+/** Rows that may collapse when times below `since` are advanced to it. */
+const collapsibleRows = (batch: Batch.Batch, since: Frontier): number => {
   if (isSettled(batch, since)) return 0
-  const first = Batch.minTime(batch)
+  const rows = Batch.rows(batch) - (Batch.content(batch)?.advanced ?? 0)
+  const first = Math.max(Batch.minTime(batch), batch.since)
   const last = Batch.maxTime(batch)
-  if (since > last) return Batch.rows(batch)
-  return since <= first ? 0 : Math.floor(Batch.rows(batch) * (since - first) / (last - first + 1))
+  if (since > last) return rows
+  return since <= first ? 0 : Math.floor(rows * (since - first) / (last - first + 1))
 }
 
 /** Whether advancing the times of the batch to `since` gains nothing. */
@@ -261,6 +311,9 @@ const sealedRows = (collection: Collection.Collection, spills: ReadonlyArray<Bat
     if (collection.upper <= first) return sum
     return sum + Math.floor(Batch.rows(spill) * (collection.upper - first) / (last - first + 1))
   }, 0)
+
+const bytesOf = (batches: ReadonlyArray<Batch.Batch>): number =>
+  batches.reduce((sum, batch) => sum + Batch.bytes(batch), 0)
 
 const rowsOf = (batches: ReadonlyArray<Batch.Batch>): number =>
   batches.reduce((sum, batch) => sum + Batch.rows(batch), 0)

@@ -37,7 +37,9 @@ export const make: (options: Options) => Effect.Effect<Log["Service"], never, Sc
     const takeLock = Effect.gen(function*() {
       // An attempt that failed left its epoch to be used, and at most an empty segment of it.
       if (lock !== undefined && lock.epoch > given && Lock.isHeld(lock)) return lock
+      const before = lock
       lock = yield* Lock.acquire({ directory, nonce, lastEpoch })
+      if (before !== undefined) yield* File.close(before.fd)
       return lock
     })
 
@@ -52,7 +54,10 @@ export const make: (options: Options) => Effect.Effect<Log["Service"], never, Sc
       yield* Directory.ensure(directory)
       const taken = yield* takeLock
       yield* Directory.removeLeftovers(directory)
-      const recovered = yield* LogRecovery.recover(directory)
+      const recovered = yield* LogRecovery.recover(directory, taken).pipe(
+        // While this process was stopped, others may have gone on with the log: then what it has seen was no damage.
+        Effect.catchTag("Corrupt", (problem) => Effect.andThen(Lock.confirm(taken), Effect.fail(problem)))
+      )
       const opened = yield* LogWriter.make({ directory, lock: taken, segmentBytes, recovered, scope, onAppend: tick })
       given = taken.epoch
       writers.push(opened)
@@ -75,7 +80,7 @@ export const make: (options: Options) => Effect.Effect<Log["Service"], never, Sc
         close
       )).pipe(Effect.map(({ writer }) => writer))
 
-    const reader = LogReader.make(directory, () => writers.at(-1)?.upper())
+    const reader = LogReader.make(directory, () => writers.at(-1))
 
     return {
       location: directory.root,

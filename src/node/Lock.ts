@@ -11,8 +11,8 @@
 import { Effect, Random } from "effect"
 import fs from "node:fs"
 import { hostname } from "node:os"
-import { join } from "node:path"
-import { Locked } from "../PersistError.ts"
+import { dirname, join } from "node:path"
+import { Fenced, Locked } from "../PersistError.ts"
 import * as Directory from "./Directory.ts"
 import * as File from "./File.ts"
 
@@ -29,6 +29,9 @@ export interface Holder {
 export interface Lock {
   readonly epoch: number
   readonly path: string
+  /** The file is open for as long as the lock is wanted, so that no other one gets its number. */
+  readonly fd: number
+  readonly ino: bigint
 }
 
 /** The nonces of this process's openers that hold a lock. */
@@ -37,8 +40,29 @@ let openers = 0
 
 export const makeNonce: Effect.Effect<string> = Effect.map(Random.nextInt, (random) => `${++openers}-${random}`)
 
-/** Whether the lock is still ours. One cheap system call, without a trip to the thread pool. */
-export const isHeld = (lock: Lock): boolean => fs.existsSync(lock.path)
+/**
+ * Whether the lock is still ours. Where its file was removed before its epoch came into the log, another process may have got
+ * the same epoch, and made a file of the same name. One cheap system call, without a trip to the thread pool.
+ */
+export const isHeld = ({ ino, path }: Lock): boolean => {
+  try {
+    return fs.statSync(path, { bigint: true }).ino === ino
+  } catch {
+    return false
+  }
+}
+
+/**
+ * Fails once the lock is lost. A process that was stopped may find that any number of writers have come and gone: what it
+ * looked at before, it must not act on.
+ */
+export const confirm = (lock: Lock): Effect.Effect<void, Fenced | File.FileError> =>
+  Effect.suspend(() =>
+    isHeld(lock) ? Effect.void : Effect.flatMap(
+      highest(dirname(lock.path)),
+      (current) => Effect.fail(new Fenced({ epoch: lock.epoch, current }))
+    )
+  )
 
 /** The highest epoch that was ever given out, as far as the directory tells. */
 export const highest = (directory: string): Effect.Effect<number, File.FileError> =>
@@ -71,16 +95,17 @@ export const acquire = Effect.fnUntraced(function*(options: Options) {
       return yield* new Locked({ location: options.directory.root, pid: holder.pid, host: holder.host })
     }
     const epoch = Math.max(last, yield* lastEpoch) + 1
-    if (!(yield* create(options, epoch))) continue
-    const lock: Lock = { epoch, path: pathOf(directory, epoch) }
+    const lock = yield* create(options, epoch)
+    if (lock === undefined) continue
     holding.add(nonce)
     // Between the look and the creation, others may have come and gone; the lock directory first, as they leave it last.
-    if ((yield* highest(directory)) > epoch || (yield* lastEpoch) >= epoch) {
-      yield* release(lock, nonce)
-      continue
-    }
-    for (const older of yield* epochs(directory)) if (older < epoch) yield* File.remove(pathOf(directory, older))
-    return lock
+    const settled = Effect.gen(function*() {
+      if ((yield* highest(directory)) > epoch || (yield* lastEpoch) >= epoch) return false
+      for (const older of yield* epochs(directory)) if (older < epoch) yield* File.remove(pathOf(directory, older))
+      return true
+    })
+    if (yield* Effect.onError(settled, () => File.close(lock.fd))) return lock
+    yield* release(lock, nonce)
   }
 })
 
@@ -88,7 +113,7 @@ export const acquire = Effect.fnUntraced(function*(options: Options) {
 export const release = (lock: Lock, nonce: string): Effect.Effect<void> =>
   Effect.suspend(() => {
     holding.delete(nonce)
-    return Effect.ignore(cut(lock.path))
+    return Effect.andThen(isHeld(lock) ? Effect.ignore(cut(lock.path)) : Effect.void, File.close(lock.fd))
   })
 
 /**
@@ -116,8 +141,8 @@ export const isSucceeded = (directory: string, epoch: number): Effect.Effect<boo
       ? Effect.succeed(false)
       : Effect.map(holderOf(directory, last), (holder) => holder !== undefined && isAlive(holder)))
 
-/** False where the epoch is taken. */
-const create = ({ directory, nonce }: Options, epoch: number): Effect.Effect<boolean, File.FileError> => {
+/** None where the epoch is taken. */
+const create = ({ directory, nonce }: Options, epoch: number): Effect.Effect<Lock | undefined, File.FileError> => {
   const holder: Holder = {
     pid: process.pid,
     host: hostname(),
@@ -125,11 +150,20 @@ const create = ({ directory, nonce }: Options, epoch: number): Effect.Effect<boo
     nonce
   }
   const prepared = Directory.temporaryPath(directory)
-  return File.create(prepared, new TextEncoder().encode(JSON.stringify(holder))).pipe(
-    Effect.andThen(File.link(prepared, pathOf(directory.lock, epoch))),
-    Effect.as(true),
-    Effect.catchIf(File.hasCode("EEXIST"), () => Effect.succeed(false)),
-    Effect.ensuring(Effect.ignore(File.remove(prepared)))
+  const path = pathOf(directory.lock, epoch)
+  const content = new TextEncoder().encode(JSON.stringify(holder))
+  return File.open(prepared, File.flags.replace).pipe(
+    Effect.flatMap((fd) =>
+      File.writeAll(fd, content, 0).pipe(
+        Effect.andThen(File.sync(fd)),
+        Effect.andThen(File.inode(fd)),
+        Effect.flatMap((ino) => Effect.as(File.link(prepared, path), { epoch, path, fd, ino })),
+        Effect.onError(() => File.close(fd))
+      )
+    ),
+    Effect.catchIf(File.hasCode("EEXIST"), () => Effect.undefined),
+    Effect.ensuring(Effect.ignore(File.remove(prepared))),
+    Effect.uninterruptible
   )
 }
 

@@ -40,8 +40,13 @@ const reading = "reading the log"
 /** A follower mostly finds little that is new. */
 const resumedBytes = 64 * 1024
 
-/** `localUpper` is where the entries of a writer in this process end, if there is one: below it all is durable. */
-export const make = (directory: Directory.Directory, localUpper: () => number | undefined): LogReader => {
+/** A writer in this process. Below its upper all is durable, as long as it has the log. */
+export interface Local {
+  readonly upper: () => number
+  readonly confirm: Effect.Effect<void, StorageError>
+}
+
+export const make = (directory: Directory.Directory, localWriter: () => Local | undefined): LogReader => {
   const refuse = File.orRefuse(reading, directory.root)
   /** How far the last segment of another's writer has been read: a follower goes on there, not at its first frame. */
   let known: Known | undefined
@@ -152,23 +157,27 @@ export const make = (directory: Directory.Directory, localUpper: () => number | 
     return true
   })
 
-  const checkStore = Effect.suspend(() => localUpper() === undefined ? Directory.check(directory) : Effect.void)
-
   const read = (from: number): Stream.Stream<Entry, StorageError> =>
     Stream.unwrap(Effect.gen(function*() {
-      const limit = localUpper()
-      yield* checkStore
+      const local = localWriter()
+      if (local !== undefined) return whileOurs(local, pages(from, local.upper()))
+      yield* Directory.check(directory)
+      return pages(from, undefined)
+    }))
+
+  const pages = (from: number, limit: number | undefined): Stream.Stream<Entry, StorageError> =>
+    Stream.unwrap(Effect.gen(function*() {
       const first = yield* locate(yield* refuse(links), from)
       if (Option.isNone(first)) return Stream.empty
       return Stream.paginate(first.value, (cursor) => Effect.retry(page(cursor, from, limit), untilTakenOver))
     }))
 
   const bounds = Effect.gen(function*() {
-    const local = localUpper()
-    yield* checkStore
+    const local = localWriter()
+    if (local === undefined) yield* Directory.check(directory)
     const chain = yield* refuse(links)
     const lower = chain[0]?.base ?? 0
-    if (local !== undefined) return { lower, upper: local }
+    if (local !== undefined) return yield* Effect.as(local.confirm, { lower, upper: local.upper() })
     const last = chain.at(-1)
     if (last === undefined) return { lower: 0, upper: 0 }
     const from = known?.link.path === last.path ? known.point.position : last.base
@@ -177,6 +186,13 @@ export const make = (directory: Directory.Directory, localUpper: () => number | 
 
   return { bounds, read }
 }
+
+/** What a writer that has lost the log finds in it, others may have changed meanwhile: it is neither the log nor damage. */
+const whileOurs = (local: Local, entries: Stream.Stream<Entry, StorageError>): Stream.Stream<Entry, StorageError> =>
+  entries.pipe(
+    Stream.catch((problem) => Stream.fromEffect(Effect.andThen(local.confirm, Effect.fail(problem)))),
+    Stream.concat(Stream.fromEffectDrain(local.confirm))
+  )
 
 const entriesOf = (run: SegmentList.Run, link: SegmentList.Link, from: number, limit: number): Array<Entry> => {
   const entries: Array<Entry> = []

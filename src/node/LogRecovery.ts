@@ -9,10 +9,11 @@
  * @internal
  */
 import { Effect } from "effect"
-import type { Corrupt, UnsupportedFormat } from "../PersistError.ts"
+import type { Corrupt, Fenced, UnsupportedFormat } from "../PersistError.ts"
 import type { Bounds } from "../storage/Log.ts"
 import type * as Directory from "./Directory.ts"
 import * as File from "./File.ts"
+import type * as Lock from "./Lock.ts"
 import * as Segment from "./Segment.ts"
 import * as SegmentFile from "./SegmentFile.ts"
 import * as SegmentList from "./SegmentList.ts"
@@ -30,9 +31,10 @@ export interface Recovered {
 }
 
 export const recover: (
-  directory: Directory.Directory
-) => Effect.Effect<Recovered, Corrupt | UnsupportedFormat | File.FileError> = Effect.fnUntraced(
-  function*(directory) {
+  directory: Directory.Directory,
+  lock: Lock.Lock
+) => Effect.Effect<Recovered, Corrupt | Fenced | UnsupportedFormat | File.FileError> = Effect.fnUntraced(
+  function*(directory, lock) {
     const { links } = yield* SegmentList.list(directory.log)
     const first = links[0]
     if (first === undefined) return { bounds: { lower: 0, upper: 0 }, tail: undefined }
@@ -40,7 +42,7 @@ export const recover: (
     for (const link of links.toReversed()) {
       const { run, seed } = yield* check(link)
       upper = Math.max(upper, run.next.position)
-      if (link.next === undefined && run.end !== "closed") yield* close(directory, link, seed, run.next)
+      if (link.next === undefined && run.end !== "closed") yield* close(directory, lock, link, seed, run.next)
       if (run.next.position > link.base) {
         return { bounds: { lower: first.base, upper }, tail: { path: link.path, seed, end: run.next.offset } }
       }
@@ -64,5 +66,10 @@ const check = (link: SegmentList.Link) =>
   )
 
 /** What the writer before would have done, had it not died. */
-const close = (directory: Directory.Directory, link: SegmentList.Link, seed: number, end: SegmentList.Point) =>
-  SegmentFile.rewrite(directory, link.path, end.offset, Segment.encodeEnd("closed", seed, end.position))
+const close = (
+  directory: Directory.Directory,
+  lock: Lock.Lock,
+  link: SegmentList.Link,
+  seed: number,
+  end: SegmentList.Point
+) => SegmentFile.rewrite(directory, lock, link.path, end.offset, Segment.encodeEnd("closed", seed, end.position))

@@ -1,9 +1,10 @@
 /**
  * The writer of one epoch: it owns the last segment of the chain.
  *
- * One append is one frame, one positional write, one flush. Segments double in size up to the limit, and the next one is
- * prepared while the current one fills, so that a short-lived writer writes few zeros and a busy one rarely waits. Once
- * the log is truncated from time to time, its old segments become the new ones, and no zeros are written any more.
+ * One append is one frame, one positional write, one flush. Segments grow with the log up to the limit, and the next one is
+ * prepared while the current one fills, so that a short-lived writer writes few zeros, a log that is kept short takes little
+ * space, and a busy writer rarely waits. Once the log is truncated from time to time, its old segments become the new ones,
+ * and no zeros are written any more.
  *
  * @internal
  */
@@ -24,6 +25,8 @@ export interface LogWriter {
   readonly writer: Writer
   /** Everything below it is durable. */
   readonly upper: () => number
+  /** Fails once this writer has lost the log. */
+  readonly confirm: Effect.Effect<void, StorageError>
   /** Closes the log cleanly, if this writer still may. */
   readonly close: Effect.Effect<void>
 }
@@ -39,8 +42,10 @@ export interface Options {
 }
 
 const smallestSegment = 256 * 1024
+/** A segment is planned to be this share of the log: what is prepared, or kept for later, is in proportion. */
+const segmentShare = 0.25
 /** At most so many segments that were let go are kept for later ones. */
-const keptSegments = 8
+const keptSegments = 4
 /** A frame buffer that a rare large append has made larger than this is not kept. */
 const keptBuffer = 4 * 1024 * 1024
 const appending = "appending to the log"
@@ -62,12 +67,14 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   let planned = smallest
   let spare: Fiber.Fiber<SegmentFile.Prepared, File.FileError> | undefined
   const recycled: Array<SegmentFile.Prepared> = []
+  /** Capacities of the segments of this writer that are in the log, by path. */
+  const capacities = new Map<string, number>()
   /** Segments begun since some were let go last: so many are needed until some are let go again. */
   let begun = 0
   let offset = Segment.headerBytes
   let active: SegmentFile.Active = yield* SegmentFile.prepare(directory, planned, true).pipe(
     Effect.flatMap((prepared) => SegmentFile.begin(directory, prepared, upper, epoch)),
-    Effect.tap((first) => Effect.onError(SegmentFile.enter(directory, first), () => SegmentFile.abandon(first)))
+    Effect.tap((first) => Effect.onError(SegmentFile.enter(directory, lock, first), () => SegmentFile.abandon(first)))
   )
   /** The segment after the active one, from when it may be in the log: nothing is appended until it is for certain. */
   let next: SegmentFile.Joining | undefined
@@ -175,9 +182,10 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   /** Goes on with a rotation that has failed, or begins one. */
   const rotate = Effect.fnUntraced(function*(needed: number) {
     next ??= yield* SegmentFile.begin(directory, yield* takePrepared(needed), upper, epoch)
-    yield* SegmentFile.enter(directory, next)
+    yield* SegmentFile.enter(directory, lock, next)
     if (upper > active.base) yield* endSegment(active.fd, offset, active.seed)
     yield* File.close(active.fd)
+    capacities.set(active.path, active.capacity)
     active = next
     next = undefined
     begun++
@@ -194,7 +202,8 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   const takeSpare = Effect.suspend(() => {
     const preparing = spare === undefined ? SegmentFile.prepare(directory, planned, true) : Fiber.join(spare)
     spare = undefined
-    planned = Math.min(segmentBytes, planned * 2)
+    const held = [...capacities.values()].reduce((sum, capacity) => sum + capacity, 0)
+    planned = Math.min(segmentBytes, Math.max(smallest, held * segmentShare))
     return preparing
   })
 
@@ -234,6 +243,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       const mayKeep = of === epoch && base >= rotatedAt && recycled.length + kept.length < wanted
       const prepared = yield* mayKeep ? SegmentFile.recycle(directory, path, planned / 2) : File.remove(path)
       if (prepared !== undefined) kept.push(prepared)
+      capacities.delete(path)
       begun = 0
     }
     if (kept.length === 0) return
@@ -320,5 +330,5 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     )
   }))
 
-  return { writer, upper: () => upper, close } satisfies LogWriter
+  return { writer, upper: () => upper, confirm: refuse(Lock.confirm(lock)), close } satisfies LogWriter
 })

@@ -9,8 +9,10 @@
  */
 import { Effect, Random } from "effect"
 import { join } from "node:path"
+import type { Fenced } from "../PersistError.ts"
 import * as Directory from "./Directory.ts"
 import * as File from "./File.ts"
+import * as Lock from "./Lock.ts"
 import * as Segment from "./Segment.ts"
 
 /** A segment that is open for appending. */
@@ -95,10 +97,18 @@ export const begin = Effect.fnUntraced(
 /**
  * Makes the file part of the log, durably. After a failure it may be part of it, or be so after the next crash: then
  * nothing may be appended to the segment before it, and this is to be tried again until it succeeds.
+ *
+ * The lock is looked at once the file is there: who takes the log over later removes the file before it reads the log, so that
+ * a writer that is stopped here cannot add a segment to a log that others have gone on with.
  */
-export const enter = (directory: Directory.Directory, joining: Joining): Effect.Effect<void, File.FileError> =>
+export const enter = (
+  directory: Directory.Directory,
+  lock: Lock.Lock,
+  joining: Joining
+): Effect.Effect<void, Fenced | File.FileError> =>
   Effect.uninterruptible(
     hasEntered(joining).pipe(
+      Effect.tap(Lock.confirm(lock)),
       Effect.flatMap((isThere) => isThere ? Effect.void : File.rename(joining.prepared, joining.path)),
       Effect.andThen(File.syncDirectory(directory.log))
     )
@@ -123,9 +133,13 @@ export const end = (fd: number, offset: number, frame: Uint8Array): Effect.Effec
     Effect.andThen(File.sync(fd))
   )
 
-/** Replaces a segment file by a copy that ends at `offset` with the frame: what a torn or failed write left is gone. */
+/**
+ * Replaces a segment file by a copy that ends at `offset` with the frame: what a torn or failed write left is gone. As with
+ * `enter`, the lock is looked at before the copy takes the segment's place.
+ */
 export const rewrite = Effect.fnUntraced(function*(
   directory: Directory.Directory,
+  lock: Lock.Lock,
   path: string,
   offset: number,
   frame: Uint8Array
@@ -141,6 +155,7 @@ export const rewrite = Effect.fnUntraced(function*(
           Effect.andThen(File.sync(to))
         ))
   )
+  yield* Lock.confirm(lock)
   yield* File.rename(copy, path)
   yield* File.syncDirectory(directory.log)
 })

@@ -32,17 +32,9 @@ const died = (cause: unknown): Died => ({ _tag: "Died", cause })
 /** Workers that one job may use up. */
 const maxWorkers = 2
 
-export const make = Effect.fnUntraced(function*({ start }: Options) {
-  const context = yield* Effect.context<never>()
-  const one = Semaphore.makeUnsafe(1)
+/** The worker of a merger: started by the first question, and again by the next one after it has died. */
+const makeThread = (start: () => Worker) => {
   let worker: Worker | undefined
-  let isGivenUp = false
-
-  const abandon = Effect.sync(() => {
-    void worker?.terminate()
-    worker = undefined
-  })
-  yield* Effect.addFinalizer(() => Effect.promise(async () => worker?.terminate()))
 
   const running = (): Worker => {
     if (worker !== undefined) return worker
@@ -81,8 +73,19 @@ export const make = Effect.fnUntraced(function*({ start }: Options) {
       asked.postMessage(question, transfer)
     })
 
-  /** Runs a job in the worker. Says what the worker died of, if it did. */
-  const inWorker = Effect.fnUntraced(function*<E>(task: Parameters<Merger["run"]>[0], outside: Outside<E>) {
+  const terminate = async () => {
+    const ended = worker
+    worker = undefined
+    await ended?.terminate()
+  }
+  return { ask, terminate }
+}
+
+type Thread = ReturnType<typeof makeThread>
+
+/** Runs a job in the worker. Says what the worker died of, if it did. */
+const inWorker = Effect.fnUntraced(
+  function*<E>({ ask }: Thread, task: Parameters<Merger["run"]>[0], outside: Outside<E>) {
     let answer = yield* ask({ _tag: "Start", task })
     while (answer._tag !== "Done") {
       if (answer._tag === "Died") return answer
@@ -98,7 +101,15 @@ export const make = Effect.fnUntraced(function*({ start }: Options) {
       }
     }
     return undefined
-  })
+  }
+)
+
+export const make = Effect.fnUntraced(function*({ start }: Options) {
+  const context = yield* Effect.context<never>()
+  const one = Semaphore.makeUnsafe(1)
+  const thread = makeThread(start)
+  let isGivenUp = false
+  yield* Effect.addFinalizer(() => Effect.promise(thread.terminate))
 
   const giveUp = (cause: unknown) => {
     isGivenUp = true
@@ -113,7 +124,7 @@ export const make = Effect.fnUntraced(function*({ start }: Options) {
     if (isGivenUp) return yield* inProcess.run(task, begin)
     let cause: unknown
     for (let workers = 0; workers < maxWorkers; workers++) {
-      const end = yield* inWorker(task, begin())
+      const end = yield* inWorker(thread, task, begin())
       if (end === undefined) return
       Metrics.mergeWorkerDeaths.updateUnsafe(1, context)
       cause = end.cause
@@ -124,7 +135,7 @@ export const make = Effect.fnUntraced(function*({ start }: Options) {
 
   const merger: Merger = {
     // A job that is interrupted leaves a worker whose next answer no job waits for.
-    run: (task, begin) => one.withPermit(Effect.onInterrupt(run(task, begin), () => abandon))
+    run: (task, begin) => one.withPermit(Effect.onInterrupt(run(task, begin), () => Effect.promise(thread.terminate)))
   }
   return merger
 })

@@ -73,24 +73,16 @@ export const isSchema = (name: string): boolean => schemaPattern.test(name)
 
 export const make: (options: Options) => Effect.Effect<Database, never, Scope.Scope> = Effect.fnUntraced(
   function*(options) {
-    const { connectTimeout, keepAlive, maxConnections, prepare: isPreparing, ssl } = options
     const text = Redacted.isRedacted(options.url) ? Redacted.value(options.url) : options.url
     const { location, schema } = placeOf(text, options.schema)
     const settings = Settings.of(text, yield* Settings.environment)
     const isRefused = typeof settings === "string"
     const pooled = options.pooled ?? (!isRefused && settings.pooled)
-    const pool = yield* Effect.orDie(
-      PgPool.make({
-        url: Redacted.make(isRefused ? text : settings.url),
-        ssl: ssl ?? (isRefused ? undefined : settings.tls),
-        connectTimeout,
-        keepAlive,
-        maxConnections,
-        prepare: isPreparing ?? !pooled,
-        maxMessageSize,
-        applicationName: "tidemark"
-      })
-    )
+    const pool = yield* openPool(options, {
+      url: isRefused ? text : settings.url,
+      tls: isRefused ? undefined : settings.tls,
+      pooled
+    })
     const tables = { log: `${schema}.log`, entries: `${schema}.entries`, blobs: `${schema}.blobs` }
     const channel = pooled ? undefined : `tidemark_${schema}`
 
@@ -156,6 +148,24 @@ export const make: (options: Options) => Effect.Effect<Database, never, Scope.Sc
     return { location, tables, channel, read, change, changeOnce, prepare, check, notifications }
   }
 )
+
+/** The connections. A driver that cannot be set up is a bug: what a URL says was checked before. */
+const openPool = (
+  { connectTimeout, keepAlive, maxConnections, prepare, ssl }: Options,
+  { pooled, tls, url }: { readonly url: string; readonly tls: Settings.Settings["tls"]; readonly pooled: boolean }
+) =>
+  Effect.orDie(
+    PgPool.make({
+      url: Redacted.make(url),
+      ssl: ssl ?? tls,
+      connectTimeout,
+      keepAlive,
+      maxConnections,
+      prepare: prepare ?? !pooled,
+      maxMessageSize,
+      applicationName: "tidemark"
+    })
+  )
 
 /** The schema, and a name of the place without anything secret. */
 const placeOf = (text: string, chosen: string | undefined) => {

@@ -38,17 +38,7 @@ export const make: (options: Options) => Effect.Effect<Writer, never, Scope.Scop
       })
     })
 
-    // Whoever raises the epoch at the same time holds the row until that is durable, or waits for this.
-    const insertion = (count: string, given: string): string => `
-      WITH head AS (
-        UPDATE ${tables.log} SET upper = upper + ${count} WHERE epoch = $1 AND upper = $2 RETURNING upper
-      )
-      INSERT INTO ${tables.entries} (position, epoch, crc, bytes)
-      SELECT $2 + given.number - 1, $1, given.crc, given.bytes FROM head, ${given} AS given (crc, bytes, number)
-      RETURNING position`
-    const insertMany = insertion("cardinality($3::bigint[])", "unnest($3::bigint[], $4::bytea[]) WITH ORDINALITY")
-    // A commit is one entry, and arrays of one make it a fifth slower.
-    const insertOne = insertion("1", "(SELECT $3::bigint, $4::bytea, 1)")
+    const { insertMany, insertOne } = insertions(tables)
 
     const append = Effect.fnUntraced(function*(entries: ReadonlyArray<Uint8Array>) {
       const operation = "appending to the log"
@@ -75,16 +65,8 @@ export const make: (options: Options) => Effect.Effect<Writer, never, Scope.Scop
         [BigInt(epoch), BigInt(before)]
       )
       if (row === undefined) return yield* refusal(operation)
-      // What lies below the lower belongs to nobody any more, so that no epoch has to be looked at.
-      const deletion = `
-        WITH gone AS (
-          DELETE FROM ${tables.entries} WHERE position IN (
-            SELECT position FROM ${tables.entries} WHERE position < $1 ORDER BY position LIMIT ${truncatedAtOnce}
-          ) RETURNING 1
-        )
-        SELECT count(*) AS count FROM gone`
       for (;;) {
-        const [deleted] = yield* change(operation, deletion, [BigInt(Number(row["lower"]))])
+        const [deleted] = yield* change(operation, deletion(tables), [BigInt(Number(row["lower"]))])
         if (Number(deleted?.["count"]) < truncatedAtOnce) return
       }
     })
@@ -103,3 +85,30 @@ export const make: (options: Options) => Effect.Effect<Writer, never, Scope.Scop
     }
   }
 )
+
+type Tables = Database["tables"]
+
+/** The statements of an append. Whoever raises the epoch at the same time holds the row until that is durable, or waits for it. */
+const insertions = (tables: Tables) => {
+  const insertion = (count: string, given: string): string => `
+    WITH head AS (
+      UPDATE ${tables.log} SET upper = upper + ${count} WHERE epoch = $1 AND upper = $2 RETURNING upper
+    )
+    INSERT INTO ${tables.entries} (position, epoch, crc, bytes)
+    SELECT $2 + given.number - 1, $1, given.crc, given.bytes FROM head, ${given} AS given (crc, bytes, number)
+    RETURNING position`
+  return {
+    insertMany: insertion("cardinality($3::bigint[])", "unnest($3::bigint[], $4::bytea[]) WITH ORDINALITY"),
+    // A commit is one entry, and arrays of one make it a fifth slower.
+    insertOne: insertion("1", "(SELECT $3::bigint, $4::bytea, 1)")
+  }
+}
+
+/** Deletes some entries below a position. What lies below the lower is nobody's, so that no epoch has to be compared. */
+const deletion = (tables: Tables): string => `
+  WITH gone AS (
+    DELETE FROM ${tables.entries} WHERE position IN (
+      SELECT position FROM ${tables.entries} WHERE position < $1 ORDER BY position LIMIT ${truncatedAtOnce}
+    ) RETURNING 1
+  )
+  SELECT count(*) AS count FROM gone`

@@ -89,6 +89,9 @@ export interface Erased {
 /** Followers in other processes are given this share of the log's limit to keep up. */
 const followersShare = 0.5
 
+/** Followers have had so many runs to catch up when the log is made as short as it can be. */
+const runsBeforeTrim = 2
+
 /** What is still due after so many rounds waits for the next tick. */
 const maxRounds = 64
 
@@ -129,7 +132,13 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   const log = [...options.logSizes]
   /** Bytes appended since the last rollup. */
   let sinceRollup = 0
+  /** Bytes appended since the log was last made as short as it can be. */
+  let sinceTrim = 0
   let isSweepDue = true
+  /** The last sequence number at the last run: where it stays, nobody writes. */
+  let lastSeqNo = -1
+  /** Runs since the last write. */
+  let quietRuns = 0
   /** Since the last run ended in a defect there is nobody to wait for. */
   let isBroken = false
 
@@ -202,6 +211,13 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     yield* journal.truncate(Math.min(firstOfLast(freed, kept) ?? logFrom, options.holds.lowest()))
   })
 
+  /** As `rollUp`. The rollup's own entry stays in the log: it must not keep the storage of those before it. */
+  const rollUpWhole = Effect.gen(function*() {
+    yield* mailbox.submit(new Command.Rotate())
+    yield* rollUp(0)
+    sinceTrim = 0
+  })
+
   /** Makes sure that it still is the writer. The owner answers no command before it knows the outcome of every append. */
   const confirm = Effect.suspend(() => mailbox.submit(new Command.Describe())).pipe(
     Effect.andThen(journal.truncate(0))
@@ -268,13 +284,20 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       )
     )
 
-  const runDue: Effect.Effect<void, Failure> = Effect.gen(function*() {
+  /** How the store is doing since the run before this one. */
+  const paceSince = (): Plan.Pace => {
+    quietRuns = state.seqNo === lastSeqNo ? quietRuns + 1 : 0
+    lastSeqNo = state.seqNo
+    return quietRuns > 0 ? "quiet" : "busy"
+  }
+
+  const runAt = Effect.fnUntraced(function*(pace: Plan.Pace) {
     /** Collections whose rows cannot be rewritten, which must not hold up the others. */
     const stuck = new Map<number, Failure>()
     for (let round = 0; round < maxRounds; round++) {
       const isRollupDue = Plan.isRollupDue(state, limits, logBytes(Plan.horizon(state, limits)))
-      if (isRollupDue) yield* job(rollUp(limits.logBytes * followersShare))
-      const due = Plan.rewrites(state, limits, logBytes()).filter(({ collection }) => !stuck.has(collection))
+      if (isRollupDue) yield* job(rollUp(Plan.logTarget(state, limits) * followersShare))
+      const due = Plan.rewrites(state, limits, logBytes(), pace).filter(({ collection }) => !stuck.has(collection))
       observe(due.length)
       if (due.length === 0) break
       for (const planned of due) {
@@ -285,22 +308,22 @@ export const make = Effect.fnUntraced(function*(options: Options) {
         )
       }
     }
+    if (pace === "quiet" && quietRuns >= runsBeforeTrim && sinceTrim >= limits.reclaimBytes) yield* job(rollUpWhole)
     if (isSweepDue) yield* job(sweep)
     yield* collectOld
     observe(stuck.size)
     for (const failure of stuck.values()) return yield* failure
   })
 
+  const runDue: Effect.Effect<void, Failure> = Effect.suspend(() => runAt(paceSince()))
+
   const compact = Effect.fnUntraced(function*(name: string) {
     const id = state.names.get(name)
     const collection = id === undefined ? undefined : state.collections.get(id)
     if (collection === undefined) return yield* new UnknownCollection({ collection: name })
     if (!Plan.isCompact(collection)) yield* job(rewrite(Plan.everything(collection, state.position)))
-    if (log.length > 0) {
-      // The rollup's own entry stays in the log. It must not keep the storage of those before it.
-      yield* mailbox.submit(new Command.Rotate())
-      yield* job(rollUp(0))
-    } else yield* journal.truncate(Math.min(state.logFrom, options.holds.lowest()))
+    if (log.length > 0) yield* job(rollUpWhole)
+    else yield* journal.truncate(Math.min(state.logFrom, options.holds.lowest()))
     yield* collectOld
   })
 
@@ -353,6 +376,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     committed: (bytes) => {
       log.push({ position: state.position - 1, bytes })
       sinceRollup += bytes
+      sinceTrim += bytes
       options.holds.appended(bytes)
       const memory = state.memoryBytes
       if (memory > pressure * limits.memoryBytes && !isBroken) mailbox.pause()
@@ -361,7 +385,9 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     runDue: run,
     compact: (name) => one.withPermit(compact(name)),
     erase,
-    finish: Effect.ignoreCause(one.withPermit(resuming(Effect.andThen(Effect.ignore(runDue), collect(Infinity))))),
+    finish: Effect.ignoreCause(
+      one.withPermit(resuming(Effect.andThen(Effect.ignore(runAt("busy")), collect(Infinity))))
+    ),
     run: Effect.raceFirst(
       Effect.andThen(Effect.repeat(supervised, options.schedule), Effect.never),
       Effect.forever(Effect.andThen(

@@ -69,7 +69,11 @@ describe("batch files", () => {
         minKey: Uint8Array.from(rows[0]!.key),
         maxKey: Uint8Array.from(rows.at(-1)!.key),
         minTime: Math.min(...rows.map(({ time }) => time)),
-        maxTime: Math.max(...rows.map(({ time }) => time))
+        maxTime: Math.max(...rows.map(({ time }) => time)),
+        content: {
+          advanced: rows.filter(({ time }) => time <= description.since).length,
+          retractions: rows.filter(({ diff, time }) => time <= description.since && diff < 0).length
+        }
       })
       const footer = open(bytes)
       assert.deepStrictEqual(footer.description, description)

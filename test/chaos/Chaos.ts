@@ -16,8 +16,9 @@ import * as Cluster from "./Cluster.ts"
 import * as Journal from "./Journal.ts"
 
 export interface Options extends Cluster.Options {
+  /** No generation begins after them. */
   readonly seconds: number
-  /** A generation that has acknowledged fewer commands in each minute has proved too little, and fails. */
+  /** A run that has acknowledged fewer commands for each minute of faults has proved too little, and fails. */
   readonly leastPerMinute?: number | undefined
   /** Hears of each generation that has been judged. */
   readonly onGeneration?: ((report: Report) => void) | undefined
@@ -29,6 +30,8 @@ export interface Options extends Cluster.Options {
 export interface Report {
   /** How often there was which fault. */
   readonly faults: Readonly<Record<string, number>>
+  /** How long faults happened: a run also takes the time to judge. */
+  readonly seconds: number
   readonly requests: number
   /** Commands that change rows or frontiers, by what their clients were told. */
   readonly writes: Readonly<Record<History.Operation["outcome"], number>>
@@ -122,22 +125,28 @@ const storm = (chaos: Chaos, random: Prng.Prng, kinds: Readonly<Record<string, F
 }
 
 /** A generation lasts so long, in seconds, so that its history can be judged in memory. */
-const lifetime = 60
+const lifetime = 120
 
 /** A run on one store. Fails with what is wrong. */
 export const run = (options: Options): Effect.Effect<Report, Nemesis.NemesisFound> =>
   Effect.gen(function*() {
     const chaos: Chaos = { options, ...yield* Cluster.make(options), counts: {} }
     const [first, second] = [Prng.make(Prng.split(options.seed, 1)), Prng.make(Prng.split(options.seed, 2))]
+    const since = Journal.now()
+    const left = (): number => options.seconds - (Journal.now() - since) / 1e9
     let report = empty
-    for (let left = options.seconds; left > 0; left -= lifetime) {
+    do {
       const storms = [storm(chaos, first, ofProcesses), storm(chaos, second, ofServices)]
       const life = Effect.all(storms, { concurrency: "unbounded" })
-      const seconds = Math.min(left, lifetime)
-      report = yield* generation(chaos, report, seconds, Effect.timeoutOption(life, `${seconds} seconds`))
+      report = yield* generation(chaos, report, Math.min(left(), lifetime), life)
       options.onGeneration?.(report)
-    }
+    } while (left() > 0)
     if (options.onEnd !== undefined) yield* options.onEnd(chaos.cluster)
+    const { seconds, writes: { ok } } = report
+    if (ok < (options.leastPerMinute ?? 0) * seconds / 60) {
+      const problem = `only ${ok} commands were acknowledged in ${Math.round(seconds)} s of faults`
+      return yield* Effect.fail(new Nemesis.NemesisFound([problem], [], []))
+    }
     return report
   }).pipe(Effect.scoped)
 
@@ -152,15 +161,12 @@ const generation = (
     const { cluster, ways } = chaos
     cluster.trouble = Cluster.usualTrouble
     for (const way of ways) yield* Cluster.start(cluster, way)
-    yield* storms
+    yield* Effect.timeoutOption(storms, `${seconds} seconds`)
     cluster.trouble = 0
     yield* Cluster.works(cluster)
     yield* end(chaos)
     const history = cluster.journal.history()
-    const report = reportOf(chaos, before, history)
-    const done = report.writes.ok - before.writes.ok
-    const least = (chaos.options.leastPerMinute ?? 0) * seconds / 60
-    if (done < least) cluster.problems.push(`only ${done} commands were acknowledged in ${seconds} s`)
+    const report = reportOf(chaos, before, seconds, history)
     const found = Nemesis.find(cluster.problems, history)
     if (found !== undefined) return yield* Effect.fail(found)
     cluster.journal = Journal.make()
@@ -195,6 +201,7 @@ const changes = new Set<History.Call["_tag"]>(["Write", "CompareAndAppend", "Sea
 
 const empty: Report = {
   faults: {},
+  seconds: 0,
   requests: 0,
   writes: { ok: 0, failed: 0, unknown: 0 },
   reads: 0,
@@ -203,13 +210,19 @@ const empty: Report = {
   generations: 0
 }
 
-const reportOf = ({ cluster, counts, ways }: Chaos, before: Report, all: History.History): Report => {
+const reportOf = (
+  { cluster, counts, ways }: Chaos,
+  before: Report,
+  seconds: number,
+  all: History.History
+): Report => {
   const history = all.filter(({ client }) => client !== Checkpoint.client)
   const written = history.filter(({ call }) => changes.has(call._tag))
   const told = (outcome: History.Operation["outcome"]) =>
     before.writes[outcome] + written.filter((each) => each.outcome === outcome).length
   return {
     faults: { ...counts },
+    seconds: before.seconds + seconds,
     requests: ways.reduce((sum, { bucket }) => sum + bucket.proxy.requests.length, before.requests),
     writes: { ok: told("ok"), failed: told("failed"), unknown: told("unknown") },
     reads: before.reads + history.filter(isRead).length,

@@ -63,7 +63,7 @@ const whole = Effect.gen(function*() {
     onEnd: (store) => Effect.promise(() => verify(store)).pipe(Effect.map(({ stdout }) => console.log(stdout.trim())))
   })
   console.log(summary(report))
-  console.log(`0 violations in ${total} s of chaos`)
+  console.log(`0 violations in ${total} s, ${Math.round(report.seconds)} s of them with faults`)
 })
 
 const running = Effect.runFork(Effect.scoped(whole))

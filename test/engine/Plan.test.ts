@@ -9,8 +9,8 @@ const limits: Plan.Limits = { memoryBytes: 1_000, logBytes: 10_000, inlineBytes:
 
 const s = (state: State.State): Collection.Collection => state.collections.get(0)!
 
-const due = (state: State.State, logBytes = 0) =>
-  Plan.rewrites(state, limits, logBytes).map(({ collection, reason }) => `${reason} ${collection}`)
+const due = (state: State.State, logBytes = 0, pace: Plan.Pace = "busy") =>
+  Plan.rewrites(state, limits, logBytes, pace).map(({ collection, reason }) => `${reason} ${collection}`)
 
 /** Rows of 24 bytes each, at one time. */
 const rows = (collection: number, count: number, time = 0) =>
@@ -168,7 +168,50 @@ describe("test_allow_compaction: a compaction", () => {
     assert.deepStrictEqual(due(state), [])
     apply(state, rows(0, 5, 1))
     apply(state, seal(0, 2), allowCompaction(0, 2))
+    assert.deepStrictEqual(due(state), ["flush 0"])
+  })
+
+  it("leaves stored rows alone where only rows in memory can collapse, and flushes those by what is stored", () => {
+    const state = stateOf("s")
+    apply(state, allowCompaction(0, 99))
+    traced(state, batch("a", 0, 100, { since: 99, minTime: 99, maxTime: 99, rows: 10, bytes: 4_000 }))
+    apply(state, rows(0, 20, 100), seal(0, 101), allowCompaction(0, 101))
+    assert.deepStrictEqual(due(state), [])
+    assert.deepStrictEqual(due(state, 0, "quiet"), ["flush 0"])
+    apply(state, rows(0, 70, 101), seal(0, 102), allowCompaction(0, 102))
+    assert.deepStrictEqual(due(state), ["flush 0"])
+  })
+
+  it("counts rows that take back what an older batch has, but never those of the oldest", () => {
+    const at = (key: string, lower: number, retractions: number) => {
+      const content = { advanced: 40, retractions }
+      return batch(key, lower, lower + 1, { since: lower, minTime: lower, maxTime: lower, rows: 40, content })
+    }
+    const state = stateOf("s")
+    apply(state, allowCompaction(0, 9))
+    traced(state, at("a", 1, 40), at("b", 2, 4))
+    assert.deepStrictEqual(due(state), [])
+    assert.deepStrictEqual(due(state, 0, "quiet"), ["compaction 0"])
+    traced(state, at("c", 3, 11))
     assert.deepStrictEqual(due(state), ["compaction 0"])
+  })
+
+  it("does not count rows that have been advanced already", () => {
+    const state = old()
+    const advanced = batch("a2", 0, 100, { since: 110, minTime: 110, maxTime: 110 })
+    const content = { advanced: 990, retractions: 0 }
+    apply(state, allowCompaction(0, 110))
+    apply(state, swap(0, { trace: ["a"], newTrace: advanced, traceUpper: 100 }))
+    traced(state, batch("b", 100, 200, { since: 110, minTime: 110, maxTime: 130, rows: 1_000, content }))
+    apply(state, allowCompaction(0, 131))
+    assert.deepStrictEqual(due(state), [])
+  })
+
+  it("keeps as much log as half of what is stored, within the limits", () => {
+    const sized = (bytes: number) => traced(stateOf("s"), batch("a", 0, 100, { bytes }))
+    assert.strictEqual(Plan.logTarget(stateOf("s"), limits), limits.reclaimBytes)
+    assert.strictEqual(Plan.logTarget(sized(6_000), limits), 3_000)
+    assert.strictEqual(Plan.logTarget(sized(60_000), limits), limits.logBytes)
   })
 
   it("compaction_beyond_upper: advances to since what is sealed, and nothing else", () => {

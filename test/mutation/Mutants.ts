@@ -178,6 +178,20 @@ const files: ReadonlyArray<Mutant> = [
     "node/Processes"
   ),
   plant(
+    "a writer that was fenced while it opened the log adds its segment",
+    "node/SegmentFile.ts",
+    "Effect.tap(Lock.confirm(lock)),",
+    "",
+    "testing/Rivals"
+  ),
+  plant(
+    "a lock file of another process counts as one's own",
+    "node/Lock.ts",
+    "return fs.statSync(path, { bigint: true }).ino === ino",
+    "return fs.statSync(path, { bigint: true }).ino >= 0n",
+    "node/Unlock"
+  ),
+  plant(
     "a reader does not flush what it has read of another's log",
     "node/LogReader.ts",
     "yield* File.syncData(fd)",

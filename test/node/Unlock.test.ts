@@ -1,9 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Option } from "effect"
+import { Effect, Option, Stream } from "effect"
 import fs from "node:fs"
 import { hostname } from "node:os"
 import { join } from "node:path"
+import * as Directory from "../../src/node/Directory.ts"
 import { FileStorage } from "../../src/node/index.ts"
+import * as Lock from "../../src/node/Lock.ts"
 import { run } from "../cli/Tool.ts"
 import { append, directory, entry, inScope, openLog, readTexts, texts } from "./Temporary.ts"
 
@@ -14,6 +16,38 @@ const moveAway = (path: string): void => {
   const holder: object = JSON.parse(fs.readFileSync(lockOf(path), "utf8"))
   fs.writeFileSync(lockOf(path), JSON.stringify({ ...holder, host: "pod-a", pid: 42 }))
 }
+
+describe("a lock file that somebody removes", () => {
+  it.live("leaves its writer with nothing to read but that it is fenced", () =>
+    Effect.gen(function*() {
+      const path = join(yield* directory, "store")
+      const slow = yield* openLog(path, 2048)
+      yield* append(yield* slow.acquire, 0, 3)
+      fs.rmSync(lockOf(path))
+      const writer = yield* (yield* openLog(path, 2048)).acquire
+      yield* append(writer, 3, 200)
+      yield* writer.truncate(200)
+      assert.strictEqual((yield* Effect.flip(slow.bounds))._tag, "Fenced")
+      assert.strictEqual((yield* Effect.flip(Stream.runCollect(slow.read(0))))._tag, "Fenced")
+    }))
+
+  it.live("is not taken for the one of its name that another process makes", () =>
+    Effect.gen(function*() {
+      const store = Directory.make(join(yield* directory, "store"))
+      yield* Directory.ensure(store)
+      const acquire = (nonce: string) => Lock.acquire({ directory: store, nonce, lastEpoch: Effect.succeed(0) })
+      const first = yield* acquire("first")
+      fs.rmSync(first.path)
+      const second = yield* acquire("second")
+      assert.strictEqual(second.path, first.path)
+      assert.isFalse(Lock.isHeld(first))
+      assert.strictEqual((yield* Effect.flip(Lock.confirm(first)))._tag, "Fenced")
+      yield* Lock.release(first, "first")
+      assert.strictEqual((yield* Effect.flip(acquire("third")))._tag, "Locked")
+      assert.isTrue(Lock.isHeld(second))
+      yield* Lock.release(second, "second")
+    }))
+})
 
 describe("unlock", () => {
   it.live("takes the lock of another host, and fences its writer if that lives after all", () =>

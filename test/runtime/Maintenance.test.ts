@@ -40,6 +40,25 @@ describe("maintenance", () => {
       assert.strictEqual(Faulty.writes(control), before)
     }))
 
+  it.effect("a store that rests takes no more than its rows, without a compaction that was asked for", () =>
+    Effect.gen(function*() {
+      const { client, reader, storage, writer } = yield* fresh(everySecond)
+      const value = (i: number) => Update.insert(`k${i % 10}`, `${i} `.repeat(20), i)
+      for (let i = 0; i < 200; i++) {
+        const before = i < 10 ? [] : [{ ...value(i - 10), time: i, diff: -1 }]
+        yield* writer.append([...before, value(i)])
+        yield* writer.seal(i + 1)
+        yield* writer.allowCompaction(i)
+      }
+      for (let i = 0; i < 10; i++) yield* TestClock.adjust("1 second")
+      yield* client.sync
+      assert.isBelow(yield* logBytes(storage), 1_000)
+      const stored = yield* Store.storedKeys(storage)
+      assert.lengthOf(stored.filter((key) => key.startsWith("batch/")), 1)
+      assert.lengthOf(stored, 2)
+      assert.lengthOf(yield* Store.contents(reader), 10)
+    }))
+
   it.effect("a collection that is never sealed does not pin the log, nor memory", () =>
     Effect.gen(function*() {
       const { client, reader, storage, writer } = yield* fresh(Store.tiny)

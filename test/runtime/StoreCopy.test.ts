@@ -28,7 +28,8 @@ const made = Effect.fnUntraced(function*(seed: number) {
 
 const everything = <E>(store: Layer.Layer<Log.Log | Blob.Blob, E>) =>
   Store.inScope(Effect.gen(function*() {
-    const client = yield* Store.client(yield* Layer.build(store))
+    // One that only reads: maintenance would change what is stored, though not what it says.
+    const client = yield* Store.follower(yield* Layer.build(store))
     const descriptions = yield* client.descriptions
     const updates: Array<unknown> = []
     for (const { name } of descriptions) {

@@ -266,6 +266,11 @@ const onPaths = (self: System): Functions => {
     mkdir: (path: string, _options: object, done: Done<string | undefined>) =>
       make(self, { operation: "make directory", done, begin: () => Disk.makeDirectory(disk, path) }),
     existsSync: (path: string) => Disk.find(disk, path) !== undefined,
+    statSync: (path: string) => {
+      const node = Disk.find(disk, path)
+      if (node === undefined) throw errno("ENOENT")
+      return { ino: BigInt(node.id), mtimeNs: 0n }
+    },
     // A process that was there before the last power failure is told by its start time.
     readFileSync: (path: string) => {
       const { choice, kind } = self.injector.next("open")
