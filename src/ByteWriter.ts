@@ -7,6 +7,9 @@ import * as Platform from "./Platform.ts"
 
 const twoTo32 = 4_294_967_296
 
+/** A loop beats the platform's conversion for shorter texts. Their length needs one byte. */
+const shortText = 48
+
 /**
  * Appends bytes to a buffer that doubles when it is full. Reuse one with `clear` to avoid allocation.
  *
@@ -88,6 +91,63 @@ export class ByteWriter {
     this.reserve(8)
     this.view.setBigUint64(this.length, value, true)
     this.length += 8
+  }
+
+  /** A double. */
+  f64(value: number): void {
+    this.reserve(8)
+    this.view.setFloat64(this.length, value, true)
+    this.length += 8
+  }
+
+  /** A non-negative integer of up to 53 bits, seven of them a byte, the lowest first. */
+  varint(value: number): void {
+    this.reserve(8)
+    let rest = value
+    while (rest >= 0x80) {
+      this.bytes[this.length++] = rest % 128 | 0x80
+      rest = rest < twoTo32 ? rest >>> 7 : Math.floor(rest / 128)
+    }
+    this.bytes[this.length++] = rest
+  }
+
+  /**
+   * The text behind a varint: twice the number of bytes, and one more where not all of them are ASCII. False, and part of it
+   * is written, for lone surrogates.
+   */
+  markedText(text: string): boolean {
+    const size = text.length
+    if (size < shortText) {
+      this.reserve(size + 1)
+      const { bytes, length } = this
+      bytes[length] = size * 2
+      let at = length + 1
+      for (let i = 0; i < size; i++, at++) {
+        const code = text.charCodeAt(i)
+        if (code > 0x7f) return this.markedUtf8(text)
+        bytes[at] = code
+      }
+      this.length = at
+      return true
+    }
+    const start = this.length
+    this.varint(size * 2)
+    if (this.ascii(text)) return true
+    this.length = start
+    return this.markedUtf8(text)
+  }
+
+  private markedUtf8(text: string): boolean {
+    if (!text.isWellFormed()) return false
+    const start = this.length
+    this.utf8(text)
+    const size = this.length - start
+    this.varint(size * 2 + 1)
+    // The head goes before the text; it was written behind it to see how long it is.
+    const head = this.bytes.slice(start + size, this.length)
+    this.bytes.copyWithin(start + head.length, start, start + size)
+    this.bytes.set(head, start)
+    return true
   }
 
   raw(bytes: Uint8Array): void {

@@ -70,12 +70,14 @@ const quote = (codec: string, text: string): string => {
 export const readUtf8 = (codec: string, bytes: Uint8Array, start: number, end: number): string =>
   Platform.readUtf8(bytes, start, end) ?? reject(codec, `${end - start} bytes are not valid UTF-8`)
 
-export const parseJson = (codec: string, bytes: Uint8Array, start: number, end: number): Schema.Json => {
-  const text = readUtf8(codec, bytes, start, end)
+export const parseJson = (codec: string, bytes: Uint8Array, start: number, end: number): Schema.Json =>
+  parseText(codec, readUtf8(codec, bytes, start, end))
+
+export const parseText = (codec: string, text: string): Schema.Json => {
   try {
     return JSON.parse(text)
   } catch {
     // The parser's own message quotes the text.
-    return reject(codec, `${end - start} bytes are not valid JSON`)
+    return reject(codec, "a text is not valid JSON")
   }
 }

@@ -10,8 +10,9 @@ import { orderedByName } from "./OrderedCodec.ts"
 import { refuse, reject } from "./Refusal.ts"
 import { fingerprintOf, schemaName } from "./SchemaCodec.ts"
 import { encodeText } from "./TextCodec.ts"
+import { ofJson as typedJson, typedName } from "./TypedCodec.ts"
 
-export type { Bounds, Codec, Encode, FirstOf, OrderedCodec, Prefix } from "./CodecModel.ts"
+export type { Bounds, Codec, Encode, FirstOf, OrderedCodec, Prefix, Typed } from "./CodecModel.ts"
 export { boolean, bytes, date, literals, nullOr, number, orderedByName, string, tuple } from "./OrderedCodec.ts"
 export { fingerprintOf, schema } from "./SchemaCodec.ts"
 
@@ -64,12 +65,15 @@ export const byName = (name: string, document?: string): Codec<unknown> | undefi
     case "json":
       return json as Codec<unknown>
     case schemaName:
+    case typedName:
       return {
         name,
         document,
         fingerprint: document === undefined ? undefined : fingerprintOf(document),
         encode: () => refuse(name, "the schema is only known by its document; write with the program that defines it"),
-        decode: (bytes, start, end) => parseJson(name, bytes, start, end)
+        decode: name === typedName
+          ? typedJson(document ?? "").decode
+          : (bytes, start, end) => parseJson(name, bytes, start, end)
       }
     default:
       return orderedByName(name)

@@ -52,6 +52,28 @@ export interface Codec<in out A> {
    * `range({ prefix })` needs. Throws `ValueOutOfRange` for what no value begins with.
    */
   readonly prefixed?: (prefix: unknown) => Bounds
+  /** Where values have a form that is faster than that of `encode`: new collections store it. Keys never do. */
+  readonly typed?: Typed<A>
+  /** Where some fields of a value can be read without the others: reads these, as `decode` does the whole. */
+  readonly select?: (fields: ReadonlyArray<string>) => Codec<A>["decode"]
+}
+
+/**
+ * The faster form of a codec's values. It is registered as another codec, so that collections keep the form that they were
+ * created with.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Typed<in out A> {
+  readonly name: string
+  /** The document of the codec, with the layout that a new collection is given. */
+  readonly document: string
+  /**
+   * The codec for a collection with this document, which tells its layout. `isTrusted`: all rows were written under this
+   * schema, so that they need not be checked again.
+   */
+  readonly open: (document: string, isTrusted: boolean) => Codec<A>
 }
 
 /**

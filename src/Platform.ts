@@ -102,6 +102,10 @@ export const writeAscii = (text: string, bytes: Uint8Array): boolean => {
   return read === text.length && written === text.length
 }
 
+/** The bytes as text with one character each, whatever they are. */
+export const readLatin1 = (bytes: Uint8Array, start: number, end: number): string =>
+  bufferOver(bytes).toString("latin1", start, end)
+
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
 /** The text of UTF-8 bytes, or `undefined` where they are not valid UTF-8. */

@@ -6,18 +6,24 @@
 import { Result, Schema, type SchemaIssue } from "effect"
 import { canonical, parseJson } from "./CanonicalJson.ts"
 import type { Codec } from "./CodecModel.ts"
+import * as Layout from "./Layout.ts"
 import { refuse, reject } from "./Refusal.ts"
 import { encodeText } from "./TextCodec.ts"
+import * as TypedCodec from "./TypedCodec.ts"
 
 /** @internal */
 export const schemaName = "schema"
 
 /**
- * The values of an Effect Schema, as canonical JSON of the form that `Schema.toCodecJson` gives them. The schema must
- * need no services and do nothing asynchronous.
+ * The values of an Effect Schema. The schema must need no services and do nothing asynchronous.
  *
- * All these codecs are named `schema`; the schema itself is described by `document` and `fingerprint`. Equal values
- * have equal bytes as far as the schema's encoding has: the entries of a `Map` or a `Set` keep their order of insertion.
+ * Values of new collections are stored in a layout that is compiled from the schema, once, when the collection is
+ * registered (`typed`): what the layout has no place for, and keys, are canonical JSON of the form that
+ * `Schema.toCodecJson` gives them, as are all values of collections that were created before there were layouts.
+ *
+ * The schema itself is described by `document` and `fingerprint`. Equal values have equal bytes as far as the schema's
+ * encoding has: the entries of a `Map` or a `Set` keep their order of insertion. Rows that were written under the same schema
+ * are not checked again when they are read.
  *
  * @example
  * ```ts
@@ -38,19 +44,21 @@ export const schema = <A>(of: Schema.Codec<A, unknown>): Codec<A> => {
   const encodeResult = Schema.encodeUnknownResult(jsonCodec)
   const decodeResult = Schema.decodeUnknownResult(jsonCodec)
   const document = documentOf(of)
+  const toJson = (value: A): unknown => {
+    const encoded = attempt(encodeResult, value)
+    return Result.isSuccess(encoded) ? encoded.success : refuse(schemaName, explain(encoded.failure, document))
+  }
+  const decode = (bytes: Uint8Array, start: number, end: number): A => {
+    const decoded = attempt(decodeResult, parseJson(schemaName, bytes, start, end))
+    return Result.isSuccess(decoded) ? decoded.success : reject(schemaName, explain(decoded.failure, document))
+  }
   return {
     name: schemaName,
     document,
     fingerprint: fingerprintOf(document),
-    encode: encodeText(schemaName, (value) => {
-      const encoded = attempt(encodeResult, value)
-      if (Result.isFailure(encoded)) return refuse(schemaName, explain(encoded.failure, document))
-      return canonical(schemaName, encoded.success)
-    }),
-    decode(bytes, start, end) {
-      const decoded = attempt(decodeResult, parseJson(schemaName, bytes, start, end))
-      return Result.isSuccess(decoded) ? decoded.success : reject(schemaName, explain(decoded.failure, document))
-    }
+    encode: encodeText(schemaName, (value) => canonical(schemaName, toJson(value))),
+    decode,
+    typed: TypedCodec.make(of, document, { toJson, decode })
   }
 }
 
@@ -67,14 +75,16 @@ const documentOf = (of: Schema.Constraint): string => {
 }
 
 /**
- * FNV-1a with 64 bits, in hexadecimal: it tells versions of a schema apart, and guards against nobody.
+ * FNV-1a with 64 bits, in hexadecimal: it tells versions of a schema apart, and guards against nobody. The layout of a
+ * collection has no part in it.
  *
  * @internal
  */
 export const fingerprintOf = (document: string): string => {
+  const text = Layout.without(document)
   let hash = 0xcbf29ce484222325n
-  for (let i = 0; i < document.length; i++) {
-    hash = BigInt.asUintN(64, (hash ^ BigInt(document.charCodeAt(i))) * 0x100000001b3n)
+  for (let i = 0; i < text.length; i++) {
+    hash = BigInt.asUintN(64, (hash ^ BigInt(text.charCodeAt(i))) * 0x100000001b3n)
   }
   return hash.toString(16).padStart(16, "0")
 }

@@ -4,12 +4,15 @@ import { createHash } from "node:crypto"
 import fs from "node:fs"
 import { join } from "node:path"
 import * as BatchVerifier from "../src/batch/BatchVerifier.ts"
+import * as PersistClient from "../src/client/PersistClient.ts"
+import * as StoredJson from "../src/client/StoredJson.ts"
 import * as Codec from "../src/Codec.ts"
 import * as Collection from "../src/engine/Collection.ts"
 import { version } from "../src/engine/Rollup.ts"
 import { Log } from "../src/storage/Log.ts"
 import * as Update from "../src/Update.ts"
 import { filesOf } from "./cli/Tool.ts"
+import * as Orders from "./golden/Orders.ts"
 import * as Versions from "./golden/Versions.ts"
 import { directory, layerOf } from "./node/Temporary.ts"
 import * as Model from "./utils/Model.ts"
@@ -19,7 +22,10 @@ import * as Store from "./utils/Store.ts"
 // written. Where the present format has no store here yet, or reads none of the old ones, this fails.
 
 const golden = join(import.meta.dirname, "golden")
-const formats = fs.readdirSync(golden).filter((name) => name.startsWith("format-"))
+const stores = fs.readdirSync(golden, { withFileTypes: true }).flatMap((entry) =>
+  entry.isDirectory() ? [entry.name] : []
+)
+const formats = stores.filter((name) => name.startsWith("format-"))
 
 /** What make.ts has written to "s". */
 const model = (): Model.Model => {
@@ -43,7 +49,8 @@ it("golden_test: there is a store of the present format", () => {
 const digests: Readonly<Record<string, string>> = {
   "format-1": "b2f73aa9ae9c4d0545d985774afecbd0fe589f01d0fd306b83db4771804010e7",
   "format-2": "f54f4b5345c915bc0047655aed11f73a11308d9c9cb98823cec5fdf3ca7227b2",
-  "format-3": "8da57a11b0f00921649d4d3a9c3f683e05e2bf4d9f3c9b6093a5f0860af39d8e"
+  "format-3": "8da57a11b0f00921649d4d3a9c3f683e05e2bf4d9f3c9b6093a5f0860af39d8e",
+  "typed-1": "3ab18658ce1118b1f0c1d7fd2e6e7f6b0d172c9968fc262a98f31a0c25b0ea8e"
 }
 
 const digestOf = (format: string): string => {
@@ -56,7 +63,7 @@ const digestOf = (format: string): string => {
 
 // After all others: no test may write to them.
 afterAll(() => {
-  assert.deepStrictEqual(Object.fromEntries(formats.map((format) => [format, digestOf(format)])), digests)
+  assert.deepStrictEqual(Object.fromEntries(stores.map((store) => [store, digestOf(store)])), digests)
 })
 
 for (const format of formats) {
@@ -132,4 +139,28 @@ it.effect("golden_test: what was stored under older schemas is read, and retract
     ])
     yield* writer.append([Update.retract("a", { price: 1 }, 3), Update.retract("c", { note: "new", price: 3 }, 3)])
     assert.deepStrictEqual(yield* Store.contents(reader), [["b", { price: 2 }, 1]])
+  }))
+
+it.effect("golden_test: rows in the layout of their schema are read, retracted, and shown without the program", () =>
+  Effect.gen(function*() {
+    const path = join(yield* directory, "store")
+    fs.cpSync(join(golden, "typed-1"), path, { recursive: true })
+    const client = yield* Store.client(yield* Layer.build(layerOf(path)))
+    assert.deepInclude((yield* client.description("orders")).value, { name: "schema/2" })
+    const shown = yield* Store.contents(
+      (yield* Effect.provideService(
+        StoredJson.open("orders"),
+        PersistClient.PersistClient,
+        client
+      )).reader
+    )
+    const all = [...Orders.before, ...Orders.after]
+    assert.deepStrictEqual(
+      shown,
+      all.map(({ key, value }) => [[...key], JSON.parse(JSON.stringify(value)) as StoredJson.Json, 1] as const)
+    )
+    const { reader, writer } = yield* client.load("orders", Orders.second)
+    assert.deepStrictEqual(yield* Store.contents(reader), all.map(({ key, value }) => [key, value, 1] as const))
+    yield* writer.append(all.slice(1).map((each) => ({ ...each, time: 3, diff: -1 })))
+    assert.deepStrictEqual(yield* Store.contents(reader), [[all[0]!.key, all[0]!.value, 1]])
   }))

@@ -53,7 +53,7 @@ declare module "lmdb" {
   interface Database {
     readonly flushed: Promise<unknown>
     batch(write: () => void): Promise<unknown>
-    put(key: Buffer, value: Buffer): void
+    put(key: Buffer, value: unknown): void
     get(key: Buffer): Buffer | undefined
     getRange(options: object): Iterable<Entry>
     getCount(): number

@@ -79,8 +79,16 @@ export type OpenViewError = Failure | AsOfBeforeSince | AsOfNotSealed | Collecti
 export interface CollectionReader<in out K, out V, out E = never> {
   readonly name: string
   readonly id: Effect.Effect<number, E>
-  /** A fixed view of the collection. The scope holds the stored batches that it refers to. */
-  readonly snapshot: (options?: AsOf) => Effect.Effect<Snapshot.Snapshot<K, V>, OpenViewError | E, Scope.Scope>
+  /**
+   * A fixed view of the collection. The scope holds the stored batches that it refers to. With `select`, values have these
+   * fields alone, and the others are not even decoded where values are in a layout.
+   */
+  readonly snapshot: {
+    (options?: AsOf): Effect.Effect<Snapshot.Snapshot<K, V>, OpenViewError | E, Scope.Scope>
+    <const F extends keyof V & string>(
+      options: AsOf & { readonly select: ReadonlyArray<F> }
+    ): Effect.Effect<Snapshot.Snapshot<K, Pick<V, F>>, OpenViewError | E, Scope.Scope>
+  }
   /**
    * A snapshot, and the events from exactly there on: every write and every seal is in one of the two, and in one only.
    */
@@ -176,11 +184,15 @@ export const make = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs): Colle
     [Internal]: { self, runs },
     name,
     id: Effect.map(located, ({ id }) => id),
-    snapshot: (options = {}) =>
+    snapshot: <A>(options: AsOf & { readonly select?: ReadonlyArray<string> } = {}) =>
       traced(
         "CollectionReader.snapshot",
         name,
-        Effect.map(opened(options), (at) => Snapshot.make(sourceOf(at), options.asOf, at.release))
+        Effect.map(opened(options), (at): Snapshot.Snapshot<K, A> => {
+          const { asOf, select } = options
+          const read = (select === undefined ? codecs : Rows.selecting(codecs, select)) as Rows.Codecs<K, unknown>
+          return Snapshot.make({ ...sourceOf(at), codecs: read as Rows.Codecs<K, A> }, asOf, at.release)
+        })
       ),
     listen: () =>
       traced(

@@ -7,6 +7,7 @@ import { Context, Duration, Effect, Layer, Schedule, type Scope } from "effect"
 import type { Codec } from "../Codec.ts"
 import type { CodecRef, Registration } from "../engine/Commit.ts"
 import * as Evolution from "../engine/Evolution.ts"
+import * as Layout from "../Layout.ts"
 import {
   type CodecMismatch,
   CollectionDestroyed,
@@ -388,8 +389,10 @@ const handlesOf = (store: Store) => {
     return Collection.make(CollectionReader.make(registered, collectionRuns), CollectionWriter.make(registered))
   }
   return {
-    opened: <K, V>(name: string, options: CollectionOptions<K, V>, registration: Registration) =>
-      handle(name, options, Effect.succeed(registration), runsOf(registration.id)),
+    opened: <K, V>(name: string, options: CollectionOptions<K, V>, registration: Registration) => {
+      const value = formOf(store, options.value, registration)
+      return handle(name, { ...options, value }, Effect.succeed(registration), runsOf(registration.id))
+    },
     failed: <K, V, E>(name: string, options: CollectionOptions<K, V>, error: E) =>
       handle(name, options, Effect.fail(error), unregistered)
   }
@@ -451,11 +454,22 @@ const client = (store: Store, open: { readonly createOrLoad: Open; readonly load
   return client
 }
 
-const refOf = <A>(codec: Codec<A>): CodecRef => ({ name: codec.name, document: codec.document ?? "" })
+const refOf = (codec: Pick<Codec<never>, "name" | "document">): CodecRef => ({
+  name: codec.name,
+  document: codec.document ?? ""
+})
+
+/** The form in which a collection keeps its values. Rows are read unchecked if nobody has ever had another schema of them. */
+const formOf = <V>(store: Store, value: Codec<V>, { id, value: stored }: Registration): Codec<V> => {
+  const { typed } = value
+  if (typed === undefined || typed.name !== stored.name) return value
+  const isFirst = store.state().collections.get(id)?.earlier.length === 0
+  return typed.open(stored.document, isFirst && Layout.kept(typed.document, stored.document) === stored.document)
+}
 
 const requestedOf = <K, V>(options: CollectionOptions<K, V>): Evolution.Requested => ({
   key: refOf(options.key),
-  value: refOf(options.value),
+  value: refOf(options.value.typed ?? options.value),
   schemaChange: options.schemaChange ?? "additive"
 })
 

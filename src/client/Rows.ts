@@ -11,12 +11,21 @@ import type { Bounds, Codec, Encode } from "../Codec.ts"
 import * as Frontier from "../Frontier.ts"
 import { DecodeError, ValueOutOfRange } from "../PersistError.ts"
 import * as Platform from "../Platform.ts"
+import { picked } from "../TypedCodec.ts"
 import type { Update } from "../Update.ts"
 
 /** The codecs of a collection. */
 export interface Codecs<K, V> {
   readonly key: Codec<K>
   readonly value: Codec<V>
+}
+
+/** The same codecs, for reading some fields of the values alone. */
+export const selecting = <K, V>(codecs: Codecs<K, V>, fields: ReadonlyArray<string>): Codecs<K, V> => {
+  const { key, value } = codecs
+  const wanted = new Set(fields)
+  const decode = value.select?.(fields) ?? ((bytes, start, end) => picked(value.decode(bytes, start, end), wanted))
+  return { key, value: { ...value, decode } }
 }
 
 /** A row whose bytes its codecs could not decode. */

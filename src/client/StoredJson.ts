@@ -12,6 +12,7 @@ import * as BytesJson from "../BytesJson.ts"
 import { ByteWriter } from "../ByteWriter.ts"
 import * as Codec from "../Codec.ts"
 import { DecodeError, ValueOutOfRange } from "../PersistError.ts"
+import * as TypedCodec from "../TypedCodec.ts"
 import type { Update } from "../Update.ts"
 import * as PersistClient from "./PersistClient.ts"
 
@@ -19,7 +20,7 @@ export type Json = Schema.Json
 
 /** A codec under a stored name whose values are JSON. It decodes whatever is stored. */
 export const codec = ({ document, name }: PersistClient.StoredCodec): Codec.Codec<Json> => {
-  const { decode, encode } = known(name)
+  const { decode, encode } = known(name, document)
   return {
     name,
     document: document === "" ? undefined : document,
@@ -36,7 +37,8 @@ export const codec = ({ document, name }: PersistClient.StoredCodec): Codec.Code
   }
 }
 
-const known = (name: string): Pick<Codec.Codec<Json>, "encode" | "decode"> => {
+const known = (name: string, document: string): Pick<Codec.Codec<Json>, "encode" | "decode"> => {
+  if (name === TypedCodec.typedName) return TypedCodec.ofJson(document)
   // The form of a schema's values is the program's affair; their bytes are those of their JSON.
   if (name === "json" || name === "schema") return Codec.json
   if (name === "unit") return unit
@@ -80,7 +82,9 @@ export const makeCheck = (
 export const foreign = (
   { key, value }: { readonly key: PersistClient.StoredCodec; readonly value: PersistClient.StoredCodec }
 ): PersistClient.StoredCodec | undefined =>
-  [key, value].find(({ name }) => name === "schema" || Codec.byName(name) === undefined)
+  [key, value].find(({ name }) =>
+    name === "schema" || name === TypedCodec.typedName || Codec.byName(name) === undefined
+  )
 
 /** Opens a collection that must be there. */
 export const open = Effect.fnUntraced(function*(name: string) {

@@ -4,6 +4,7 @@
  * @internal
  */
 import { fingerprintOf } from "../Codec.ts"
+import * as Layout from "../Layout.ts"
 import { CodecMismatch, SchemaMismatch } from "../PersistError.ts"
 import type { CodecRef, Evolve, Registration } from "./Commit.ts"
 import * as SchemaDiff from "./SchemaDiff.ts"
@@ -29,7 +30,7 @@ export const of = (registration: Registration, requested: Requested): Mismatch |
   for (const part of ["key", "value"] as const) {
     const stored = registration[part]
     const { document, name } = requested[part]
-    if (name !== stored.name) {
+    if (name !== stored.name && earlierNames.get(name) !== stored.name) {
       return new CodecMismatch({ collection: registration.name, part, requested: name, stored: stored.name })
     }
     if (document === "" || document === stored.document) continue
@@ -56,6 +57,13 @@ export const of = (registration: Registration, requested: Requested): Mismatch |
     _tag: "Evolve",
     collection: registration.id,
     key: requested.key.document || registration.key.document,
-    value: requested.value.document || registration.value.document
+    value: evolvedDocument(registration.value.document, requested.value.document)
   }
 }
+
+/** Codecs that open collections of another name, too: those that were registered before there was the new one. */
+const earlierNames: ReadonlyMap<string, string> = new Map([["schema/2", "schema"]])
+
+/** A collection keeps the layout that it was created with, or that it has none. */
+const evolvedDocument = (stored: string, requested: string): string =>
+  requested === "" ? stored : Layout.kept(requested, stored)

@@ -10,6 +10,8 @@
  * @internal
  */
 
+import * as Layout from "../Layout.ts"
+
 export interface Difference {
   /** Where: `.` and a field, `[0]` and `[]` for elements, `[*]` for free keys. Empty for the whole value. */
   readonly path: string
@@ -62,7 +64,18 @@ const nodesOf = (json: Json | undefined): ReadonlyMap<string, Node> =>
 
 /** They say nothing about which values are taken. */
 const annotations = new Set(
-  ["$schema", "$defs", "$comment", "title", "description", "default", "examples", "readOnly", "writeOnly"]
+  [
+    "$schema",
+    "$defs",
+    "$comment",
+    "title",
+    "description",
+    "default",
+    "examples",
+    "readOnly",
+    "writeOnly",
+    Layout.keyword
+  ]
 )
 
 /** They are compared where the structure is. */

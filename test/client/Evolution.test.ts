@@ -4,6 +4,7 @@ import { withUndecodable } from "../../src/client/CollectionReader.ts"
 import type { CollectionOptions } from "../../src/client/PersistClient.ts"
 import * as Codec from "../../src/Codec.ts"
 import * as Collection from "../../src/engine/Collection.ts"
+import * as Layout from "../../src/Layout.ts"
 import * as StoreCopy from "../../src/runtime/StoreCopy.ts"
 import * as MemoryStorage from "../../src/storage/MemoryStorage.ts"
 import * as Update from "../../src/Update.ts"
@@ -23,11 +24,11 @@ const breaking = collection(Struct({ price: String }))
 
 const documentOf = (options: { readonly value: { readonly document: string | undefined } }) => options.value.document!
 
-/** The documents of the values of the first collection, as a process that opens the store now finds them. */
+/** The schemas of the values of the first collection, as a process that opens the store now finds them. */
 const recorded = (storage: Faulty.Storage) =>
   Effect.map(
     Store.recovered(storage),
-    (state) => Collection.documents(state.collections.get(0)!).map(({ value }) => value)
+    (state) => Collection.documents(state.collections.get(0)!).map(({ value }) => Layout.without(value))
   )
 
 const price = { price: 7 }
@@ -51,7 +52,7 @@ describe("an additive change", () => {
         const client = yield* Store.client(storage)
         const { reader, writer } = yield* client[open]("s", second)
         assert.deepStrictEqual(yield* recorded(storage), [documentOf(first), documentOf(second)])
-        assert.strictEqual((yield* client.description("s")).value.document, documentOf(second))
+        assert.strictEqual(Layout.without((yield* client.description("s")).value.document), documentOf(second))
 
         const appends = Faulty.count(control, "append")
         yield* client[open]("s", second)
@@ -79,7 +80,7 @@ describe("an additive change", () => {
       assert.deepStrictEqual(yield* recorded(storage), [documentOf(first), documentOf(second)])
 
       const followingClient = yield* Store.follower(storage)
-      assert.strictEqual((yield* followingClient.description("s")).value.document, documentOf(second))
+      assert.strictEqual(Layout.without((yield* followingClient.description("s")).value.document), documentOf(second))
       const { reader } = yield* followingClient.load("s", second)
       assert.lengthOf(yield* Store.contents(reader), 299)
 
@@ -98,7 +99,7 @@ describe("an additive change", () => {
       assert.deepStrictEqual(yield* recorded(storage), [documentOf(first)])
       yield* writingClient.createOrLoad("s", second)
       yield* followingClient.sync
-      assert.strictEqual((yield* followingClient.description("s")).value.document, documentOf(second))
+      assert.strictEqual(Layout.without((yield* followingClient.description("s")).value.document), documentOf(second))
       assert.propertyVal(yield* Effect.flip(followingClient.load("s", first)), "_tag", "SchemaMismatch")
     }))
 
@@ -117,7 +118,7 @@ describe("an additive change", () => {
       control.broken.add("append")
       assert.propertyVal(yield* Effect.flip(client.createOrLoad("s", second)), "_tag", "Unavailable")
       control.broken.clear()
-      assert.strictEqual((yield* client.description("s")).value.document, documentOf(first))
+      assert.strictEqual(Layout.without((yield* client.description("s")).value.document), documentOf(first))
       assert.deepStrictEqual(yield* recorded(storage), [documentOf(first)])
     }))
 
@@ -130,8 +131,8 @@ describe("an additive change", () => {
         const opened = yield* Effect.result(client.createOrLoad("s", second))
         assert.strictEqual(opened._tag, outcome === "applied" ? "Success" : "Failure")
         const { value } = yield* client.description("s")
-        assert.strictEqual(value.document, documentOf(outcome === "applied" ? second : first))
-        assert.strictEqual((yield* recorded(storage)).at(-1), value.document)
+        assert.strictEqual(Layout.without(value.document), documentOf(outcome === "applied" ? second : first))
+        assert.strictEqual((yield* recorded(storage)).at(-1), Layout.without(value.document))
         yield* client.createOrLoad("s", second)
         assert.deepStrictEqual(yield* recorded(storage), [documentOf(first), documentOf(second)])
       }))

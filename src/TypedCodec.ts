@@ -1,0 +1,142 @@
+/**
+ * The faster form of `Codec.schema`: values in a layout, and as JSON where the layout has no place for them.
+ *
+ * A value in the layout begins with a byte that begins no JSON text. Which of the two a value has depends on its JSON and on
+ * the layout alone, never on the version of the schema, so that equal values have equal bytes for as long as the
+ * collection is there.
+ *
+ * @internal
+ */
+import { type Schema, SchemaAST } from "effect"
+import type { ByteWriter } from "./ByteWriter.ts"
+import { canonical, parseJson } from "./CanonicalJson.ts"
+import type { Codec, Typed } from "./CodecModel.ts"
+import * as Layout from "./Layout.ts"
+import { LayoutInput } from "./LayoutInput.ts"
+import * as LayoutJson from "./LayoutJson.ts"
+import { Misfit, type Part } from "./LayoutPart.ts"
+import * as LayoutSchema from "./LayoutSchema.ts"
+import * as LayoutStruct from "./LayoutStruct.ts"
+import { reject } from "./Refusal.ts"
+import { writeText } from "./TextCodec.ts"
+
+/** The name under which collections are registered whose values are in a layout. */
+export const typedName = "schema/2"
+
+/** The first byte of a value in the layout. */
+const inLayout = 1
+
+/** Values as JSON, by the schema. */
+interface Whole<A> {
+  /** Throws `ValueOutOfRange`. */
+  readonly toJson: (value: A) => unknown
+  readonly decode: Codec<A>["decode"]
+}
+
+export const make = <A>(of: Schema.Constraint, document: string, whole: Whole<A>): Typed<A> => ({
+  name: typedName,
+  document: Layout.into(document, derived(of)),
+  open: (stored, isTrusted) => open(of, stored, isTrusted, whole)
+})
+
+/** A schema may have no JSON form at all: nothing can be written with it, but it can be opened. */
+const derived = (of: Schema.Constraint): Layout.Layout => {
+  try {
+    return LayoutSchema.derive(of.ast)
+  } catch {
+    return Layout.unknown
+  }
+}
+
+const open = <A>(of: Schema.Constraint, document: string, isTrusted: boolean, whole: Whole<A>): Codec<A> => {
+  const layout = Layout.find(document) ?? Layout.unknown
+  const part = LayoutSchema.build(of.ast, layout, !isTrusted)
+  const ofJson = LayoutJson.of(layout)
+  const read = reader(part.decode) as Codec<A>["decode"]
+  return {
+    name: typedName,
+    document,
+    fingerprint: undefined,
+    encode: (value, into) => {
+      if (!fits(part, value, into)) writeJson(ofJson, whole.toJson(value), into)
+    },
+    decode: (bytes, start, end) =>
+      bytes[start] === inLayout && start < end ? read(bytes, start, end) : whole.decode(bytes, start, end),
+    select: (names) => selecting(of, layout, isTrusted, names, whole)
+  }
+}
+
+const reader = (decode: Part["decode"]) => (bytes: Uint8Array, start: number, end: number): unknown => {
+  const from = new LayoutInput(bytes, start + 1, end)
+  const value = decode(from)
+  return from.offset === end ? value : reject("schema", `${end - from.offset} bytes are left over`)
+}
+
+/** Writes it in the layout, or nothing. What a schema's own functions throw is told when it is written as JSON. */
+const fits = (part: Part, value: unknown, into: ByteWriter): boolean => {
+  const start = into.length
+  try {
+    into.u8(inLayout)
+    part.encode(value, into)
+    return true
+  } catch {
+    into.length = start
+    return false
+  }
+}
+
+const writeJson = (part: Part, json: unknown, into: ByteWriter): void => {
+  const start = into.length
+  try {
+    into.u8(inLayout)
+    part.encode(json, into)
+  } catch (error) {
+    if (!(error instanceof Misfit)) throw error
+    into.length = start
+    writeText("schema", canonical("schema", json), into)
+  }
+}
+
+/** Reads some fields alone, where values are objects that the layout and the schema know alike. */
+const selecting = <A>(
+  of: Schema.Constraint,
+  layout: Layout.Layout,
+  isTrusted: boolean,
+  names: ReadonlyArray<string>,
+  whole: Whole<A>
+): Codec<A>["decode"] => {
+  const wanted = new Set(names)
+  const { ast } = of
+  const isPlain = SchemaAST.isObjects(ast) && ast.encoding === undefined && ast.encodingChecks === undefined
+  const fields = isPlain && ast.indexSignatures.length === 0
+    ? LayoutSchema.fieldsOf(ast, layout, !isTrusted, undefined)
+    : undefined
+  const read = fields === undefined ? undefined : reader(LayoutStruct.selected(fields, wanted))
+  const all = read === undefined ? open(of, Layout.into("{}", layout), isTrusted, whole).decode : whole.decode
+  return (bytes, start, end) =>
+    read !== undefined && bytes[start] === inLayout && start < end
+      ? read(bytes, start, end) as A
+      : picked(all(bytes, start, end), wanted)
+}
+
+/** The same value with these fields only. What is no object has none, and is left as it is. */
+export const picked = <A>(value: A, wanted: ReadonlySet<string>): A =>
+  typeof value === "object" && value !== null
+    ? Object.fromEntries(Object.entries(value).filter(([name]) => wanted.has(name))) as A
+    : value
+
+/** For tools: the JSON of the values of a collection with this document. */
+export const ofJson = (document: string): Codec<Schema.Json> => {
+  const part = LayoutJson.of(Layout.find(document) ?? Layout.unknown)
+  const read = reader(part.decode)
+  return {
+    name: typedName,
+    document,
+    fingerprint: undefined,
+    encode: (value, into) => writeJson(part, value, into),
+    decode: (bytes, start, end) =>
+      bytes[start] === inLayout && start < end
+        ? read(bytes, start, end) as Schema.Json
+        : parseJson("schema", bytes, start, end)
+  }
+}
