@@ -181,8 +181,11 @@ export const make = ({ choices, random, trace }: Options): Machine => {
     const { clock, shift } = makeClock({ millis, monotonicNanos: nanos }, sleepOf(() => process, gate.pass))
     const scheduler: Scheduler.Scheduler = {
       executionMode: "async",
-      // A fiber of a dead or stopped process that somebody else resumes stops here, before it executes anything.
-      shouldYield: (fiber) => !isAlive || gate.isStopped() || fiber.currentOpCount >= longestStretch || yields(),
+      // A fiber of a dead or stopped process that somebody else resumes stops here, before it executes anything. Others go
+      // at least one step: Effect forgets an interruption that waits for its turn where the fiber has not begun yet.
+      shouldYield: (fiber) =>
+        !isAlive || gate.isStopped() || fiber.currentOpCount >= longestStretch ||
+        (fiber.currentOpCount > 1 && yields()),
       makeDispatcher: () => ({ scheduleTask: gate.pass, flush: () => {} })
     }
     const process: Process = {
