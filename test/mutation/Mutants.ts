@@ -194,7 +194,7 @@ const files: ReadonlyArray<Mutant> = [
   plant(
     "a reader does not wait for a takeover",
     "node/LogReader.ts",
-    "if (!(yield* Lock.isSucceeded(directory.lock, link.epoch))) return",
+    "if (!(yield* Lock.isSucceeded(directory, machine, link.epoch))) return",
     "if (link.epoch > 0) return",
     "node/Processes"
   ),
