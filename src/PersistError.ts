@@ -208,11 +208,18 @@ export class Fenced extends Schema.TaggedError<Fenced>("tidemark/Fenced")("Fence
 export class Locked extends Schema.TaggedError<Locked>("tidemark/Locked")("Locked", {
   location: Schema.String,
   pid: Schema.Number,
-  host: Schema.String
+  host: Schema.String,
+  /** Where only its heartbeats tell whether the process is alive: for how long its lock holds without another one. */
+  leaseMillis: Schema.optional(Schema.Number)
 }) {
   override get message(): string {
-    return `the store ${this.location} is open for writing in process ${this.pid} on host ${this.host}; ` +
-      "stop that process, or open the store read-only; if its host is gone for good, run `tidemark unlock`"
+    const { host, leaseMillis, location, pid } = this
+    const holder = `the store ${location} is open for writing in process ${pid} on host ${host}; `
+    const advice = "stop that process, or open the store read-only; "
+    return leaseMillis === undefined
+      ? `${holder}${advice}if its host is gone for good, run \`tidemark unlock\``
+      : `${holder}its lock holds for ${Math.ceil(leaseMillis)} ms after its last heartbeat; ${advice}` +
+        "if the process has ended, try again then, or run `tidemark unlock`"
   }
 }
 

@@ -25,7 +25,7 @@ import { inspect } from "./commands/Inspect.ts"
 import { list } from "./commands/List.ts"
 import { schema } from "./commands/Schema.ts"
 import { seal } from "./commands/Seal.ts"
-import { serve } from "./commands/Serve.ts"
+import { serve, terminationCode } from "./commands/Serve.ts"
 import { simulate } from "./commands/Simulate.ts"
 import { snapshot } from "./commands/Snapshot.ts"
 import { tail } from "./commands/Tail.ts"
@@ -69,9 +69,9 @@ const presenter = CliOutput.layerPresenter({
 const config = CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] })
 
 /** The exit code. */
-export const codeOf = (exit: Exit.Exit<unknown, unknown>): number => {
+export const codeOf = (exit: Exit.Exit<unknown, unknown>, isTerminated = false): number => {
   if (Exit.isSuccess(exit)) return 0
-  if (Cause.hasInterruptsOnly(exit.cause)) return 130
+  if (Cause.hasInterruptsOnly(exit.cause)) return isTerminated ? terminationCode() : 130
   const error = Cause.squash(exit.cause)
   if (error instanceof OutputClosed) return 0
   return error instanceof Usage || CliError.isCliError(error) ? 2 : 1

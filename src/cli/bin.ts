@@ -9,12 +9,16 @@
 process.stdout.on("error", () => {})
 process.stderr.on("error", () => {})
 
+/** Asked to stop, as supervisors of services do it. */
+let isTerminated = false
+process.once("SIGTERM", () => void (isTerminated = true))
+
 const tool = () =>
   // They are peer dependencies, which need not be installed: whoever runs the tool without them gets a sentence.
   Promise.all([import("@effect/platform-node/NodeRuntime"), import("./Tidemark.ts")]).then(([NodeRuntime, Tidemark]) =>
     NodeRuntime.runMain(Tidemark.run(process.argv.slice(2)), {
       disableErrorReporting: true,
-      teardown: (exit, onExit) => onExit(Tidemark.codeOf(exit))
+      teardown: (exit, onExit) => onExit(Tidemark.codeOf(exit, isTerminated))
     })
   )
 

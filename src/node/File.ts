@@ -98,11 +98,17 @@ export const size = (fd: number): Effect.Effect<number, FileError> =>
   Effect.map(call<fs.Stats>((done) => fs.fstat(fd, done)), (stats) => stats.size)
 
 /** Tells a file from every other one of its file system, whatever its names. */
-export const inode = (fd: number): Effect.Effect<bigint, FileError> =>
-  Effect.map(call<fs.BigIntStats>((done) => fs.fstat(fd, { bigint: true }, done)), (stats) => stats.ino)
+export const inode = (fd: number): Effect.Effect<bigint, FileError> => Effect.map(status(fd), ({ ino }) => ino)
+
+export const status = (fd: number): Effect.Effect<fs.BigIntStats, FileError> =>
+  call<fs.BigIntStats>((done) => fs.fstat(fd, { bigint: true }, done))
 
 export const stat = (path: string): Effect.Effect<fs.BigIntStats, FileError> =>
   call<fs.BigIntStats>((done) => fs.stat(path, { bigint: true }, done))
+
+/** Sets when a file was modified, in milliseconds since 1970. */
+export const touch = (fd: number, millis: number): Effect.Effect<void, FileError> =>
+  run((done) => fs.futimes(fd, millis / 1000, millis / 1000, done))
 
 /** Of so many bytes, how many one call is given: node throws where they are 2 GiB or more. */
 export const atOnce = (length: number): number => Math.min(length, 1024 * 1024 * 1024)

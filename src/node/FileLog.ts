@@ -3,12 +3,14 @@
  *
  * @internal
  */
-import { Effect, PubSub, Queue, Schedule, type Scope, Stream } from "effect"
+import { Effect, FiberHandle, PubSub, Queue, Schedule, type Scope, Stream } from "effect"
 import fs from "node:fs"
 import type { Log } from "../storage/Log.ts"
 import * as Directory from "./Directory.ts"
 import * as File from "./File.ts"
+import * as Lease from "./Lease.ts"
 import * as Lock from "./Lock.ts"
+import * as LockHolder from "./LockHolder.ts"
 import * as LogReader from "./LogReader.ts"
 import * as LogRecovery from "./LogRecovery.ts"
 import * as LogVerifier from "./LogVerifier.ts"
@@ -18,17 +20,21 @@ import * as SegmentList from "./SegmentList.ts"
 export interface Options {
   readonly directory: Directory.Directory
   readonly segmentBytes: number
+  readonly leaseMillis: number
+  readonly waitMillis: number
 }
 
 export const make: (options: Options) => Effect.Effect<Log["Service"], never, Scope.Scope> = Effect.fnUntraced(
-  function*({ directory, segmentBytes }) {
+  function*({ directory, leaseMillis, segmentBytes, waitMillis }) {
     const nonce = yield* Lock.makeNonce
+    const machine = yield* LockHolder.Machine
     const ticks = yield* Effect.acquireRelease(PubSub.sliding<void>(1), PubSub.shutdown)
     const tick = (): void => void PubSub.publishUnsafe(ticks, undefined)
 
     /** Those that this opener has not closed yet: it may acquire again meanwhile, and then the last one counts. */
     const writers: Array<LogWriter.LogWriter> = []
     let lock: Lock.Lock | undefined
+    const heartbeats = yield* FiberHandle.make<void>()
     /** The last epoch that a writer got. */
     let given = 0
 
@@ -38,16 +44,18 @@ export const make: (options: Options) => Effect.Effect<Log["Service"], never, Sc
       // An attempt that failed left its epoch to be used, and at most an empty segment of it.
       if (lock !== undefined && lock.epoch > given && Lock.isHeld(lock)) return lock
       const before = lock
-      lock = yield* Lock.acquire({ directory, nonce, lastEpoch })
+      const taken = yield* Lock.acquire({ directory, machine, nonce, leaseMillis, waitMillis, lastEpoch })
+      lock = taken
+      yield* FiberHandle.run(heartbeats, Lease.keep({ ...taken, isHeld: () => Lock.isHeld(taken) }, leaseMillis))
       if (before !== undefined) yield* File.close(before.fd)
-      return lock
+      return taken
     })
 
     const releaseLock = Effect.suspend(() => {
       if (lock === undefined || writers.length > 0) return Effect.void
       const released = lock
       lock = undefined
-      return Lock.release(released, nonce)
+      return Effect.andThen(FiberHandle.clear(heartbeats), Lock.release(released, nonce))
     })
 
     const open = Effect.fnUntraced(function*(scope: Scope.Scope) {
@@ -80,7 +88,7 @@ export const make: (options: Options) => Effect.Effect<Log["Service"], never, Sc
         close
       )).pipe(Effect.map(({ writer }) => writer))
 
-    const reader = LogReader.make(directory, () => writers.at(-1))
+    const reader = LogReader.make(directory, machine, () => writers.at(-1))
 
     return {
       location: directory.root,

@@ -6,7 +6,7 @@
  *
  * @since 0.1.0
  */
-import { Context, Effect, Layer, Option } from "effect"
+import { Context, Duration, Effect, Layer, Option } from "effect"
 import { resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import type { Locked, StorageError } from "../PersistError.ts"
@@ -17,6 +17,7 @@ import * as File from "./File.ts"
 import * as FileBlob from "./FileBlob.ts"
 import * as FileLog from "./FileLog.ts"
 import * as Lock from "./Lock.ts"
+import * as LockHolder from "./LockHolder.ts"
 import * as WorkerMerger from "./WorkerMerger.ts"
 
 /**
@@ -35,15 +36,30 @@ export interface Options {
    * it is `MergeWorker.js` beside the program. Where it does not run, merges run in the thread of the process, with a warning.
    */
   readonly mergeWorker?: string | URL | undefined
+  /**
+   * How long the heartbeats of a writer may fail to appear before a process that cannot look the writer up, such as one in
+   * another container or on another host, takes the store over from it. 10 seconds if absent, at least 100 milliseconds.
+   *
+   * A process that is stopped for longer while another one opens the store finds itself fenced: nothing is lost.
+   */
+  readonly lease?: Duration.Input | undefined
+  /**
+   * How long to wait, while a living process has the store open for writing, before `Locked`. Not at all if absent. Whether
+   * a process that cannot be looked up is alive takes until its next heartbeat, or the end of its lease, in any case.
+   */
+  readonly waitForLock?: Duration.Input | undefined
 }
 
+const defaultLease = Duration.seconds(10)
+const shortestLease = 100
 const defaultSegmentBytes = 16 * 1024 * 1024
 
 /**
  * The storage of one directory. Building it touches nothing.
  *
  * Acquiring the log fails with `Locked` while a living process, or another layer in this one, has it open for writing, and
- * with `NotAStore` where the directory has other content. Truncation removes whole files: `bounds.lower` may stay below
+ * with `NotAStore` where the directory has other content. While it is held, the lock costs a heartbeat every quarter of its
+ * lease. Truncation removes whole files: `bounds.lower` may stay below
  * what was asked for. Merges of maintenance run in a worker thread.
  *
  * @category layers
@@ -64,12 +80,13 @@ export interface Holder {
 }
 
 /**
- * Takes the lock of a store from a process on another host, of which nothing here can tell whether it lives, and gives it to
- * nobody. If it lives after all, it is fenced when somebody opens the store: what it has acknowledged stays, and it
- * acknowledges nothing more.
+ * Takes the lock of a store from a process in another container or on another host, and gives it to nobody. If that process
+ * is alive after all, it is fenced when somebody opens the store: what it has acknowledged stays, and it acknowledges
+ * nothing more.
  *
- * Fails with `Locked` where the process is seen to live, and with `NotAStore` where there is no store. None if nobody
- * held it.
+ * Opening the store does the same once the lease of the lock has expired; only a lock of a version without leases is
+ * held until it is unlocked. Fails with `Locked` where the process is seen to be alive, which may take a lease, and with
+ * `NotAStore` where there is no store. None if nobody held it.
  *
  * @category maintenance
  * @since 0.1.0
@@ -79,7 +96,10 @@ export const unlock = (
 ): Effect.Effect<Option.Option<Holder>, StorageError | Locked> => {
   const directory = directoryOf(options)
   return Directory.check(directory).pipe(
-    Effect.andThen(Lock.unlock(directory)),
+    Effect.andThen(Effect.flatMap(
+      Effect.all({ machine: LockHolder.Machine, nonce: Lock.makeNonce }),
+      (opener) => Lock.unlock({ directory, ...opener })
+    )),
     Effect.map(Option.fromUndefinedOr),
     File.orRefuse("unlocking the store", directory.root)
   )
@@ -91,6 +111,11 @@ const directoryOf = ({ directory }: Pick<Options, "directory">): Directory.Direc
 const storage = (options: Options): Layer.Layer<Log | Blob> =>
   Layer.effectContext(Effect.gen(function*() {
     const directory = directoryOf(options)
-    const log = yield* FileLog.make({ directory, segmentBytes: options.segmentBytes ?? defaultSegmentBytes })
+    const log = yield* FileLog.make({
+      directory,
+      segmentBytes: options.segmentBytes ?? defaultSegmentBytes,
+      leaseMillis: Math.max(shortestLease, Duration.toMillis(Duration.fromInputUnsafe(options.lease ?? defaultLease))),
+      waitMillis: Duration.toMillis(Duration.fromInputUnsafe(options.waitForLock ?? 0))
+    })
     return Context.make(Log, log).pipe(Context.add(Blob, FileBlob.make(directory)))
   }))

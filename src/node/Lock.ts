@@ -8,23 +8,14 @@
  *
  * @internal
  */
-import { Effect, Random } from "effect"
+import { Clock, Effect, Random } from "effect"
 import fs from "node:fs"
-import { hostname } from "node:os"
 import { dirname, join } from "node:path"
 import { Fenced, Locked } from "../PersistError.ts"
 import * as Directory from "./Directory.ts"
 import * as File from "./File.ts"
-
-/** What a lock file says of its holder. */
-export interface Holder {
-  readonly pid: number
-  readonly host: string
-  /** Tells a process from a later one with its id; empty where the platform does not say. */
-  readonly startTime: string
-  /** Tells the openers of one process apart, and a process from one before it with the same id and start time. */
-  readonly nonce: string
-}
+import * as Lease from "./Lease.ts"
+import * as LockHolder from "./LockHolder.ts"
 
 export interface Lock {
   readonly epoch: number
@@ -34,8 +25,6 @@ export interface Lock {
   readonly ino: bigint
 }
 
-/** The nonces of this process's openers that hold a lock. */
-const holding = new Set<string>()
 let openers = 0
 
 export const makeNonce: Effect.Effect<string> = Effect.map(Random.nextInt, (random) => `${++openers}-${random}`)
@@ -76,10 +65,19 @@ const epochs = (directory: string): Effect.Effect<ReadonlyArray<number>, File.Fi
 
 const pathOf = (directory: string, epoch: number): string => join(directory, String(epoch).padStart(16, "0"))
 
-export interface Options {
+/** Who looks at the lock of a store. */
+export interface Opener {
   readonly directory: Directory.Directory
-  /** Of the opener: what it holds itself does not lock it out. */
+  readonly machine: LockHolder.Machine
+  /** What it holds itself does not lock it out. */
   readonly nonce: string
+}
+
+export interface Options extends Opener {
+  /** How long the holder's heartbeats may fail to appear before others take the lock over. */
+  readonly leaseMillis: number
+  /** How long to wait for a holder that is alive. */
+  readonly waitMillis: number
   /** The last epoch in the log. */
   readonly lastEpoch: Effect.Effect<number, File.FileError>
 }
@@ -89,15 +87,11 @@ export const acquire = Effect.fnUntraced(function*(options: Options) {
   const { lastEpoch, nonce } = options
   const directory = options.directory.lock
   for (;;) {
-    const last = yield* highest(directory)
-    const holder = yield* holderOf(directory, last)
-    if (holder !== undefined && holder.nonce !== nonce && isAlive(holder)) {
-      return yield* new Locked({ location: options.directory.root, pid: holder.pid, host: holder.host })
-    }
+    const last = yield* untilFree(options, options.waitMillis)
     const epoch = Math.max(last, yield* lastEpoch) + 1
     const lock = yield* create(options, epoch)
     if (lock === undefined) continue
-    holding.add(nonce)
+    LockHolder.holding.add(nonce)
     // Between the look and the creation, others may have come and gone; the lock directory first, as they leave it last.
     const settled = Effect.gen(function*() {
       if ((yield* highest(directory)) > epoch || (yield* lastEpoch) >= epoch) return false
@@ -109,24 +103,55 @@ export const acquire = Effect.fnUntraced(function*(options: Options) {
   }
 })
 
+/**
+ * Waits until nobody holds the last epoch, which it gives. Of a holder that cannot be looked up, it waits for a heartbeat, or
+ * for the end of its lease; for one that is alive, no longer than it is asked to.
+ */
+const untilFree = Effect.fnUntraced(function*({ directory, machine, nonce }: Opener, waitMillis: number) {
+  const clock = yield* Clock.Clock
+  const begun = clock.monotonicTimeNanosUnsafe()
+  let watch: Lease.Watch | undefined
+  for (;;) {
+    const epoch = yield* highest(directory.lock)
+    const found = yield* read(directory.lock, epoch)
+    if (found === undefined || found.holder.nonce === nonce) return epoch
+    const { host, leaseMillis, pid } = found.holder
+    const liveness = LockHolder.liveness(found.holder, machine)
+    if (liveness === "dead") return epoch
+    const at = clock.monotonicTimeNanosUnsafe()
+    watch = Lease.look(watch, { epoch, at, modified: found.modified }, leaseMillis)
+    if (liveness === "unknown" && leaseMillis !== undefined && watch.silentMillis >= leaseMillis) return epoch
+    if ((liveness === "alive" || leaseMillis === undefined || watch.isAlive) && at - begun >= nanos(waitMillis)) {
+      const left = liveness === "alive" || leaseMillis === undefined ? undefined : leaseMillis - watch.silentMillis
+      return yield* new Locked({ location: directory.root, pid, host, leaseMillis: left })
+    }
+    yield* Effect.interruptible(Effect.sleep(Lease.pauseOf(leaseMillis)))
+  }
+})
+
+const nanos = (millis: number): bigint => BigInt(Math.ceil(millis * 1_000_000))
+
 /** Gives the lock up. */
 export const release = (lock: Lock, nonce: string): Effect.Effect<void> =>
   Effect.suspend(() => {
-    holding.delete(nonce)
+    LockHolder.holding.delete(nonce)
     return Effect.andThen(isHeld(lock) ? Effect.ignore(cut(lock.path)) : Effect.void, File.close(lock.fd))
   })
 
 /**
- * Gives up the lock of a holder of which nothing here can tell whether it lives. The next writer gets the next epoch, so that
- * a holder that lives after all is fenced. None where nobody holds the store.
+ * Gives up the lock of a holder that is not seen to be alive. The next writer gets the next epoch, so that a holder that is
+ * alive after all is fenced. None where nobody holds the store.
  */
-export const unlock = Effect.fnUntraced(function*({ lock, root }: Directory.Directory) {
-  const last = yield* highest(lock)
-  const holder = yield* holderOf(lock, last)
-  if (holder === undefined || !isAlive(holder)) return undefined
-  const { host, pid } = holder
-  if (host === hostname()) return yield* new Locked({ location: root, pid, host })
-  yield* Effect.catchIf(cut(pathOf(lock, last)), File.hasCode("ENOENT"), () => Effect.void)
+export const unlock = Effect.fnUntraced(function*(opener: Opener) {
+  const { lock, root } = opener.directory
+  const epoch = yield* highest(lock)
+  const holder = (yield* read(lock, epoch))?.holder
+  const liveness = holder === undefined ? "dead" : LockHolder.liveness(holder, opener.machine)
+  if (holder === undefined || liveness === "dead") return undefined
+  const { host, leaseMillis, pid } = holder
+  if (liveness === "alive") return yield* new Locked({ location: root, pid, host })
+  if (leaseMillis !== undefined) yield* untilFree(opener, 0)
+  yield* Effect.catchIf(cut(pathOf(lock, epoch)), File.hasCode("ENOENT"), () => Effect.void)
   return { host, pid }
 })
 
@@ -134,24 +159,28 @@ export const unlock = Effect.fnUntraced(function*({ lock, root }: Directory.Dire
 const cut = (path: string): Effect.Effect<void, File.FileError> =>
   File.using(path, File.flags.append, (fd) => File.truncate(fd, 0))
 
-/** Whether a living process has begun an epoch after this one. */
-export const isSucceeded = (directory: string, epoch: number): Effect.Effect<boolean, File.FileError> =>
-  Effect.flatMap(highest(directory), (last) =>
+/** Whether a process that may be alive has begun an epoch after this one. */
+export const isSucceeded = (
+  { lock }: Directory.Directory,
+  machine: LockHolder.Machine,
+  epoch: number
+): Effect.Effect<boolean, File.FileError> =>
+  Effect.flatMap(highest(lock), (last) =>
     last <= epoch
       ? Effect.succeed(false)
-      : Effect.map(holderOf(directory, last), (holder) => holder !== undefined && isAlive(holder)))
+      : Effect.map(
+        read(lock, last),
+        (found) => found !== undefined && LockHolder.liveness(found.holder, machine) !== "dead"
+      ))
 
 /** None where the epoch is taken. */
-const create = ({ directory, nonce }: Options, epoch: number): Effect.Effect<Lock | undefined, File.FileError> => {
-  const holder: Holder = {
-    pid: process.pid,
-    host: hostname(),
-    startTime: processState(process.pid)?.startTime ?? "",
-    nonce
-  }
+const create = (
+  { directory, leaseMillis, machine, nonce }: Options,
+  epoch: number
+): Effect.Effect<Lock | undefined, File.FileError> => {
   const prepared = Directory.temporaryPath(directory)
   const path = pathOf(directory.lock, epoch)
-  const content = new TextEncoder().encode(JSON.stringify(holder))
+  const content = LockHolder.encode(LockHolder.self(machine, nonce, leaseMillis))
   return File.open(prepared, File.flags.replace).pipe(
     Effect.flatMap((fd) =>
       File.writeAll(fd, content, 0).pipe(
@@ -167,49 +196,12 @@ const create = ({ directory, nonce }: Options, epoch: number): Effect.Effect<Loc
   )
 }
 
-/** None where the lock was released, or does not name a holder. */
-const holderOf = (directory: string, epoch: number): Effect.Effect<Holder | undefined, File.FileError> =>
-  File.using(pathOf(directory, epoch), File.flags.read, File.readAll).pipe(
-    Effect.map(parseHolder),
-    Effect.catchIf(File.hasCode("ENOENT"), () => Effect.undefined)
-  )
-
-const parseHolder = (bytes: Uint8Array): Holder | undefined => {
-  try {
-    const { host, nonce, pid, startTime }: Record<string, unknown> = JSON.parse(new TextDecoder().decode(bytes))
-    if (typeof pid !== "number" || typeof host !== "string") return undefined
-    return { pid, host, startTime: String(startTime), nonce: String(nonce) }
-  } catch {
-    return undefined
-  }
-}
-
-/** A process on another host counts as alive: nothing here can tell. */
-const isAlive = ({ host, nonce, pid, startTime }: Holder): boolean => {
-  if (host !== hostname()) return true
-  const state = processState(pid)
-  if (state === undefined) return exists(pid)
-  // A lock that was made while `/proc` could not be read, as with too many open files, does not say when its holder started.
-  if (state.isDead || (startTime !== "" && startTime !== state.startTime)) return false
-  return pid !== process.pid || holding.has(nonce)
-}
-
-const exists = (pid: number): boolean => {
-  try {
-    return process.kill(pid, 0)
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM"
-  }
-}
-
-/** From `/proc`, where there is one. A process that was killed but not waited for is dead. */
-const processState = (pid: number): { readonly startTime: string; readonly isDead: boolean } | undefined => {
-  try {
-    const stat = fs.readFileSync(`/proc/${pid}/stat`, "latin1")
-    // The second field, the command, may hold anything, also parentheses.
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
-    return { startTime: fields[19] ?? "", isDead: fields[0] === "Z" || fields[0] === "X" }
-  } catch {
-    return undefined
-  }
-}
+/** The holder of an epoch, and its last heartbeat. None where the lock was released, or does not name a holder. */
+const read = (directory: string, epoch: number) =>
+  // Opened anew each time: then network file systems ask the server.
+  File.using(pathOf(directory, epoch), File.flags.read, (fd) =>
+    Effect.zipWith(File.status(fd), File.readAll(fd), ({ mtimeNs }, bytes) => {
+      const holder = LockHolder.decode(bytes)
+      return holder === undefined ? undefined : { holder, modified: mtimeNs }
+    })).pipe(Effect.catchIf(File.hasCode("ENOENT"), () =>
+      Effect.undefined))

@@ -14,6 +14,7 @@ import type { Bounds, Entry } from "../storage/Log.ts"
 import * as Directory from "./Directory.ts"
 import * as File from "./File.ts"
 import * as Lock from "./Lock.ts"
+import type { Machine } from "./LockHolder.ts"
 import * as Segment from "./Segment.ts"
 import * as SegmentList from "./SegmentList.ts"
 
@@ -46,7 +47,11 @@ export interface Local {
   readonly confirm: Effect.Effect<void, StorageError>
 }
 
-export const make = (directory: Directory.Directory, localWriter: () => Local | undefined): LogReader => {
+export const make = (
+  directory: Directory.Directory,
+  machine: Machine,
+  localWriter: () => Local | undefined
+): LogReader => {
   const refuse = File.orRefuse(reading, directory.root)
   /** How far the last segment of another's writer has been read: a follower goes on there, not at its first frame. */
   let known: Known | undefined
@@ -110,7 +115,7 @@ export const make = (directory: Directory.Directory, localWriter: () => Local | 
   /** Makes durable what was read, or says where it is to be read again, as somebody has taken the log over. */
   const confirm = Effect.fnUntraced(function*(fd: number, { link, point }: Cursor) {
     yield* File.syncData(fd)
-    if (!(yield* Lock.isSucceeded(directory.lock, link.epoch))) return Option.none<Cursor>()
+    if (!(yield* Lock.isSucceeded(directory, machine, link.epoch))) return Option.none<Cursor>()
     const chain = yield* links
     if (chain.at(-1)?.epoch === link.epoch) return yield* takingOver
     return yield* locate(chain, point.position)

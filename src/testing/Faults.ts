@@ -44,6 +44,7 @@ export type Operation =
   | "truncate file"
   | "read file"
   | "stat"
+  | "set times"
   | "make directory"
   | "rename"
   | "link"
@@ -192,6 +193,7 @@ const meets: Readonly<Record<Operation, ReadonlyArray<Exclude<Kind, "rot">>>> = 
   "truncate file": ofDisks,
   "read file": ofDisks,
   stat: ofDisks,
+  "set times": ofDisks,
   "make directory": ofDisks,
   rename: ofDisks,
   link: ofDisks,

@@ -1,8 +1,10 @@
 import { afterAll, afterEach, assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { once } from "node:events"
+import fs from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
+import { join } from "node:path"
 import { server } from "../postgres/Server.ts"
 import { open } from "../postgres/Stores.ts"
 import * as Store from "../utils/Store.ts"
@@ -43,6 +45,21 @@ describe("serve", () => {
     await subscribed.text().catch(() => "disconnected")
     assert.deepInclude(await Tool.run(["--dir", directory, "seal", "orders", "1"]), { code: 0 }, "nobody has the store")
   })
+
+  it(
+    "stops cleanly when it is terminated, with a subscriber at it, and that is a success",
+    { timeout: 300_000 },
+    async () => {
+      const { child, ended, url } = await serve()
+      await fetch(`${url}/collections/stopped`, { method: "PUT" })
+      const subscribed = await fetch(`${url}/collections/stopped/events`)
+      child.kill("SIGTERM")
+      assert.deepInclude(await ended, { code: 0, err: "" })
+      await subscribed.text().catch(() => "disconnected")
+      const [lock] = fs.readdirSync(join(directory, "lock"))
+      assert.strictEqual(fs.statSync(join(directory, "lock", lock!)).size, 0, "nobody has the store")
+    }
+  )
 
   it("answers every request from the first connection on", { timeout: 300_000 }, async () => {
     const probe = createServer().listen(0, "127.0.0.1")

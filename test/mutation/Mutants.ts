@@ -103,6 +103,27 @@ const files: ReadonlyArray<Mutant> = [
     "node/FileStorage"
   ),
   plant(
+    "a lease expires although heartbeats come",
+    "node/Lease.ts",
+    "if (before.modified !== modified) return",
+    "if (before.modified === -1n) return",
+    "node/Lease"
+  ),
+  plant(
+    "a rival counts the time for which it was stopped",
+    "node/Lease.ts",
+    "Math.min(Number(at - before.at) / nanosPerMilli, 2 * pauseOf(leaseMillis))",
+    "Number(at - before.at) / nanosPerMilli",
+    "node/Lease"
+  ),
+  plant(
+    "a process of another pid namespace is looked up",
+    "node/LockHolder.ts",
+    "holder.pidNamespace === machine.pidNamespace && ",
+    "",
+    "node/Lease"
+  ),
+  plant(
     "a fenced writer acknowledges",
     "node/LogWriter.ts",
     "if (!Lock.isHeld(lock)) return resume(",
@@ -111,14 +132,14 @@ const files: ReadonlyArray<Mutant> = [
   ),
   plant(
     "a later process with the id of a dead one counts as it",
-    "node/Lock.ts",
-    "(startTime !== \"\" && startTime !== state.startTime)",
-    "startTime === \"x\"",
+    "node/LockHolder.ts",
+    "(startTime === \"\" || startTime === state.startTime)",
+    "startTime !== \"x\"",
     "node/Processes"
   ),
   plant(
     "a dead process holds its lock",
-    "node/Lock.ts",
+    "node/LockHolder.ts",
     "if (state === undefined) return exists(pid)",
     "if (state === undefined) return true",
     "crash/Kills",
@@ -173,7 +194,7 @@ const files: ReadonlyArray<Mutant> = [
   plant(
     "a reader does not wait for a takeover",
     "node/LogReader.ts",
-    "if (!(yield* Lock.isSucceeded(directory.lock, link.epoch))) return",
+    "if (!(yield* Lock.isSucceeded(directory, machine, link.epoch))) return",
     "if (link.epoch > 0) return",
     "node/Processes"
   ),

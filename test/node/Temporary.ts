@@ -3,6 +3,7 @@ import fs from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { FileStorage } from "../../src/node/index.ts"
+import type * as LockHolder from "../../src/node/LockHolder.ts"
 import type { Blob } from "../../src/storage/Blob.ts"
 import { Log, type Writer } from "../../src/storage/Log.ts"
 
@@ -20,7 +21,17 @@ export const makeStore = (segmentBytes?: number) =>
 
 /** A new opener of the directory's log, as another process would be. */
 export const openLog = (directory: string, segmentBytes?: number): Effect.Effect<Log["Service"], never, Scope.Scope> =>
-  Effect.map(Layer.build(Layer.fresh(layerOf(directory, segmentBytes))), (context) => Context.get(context, Log))
+  openStore({ directory, segmentBytes })
+
+export const openStore = (options: FileStorage.Options): Effect.Effect<Log["Service"], never, Scope.Scope> =>
+  Effect.map(Layer.build(Layer.fresh(FileStorage.layer(options))), (context) => Context.get(context, Log))
+
+/** A machine of which no other one can see the processes. */
+export const machine = (host: string): LockHolder.Machine => ({
+  host,
+  bootId: `the boot of ${host}`,
+  pidNamespace: "pid:[1]"
+})
 
 /** Runs in a scope of its own, so that what it opens is closed when it is done. */
 export const inScope = <A, E, R>(

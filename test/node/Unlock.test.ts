@@ -6,16 +6,15 @@ import { join } from "node:path"
 import * as Directory from "../../src/node/Directory.ts"
 import { FileStorage } from "../../src/node/index.ts"
 import * as Lock from "../../src/node/Lock.ts"
+import * as LockHolder from "../../src/node/LockHolder.ts"
 import { run } from "../cli/Tool.ts"
-import { append, directory, entry, inScope, openLog, readTexts, texts } from "./Temporary.ts"
+import { append, directory, entry, inScope, machine, openLog, openStore, readTexts, texts } from "./Temporary.ts"
 
 const lockOf = (path: string): string => join(path, "lock", fs.readdirSync(join(path, "lock")).toSorted().at(-1)!)
 
-/** Says of the holder of a store that it is on another host. */
-const moveAway = (path: string): void => {
-  const holder: object = JSON.parse(fs.readFileSync(lockOf(path), "utf8"))
-  fs.writeFileSync(lockOf(path), JSON.stringify({ ...holder, host: "pod-a", pid: 42 }))
-}
+/** Says of the holder of a store that it is on another host, and of a version that sends no heartbeats. */
+const moveAway = (path: string): void =>
+  fs.writeFileSync(lockOf(path), JSON.stringify({ pid: 42, host: "pod-a", startTime: "1", nonce: "x" }))
 
 describe("a lock file that somebody removes", () => {
   it.live("leaves its writer with nothing to read but that it is fenced", () =>
@@ -35,7 +34,15 @@ describe("a lock file that somebody removes", () => {
     Effect.gen(function*() {
       const store = Directory.make(join(yield* directory, "store"))
       yield* Directory.ensure(store)
-      const acquire = (nonce: string) => Lock.acquire({ directory: store, nonce, lastEpoch: Effect.succeed(0) })
+      const acquire = (nonce: string) =>
+        Lock.acquire({
+          directory: store,
+          machine: machine("here"),
+          nonce,
+          leaseMillis: 1000,
+          waitMillis: 0,
+          lastEpoch: Effect.succeed(0)
+        })
       const first = yield* acquire("first")
       fs.rmSync(first.path)
       const second = yield* acquire("second")
@@ -68,6 +75,23 @@ describe("unlock", () => {
       assert.strictEqual((yield* Effect.flip(first.append(4, [entry(4)])))._tag, "Fenced")
       yield* append(second, 4, 6)
       assert.deepStrictEqual(yield* readTexts(log, 0), texts(0, 6))
+    }))
+
+  it.live("waits for a lease, and is refused where the holder sends a heartbeat", () =>
+    Effect.gen(function*() {
+      const path = join(yield* directory, "store")
+      const elsewhere = Effect.provideService(LockHolder.Machine, machine("pod-a"))
+      const writer = yield* elsewhere(Effect.flatMap(openStore({ directory: path, lease: 200 }), (log) => log.acquire))
+      const unlock = FileStorage.unlock({ directory: path })
+      assert.deepInclude(yield* Effect.flip(unlock), { _tag: "Locked", host: "pod-a", pid: process.pid } as object)
+      yield* append(writer, 0, 1)
+      const { futimes } = fs
+      yield* Effect.addFinalizer(() => Effect.sync(() => Object.assign(fs, { futimes })))
+      Object.assign(fs, {
+        futimes: (_fd: number, _at: number, _mt: number, done: (error: null) => void) => done(null)
+      })
+      assert.deepStrictEqual(yield* unlock, Option.some({ host: "pod-a", pid: process.pid }))
+      assert.isTrue(Option.isNone(yield* unlock))
     }))
 
   it.live("gives no epoch out twice, also if the writer got no further than its lock", () =>

@@ -16,6 +16,12 @@ const longer = Rivals.program({ rivals: 3, steps: 24 })
 describe("rivals on one simulated disk", () => {
   it.sim("lose nothing when they are stopped, woken and taken over from", { seeds: 12, storage }, program)
 
+  it.sim(
+    "lose nothing on hosts of their own, where only heartbeats tell who is alive",
+    { seeds: 12, storage },
+    Rivals.program({ rivals: 3, hosts: 3, steps: 8 })
+  )
+
   // Two at once that create the store; a program that is stopped; segments and directories that a power failure brings
   // back or takes away.
   it.live("lose nothing under the seeds that have found faults", () =>

@@ -99,6 +99,9 @@ const rival = (world: World, who: string) =>
     }
   })
 
+const spawnOn = (world: World, hosts: number, at: number) =>
+  Simulation.spawn(rival(world, `rival ${at}`), { host: `host ${at % hosts}` })
+
 /** What `docs/format.md` says: to take a store over from a process that hangs, remove its lock file. */
 const removeLock = Effect.gen(function*() {
   const locks = join(DiskStorage.root, "lock")
@@ -106,7 +109,10 @@ const removeLock = Effect.gen(function*() {
   if (names.length > 0) yield* File.remove(join(locks, names.at(-1)!))
 }).pipe(Effect.ignore)
 
-const step = Effect.fnUntraced(function*(world: World, rivals: Array<Simulation.Process<void, never>>) {
+const step = Effect.fnUntraced(function*(
+  rivals: Array<Simulation.Process<void, never>>,
+  spawn: (at: number) => ReturnType<typeof spawnOn>
+) {
   const at = yield* Random.nextIntBetween(0, rivals.length - 1)
   const chosen = rivals[at]!
   const choice = yield* Random.nextIntBetween(0, 99)
@@ -123,10 +129,10 @@ const step = Effect.fnUntraced(function*(world: World, rivals: Array<Simulation.
     yield* chosen.shiftClock((yield* Random.nextBoolean) ? { wall: millis } : { monotonic: Math.abs(millis) })
   } else if (choice < 88) {
     yield* chosen.kill
-    rivals[at] = yield* Simulation.spawn(rival(world, `rival ${at}`))
+    rivals[at] = yield* spawn(at)
   } else if (choice < 96) {
     yield* Simulation.crash
-    for (const i of rivals.keys()) rivals[i] = yield* Simulation.spawn(rival(world, `rival ${i}`))
+    for (const i of rivals.keys()) rivals[i] = yield* spawn(i)
   }
 })
 
@@ -165,17 +171,20 @@ export interface Options {
   readonly steps: number
   /** How many processes want the store. One alone keeps it for as long as it lives. */
   readonly rivals: number
+  /** On so many hosts, which cannot look each other's processes up. 1 if absent. */
+  readonly hosts?: number
 }
 
 /** Returns how many writes were acknowledged. Dies with the first thing that is wrong. */
-export const program = ({ rivals: count, steps }: Options) =>
+export const program = ({ hosts = 1, rivals: count, steps }: Options) =>
   Effect.gen(function*() {
     const world: World = { fates: new Map(), problems: [], isOver: false }
     const rivals: Array<Simulation.Process<void, never>> = []
-    for (let i = 0; i < count; i++) rivals.push(yield* Simulation.spawn(rival(world, `rival ${i}`)))
+    const spawn = (at: number) => spawnOn(world, hosts, at)
+    for (let i = 0; i < count; i++) rivals.push(yield* spawn(i))
     for (let i = 0; i < steps && world.problems.length === 0; i++) {
       yield* Effect.sleep(yield* Random.nextIntBetween(1, 400))
-      yield* Simulation.step(step(world, rivals))
+      yield* Simulation.step(step(rivals, spawn))
     }
     const injector = yield* Faults.Injector
     injector.pause(true)

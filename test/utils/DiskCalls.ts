@@ -31,6 +31,8 @@ export interface System {
   /** Those that have made a call, by their id. */
   readonly processes: Map<number, Machine.Process>
   readonly descriptors: Map<number, Descriptor>
+  /** When files were last said to have been modified, by their ids. */
+  readonly modified: Map<number, bigint>
   nextDescriptor: number
   /** Counts power failures: what began before the last one never ends. */
   boots: number
@@ -149,6 +151,14 @@ const nodeAt = ({ disk }: System, path: string): Disk.Node => {
   return node
 }
 
+const sizeOf = (node: Disk.Node): number => node.kind === "file" ? node.seen.size : 0
+
+const statusOf = ({ modified }: System, node: Disk.Node) => ({
+  size: BigInt(sizeOf(node)),
+  mtimeNs: modified.get(node.id) ?? 0n,
+  ino: BigInt(node.id)
+})
+
 const open = (self: System, process: Machine.Process, path: string, flags: number): number => {
   const found = Disk.find(self.disk, path)
   if (found !== undefined && (flags & fs.constants.O_EXCL) !== 0) throw new Disk.DiskError("EEXIST", path)
@@ -189,8 +199,7 @@ const onDescriptors = (self: System): Functions => {
         done: rest.at(-1) as Done<object>,
         begin: () => {
           const { node } = descriptorOf(self, descriptor)
-          const size = node.kind === "file" ? node.seen.size : 0
-          return rest.length === 1 ? { size, ino: node.id } : { size: BigInt(size), ino: BigInt(node.id) }
+          return rest.length === 1 ? { size: sizeOf(node), ino: node.id } : statusOf(self, node)
         }
       }),
     read: (descriptor: number, bytes: Uint8Array, at: number, length: number, offset: number, done: Done<number>) =>
@@ -226,7 +235,13 @@ const onDescriptors = (self: System): Functions => {
       })
     },
     ftruncate: (descriptor: number, size: number, done: Done) =>
-      make(self, { operation: "truncate file", done, begin: () => Disk.truncate(fileOf(self, descriptor), size) })
+      make(self, { operation: "truncate file", done, begin: () => Disk.truncate(fileOf(self, descriptor), size) }),
+    futimes: (descriptor: number, _accessed: number, modified: number, done: Done) =>
+      make(self, {
+        operation: "set times",
+        done,
+        begin: () => void self.modified.set(fileOf(self, descriptor).id, BigInt(Math.round(modified * 1e9)))
+      })
   }
 }
 
@@ -241,10 +256,7 @@ const onPaths = (self: System): Functions => {
       make(self, {
         operation: "stat",
         done,
-        begin: () => {
-          const node = nodeAt(self, path)
-          return { size: BigInt(node.kind === "file" ? node.seen.size : 0), mtimeNs: 0n, ino: BigInt(node.id) }
-        }
+        begin: () => statusOf(self, nodeAt(self, path))
       }),
     rename: (from: string, to: string, done: Done) =>
       make(self, { operation: "rename", done, begin: () => Disk.rename(disk, from, to) }),

@@ -9,9 +9,8 @@
  */
 import { Context, Effect, Fiber, Layer, Random } from "effect"
 import fs from "node:fs"
-import { syncBuiltinESMExports } from "node:module"
-import os from "node:os"
 import { FileStorage } from "../../src/node/index.ts"
+import * as LockHolder from "../../src/node/LockHolder.ts"
 import { Blob } from "../../src/storage/Blob.ts"
 import { Log } from "../../src/storage/Log.ts"
 import * as Disk from "../../src/testing/Disk.ts"
@@ -30,11 +29,12 @@ export interface Options {
   /** A disk that says that it has flushed, and has not. */
   readonly lies?: boolean
   readonly directories?: Disk.Directories
+  readonly lease?: FileStorage.Options["lease"]
 }
 
 /** A new disk, and file storage on it. */
 export const make = (
-  { directories, lies = false, segmentBytes = 8192 }: Options = {}
+  { directories, lease = "1 second", lies = false, segmentBytes = 8192 }: Options = {}
 ): Simulation.MakeStorage =>
   Effect.gen(function*() {
     const injector = yield* Faults.Injector
@@ -50,6 +50,7 @@ export const make = (
       random: Prng.make(yield* Random.nextInt),
       processes: new Map(),
       descriptors: new Map(),
+      modified: new Map(),
       nextDescriptor: DiskCalls.firstDescriptor,
       boots: 0
     }
@@ -62,12 +63,21 @@ export const make = (
         system.descriptors.clear()
         Disk.crash(disk, system.random)
       }),
-      layer: Layer.effectContext(Effect.map(
-        Layer.build(FileStorage.layer({ directory: root, segmentBytes })),
-        // Without the worker thread, which no simulation can repeat.
-        (context) => Context.pick(Log, Blob)(context)
-      ))
+      layer: Layer.effectContext(
+        Layer.build(FileStorage.layer({ directory: root, segmentBytes, lease })).pipe(
+          Effect.provideServiceEffect(LockHolder.Machine, machineOf(system)),
+          // Without the worker thread, which no simulation can repeat.
+          Effect.map((context) => Context.pick(Log, Blob)(context))
+        )
+      )
     }
+  })
+
+/** The machine of a simulated process, which boots again after each power failure. */
+const machineOf = ({ boots }: DiskCalls.System): Effect.Effect<LockHolder.Machine> =>
+  Effect.map(Machine.Self, (process) => {
+    const host = process?.host ?? Machine.defaultHost
+    return { host, bootId: `boot ${boots} of ${host}`, pidNamespace: "pid:[1]" }
   })
 
 /** Replaces functions of `node:fs` for the time of the scope, where they are asked for what is on the simulated disk. */
@@ -93,11 +103,11 @@ const isOurs = (target: unknown): boolean =>
     ? target >= DiskCalls.firstDescriptor
     : String(target).startsWith(mount) || DiskCalls.processOfFile(String(target)) !== undefined
 
-/** Lets each simulated process see its own id and host name, and who else is alive, for the time of the scope. */
+/** Lets each simulated process see its own id, and who else is alive, for the time of the scope. */
 const seenBy = (system: DiskCalls.System) =>
   Effect.acquireRelease(
     Effect.sync(() => {
-      const real = { pid: process.pid, kill: process.kill, hostname: os.hostname }
+      const real = { pid: process.pid, kill: process.kill }
       const self = (): Machine.Process | undefined => {
         const fiber = Fiber.getCurrent()
         return fiber === undefined ? undefined : Context.get(fiber.context, Machine.Self)
@@ -114,15 +124,11 @@ const seenBy = (system: DiskCalls.System) =>
         if (system.processes.get(pid)?.isAlive() !== true) throw DiskCalls.errno("ESRCH")
         return true
       }
-      os.hostname = () => self()?.host ?? real.hostname()
-      syncBuiltinESMExports()
       return real
     }),
-    ({ hostname, kill, pid }) =>
+    ({ kill, pid }) =>
       Effect.sync(() => {
         Object.defineProperty(process, "pid", { configurable: true, enumerable: true, writable: false, value: pid })
         process.kill = kill
-        os.hostname = hostname
-        syncBuiltinESMExports()
       })
   )

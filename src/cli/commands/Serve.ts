@@ -40,6 +40,11 @@ const answering = () => {
   return server
 }
 
+let hasStopped = false
+
+/** The exit code after SIGTERM, which is how a server is asked to stop: then it has done what it was asked to. */
+export const terminationCode = (): number => hasStopped ? 0 : 143
+
 /** For how long a server whose store has ended says so. */
 const farewell = "500 millis"
 
@@ -108,6 +113,7 @@ export const serve = Command.make(
     }).pipe(
       Effect.scoped,
       Effect.provideService(Logger.LogToStderr, true),
+      Effect.onInterrupt(() => Effect.sync(() => void (hasStopped = true))),
       Effect.catchTag("ServeError", ({ cause }) =>
         Effect.fail(
           new Failure({
