@@ -21,7 +21,7 @@ export interface Stretches<K, V> {
 /** Rows of recent stretches that are kept decoded, about. Longer stretches each subscriber reads for itself. */
 const keptRows = 10_000
 
-interface Kept<K, V> {
+interface Decoded<K, V> {
   readonly rows: number
   readonly events: ReadonlyArray<CollectionEvent<K, V>>
 }
@@ -29,9 +29,9 @@ interface Kept<K, V> {
 export const make = <K, V>(): Stretches<K, V> => {
   /** Whoever comes while another one reads waits for it. */
   const one = Semaphore.makeUnsafe(1)
-  const recent = new Map<string, Kept<K, V>>()
+  const recent = new Map<string, Decoded<K, V>>()
   let kept = 0
-  const keep = (name: string, added: Kept<K, V>) => {
+  const keep = (name: string, added: Decoded<K, V>) => {
     recent.set(name, added)
     kept += added.rows
     for (const [oldest, { rows }] of recent) {
