@@ -12,7 +12,7 @@ import { Clock, Effect } from "effect"
 import * as File from "./File.ts"
 
 /** A lock whose holder lives. */
-export interface Held {
+export interface Holding {
   readonly path: string
   /** By its open file, never by its path: another process may have made a file of the same name. */
   readonly fd: number
@@ -20,7 +20,7 @@ export interface Held {
 }
 
 /** Sends heartbeats for as long as the lock is held. A heartbeat that fails is missing, and nothing else. */
-export const keep = ({ fd, isHeld, path }: Held, leaseMillis: number): Effect.Effect<void> => {
+export const keep = ({ fd, isHeld, path }: Holding, leaseMillis: number): Effect.Effect<void> => {
   let hasFailed = false
   const warn = (error: File.FileError) => {
     const isFirst = !hasFailed

@@ -414,7 +414,7 @@ const engine: ReadonlyArray<Mutant> = [
   plant(
     "other codecs than the registered ones are taken",
     "engine/Evolution.ts",
-    "if (name !== stored.name) {",
+    "if (name !== stored.name && earlierNames.get(name) !== stored.name) {",
     "if (name === undefined) {",
     "client/Reading"
   ),
