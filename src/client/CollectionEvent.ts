@@ -9,8 +9,8 @@ import type { Update } from "../Update.ts"
 /**
  * One event of `listen` or `subscribe`.
  *
- * - `Updates`: some updates. A listener gets those of one commit, in the order in which they were appended. A subscriber
- *   gets updates at complete times, consolidated, in chunks.
+ * - `Updates`: some updates. A listener receives those of one commit, in the order in which they were appended. A
+ *   subscriber gets updates at complete times, consolidated, in chunks.
  * - `Progress`: everything below `frontier` has been delivered; no update at an earlier time follows.
  *
  * @category models

@@ -36,8 +36,9 @@ import * as Subscription from "./Subscription.ts"
 /**
  * As of when to read.
  *
- * Without `asOf`: everything that is durable at this place of the order, sealed or not. With it: the contents as of that
- * time, for ever the same; the read waits until the time is sealed, or with `wait: false` fails with `AsOfNotSealed`.
+ * Without `asOf`, a read returns everything that is durable after the commands before it, sealed or not. With `asOf`,
+ * it returns the contents as of that time, which never change. The read waits until the time is sealed. With `wait:
+ * false` it fails with `AsOfNotSealed` instead.
  *
  * @category models
  * @since 0.1.0
@@ -62,7 +63,7 @@ export interface KeyRange<K> extends AsOf {
 }
 
 /**
- * What finding the place to read at may fail with.
+ * What opening a read may fail with.
  *
  * @category errors
  * @since 0.1.0
@@ -70,8 +71,8 @@ export interface KeyRange<K> extends AsOf {
 export type OpenViewError = Failure | AsOfBeforeSince | AsOfNotSealed | CollectionDestroyed | ValueOutOfRange
 
 /**
- * A handle that reads. `E` is what the registration of its collection may have failed with, if that is told by the
- * operations instead of the registration itself.
+ * A handle that reads. `E` is the error of the collection's registration, where the operations report it instead of the
+ * registration itself.
  *
  * @category models
  * @since 0.1.0
@@ -80,8 +81,8 @@ export interface CollectionReader<in out K, out V, out E = never> {
   readonly name: string
   readonly id: Effect.Effect<number, E>
   /**
-   * A fixed view of the collection. The scope holds the stored batches that it refers to. With `select`, values have these
-   * fields alone, and the others are not even decoded where values are in a layout.
+   * A fixed view of the collection. The scope holds the stored batches that it refers to. With `select`, values have
+   * only these fields. Where values are stored in a layout, the other fields are not decoded.
    */
   readonly snapshot: {
     (options?: AsOf): Effect.Effect<Snapshot.Snapshot<K, V>, OpenViewError | E, Scope.Scope>
@@ -90,7 +91,7 @@ export interface CollectionReader<in out K, out V, out E = never> {
     ): Effect.Effect<Snapshot.Snapshot<K, Pick<V, F>>, OpenViewError | E, Scope.Scope>
   }
   /**
-   * A snapshot, and the events from exactly there on: every write and every seal is in one of the two, and in one only.
+   * A snapshot, and the events that follow it. Every append and every seal is in exactly one of the two.
    */
   readonly listen: () => Effect.Effect<
     {
@@ -100,7 +101,7 @@ export interface CollectionReader<in out K, out V, out E = never> {
     OpenViewError | E,
     Scope.Scope
   >
-  /** Complete times, one stretch after the other, from a time or from a frontier told before. */
+  /** Complete times in order, from a time or from a frontier that was delivered before. */
   readonly subscribe: (
     options?: Subscription.SubscribeOptions
   ) => Stream.Stream<CollectionEvent<K, V>, Subscription.SubscribeError | ValueOutOfRange | E>
@@ -111,18 +112,21 @@ export interface CollectionReader<in out K, out V, out E = never> {
   ) => Effect.Effect<ReadonlyArray<readonly [value: V, multiplicity: number]>, OpenViewError | Snapshot.ReadError | E>
   /** The consolidated contents of a range of keys. */
   readonly range: (options: KeyRange<K>) => Stream.Stream<Snapshot.Row<K, V>, OpenViewError | Snapshot.ReadError | E>
-  /** The updates of one key that are left, by time. */
+  /** The updates of one key that have not been compacted away, by time. */
   readonly history: (
     key: K
   ) => Effect.Effect<ReadonlyArray<Update.Update<K, V>>, OpenViewError | Snapshot.ReadError | E>
-  /** What changed between the contents as of `from` and those as of `to`: rows with the difference of multiplicities. */
+  /**
+   * What changed between the contents as of `from` and those as of `to`: rows with the differences of their
+   * multiplicities.
+   */
   readonly changes: (options: {
     readonly from: Frontier.Timestamp
     readonly to: Frontier.Timestamp
   }) => Stream.Stream<Snapshot.Row<K, V>, OpenViewError | Snapshot.ReadError | E>
 }
 
-/** What it takes to make the handle once more. */
+/** What is needed to make the same handle again. */
 const Internal: unique symbol = Symbol("tidemark/CollectionReader")
 
 interface WithInternal<K, V, E> extends CollectionReader<K, V, E> {
@@ -267,7 +271,7 @@ const keyReads = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs, views: Re
       return yield* PointRead.rows(store.batches, runs, at.view, bytes, window(at))
     }))
 
-  /** The same as of a time that is sealed, in one go, if all that may have the key is in memory. */
+  /** The same as of a sealed time, synchronously, if all rows that may have the key are in memory. */
   const rowsInMemory = (id: number, key: K, asOf: number) =>
     compute(() => {
       const now = sealedNow(store, id, asOf)
@@ -298,7 +302,7 @@ const keyReads = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs, views: Re
   }
 }
 
-/** What turns the contents as of one time into those as of another. */
+/** The rows that turn the contents as of one time into those as of another. */
 const changes = Effect.fnUntraced(function*<K, V, E>(
   { opened, sourceOf }: ReturnType<typeof viewsOf<K, V, E>>,
   name: string,
@@ -318,7 +322,7 @@ const changes = Effect.fnUntraced(function*<K, V, E>(
 const at = (asOf: Frontier.Timestamp | undefined): { readonly toTime: number; readonly since: number } =>
   asOf === undefined ? { toTime: Infinity, since: Number.MAX_SAFE_INTEGER } : { toTime: asOf + 1, since: asOf }
 
-/** The collection as it is now, if the time is sealed in it and still told apart from others. */
+/** The collection as it is now, if the time is sealed in it and not before `since`. */
 const sealedNow = (store: Store, id: number, asOf: number): Collection | undefined => {
   const now = store.state().collections.get(id)
   return now !== undefined && Number.isSafeInteger(asOf) && now.since <= asOf && asOf < now.upper ? now : undefined
@@ -331,8 +335,8 @@ const checkTime = (time: number): Effect.Effect<void, ValueOutOfRange> =>
   })
 
 /**
- * Opens a view where the read belongs: after the commands before it, or as soon as `asOf` is sealed. A time that is sealed already
- * needs no position in the order, because its contents never change.
+ * Opens a read view after the commands before it, or as soon as `asOf` is sealed. A time that is already sealed needs
+ * no position in the order of commands, because its contents never change.
  */
 const openAt = (
   store: Store,

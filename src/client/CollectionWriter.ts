@@ -41,11 +41,11 @@ export interface Expectation {
 }
 
 /**
- * A handle that writes. `E` is what the registration of its collection may have failed with, if that is told by the
- * operations instead of the registration itself.
+ * A handle that writes. `E` is the error of the collection's registration, where the operations report it instead of
+ * the registration itself.
  *
- * All operations of one fiber are applied in the order in which it calls them. Interrupting one that waits does not take
- * it back.
+ * All operations of one fiber are applied in the order in which it calls them. Interrupting an operation that waits
+ * does not undo it.
  *
  * @category models
  * @since 0.1.0
@@ -54,11 +54,11 @@ export interface CollectionWriter<in K, in V, out E = never> {
   readonly name: string
   readonly id: Effect.Effect<number, E>
   /**
-   * Appends updates, all or none, and returns their sequence number once they are durable. Updates may be at any time at
-   * or after the upper. No updates are a success.
+   * Appends updates, all or none, and returns their sequence number once they are durable. Updates may be at any time
+   * at or after the upper. Appending no updates is a success.
    */
   readonly append: (updates: Iterable<Update<K, V>>) => Effect.Effect<number, WriteError | E>
-  /** Like `write`, but returns as soon as the updates have their place in the order: the reply comes later. */
+  /** Like `append`, but returns as soon as the command is in the order of commands. The reply comes later. */
   readonly offer: (updates: Iterable<Update<K, V>>) => Effect.Effect<Ack, WriteError | E>
   /**
    * Promises that no update at a time below `upper` will follow, which makes those times complete. Sealing again at the
@@ -67,25 +67,27 @@ export interface CollectionWriter<in K, in V, out E = never> {
   readonly seal: (upper: Frontier.Frontier) => Effect.Effect<number, WriteError | E>
   readonly offerSeal: (upper: Frontier.Frontier) => Effect.Effect<Ack, WriteError | E>
   /**
-   * Gives up the history before `since`: reads as of earlier times fail from now on, and their rows may collapse into
-   * one for each live key and value. `since` may be beyond the upper.
+   * Allows compaction of the history before `since`. Reads as of earlier times fail from now on, and their rows may be
+   * consolidated into one for each live key and value. `since` may be beyond the upper.
    */
   readonly allowCompaction: (since: Frontier.Frontier) => Effect.Effect<number, WriteError | E>
   /**
-   * Takes every row of a key out of the whole history, sealed times included, and its bytes out of the storage: the log is
-   * rotated and let go of, batches are rewritten without the key, and what had it is deleted. Reads of any time are then as
-   * if what was written before the call had never had the key; no update says so to those who follow the collection. Rows
-   * of the key that are written after the call stay.
+   * Removes every row of a key from the whole history, sealed times included, and its bytes from the storage. The log
+   * is rotated and truncated, batches are rewritten without the key, and the blobs that contained it are deleted.
+   * Afterwards, reads of any time return no row of the key that was written before the call. Listeners and subscribers
+   * receive no update for it. Rows of the key that are written after the call stay.
    *
-   * It rewrites the collection, gives up all named holds, and waits until the snapshots that are open in this process are
-   * closed. Readers in other processes that still need what is gone fail with `HoldExpired` or `Unavailable`, and read anew. Interrupted or failed,
-   * it may have done a part: call it again. Copies that are not Tidemark's are the caller's: backups, replicas and versions
-   * of a bucket, and in Postgres the pages and the write-ahead log until Postgres writes over them.
+   * An erasure rewrites the collection, releases all named holds, and waits until the snapshots that are open in this
+   * process are closed. Readers in other processes that still need deleted blobs fail with `HoldExpired` or
+   * `Unavailable`, and must read again. An erasure that failed or was interrupted may be partly done: call it again.
+   * Copies that Tidemark does not manage are the caller's responsibility: backups, replicas and versions of a bucket,
+   * and in Postgres the pages and the write-ahead log until Postgres overwrites them.
    */
   readonly erase: (key: K) => Effect.Effect<Erasure, Command.Failure | CollectionDestroyed | ValueOutOfRange | E>
   /**
    * Appends updates at times in [expected, upper) and seals up to `upper` in one step, if the collection's upper is
-   * `expected`. Of several writers that try, one succeeds, and the others get `UpperMismatch` with the upper there is.
+   * `expected`. Of several writers that try, one succeeds. The others fail with `UpperMismatch`, which has the current
+   * upper.
    */
   readonly compareAndAppend: (
     updates: Iterable<Update<K, V>>,
@@ -161,7 +163,7 @@ export const make = <K, V, E>(self: Registered<K, V, E>): CollectionWriter<K, V,
   return handle
 }
 
-/** @internal What a collection gets where its upper is the expected one. */
+/** @internal What is appended to a collection if its upper is the expected one. */
 export const conditional = Effect.fnUntraced(function*<K, V>(
   codecs: Rows.Codecs<K, V>,
   updates: Iterable<Update<K, V>>,
@@ -179,7 +181,7 @@ export const conditional = Effect.fnUntraced(function*<K, V>(
   return { columns, expected, upper }
 })
 
-/** @internal Refuses what is no frontier. */
+/** @internal Rejects a value that is not a frontier. */
 export const checked = (what: string, frontier: Frontier.Frontier): Effect.Effect<void, ValueOutOfRange> =>
   Effect.suspend(() => {
     const error = Frontier.check(what, frontier)

@@ -8,7 +8,7 @@ import * as Platform from "../Platform.ts"
 import type { Erased } from "../runtime/Maintenance.ts"
 
 /**
- * What became of a key that was erased. It holds nothing of the key but its hash, so that it can be kept.
+ * The result of an erasure. It contains only the hash of the key, so that it can be stored.
  *
  * @category models
  * @since 0.1.0
@@ -17,13 +17,13 @@ export class Erasure extends Schema.Class<Erasure>("tidemark/Erasure")({
   collection: Schema.String,
   /** SHA-256 of the encoded key, in hexadecimal digits. */
   keyHash: Schema.String,
-  /** Everything that the log had before this position is free of the key. */
+  /** Entries of the log before this position no longer contain the key. */
   position: Schema.Number,
-  /** Stored rows of the key that were left out. */
+  /** Stored rows of the key that were removed. */
   rows: Schema.Number,
-  /** Blobs that were deleted: those that had rows of the key, and whatever else was garbage. */
+  /** Blobs that were deleted: those that contained rows of the key, and other garbage. */
   blobs: Schema.Number,
-  /** When the last of it was gone. */
+  /** When the last blob was deleted. */
   erasedAt: Schema.DateTimeUtc
 }) {
   /** @internal */

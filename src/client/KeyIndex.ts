@@ -1,8 +1,9 @@
 /**
  * Finding the rows of a key among those in memory, which stand in the order of their arrival.
  *
- * A hash table of keys grows by so many rows with each search, and what it does not have yet is looked through: a search
- * takes a bounded time whether many rows have come since the last one, or all of them, as after a crash. Nothing is sorted.
+ * Each search adds a bounded number of rows to a hash table of keys, and scans the rows that are not in the table yet.
+ * So the work of one search on the table is bounded, even right after recovery, when no row is in it. Nothing is
+ * sorted.
  *
  * @internal
  */
@@ -10,13 +11,13 @@ import type * as Columns from "../batch/Columns.ts"
 import type { MemoryChunk } from "../engine/Collection.ts"
 import type { MemoryChunks } from "../engine/ReadView.ts"
 
-/** Rows that one search adds to the table: about a millisecond's work. */
+/** Rows that one search adds to the table: about one millisecond of work. */
 const addedAtOnce = 16_384
 
 const none = -1
 
 export class KeyIndex {
-  /** Those whose rows are in the table: of the last one, perhaps not all. */
+  /** Chunks whose rows are in the table. Of the last one, perhaps not all rows are. */
   private chunks: Array<MemoryChunk> = []
   /** The number of the first row of each. */
   private starts: Array<number> = []
@@ -28,12 +29,15 @@ export class KeyIndex {
   /** The last row of each place: twice as many as there is room for rows. */
   private last = new Int32Array(0)
 
-  /** Tells of every row of the chunks that has the key, in no order. The chunks are a collection's, from the first on. */
+  /**
+   * Visits every row of the chunks that has the key, in no order. The chunks are those of one collection, from the
+   * first on.
+   */
   find(chunks: MemoryChunks, key: Uint8Array, found: (columns: Columns.Columns, row: number) => void): void {
     const { count, list } = chunks
     if (count === 0) return
     if (!this.isOf(chunks)) {
-      // Those of an earlier place of the order must not cost a later one its table.
+      // A read at an earlier position must not discard the table of a later one.
       if (this.chunks.length > 0 && list[0]!.position < this.chunks[0]!.position) return scan(chunks, 0, 0, key, found)
       this.clear()
     }
@@ -147,7 +151,7 @@ const hasKey = ({ keyData, keyOffsets }: Columns.Columns, row: number, key: Uint
   return at === 0
 }
 
-/** FNV-1a, with its bits spread over the lower ones, which tell the place. */
+/** FNV-1a. Its high bits are mixed into the low ones, which select the bucket. */
 const hashOf = (data: Uint8Array, start: number, end: number): number => {
   let hash = 0x811c9dc5
   for (let i = start; i < end; i++) hash = Math.imul(hash ^ data[i]!, 0x01000193)

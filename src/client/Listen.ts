@@ -1,5 +1,5 @@
 /**
- * Listening: every write and seal after a snapshot, exactly once, as they become durable.
+ * Listening: every append and seal after a snapshot, exactly once, as they become durable.
  *
  * @since 0.1.0
  */
@@ -35,8 +35,8 @@ export type Decode<K, V> = (
 const keptRows = 10_000
 
 /**
- * Decodes a commit once for all who listen through one handle: they mostly hear it at about the same time. Where rows are
- * quarantined, each listener does that for itself.
+ * Decodes a commit once for all listeners of one handle, which mostly receive it at about the same time. Where rows are
+ * quarantined, each listener quarantines them itself.
  *
  * @internal
  */
@@ -62,7 +62,7 @@ export const makeDecode = <K, V>(
   return (entry, rows) =>
     Effect.suspend(() => {
       const known = recent.get(entry)
-      // A listener that began in the middle of the commit hears fewer rows of it.
+      // A listener that began in the middle of the commit receives fewer rows of it.
       if (known?.rows === rows.length) return Effect.succeed(known.updates)
       return Effect.tap(decode(rows), (updates) =>
         Effect.sync(() => {
@@ -79,13 +79,13 @@ export interface Options<K, V> {
   readonly decode: Decode<K, V>
   readonly cursor: Cursor
   readonly isOnTimeline: boolean
-  /** Seals up to it have been told. */
+  /** Progress up to this frontier has been delivered. */
   readonly upper: Frontier
 }
 
 /**
- * The events from the cursor on. They are pulled: a listener that does not pull holds nothing but its position, and the
- * log from there on, on disk.
+ * The events from the cursor on. They are pulled. A listener that does not pull uses no memory but its position. It
+ * keeps the log from there on from being truncated.
  *
  * @internal
  */
@@ -94,7 +94,7 @@ export const events = <K, V>(
 ): Effect.Effect<Stream.Stream<CollectionEvent<K, V>, ListenError>, never, Scope.Scope> =>
   Effect.map(following(options), (entries) => {
     const hear = makeHearing(options)
-    /** It is told once the events before it have been. */
+    /** It is reported once the events before it have been delivered. */
     let failure: ListenError | undefined
     const pull: Pull.Pull<NonEmpty<CollectionEvent<K, V>>, ListenError> = Effect.gen(function*() {
       while (true) {
@@ -152,7 +152,7 @@ const following = <K, V>({ cursor, name, store }: Options<K, V>) =>
       }))
   })
 
-/** What a listener hears of each commit. */
+/** The events that a listener receives for each commit. */
 const makeHearing = <K, V>({ collection, cursor, decode, isOnTimeline, name, ...options }: Options<K, V>) => {
   let upper = options.upper
   const seals = (change: Change): change is Change & { readonly upper: Frontier } =>
@@ -177,7 +177,7 @@ const makeHearing = <K, V>({ collection, cursor, decode, isOnTimeline, name, ...
   })
 }
 
-/** The rows that a commit wrote to the collection, but for its first `skipped` writes. */
+/** The rows that a commit appended to the collection, except its first `skipped` writes. */
 const rowsOf = (entry: Entry, collection: number, skipped: number): Columns.Columns => {
   const written = entry.changes
     .flatMap((change) => change._tag === "Write" && change.collection === collection ? [change.columns] : [])

@@ -13,7 +13,7 @@ import type { BatchStore, Scan } from "../runtime/BatchStore.ts"
 import { compute } from "../runtime/Pure.ts"
 import * as Runs from "./Runs.ts"
 
-/** What reading batches may fail with: those of a hold may be lost. */
+/** What reading batches may fail with. The blobs of a lost hold may be deleted. */
 type BatchError = StorageError | HoldExpired
 
 type Batches = BatchStore<BatchError>
@@ -98,7 +98,9 @@ const inputsOf = (batches: Batches, runs: Runs.Runs, view: ReadView.ReadView, qu
   ]
 }
 
-/** Sorted runs of the rows in memory. A short stretch of time touches few blocks: those are sorted for it alone. */
+/**
+ * Sorted runs of the rows in memory. A short range of times touches few blocks, which are sorted for this read only.
+ */
 const memory = (
   runs: Runs.Runs,
   view: ReadView.ReadView,

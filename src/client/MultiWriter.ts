@@ -1,8 +1,8 @@
 /**
  * Writing to several collections in one step.
  *
- * State, outbox and checkpoint of an application belong together: `appendAtomic` makes them durable together or not at
- * all. The collections may have different types.
+ * Use it where the state, the outbox and the position of an application must agree: `appendAtomic` makes them durable
+ * together or not at all. The collections may have different types.
  *
  * @since 0.1.0
  */
@@ -55,7 +55,8 @@ export type AddExpected = <K, V>(
 ) => void
 
 /**
- * A handle that writes to a fixed set of collections, each operation to all that it names or to none.
+ * A handle that writes to a fixed set of collections. Each operation applies to all collections that it names, or to
+ * none.
  *
  * @category models
  * @since 0.1.0
@@ -85,7 +86,8 @@ export interface MultiWriter {
    * seals it up to `upper`, if the upper of each is `expected`. Otherwise nothing happens to any of them, and `UpperMismatch`
    * names the first that differs, with the upper that it has.
    *
-   * So a position and what was made of the input up to it are complete together, whoever else tries the same.
+   * So an input position and the results computed up to it become complete together, even if several processes try the
+   * same.
    *
    * @example
    * ```ts
@@ -183,7 +185,7 @@ const storeOf = <E>(handles: ReadonlyArray<CollectionWriter<never, never, E>>): 
   )
 }
 
-/** The member that a handle stands for, if it is one of `members`. */
+/** The member of `members` that a handle belongs to, if there is one. */
 type MemberOf = (handle: AnyHandle, operation: string) => Effect.Effect<Target, InvalidHandle>
 
 const among = (store: Store, members: ReadonlyArray<Target>): MemberOf => (handle, operation) => {

@@ -43,15 +43,15 @@ import * as Runs from "./Runs.ts"
 export interface CollectionOptions<K, V> {
   readonly key: Codec<K>
   readonly value: Codec<V>
-  /** What becomes of rows that these codecs cannot decode. Default: the read fails. */
+  /** What a read does with rows that these codecs cannot decode. Default: the read fails. */
   readonly undecodable?: Rows.DecodePolicy | undefined
   /**
-   * Which changes of the schemas of keys and values are taken, and remembered. Default `additive`: those of values under
-   * which every stored row is read, and retracted, as before; others are a `SchemaMismatch`. With `any` all are, by your
-   * decision: rows that the new schema does not decode are then the affair of `undecodable`.
+   * Which changes of the schemas of keys and values are accepted and stored. Default `additive`: changes of the value's
+   * schema under which every stored row is read and retracted as before. Other changes fail with `SchemaMismatch`. With
+   * `any` all changes are accepted. Rows that the new schema does not decode are then handled by `undecodable`.
    */
   readonly schemaChange?: Evolution.SchemaChange | undefined
-  /** Whether a destroyed collection is begun anew under its name, with a new id. Default: false. */
+  /** Whether a destroyed collection is created again under its name, with a new id. Default: false. */
   readonly recreate?: boolean | undefined
   /** @internal */
   readonly isOnTimeline?: boolean | undefined
@@ -84,12 +84,14 @@ export class PersistClient extends Context.Service<PersistClient, {
     name: string,
     options: CollectionOptions<K, V>
   ) => Effect.Effect<Collection.Collection<K, V>, RegisterError>
-  /** Like `createOrLoad`, but never fails itself: each operation of the collection fails with what was wrong. */
+  /**
+   * Like `createOrLoad`, but never fails itself: each operation of the collection fails with the registration's error.
+   */
   readonly createOrLoadLazily: <K, V>(
     name: string,
     options: CollectionOptions<K, V>
   ) => Effect.Effect<Collection.Collection<K, V, RegisterError>>
-  /** Opens a collection that must be there. */
+  /** Opens a collection that must exist. */
   readonly load: <K, V>(
     name: string,
     options: CollectionOptions<K, V>
@@ -106,20 +108,21 @@ export class PersistClient extends Context.Service<PersistClient, {
    */
   readonly sync: Effect.Effect<void, Command.Failure>
   /**
-   * As `sync`, and makes sure, with the storage, that no newer writer has taken the store over: `Fenced` if one has. A writer
-   * finds out by itself only when it next writes or maintains.
+   * Like `sync`, and checks with the storage that no newer writer has acquired the store. It fails with `Fenced` if one
+   * has. A writer notices by itself only at its next append or maintenance run.
    */
   readonly confirm: Effect.Effect<void, Command.Failure>
   /**
-   * Fails once the store has ended without having been stopped: with `Fenced` where a newer writer has it, with `Corrupt`, or with
-   * `RuntimeShutdown` after a defect. By then listeners and subscriptions have failed with the same, and so does every request.
-   * Race it with a program that must not go on without its store. A read-only client follows any writer, and never ends so.
+   * Fails once the store has ended without having been stopped: with `Fenced` where a newer writer has acquired it,
+   * with `Corrupt`, or with `RuntimeShutdown` after a defect. By then listeners and subscriptions have failed with the
+   * same error, and so does every request. Race it with a program that must not continue without its store. A read-only
+   * client follows any writer and never ends in this way.
    */
   readonly ended: Effect.Effect<never, StorageError | RuntimeShutdown>
   /**
-   * Takes a named hold on the whole store as it is now, or resumes the one of this name. What it shows can be read for as
-   * long as the hold is kept, whatever the writer compacts, also by a process that was started anew. While the scope is
-   * open the hold is renewed. Afterwards it stays for its lease, unless it is released.
+   * Takes a named hold on the whole store as it is now, or resumes the one of this name. This state can be read until
+   * the hold is released or expires, whatever the writer compacts, also by a process that was restarted. While the
+   * scope is open, heartbeats renew the hold. Afterwards it stays for its lease, unless it is released.
    *
    * Names have 1 to 100 of `a-z`, `0-9`, dot, underscore and dash, and begin with a letter or a digit: other names, and
    * leases out of bounds, are `ValueOutOfRange`. A read-only client needs storage that it may write to. `Unavailable`: the
@@ -157,8 +160,8 @@ export class PersistClient extends Context.Service<PersistClient, {
   /** Runs the maintenance that is due, now. The schedule does it otherwise. */
   readonly maintain: Effect.Effect<void, Command.Failure | ValueOutOfRange>
   /**
-   * Executes what was accepted, then gives the store up. Idempotent; the end of the layer's scope does the same. Fails, once the store is
-   * given up, if a defect had ended it.
+   * Executes the accepted commands, then releases the store. Idempotent. The end of the layer's scope does the same. If
+   * a defect had ended the store, it fails after the store is released.
    */
   readonly stop: Effect.Effect<void, RuntimeShutdown>
 }>()("tidemark/PersistClient") {}
@@ -171,31 +174,30 @@ export class PersistClient extends Context.Service<PersistClient, {
  */
 export interface HoldOptions {
   /**
-   * How long a new hold outlives the last sign of life of its holder, at least, as the writer's clock measures it: from
-   * one second to 365 days. Default one minute. Signs are given four times as often. That of a hold that is resumed stays
-   * what it was.
+   * How long a new hold stays after its last heartbeat, at least, as the writer's clock measures it: from one second to
+   * 365 days. Default one minute. Four heartbeats are sent in this time. A resumed hold keeps its lease.
    */
   readonly lease?: Duration.Input | undefined
 }
 
 /**
- * A named hold. Whoever takes a name that is held shares the hold. Two that take a new name at the same moment may each get
- * one of their own.
+ * A named hold. Clients that take the same name share one hold. Two clients that take a new name at the same moment may
+ * each get a hold of their own.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Hold {
   readonly name: string
-  /** Whether it was there already, taken by a process before this one. */
+  /** Whether the hold existed before this call, and was resumed. */
   readonly isResumed: boolean
   /** Every command up to this one is reflected. */
   readonly seqNo: number
-  /** Reads the store as it was when the hold was taken: subscriptions end there. */
+  /** Reads the store as it was when the hold was taken. Subscriptions end there. */
   readonly client: PersistClient["Service"]
-  /** Fails when it is lost. Reads then fail with `HoldExpired` as soon as they meet something that is gone. */
+  /** Fails when the hold is lost. Reads then fail with `HoldExpired` as soon as they need a deleted blob. */
   readonly lost: Effect.Effect<never, HoldExpired>
-  /** Gives it up, for all who share it. */
+  /** Releases the hold, for all clients that share it. */
   readonly release: Effect.Effect<void, StorageError>
 }
 
@@ -213,7 +215,8 @@ export interface StoredCodec {
 }
 
 /**
- * A collection's codecs and frontiers: complete below `upper`, told apart from `since` on. `lower` is always 0.
+ * A collection's codecs and frontiers. Times below `upper` are complete; times from `since` on can be distinguished.
+ * `lower` is always 0.
  *
  * @category models
  * @since 0.1.0
@@ -231,13 +234,13 @@ export interface Description {
 }
 
 /**
- * Limits and schedules of a writing client. Every default suits a store of gigabytes on one disk.
+ * Limits and schedules of a writing client. The defaults suit a store of gigabytes on one disk.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Options {
-  /** Commands that may wait for the runtime; the next caller waits. Default 1,024. */
+  /** Commands that may wait for the runtime. Further callers wait. Default 1,024. */
   readonly queueCapacity?: number | undefined
   /** Bytes of rows that may wait. Default 64 MiB. */
   readonly queueBytes?: number | undefined
@@ -263,11 +266,11 @@ export interface Options {
   readonly grace?: Duration.Input | undefined
   /** When to look for maintenance that is due, while there may be any: an idle store has no ticks. Default every second. */
   readonly maintenance?: Schedule.Schedule<unknown> | undefined
-  /** How operations of a store that is unavailable are tried again. Default five times within half a second. */
+  /** How operations on unavailable storage are retried. Default five times within half a second. */
   readonly retry?: Schedule.Schedule<unknown> | undefined
   /**
-   * How long one operation of the storage may take before it counts as failed: `Indeterminate` for what appends to the
-   * log, `Unavailable`, and tried again, for everything else. Default 30 seconds.
+   * How long one operation of the storage may take before it counts as failed. An append to the log then fails with
+   * `Indeterminate`. Every other operation counts as `Unavailable` and is retried. Default 30 seconds.
    */
   readonly timeout?: Duration.Input | undefined
 }
@@ -307,7 +310,7 @@ export const make = (
   Effect.map(Runtime.make(resolve(options)), writing)
 
 /**
- * A client that writes. It is the only one: a second writer is refused, or fences this one.
+ * A client that writes. A store has one writer: a second one is rejected, or fences this one.
  *
  * @category layers
  * @since 0.1.0
@@ -316,7 +319,7 @@ export const layer = (options?: Options): Layer.Layer<PersistClient, StorageErro
   Layer.effect(PersistClient, make(options))
 
 /**
- * Opens a store for reading: follows its writer, in this process or another, without a lock.
+ * Opens a store for reading. It follows the writer, in this process or another, without a lock.
  *
  * @category constructors
  * @since 0.1.0
@@ -327,7 +330,7 @@ export const makeReadOnly = (
   Effect.map(Follower.make(resolve(options)), reading)
 
 /**
- * A client that only reads, and follows a live writer. What would write fails with `ReadOnly`.
+ * A client that only reads, and follows a live writer. Operations that write fail with `ReadOnly`.
  *
  * @category layers
  * @since 0.1.0
@@ -459,7 +462,10 @@ const refOf = (codec: Pick<Codec<never>, "name" | "document">): CodecRef => ({
   document: codec.document ?? ""
 })
 
-/** The form in which a collection keeps its values. Rows are read unchecked if nobody has ever had another schema of them. */
+/**
+ * The form in which a collection stores its values. Rows are read unchecked if the collection has only ever had this
+ * schema.
+ */
 const formOf = <V>(store: Store, value: Codec<V>, { id, value: stored }: Registration): Codec<V> => {
   const { typed } = value
   if (typed === undefined || typed.name !== stored.name) return value
@@ -473,7 +479,7 @@ const requestedOf = <K, V>(options: CollectionOptions<K, V>): Evolution.Requeste
   schemaChange: options.schemaChange ?? "additive"
 })
 
-/** The registration of a collection that must be there. */
+/** The registration of a collection that must exist. */
 const find = <K, V>(
   store: Store,
   name: string,

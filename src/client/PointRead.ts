@@ -17,7 +17,7 @@ import type * as Runs from "./Runs.ts"
 
 type Batches = BatchStore<StorageError | HoldExpired>
 
-/** A row where it lies, with a time and a diff that may be others by now: copying each would cost more than finding it. */
+/** A row by reference, with its effective time and diff. Copying each row would cost more than finding it. */
 interface Found {
   readonly columns: Columns.Columns
   readonly row: number
@@ -41,8 +41,8 @@ interface Lack {
 }
 
 /**
- * The rows of a key, consolidated, if all that may hold them is in memory. It takes no time in which blobs might be
- * deleted, so that nothing has to be kept for it.
+ * The rows of a key, consolidated, if all that may hold them is in memory. It runs synchronously, so that no blob can
+ * be deleted meanwhile and it needs no lease.
  */
 export const inMemory = (
   batches: Batches,
@@ -55,10 +55,10 @@ export const inMemory = (
   return search(found, batches, runs, view, key, window) === undefined ? columnsOf(found, window) : undefined
 }
 
-/** The rows of a key, consolidated: what the search lacks is fetched, and the search begins anew. */
+/** The rows of a key, consolidated. Missing footers and blocks are fetched, and then the search is repeated. */
 export const rows = Effect.fnUntraced(
   function*(batches: Batches, runs: Runs.Runs, view: ReadView, key: Uint8Array, window: Window) {
-    // What was fetched is kept here, whatever becomes of it in the cache.
+    // Fetched footers and blocks are kept here, even if the cache evicts them.
     const footers = new Map<string, BatchFile.Footer>()
     const blocks = new Map<string, Columns.Columns>()
     const sources: Sources = {
@@ -76,7 +76,7 @@ export const rows = Effect.fnUntraced(
   }
 )
 
-/** Adds the rows of the key, or says what it lacks. */
+/** Adds the rows of the key, or returns what must be fetched first. */
 const search = (
   found: Array<Found>,
   sources: Sources,
@@ -120,7 +120,10 @@ const searchBatch = (
   return undefined
 }
 
-/** Finds the rows of the key in memory. Those that are one row at `since` become one, however many versions there are. */
+/**
+ * Finds the rows of the key in memory. Rows that are equal once advanced to `since` are combined, however many versions
+ * there are.
+ */
 const collectInMemory = (
   found: Array<Found>,
   runs: Runs.Runs,
@@ -160,7 +163,10 @@ const valueHash = ({ valueData, valueOffsets }: Columns.Columns, row: number): n
   return hash
 }
 
-/** Finds the rows of the key in sorted columns. Those that are one row at `since` lie next to each other, and become one. */
+/**
+ * Finds the rows of the key in sorted columns. Rows that are equal once advanced to `since` are adjacent, and are
+ * combined.
+ */
 const collect = (
   found: Array<Found>,
   columns: Columns.Columns,
@@ -187,7 +193,7 @@ const collect = (
 const byValueAndTime = (a: Found, b: Found): number =>
   Compare.compareValues(a.columns, a.row, b.columns, b.row) || a.time - b.time
 
-/** Sums the diffs of equal values at equal times. With an empty `since` every row goes. */
+/** Sums the diffs of equal values at equal times. With an empty `since` every row is dropped. */
 const consolidated = (found: Array<Found>, { since }: Window): ReadonlyArray<Found> => {
   if (since === Infinity) return []
   if (found.length < 2) return found

@@ -14,7 +14,7 @@ export interface Registered<K, V, E> {
   readonly store: Store
   readonly codecs: Rows.Codecs<K, V>
   readonly policy: Rows.DecodePolicy
-  /** The registration, or why there is none. */
+  /** The registration, or the error that it failed with. */
   readonly registration: Effect.Effect<Registration, E>
 }
 

@@ -1,8 +1,8 @@
 /**
  * How much history collections keep, as a layer: policies that a `Schedule` carries out.
  *
- * A policy moves `since`, and maintenance frees what is below it when that pays. History is given up for all keys of a
- * collection alike: as of a time that is kept, everything can be read.
+ * A policy moves `since`. Maintenance rewrites batches once enough space below it can be reclaimed. A policy applies to
+ * all keys of a collection alike: as of a retained time, everything can be read.
  *
  * @since 0.1.0
  */
@@ -40,9 +40,9 @@ export const times = (count: number): Policy => () => ({ since, upper }) =>
 export const latest: Policy = times(1)
 
 /**
- * Keeps what could be read during the last `span`, whatever the collection's times mean: what was sealed by then is
- * known from having been seen. A policy that has just begun has seen nothing, so that history is kept for longer after
- * a restart, and never for less. The span is counted while the clock runs: a clock that is set does not shorten it.
+ * Keeps what could be read during the last `span`, whatever the collection's times mean. The policy observes when each
+ * upper was reached. After a restart it has observed nothing yet, so that history is kept for longer, never for less.
+ * Only time during which the clock runs counts: setting the clock does not shorten the span.
  *
  * @category policies
  * @since 0.1.0
@@ -59,7 +59,7 @@ export const duration = (span: Duration.Input): Policy => () => {
 }
 
 /**
- * Keeps everything: somebody else moves `since`.
+ * Keeps everything. The application moves `since` itself.
  *
  * @category policies
  * @since 0.1.0
@@ -73,7 +73,7 @@ export const manual: Policy = () => ({ since }) => since
  * @since 0.1.0
  */
 export interface Options {
-  /** Policies by the names of collections, which need not be there yet. */
+  /** Policies by the names of collections, which need not exist yet. */
   readonly collections?: Readonly<Record<string, Policy>> | undefined
   /** The policy of all collections that are not named. Default: `manual`. */
   readonly others?: Policy | undefined
@@ -81,7 +81,10 @@ export interface Options {
   readonly schedule?: Schedule.Schedule<unknown> | undefined
 }
 
-/** @internal How long the clock has run: by what the wall clock and the monotonic one agree on, so that a jump of either is none. */
+/**
+ * @internal How long the clock has run. The wall clock and the monotonic clock must agree on it, so that a jump of
+ * either does not count.
+ */
 export const makeRun = Effect.gen(function*() {
   const clock = yield* Clock.Clock
   const read = () => ({
@@ -99,8 +102,8 @@ export const makeRun = Effect.gen(function*() {
 })
 
 /**
- * Carries policies out for as long as the layer's scope is open. A store that cannot be written to is tried again the next
- * time, with a warning in the log.
+ * Carries policies out for as long as the layer's scope is open. Where the store cannot be written to, the policy logs
+ * a warning and tries again at the next time of its schedule.
  *
  * @example
  * ```ts
@@ -141,7 +144,7 @@ export const layer = (options: Options): Layer.Layer<never, never, PersistClient
         next.set(id, watch)
         const wanted = watch(description, now, run)
         if (wanted <= since) continue
-        // Destroyed, or given up further, by somebody who was faster.
+        // Another command has destroyed the collection, or moved its `since` further.
         yield* Effect.catchTag(
           retain(description, wanted),
           ["InvalidRequest", "CollectionDestroyed"],

@@ -1,5 +1,5 @@
 /**
- * Between typed rows and columns: encoding at the door, decoding on the way out.
+ * Converts typed rows to columns and back: encodes what is appended, decodes what is read.
  *
  * @internal
  */
@@ -39,12 +39,12 @@ export interface Undecodable {
 }
 
 /**
- * What becomes of rows that do not decode: the read fails, or they are left out, or they are left out and handed to
- * somebody who sets them aside.
+ * What a read does with rows that do not decode: it fails, or skips them, or skips them and passes them to a quarantine
+ * function.
  */
 export type DecodePolicy = "fail" | "skip" | { readonly quarantine: (row: Undecodable) => Effect.Effect<void> }
 
-/** The most bytes of rows that one write may bring. */
+/** The most bytes of rows that one append may have. */
 export const maxWriteBytes = 256 * 1024 * 1024
 
 /** Encodes updates into columns, all or nothing. Fails for a time, a diff, a key or a value that cannot be stored. */
@@ -97,7 +97,7 @@ interface Column {
   readonly offsets: Uint32Array
 }
 
-/** Columns of at most so many rows are encoded in one place: taking memory for each would cost more than encoding it. */
+/** Columns of at most this many rows share one buffer. Allocating one for each would cost more than encoding it. */
 const fewRows = 16
 const keptScratch = 64 * 1024
 let scratch = new ByteWriter(1024)
@@ -142,7 +142,7 @@ const encodeRows = <A>(
   return end
 }
 
-/** Encodes a chunk of rows in one go if all their text is ASCII, as then their lengths are those of the texts. */
+/** Encodes a chunk of rows at once if all their text is ASCII: the lengths in bytes are then those of the texts. */
 const encodeTexts = <A>(
   encode: Encode<A>,
   text: (value: A) => string,
@@ -197,7 +197,7 @@ export const encodeKeyInto = <K, V>(codecs: Codecs<K, V>, key: K, writer: ByteWr
   return writer.view8()
 }
 
-/** Keys as somebody asks for them: at or after `from`, before `to`, and such that begin with `prefix`. */
+/** A range of keys: at or after `from`, before `to`, and those that begin with `prefix`. */
 interface Wanted<K> {
   readonly from?: K | undefined
   readonly to?: K | undefined
@@ -224,7 +224,7 @@ const prefixBounds = <K>(codec: Codec<K>, prefix: unknown): Bounds => {
   })
 }
 
-/** The one that is further on in a direction. */
+/** The bound that is further in a direction. */
 const furthest = (a: Uint8Array | undefined, b: Uint8Array | undefined, direction: 1 | -1): Uint8Array | undefined => {
   if (a === undefined || b === undefined) return a ?? b
   return direction * Compare.compareBytes(a, b) > 0 ? a : b

@@ -1,5 +1,5 @@
 /**
- * Sorted runs over the rows in memory, made when somebody reads and kept for the next reader.
+ * Sorted runs over the rows in memory, made by the first read and kept for later ones.
  *
  * Blocks come in arrival order. The first read sorts them; later reads sort only what has come since, and merge runs of
  * like size, so that a row is sorted a logarithmic number of times and a read sees few runs.
@@ -48,7 +48,7 @@ export const make = (): Runs => {
       }
       const added = sortedRun(list.slice(covered, count))
       const result = added === undefined ? usable : merged([...usable, added])
-      // A reader of an earlier place must not make a later one sort everything again.
+      // A read at an earlier position must not make a later one sort everything again.
       if (usable.length === runs.length) runs = result
       return result.map((run) => run.columns)
     }

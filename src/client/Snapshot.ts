@@ -1,5 +1,5 @@
 /**
- * Snapshots: a collection as it is at one place of the order, or as of one time.
+ * Snapshots: a collection after one command, or as of one time.
  *
  * @since 0.1.0
  */
@@ -32,8 +32,8 @@ export type ReadError = StorageError | DecodeError | ValueOutOfRange | HoldExpir
 export type Row<K, V> = readonly [key: K, value: V, multiplicity: number]
 
 /**
- * A fixed view of a collection. It can be read any number of times while the scope that it was taken in is open; that
- * scope holds the stored batches that it refers to.
+ * A fixed view of a collection. It can be read any number of times while its scope is open. The scope keeps the stored
+ * batches that it refers to from being deleted.
  *
  * @category models
  * @since 0.1.0
@@ -47,15 +47,15 @@ export interface Snapshot<out K, out V> {
   /** The time that it was taken as of, if any. */
   readonly asOf: Timestamp | undefined
   /**
-   * The updates, at times advanced to `since`, in no order and not consolidated: the same one may come several times,
-   * and updates may cancel.
+   * The updates, at times advanced to `since`, in no order and not consolidated: the same update may occur several
+   * times, and updates may cancel out.
    */
   readonly updates: Stream.Stream<Update<K, V>, ReadError>
   /** The consolidated contents, in the order of the encoded keys and values. */
   readonly contents: Stream.Stream<Row<K, V>, ReadError>
   /** `updates` in `n` streams of about the same size, to be read in parallel. */
   readonly parts: (n: number) => ReadonlyArray<Stream.Stream<Update<K, V>, ReadError>>
-  /** Lets go of the stored batches before the scope ends. The snapshot cannot be read any more. */
+  /** Releases the stored batches before the scope ends. The snapshot cannot be read any more. */
   readonly release: Effect.Effect<void>
 }
 
@@ -112,7 +112,7 @@ const decode = <K, V, A>(
   make: (key: K, value: V, time: number, diff: number) => A
 ) => Rows.decode(source.view.name, source.codecs, source.policy, columns, make)
 
-/** Pulls on past chunks of which no row was left. */
+/** Skips chunks of which no row is left. */
 const pulled = <A, E>(pull: Effect.Effect<Array<A>, E>): Effect.Effect<readonly [A, ...Array<A>], E> =>
   Effect.flatMap(pull, (rows) => isNonEmpty(rows) ? Effect.succeed(rows) : pulled(pull))
 
@@ -129,7 +129,9 @@ const units = (view: ReadView.ReadView): Array<Unit> => [
   ...view.trace.flatMap((batch) => batch.parts.map((part) => ({ bytes: part.bytes, batch, part, isUnsealed: false })))
 ]
 
-/** Deals units to `n` hands: the largest first, each to the hand that has least. */
+/**
+ * Distributes units over `n` groups: the largest first, each to the smallest group so far (Graham's LPT rule, 1969).
+ */
 const deal = (units: ReadonlyArray<Unit>, n: number): ReadonlyArray<ReadonlyArray<Unit>> => {
   const hands = Array.from({ length: Math.max(1, n) }, () => ({ bytes: 0, units: [] as Array<Unit> }))
   for (const unit of units.toSorted((a, b) => b.bytes - a.bytes)) {

@@ -39,7 +39,7 @@ export const codec = ({ document, name }: PersistClient.StoredCodec): Codec.Code
 
 const known = (name: string, document: string): Pick<Codec.Codec<Json>, "encode" | "decode"> => {
   if (name === TypedCodec.typedName) return TypedCodec.ofJson(document)
-  // The form of a schema's values is the program's affair; their bytes are those of their JSON.
+  // Only the program knows the types of a schema's values. Their bytes are those of their JSON.
   if (name === "json" || name === "schema") return Codec.json
   if (name === "unit") return unit
   return ofOrdered(Codec.orderedByName(name) ?? Codec.orderedByName("bytes")!)
@@ -55,7 +55,7 @@ const ofOrdered = (codec: Codec.OrderedCodec<unknown>): Pick<Codec.Codec<Json>, 
   decode: (bytes, start, end) => codec.ordered.toJson(codec.decode(bytes, start, end))
 })
 
-/** Tells why an update cannot be stored, if so, before it is on its way with others. */
+/** Checks whether an update can be stored, before it is appended together with others. */
 export const makeCheck = (
   stored: { readonly key: PersistClient.StoredCodec; readonly value: PersistClient.StoredCodec }
 ) => {
@@ -78,7 +78,7 @@ export const makeCheck = (
   }
 }
 
-/** The codec of a collection, if there is one, whose bytes only the program that defines it can make. */
+/** The codec of a collection, if there is one, that can only be encoded by the program that defines it. */
 export const foreign = (
   { key, value }: { readonly key: PersistClient.StoredCodec; readonly value: PersistClient.StoredCodec }
 ): PersistClient.StoredCodec | undefined =>
@@ -86,11 +86,11 @@ export const foreign = (
     name === "schema" || name === TypedCodec.typedName || Codec.byName(name) === undefined
   )
 
-/** Opens a collection that must be there. */
+/** Opens a collection that must exist. */
 export const open = Effect.fnUntraced(function*(name: string) {
   const client = yield* PersistClient.PersistClient
   const description = yield* client.description(name).pipe(
-    // Loading tells a destroyed collection from one that never was.
+    // Loading distinguishes a destroyed collection from one that never existed.
     Effect.tapErrorTag("UnknownCollection", () => client.load(name, { key: Codec.json, value: Codec.json }))
   )
   const handles = yield* client.load(name, { key: codec(description.key), value: codec(description.value) })

@@ -1,6 +1,6 @@
 /**
- * Short stretches of complete times, as events: read, sorted and decoded once for all who subscribe through one handle, who
- * mostly wait for the same ones. What is complete never changes, so that it matters to nobody who reads it.
+ * Short ranges of complete times, as events: read, sorted and decoded once for all subscribers of one handle, which
+ * mostly wait for the same ranges. Complete times never change, so that subscribers can share the result.
  *
  * @internal
  */
@@ -10,7 +10,7 @@ import type { CollectionEvent } from "./CollectionEvent.ts"
 import type { Query } from "./Merging.ts"
 
 export interface Stretches<K, V> {
-  /** The events of a query over a view: what `read` says, or has said before. */
+  /** The events of a query over a view, from `read` or from an earlier call of it. */
   readonly of: <E>(
     query: Query,
     rows: number,
@@ -18,7 +18,7 @@ export interface Stretches<K, V> {
   ) => Effect.Effect<ReadonlyArray<CollectionEvent<K, V>>, E>
 }
 
-/** Rows of recent stretches that are kept decoded, about. Longer stretches each subscriber reads for itself. */
+/** Rows of recent stretches that are kept decoded, about. Each subscriber reads longer ranges itself. */
 const keptRows = 10_000
 
 interface Decoded<K, V> {
@@ -27,7 +27,7 @@ interface Decoded<K, V> {
 }
 
 export const make = <K, V>(): Stretches<K, V> => {
-  /** Whoever comes while another one reads waits for it. */
+  /** A subscriber that asks while another one reads waits for its result. */
   const one = Semaphore.makeUnsafe(1)
   const recent = new Map<string, Decoded<K, V>>()
   let kept = 0

@@ -1,10 +1,10 @@
 /**
- * Subscribing: complete times, one stretch after the other.
+ * Subscribing: complete times, in order.
  *
- * A subscription tells the updates of a time only once the time is sealed, and then a frontier that says so. Who stores
- * what it was told together with the frontier can stop at any moment and resume there: no update is skipped, none comes
- * twice. Between pulls it holds nothing but its frontier, so that being slow costs neither memory nor disk; it reads what
- * it has missed from the collection itself.
+ * A subscription delivers the updates of a time only once the time is sealed, and then the frontier that was reached. A
+ * subscriber that stores the updates together with the frontier can stop at any moment and resume there: no update is
+ * skipped, and none is delivered twice. Between pulls a subscription keeps only its frontier, so that a slow subscriber
+ * costs neither memory nor disk. It reads the updates that it has missed from the collection.
  *
  * @since 0.1.0
  */
@@ -25,12 +25,13 @@ import * as Stretches from "./Stretches.ts"
  * Where a subscription begins.
  *
  * - `asOf`: with the contents as of a time (as updates at that time), then everything after it.
- * - `from`: at a frontier that an earlier subscription has told: everything at or after it. A frontier says nothing of
- *   the collection: keep the reader's `id` beside it, and begin again where it is another, since the collection was
+ * - `from`: at a frontier that an earlier subscription has delivered: everything at or after it. A frontier does not
+ *   identify the collection. Store the reader's `id` with it, and begin again if the `id` differs: the collection was
  *   then destroyed and created again.
- * - neither: at the beginning of the history that is left, with the contents as of `since`.
+ * - neither: at the beginning of the retained history, with the contents as of `since`.
  *
- * With `until` it ends as soon as every time below that frontier has been told, and tells nothing at or after it.
+ * With `until` it ends as soon as every time below that frontier has been delivered. It delivers nothing at or after
+ * it.
  *
  * @category models
  * @since 0.1.0
@@ -42,7 +43,8 @@ export interface SubscribeOptions {
 }
 
 /**
- * What subscribing may fail with. `AsOfBeforeSince`: the history at the place where it stands has been compacted away.
+ * What subscribing may fail with. `AsOfBeforeSince`: the history at the subscription's frontier has been compacted
+ * away.
  *
  * @category errors
  * @since 0.1.0
@@ -66,10 +68,10 @@ export const make = <K, V>(options: Options<K, V>): Stream.Stream<CollectionEven
   Stream.suspend(() => {
     const { start, store } = options
     const until = start.until ?? Infinity
-    /** The last time that has been told, or none. Starting at 0 is starting with nothing told. */
+    /** The last time that has been delivered, or none. Starting at 0 means that nothing has been delivered. */
     let told: number | undefined = start.from === undefined || start.from === 0 ? undefined : start.from - 1
 
-    /** The events of the next stretch of complete times, once there is one. */
+    /** The events of the next range of complete times, once there is one. */
     const stretch: Pull.Pull<Stream.Stream<CollectionEvent<K, V>, SubscribeError>, SubscribeError> = Effect.gen(
       function*() {
         while (told !== Infinity) {
@@ -117,7 +119,7 @@ const between = <K, V>(
     Stream.map((updates): CollectionEvent<K, V> => ({ _tag: "Updates", updates })),
     Stream.concat(Stream.succeed<CollectionEvent<K, V>>({ _tag: "Progress", frontier: query.toTime }))
   )
-  // Times that were advanced to a `since` are told by it, and rows in quarantine to each subscriber.
+  // Times that were advanced to a `since` are delivered at it. Rows in quarantine are reported to each subscriber.
   const rows = query.since === 0 && typeof options.policy === "string" ? Stretches.shortRows(view, query) : undefined
   if (rows === undefined) return events
   return Stream.unwrap(Effect.map(options.stretches.of(query, rows, Stream.runCollect(events)), Stream.fromArray))
