@@ -23,10 +23,10 @@ export const version = 1
 export const headerBytes = 16
 export const trailerBytes = 32
 
-/** Bytes of rows that a block aims at. */
+/** Target size of a block, in bytes of rows. */
 export const targetBlockBytes = 128 * 1024
 
-/** No block decodes to more bytes, or to more rows, so that no file makes its reader allocate more than these need. */
+/** No block decodes to more bytes or more rows, so that a damaged file cannot make its reader allocate more. */
 const maxBlockBytes = 64 * 1024 * 1024
 const maxBlockRows = 1024 * 1024
 
@@ -62,7 +62,7 @@ export interface Footer {
   readonly blocks: ReadonlyArray<BlockInfo>
 }
 
-/** What a manifest keeps of a file. */
+/** What a store's state keeps of a file. */
 export interface Meta {
   readonly bytes: number
   readonly rows: number
@@ -71,15 +71,15 @@ export interface Meta {
   readonly maxKey: Uint8Array
   readonly minTime: number
   readonly maxTime: number
-  /** What is known of a file that was written in this process: it is not stored. */
+  /** What is known of a file that was written in this process. It is not stored. */
   readonly content?: Content | undefined
 }
 
-/** What a rewrite may gain by a file. */
+/** What a rewrite of a file may reclaim. */
 export interface Content {
   /** Rows at the batch's since. */
   readonly advanced: number
-  /** Those of them that take back what another row says. */
+  /** Those of them that are retractions. */
   readonly retractions: number
 }
 
@@ -308,7 +308,7 @@ const decodeBlock = (raw: Uint8Array, { offset }: BlockInfo, location: string): 
   return columns
 }
 
-/** Reads what may have been decompressed, and so lies at no offset of the file: errors name the offset of the block. */
+/** Reads bytes that may have been decompressed, and have no offset in the file. Errors name the offset of the block. */
 class BlockReader extends ByteReader {
   override fail(detail: string): never {
     const where = `${this.offset} bytes into the decoded block`

@@ -10,7 +10,7 @@ import * as Columns from "./Columns.ts"
 import { compareBytes, compareRows } from "./Compare.ts"
 import { isConsolidated } from "./Consolidate.ts"
 
-/** Everything that is wrong with a whole file: each byte is under some check. */
+/** Every problem of a whole file. Each byte is under some check. */
 export const verify = (bytes: Uint8Array, location: string): Array<Corrupt | UnsupportedFormat> => {
   const problems: Array<Corrupt | UnsupportedFormat> = []
   const attempt = <A>(run: () => A): A | undefined => {

@@ -1,9 +1,10 @@
 /**
  * Blocks: columns as bytes, in log entries and in batch files alike.
  *
- * Bytes, from a multiple of 8: row count u32, 0 u32, four integer columns (times, diffs, key lengths, value lengths), the
- * key bytes, zeros up to a multiple of 8, the value bytes, zeros up to a multiple of 8. The diffs take at least a byte a
- * row, so that no block claims more rows than it has bytes. There is no checksum inside: whoever stores a block has one.
+ * Bytes, from a multiple of 8: row count u32, 0 u32, four integer columns (times, diffs, key lengths, value lengths),
+ * the key bytes, zeros up to a multiple of 8, the value bytes, zeros up to a multiple of 8. The diffs take at least a
+ * byte a row, so that no block claims more rows than it has bytes. There is no checksum inside: the file or entry that
+ * contains the block has one.
  *
  * @internal
  */
@@ -33,7 +34,9 @@ const lengthsOf = (offsets: Uint32Array, length: number): Uint32Array => {
   return lengths
 }
 
-/** The columns, whose keys and values are views of the reader's bytes. Throws `Corrupt` for bytes that are no block. */
+/**
+ * The columns, whose keys and values are views of the reader's bytes. Throws `Corrupt` for bytes that are not a block.
+ */
 export const decode = (reader: ByteReader): Columns => {
   reader.align(8)
   const length = reader.count(1)

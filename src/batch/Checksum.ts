@@ -1,9 +1,13 @@
 /**
  * The multiset checksum: the sum of `diff x hash(key, value)` over all rows, modulo 2^64.
  *
- * Merging, consolidating and advancing times leave it unchanged, so it can be carried along and compared: a rewrite that
- * loses, doubles or alters a row changes it but for one chance in 2^64. It says nothing about times. The idea is that of
- * the "setsum" of log-structured stores, for signed multiplicities.
+ * Merging, consolidating and advancing times leave it unchanged, so it can be carried along and compared: if a rewrite
+ * loses, doubles or alters a row, the checksum differs, except with a probability of about 2^-64. It does not cover
+ * times.
+ *
+ * The construction is an additive multiset hash (Clarke, Devadas, van Dijk, Gassend and Suh, "Incremental Multiset Hash
+ * Functions", 2003), for signed multiplicities and with a hash that is not cryptographic: it detects errors, not
+ * attacks. The "setsum" of log-structured stores is used in the same way.
  *
  * @internal
  */
@@ -11,7 +15,7 @@ import type { Columns } from "./Columns.ts"
 
 const twoTo32 = 4_294_967_296
 
-/** Adds up rows without a `BigInt` a row: the sum is kept as two 32-bit halves. */
+/** Adds up rows without a `BigInt` for each row: the sum is two 32-bit halves. */
 export class Accumulator {
   private low = 0
   private high = 0
@@ -56,7 +60,7 @@ export class Accumulator {
 
   /**
    * Two lanes that mix four bytes at a time, over the key's length, the key and the value; the last bytes of each are
-   * padded with zeros, and the lengths tell them apart.
+   * padded with zeros, and the lengths distinguish them.
    */
   private hash(
     keyData: DataView,
@@ -90,7 +94,7 @@ export class Accumulator {
   }
 }
 
-/** Lets every bit of a word bear on every other: MurmurHash3's last step. */
+/** Makes every bit of the result depend on every bit of the word: the finalizer of MurmurHash3. */
 const scatter = (word: number): number => {
   let h = word ^ (word >>> 16)
   h = Math.imul(h, 0x85ebca6b)

@@ -1,5 +1,5 @@
 /**
- * The columnar form of updates: what travels from the first call to the last disk block.
+ * The columnar form of updates, used from the first call to the stored block.
  *
  * Row `i` has the key `keyData[keyOffsets[i] .. keyOffsets[i + 1]]`, the value likewise, the time `times[i]` and the diff
  * `diffs[i]`. Offsets are absolute in their data and never decrease; the first one need not be 0, so that a slice of
@@ -26,7 +26,7 @@ export interface Columns {
 /** The most bytes that the key and the value of one row may have together. */
 export const maxRowBytes = 16 * 1024 * 1024
 
-/** The most bytes of keys, or of values, that one `Columns` holds: what fits its 32-bit offsets with room to spare. */
+/** The most bytes of keys, or of values, of one `Columns`. It fits the 32-bit offsets with a margin. */
 export const maxColumnBytes = 1024 * 1024 * 1024
 
 export const empty: Columns = {
@@ -92,7 +92,7 @@ export const without = (self: Columns, rows: ReadonlyArray<number>): Columns => 
  * Collects rows into columns that grow as needed.
  *
  * A row is added in three steps, so that codecs write straight into the columns: encode the key into `keys`, the value
- * into `values`, then `commit(time, diff)`; or `rollback()` to drop what was encoded of an unfinished row.
+ * into `values`, then `commit(time, diff)`; or `rollback()` to discard the bytes of an unfinished row.
  */
 export class Builder {
   length = 0
@@ -112,7 +112,7 @@ export class Builder {
     this.diffs = new Float64Array(rows)
   }
 
-  /** Bytes of keys and values held, an unfinished row included. */
+  /** Bytes of keys and values, an unfinished row included. */
   get dataBytes(): number {
     return this.keys.length + this.values.length
   }

@@ -1,5 +1,6 @@
 /**
- * The order of rows: key bytes, then value bytes, unsigned, a prefix before what it is a prefix of; then time.
+ * The order of rows: by key bytes, then value bytes, then time. Bytes are unsigned, and a prefix sorts before longer
+ * strings.
  *
  * @internal
  */

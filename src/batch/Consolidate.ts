@@ -1,5 +1,5 @@
 /**
- * Consolidation: rows sorted, with the diffs of equal rows summed and those that cancel left out.
+ * Consolidation: sorts rows, sums the diffs of equal rows, and drops rows whose sum is 0.
  *
  * @internal
  */
@@ -9,7 +9,7 @@ import { compareRows } from "./Compare.ts"
 import * as Sort from "./Sort.ts"
 
 export interface Options {
-  /** Times before it count as this time. With `Infinity` every row goes. */
+  /** Times before it count as this time. With `Infinity` every row is dropped. */
   readonly since: number
   /** Rows at times in [lower, upper) count; default: all. */
   readonly lower?: number | undefined

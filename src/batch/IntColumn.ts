@@ -1,10 +1,11 @@
 /**
- * Integer columns: safe integers by frame of reference.
+ * Integer columns: safe integers in frame of reference encoding.
  *
  * A column is stored as its least value and, for each row, the difference from it in the fewest of 0, 1, 2 or 4 bytes
- * that fit all of them; a constant column takes no bytes a row. Where 4 bytes do not do, each value is stored as it is,
- * in 8. Times, diffs and lengths are usually close together, so that this alone makes them small, and it decodes at the
- * speed of memory.
+ * that fit all of them; a constant column takes no bytes a row. Where 4 bytes are not enough, each value is stored as
+ * it is, in 8. Times, diffs and lengths are usually close together, so that this encoding is small, and it decodes at
+ * the speed of memory. The encoding is from Goldstein, Ramakrishnan and Shaft, "Compressing Relations and Indexes"
+ * (1998).
  *
  * Bytes, from a multiple of 8: base i64, width u32, 0 u32, then `length` values of `width` bytes, then zeros up to a
  * multiple of 8.
@@ -64,7 +65,7 @@ const writeWide = (to: DataView, values: Numbers): void => {
   }
 }
 
-/** Decodes `length` values. Throws `Corrupt` for bytes that are no column, or whose values are no safe integers. */
+/** Decodes `length` values. Throws `Corrupt` for bytes that are not a column, or whose values are not safe integers. */
 export const decode = (reader: ByteReader, length: number, leastWidth: 0 | 1 = 0): Float64Array => {
   reader.align(8)
   const base = reader.i64()

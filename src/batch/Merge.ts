@@ -1,9 +1,11 @@
 /**
  * The k-way merge: sorted inputs in, one sorted and consolidated output, a block at a time.
  *
- * It is a plain state machine that does no I/O and holds one block an input, and the times and diffs of the one key and
- * value that it is at. `run` goes on until an input has to be fed, the output is full, or everything is merged; what
- * comes next is the caller's affair.
+ * It is a state machine without I/O. Its memory is one block of each input, and the times and diffs of the current key
+ * and value. `run` continues until an input has to be fed, the output is full, or everything is merged. Then the caller
+ * feeds the input or takes the output.
+ *
+ * The inputs are kept in a binary heap by their first rows (Knuth, TAOCP vol. 3, 5.4.1, multiway merging).
  *
  * @internal
  */
@@ -28,7 +30,10 @@ interface Cursor {
   readonly upper: number
   columns: Columns.Columns
   row: number
-  /** The first six bytes of the row's key that heads may differ in, as a number: it decides most comparisons. */
+  /**
+   * The first six bytes of the row's key after the prefix that all blocks share, as a number. It decides most
+   * comparisons.
+   */
   prefix: number
 }
 
@@ -44,7 +49,7 @@ export class Merge {
   private readonly heap: Array<Cursor> = []
   /** Inputs that have to be fed or ended before the merge can go on. */
   private readonly hungry: Array<Cursor>
-  /** Bytes that all keys of the blocks held have in common. */
+  /** Bytes that all keys of the current blocks have in common. */
   private shared = 0
   /** The first row of a group, whose key and value all its rows have. */
   private groupColumns = Columns.empty
@@ -52,10 +57,10 @@ export class Merge {
   /** Times and diffs gathered of the group. */
   private readonly times: Array<number> = []
   private readonly diffs: Array<number> = []
-  /** The next of them to put out, once the group is complete. */
+  /** The next of them to output, once the group is complete. */
   private next: number | undefined
 
-  /** `since` is the time that earlier times count as; with `Infinity` every row goes. */
+  /** `since` is the time that earlier times count as; with `Infinity` every row is dropped. */
   constructor(inputs: ReadonlyArray<Window>, since: number) {
     this.since = since
     this.cursors = inputs.map(({ lower, upper }, input) => ({
@@ -135,7 +140,7 @@ export class Merge {
     this.next = 0
   }
 
-  /** Puts the next time of the group out, summed. */
+  /** Outputs the next time of the group, with the sum of its diffs. */
   private putOut(out: Columns.Builder, first: number): void {
     const { diffs, times } = this
     const time = times[first]!
@@ -151,8 +156,8 @@ export class Merge {
   }
 
   /**
-   * Puts rows of the least input out as they are, up to the first that another row might equal: those of one key and
-   * value stand next to each other in an input, and the other inputs begin at the second row of the heap.
+   * Outputs rows of the least input unchanged, up to the first that may equal another row. Rows of one key and value
+   * are adjacent in an input, and the other inputs begin at the second row of the heap.
    */
   private copyRun(least: Cursor, out: Columns.Builder, maxBytes: number): boolean {
     const { columns, row } = least
@@ -201,7 +206,10 @@ export class Merge {
     this.siftDown()
   }
 
-  /** What all blocks share says nothing: prefixes begin behind it, anew with each block. */
+  /**
+   * Bytes that all blocks share do not help to compare. Prefixes begin after them, and are computed again with each
+   * block.
+   */
   private findPrefixes(): void {
     const { columns: reference, row } = this.heap[0]!
     const key = Columns.keyAt(reference, row)

@@ -1,9 +1,10 @@
 /**
  * A merge job: inputs in, finished batch files out.
  *
- * Like the merge that it drives, it is a state machine without I/O, so that it runs as well in a worker thread. Inputs
- * are fed as they are stored, or as rows from memory that are neither sorted nor consolidated; files come out one at a
- * time, as soon as one is full. It holds a block of each stored input, all rows of the others, and one unfinished file.
+ * Like the merge that it drives, it is a state machine without I/O, so that it can run in a worker thread. Inputs are
+ * stored blocks, or rows from memory that are neither sorted nor consolidated. It outputs one file at a time, as soon
+ * as the file is full. Its memory is one block of each stored input, all rows of the other inputs, and one unfinished
+ * file.
  *
  * @internal
  */
@@ -17,13 +18,13 @@ import { Merge, type Window } from "./Merge.ts"
 export interface Task {
   readonly inputs: ReadonlyArray<Window>
   readonly description: BatchFile.Description
-  /** Bytes that a file aims at. */
+  /** Target size of a file, in bytes. */
   readonly partBytes: number
 }
 
 /**
- * The next of an input: some of its rows, in any order, or its next sorted block, decoded or as it is stored. Columns are in
- * memory that nobody else uses.
+ * The next of an input: some of its rows, in any order, or its next sorted block, decoded or as it is stored. The job
+ * owns the memory of the columns.
  */
 export type Piece =
   | { readonly _tag: "Rows"; readonly columns: Columns.Columns }
@@ -52,10 +53,10 @@ export class MergeJob {
   private writer: BatchFile.Writer
   /** The rows of each input that is fed as rows, so far. */
   private readonly loose: Array<Array<Columns.Columns> | undefined> = []
-  /** The rows of an only input, sorted: they need no merge. */
+  /** The sorted rows of the only input, which need no merge. */
   private direct: Columns.Columns | undefined
   private directRow = 0
-  /** What came in, and what has gone out: no merge may change the multiset checksum. */
+  /** The multiset checksums of input and output: a merge must not change it. */
   private readonly taken = new Checksum.Accumulator()
   private given = 0n
 
@@ -93,7 +94,7 @@ export class MergeJob {
     else this.merge.push(input, consolidated)
   }
 
-  /** Goes on until an input is needed, a file is full, or there is no more. */
+  /** Continues until an input is needed, a file is full, or everything is merged. */
   step(): Step {
     while (true) {
       const isDone = this.direct === undefined ? this.addMerged() : this.addDirect(this.direct)

@@ -2,12 +2,15 @@
  * Sorting rows by key, value and time without comparing most of them.
  *
  * Rows are sorted by windows of four bytes, most significant first: the window that follows the prefix that all rows of
- * a run share is read into one integer a row, the rows are sorted by it in typed arrays, and each run of equal windows is
- * refined at the next window. Keys come first; rows of equal keys go on with their values, then with their times. The
- * work is in proportion to the bytes that have to be looked at, whatever they are.
+ * a run share is read into one integer a row, the rows are sorted by it in typed arrays, and each run of equal windows
+ * is refined at the next window. Keys come first; rows of equal keys go on with their values, then with their times.
+ * The work is proportional to the bytes that must be read to order the rows.
  *
- * A window ends where its string does. It is filled up with zeros, and rows of equal windows are told apart by how many
- * bytes they had left, so that a string sorts before what it is a prefix of.
+ * A window ends where its string ends. It is padded with zeros, and rows of equal windows are ordered by how many bytes
+ * they had left, so that a prefix sorts before longer strings.
+ *
+ * Each window is sorted by insertion or by an LSD radix sort (Knuth, TAOCP vol. 3, 5.2.5). Refining runs from the most
+ * significant window on is an MSD radix sort (McIlroy, Bostic and McIlroy, "Engineering Radix Sort", 1993).
  *
  * @internal
  */
@@ -70,7 +73,7 @@ interface State {
   readonly rows: Uint32Array
   readonly windows: Uint32Array
   readonly repeats: Uint8Array
-  /** Where the two are moved to. */
+  /** Buffers that both are moved to. */
   readonly rowsTo: Uint32Array
   readonly windowsTo: Uint32Array
   readonly counts: Uint32Array
@@ -78,7 +81,7 @@ interface State {
   readonly pending: Array<Run>
 }
 
-/** Whether rows are in order as they are. Notes those that repeat the one before, up to the first out of order. */
+/** Whether rows are already in order. Marks rows that repeat the one before, up to the first that is out of order. */
 const isSorted = (columns: Columns, repeats: Uint8Array): boolean => {
   for (let i = 1; i < columns.length; i++) {
     const byRow = compareRows(columns, i - 1, columns, i)
@@ -88,7 +91,7 @@ const isSorted = (columns: Columns, repeats: Uint8Array): boolean => {
   return true
 }
 
-/** Sorts a run by its next window, and notes the runs that are left to refine. */
+/** Sorts a run by its next window, and records the runs that are left to refine. */
 const refine = (state: State, { depth: from, end, inValues, start }: Run): void => {
   const { pending, rows, windows } = state
   const strings = inValues ? state.values : state.keys
@@ -151,7 +154,7 @@ const readWindows = (
   return hasEnds
 }
 
-/** Goes on with a run of equal windows in which strings end: those come first, by length, and are done with. */
+/** Continues with a run of equal windows in which strings end. Those come first, by length, and need no refining. */
 const splitByLength = (state: State, { offsets }: Strings, { depth, end, inValues, start }: Run): void => {
   const { pending, rows, rowsTo } = state
   const leftOf = (row: number): number => Math.min(windowBytes, offsets[row + 1]! - offsets[row]! - depth)
@@ -215,7 +218,7 @@ const insertionSort = ({ rows, windows }: State, start: number, end: number): vo
   }
 }
 
-/** Least significant digit first, with digits of so many bits; one that all windows share is passed over. */
+/** LSD radix sort with digits of this many bits. A digit that all windows share is skipped. */
 const radixSort = (
   { counts, rows, rowsTo, windows, windowsTo }: State,
   start: number,

@@ -1,8 +1,8 @@
 /**
- * References to stored batches: what the manifest knows of a sorted run without reading it.
+ * References to stored batches: what the state knows of a sorted run without reading it.
  *
  * A batch is one sorted, consolidated run of rows, cut into parts of bounded size. Each part is one blob, a batch file;
- * parts follow each other in row order, so that their key ranges overlap at most in one key.
+ * Parts are in row order, so that the key ranges of neighbours overlap in at most one key.
  *
  * @internal
  */
@@ -37,7 +37,7 @@ export const rows = (self: Batch): number => self.parts.reduce((sum, part) => su
 
 export const bytes = (self: Batch): number => self.parts.reduce((sum, part) => sum + part.bytes, 0)
 
-/** What a rewrite may gain by the batch, if it was written in this process. */
+/** What a rewrite of the batch may reclaim, if the batch was written in this process. */
 export const content = (self: Batch): Content | undefined => {
   let retractions = 0
   let advanced = 0

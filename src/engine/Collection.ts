@@ -1,10 +1,10 @@
 /**
- * One collection's state: its frontiers and where its rows are.
+ * The state of one collection: its frontiers and where its rows are.
  *
  * Rows live in three places, and every logical update in exactly one of them:
  *
  * - **blocks**: unsealed rows in memory, the very columns that were appended to the log, in arrival order;
- * - **spills**: unsealed rows that memory had no more room for, as sorted batches;
+ * - **spills**: unsealed rows that were moved out of memory, as sorted batches;
  * - **trace**: sealed rows, as sorted batches in the order of their times.
  *
  * Unsealed rows at times below `traceUpper` have been copied to the trace and no longer count where they were.
@@ -26,7 +26,7 @@ import { type Evolve, evolved, type Registration, type Swap } from "./Commit.ts"
 
 /** Rows of one commit, as they were appended. */
 export interface MemoryChunk {
-  /** The log position that holds them. */
+  /** The log position of their commit. */
   readonly position: number
   /** The highest sequence number of their commit. */
   readonly seqNo: number
@@ -101,7 +101,7 @@ export const documents = ({ earlier, registration: { key, value } }: Collection)
   { key: key.document, value: value.document }
 ]
 
-/** Gives it other documents. */
+/** Replaces its documents. */
 export const evolve = (self: Collection, change: Evolve): void => {
   self.earlier = documents(self)
   self.registration = evolved(self.registration, change)
@@ -171,7 +171,7 @@ export const swapViolation = (self: Collection, change: Swap): string | undefine
   return batchesViolation(self.since, change.traceUpper, spillsAfter, replacedTrace(self, change))
 }
 
-/** Why a state is none that the engine can have made, or `undefined`. */
+/** Why the engine cannot have made this state, or `undefined` if it can. */
 export const violation = (self: Collection): string | undefined => {
   if (self.traceUpper > self.upper) return "the trace upper passes the seal"
   return batchesViolation(self.since, self.traceUpper, self.spills, self.trace)

@@ -1,5 +1,5 @@
 /**
- * Names that a new collection may have. Stores keep collections that were named before there were rules.
+ * Names that a new collection may have. Collections that were named before these rules keep their names.
  *
  * @internal
  */

@@ -1,7 +1,7 @@
 /**
  * Commits: what one log entry says. The state of a store is the fold of its commits.
  *
- * A commit carries what *changed*, so its size follows the change and never the size of the store. All changes of a
+ * A commit contains only what has changed, so that its size does not depend on the size of the store. All changes of a
  * commit become durable, and visible, together.
  *
  * @internal
@@ -38,7 +38,7 @@ export interface Registration {
 export interface Swap {
   readonly _tag: "Swap"
   readonly collection: number
-  /** Memory blocks of log positions from `chunksFrom` on and before `chunksBefore` are replaced: all, or none there are. */
+  /** The memory blocks of log positions from `chunksFrom` on and before `chunksBefore` are replaced, all of them. */
   readonly chunksFrom: number
   readonly chunksBefore: number
   /** Ids of the spills replaced. */
@@ -47,11 +47,11 @@ export interface Swap {
   readonly trace: ReadonlyArray<string>
   readonly newSpills: ReadonlyArray<Batch.Batch>
   readonly newTrace: Batch.Batch | undefined
-  /** Unsealed rows below it are in the trace. */
+  /** Unsealed rows at times below it are in the trace. */
   readonly traceUpper: Frontier
 }
 
-/** The documents of a collection's codecs are others from now on. */
+/** Replaces the documents of a collection's codecs. */
 export interface Evolve {
   readonly _tag: "Evolve"
   readonly collection: number
@@ -66,7 +66,7 @@ export const evolved = (self: Registration, { key, value }: Evolve): Registratio
   value: { name: self.value.name, document: value }
 })
 
-/** The upper of every collection on the timeline is another from now on. */
+/** Moves the upper of every collection on the timeline. */
 export interface Timeline {
   readonly _tag: "Timeline"
   readonly upper: Timestamp
@@ -94,7 +94,7 @@ export type Change =
   | Timeline
 
 export interface Commit {
-  /** Drawn at random by each runtime; with `attempt` it tells whose append an entry is. */
+  /** Drawn at random by each runtime. Together with `attempt` it identifies the append that an entry comes from. */
   readonly writer: number
   /** Counts the appends that a runtime has tried. */
   readonly attempt: number
@@ -104,8 +104,8 @@ export interface Commit {
 }
 
 /**
- * The highest version of the encoding below. A commit that needs no more is written as version 1, or with an `Evolve` as
- * version 2. In version 3 registrations have flags, and there is a timeline.
+ * The highest version of the encoding below. A commit is written in the lowest version that suffices: version 1, or
+ * version 2 with an `Evolve`. In version 3 registrations have flags, and there is a timeline.
  */
 export const version = 3
 
@@ -211,7 +211,7 @@ export const encodeRegistration = (self: Registration, writer: ByteWriter, writt
   if (written >= 3) writer.u32(self.isOnTimeline ? onTimeline : 0)
 }
 
-/** Whether the entry is a commit of one rollup, told from its first bytes. A rollup never shares its commit. */
+/** Whether the entry is a commit of one rollup, by its first bytes. A rollup never shares its commit. */
 export const isRollup = (bytes: Uint8Array): boolean => {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   return bytes.length > headerBytes && view.getUint32(4, true) === 1 &&

@@ -1,5 +1,5 @@
 /**
- * Evolution: whether a collection may be opened with these codecs, and what it then has to remember.
+ * Evolution: whether a collection may be opened with these codecs, and which documents it then stores.
  *
  * @internal
  */
@@ -9,10 +9,10 @@ import { CodecMismatch, SchemaMismatch } from "../PersistError.ts"
 import type { CodecRef, Evolve, Registration } from "./Commit.ts"
 import * as SchemaDiff from "./SchemaDiff.ts"
 
-/** Which changes of a schema are taken: additive ones, or any, by the decision of whoever opens the collection. */
+/** Which changes of a schema are accepted: additive ones, or any. The caller that opens the collection decides. */
 export type SchemaChange = "additive" | "any"
 
-/** The codecs that somebody opens a collection with. */
+/** The codecs that a collection is opened with. */
 export interface Requested {
   readonly key: CodecRef
   readonly value: CodecRef
@@ -22,8 +22,9 @@ export interface Requested {
 export type Mismatch = CodecMismatch | SchemaMismatch
 
 /**
- * Why the collection cannot be opened like this, or the change that it takes, or `undefined` where it is opened as it
- * is. The key is checked first. A codec without a document asks for no change of it.
+ * The reason why the collection cannot be opened with these codecs, or the change that has to be committed, or
+ * `undefined` where neither applies. The key is checked first. A codec without a document leaves the stored one as it
+ * is.
  */
 export const of = (registration: Registration, requested: Requested): Mismatch | Evolve | undefined => {
   let isNew = false
@@ -39,7 +40,7 @@ export const of = (registration: Registration, requested: Requested): Mismatch |
       continue
     }
     const differences = SchemaDiff.diff(stored.document, document)
-    // Rows are found by the bytes of their keys, so that no change of theirs can be told to be harmless.
+    // Rows are found by the bytes of their keys, so that no change of the key's schema is known to be safe.
     const refused = differences.filter(({ isBreaking }) => isBreaking || part === "key")
     if (refused.length > 0 && requested.schemaChange === "additive") {
       return new SchemaMismatch({
@@ -61,9 +62,9 @@ export const of = (registration: Registration, requested: Requested): Mismatch |
   }
 }
 
-/** Codecs that open collections of another name, too: those that were registered before there was the new one. */
+/** Codecs that also open collections registered under an older codec's name. */
 const earlierNames: ReadonlyMap<string, string> = new Map([["schema/2", "schema"]])
 
-/** A collection keeps the layout that it was created with, or that it has none. */
+/** A collection keeps the layout that it was created with, and gets none later. */
 const evolvedDocument = (stored: string, requested: string): string =>
   requested === "" ? stored : Layout.kept(requested, stored)

@@ -1,9 +1,12 @@
 /**
  * The plan: which maintenance is due, decided from the state alone.
  *
- * There is one kind of work on rows, the rewrite: take some of a collection's rows, merge them, and put them back as
- * sorted batches, sealed rows into the trace and the rest into a spill. A flush is a rewrite of the rows in memory, a
- * merge one of adjoining trace batches, a compaction one of everything.
+ * All work on rows is a rewrite: it takes some of a collection's rows, merges them, and stores them as sorted batches,
+ * sealed rows in the trace and the rest in a spill. A flush is a rewrite of the rows in memory. A merge is a rewrite of
+ * adjoining trace batches. A compaction is a rewrite of everything.
+ *
+ * Merging a fixed number of adjoining batches of one level is the size-tiered compaction of log-structured merge trees
+ * (O'Neil, Cheng, Gawlick and O'Neil, 1996).
  *
  * @internal
  */
@@ -12,11 +15,11 @@ import * as Batch from "./Batch.ts"
 import * as Collection from "./Collection.ts"
 import type { State } from "./State.ts"
 
-/** What a rewrite takes, and where its rows go. */
+/** The inputs of a rewrite, and where its rows are stored. */
 export interface Rewrite {
   readonly reason: "flush" | "drain" | "merge" | "compaction" | "erasure"
   readonly collection: number
-  /** Rows in memory: all that there were, or none. */
+  /** Rows in memory: all that there were when it was planned, or none. */
   readonly blocks: ReadonlyArray<Collection.MemoryChunk>
   readonly chunksFrom: number
   readonly chunksBefore: number
@@ -29,7 +32,7 @@ export interface Rewrite {
   readonly sealedTo: Frontier
   /** Times of rows that go to the trace are advanced to it. */
   readonly since: Frontier
-  /** Times of the rest are advanced to it, which leaves what is not sealed as it is. */
+  /** Times of the other rows are advanced to it, which changes no time that is not sealed. */
   readonly spillSince: Frontier
   /** Of the new trace batch. */
   readonly lower: Frontier
@@ -47,7 +50,7 @@ export interface Limits {
   readonly logBytes: number
   /** Bytes of rows that may stay in memory, and so in the rollup, when the log is truncated. */
   readonly inlineBytes: number
-  /** Bytes of rows below `since` in memory that are worth a flush for compaction's sake. */
+  /** Bytes of rows below `since` in memory from which on they are flushed to be compacted. */
   readonly reclaimBytes: number
 }
 
@@ -63,7 +66,7 @@ const sealedShare = 0.25
 /** Bytes of rows in memory that can collapse, over bytes stored, from which on they are flushed. */
 const collapsedShare = { busy: 0.5, quiet: 0.05 }
 
-/** Whether anything was written lately. In a quiet store less has to be gained for a rewrite to pay. */
+/** Whether anything was written lately. An idle store is rewritten for less reclaimable space. */
 export type Pace = "busy" | "quiet"
 
 /** Bytes of all stored batches. */
@@ -74,8 +77,8 @@ export const storedBytes = (state: State): number => {
 }
 
 /**
- * The bytes of log that a store of this size is worth: the disk follows what is live, and not what was written. Never more
- * than the limit.
+ * The bytes of log that a store of this size may have, never more than the limit. So disk usage follows the live data
+ * and not the total of what was written.
  */
 export const logTarget = (state: State, { logBytes, reclaimBytes }: Limits): number =>
   Math.min(logBytes, Math.max(reclaimBytes, storedBytes(state) / 2))
@@ -102,8 +105,8 @@ export const rewrites = (
 }
 
 /**
- * The position up to which a rollup can let the log go: as many of the oldest rows in memory as may be inline are before
- * it, and all of those that were before the horizon of an earlier rollup.
+ * The position up to which the log can be truncated after a rollup. The rows in memory before it are inline in the
+ * rollup: the oldest ones, as many as the limit admits, and all that were before the `logFrom` of an earlier rollup.
  */
 export const horizon = (state: State, limits: Limits): number => {
   const blocks = [...state.collections.values()].flatMap((collection) => collection.chunks)
@@ -115,7 +118,7 @@ export const horizon = (state: State, limits: Limits): number => {
   return state.position
 }
 
-/** Whether a rollup pays that lets `freed` bytes of the log go. */
+/** Whether truncating `freed` bytes of the log is worth a rollup. */
 export const isRollupDue = (state: State, limits: Limits, freed: number): boolean =>
   freed >= limits.logBytes || (freed >= limits.reclaimBytes && freed >= 4 * state.memoryBytes)
 
@@ -161,22 +164,22 @@ export const erasure = (collection: Collection.Collection, position: number, wit
   without
 })
 
-/** Moves all rows in memory out of it. */
+/** Moves all rows in memory to batches. */
 export const flushes = (state: State): ReadonlyArray<Rewrite> =>
   [...state.collections.values()]
     .filter((collection) => collection.chunks.length > 0)
     .map((collection) => gather(collection, "flush", state.position))
 
-/** Whether a collection is in one piece already, so that rewriting it gains nothing. */
+/** Whether a collection is already one batch, so that rewriting it reclaims nothing. */
 export const isCompact = (collection: Collection.Collection): boolean =>
   collection.chunks.length === 0 && collection.spills.length + collection.trace.length <= 1 &&
   collection.spills.every((spill) => isSettled(spill, settled(collection, collection.upper))) &&
   collection.trace.every((batch) => isSettled(batch, collection.since))
 
 /**
- * How far times may be advanced where rows from `sealedTo` on are not sealed. Those keep their times, however far `since`
- * is ahead: a row that is not sealed can be taken back, and one that stood at another time would be sealed with it. An
- * empty since gives up the rows themselves.
+ * How far times may be advanced where rows from `sealedTo` on are not sealed. Those keep their times, however far
+ * `since` is ahead: a row that is not sealed can be taken back, and one that stood at another time would be sealed with
+ * it. With an empty since the rows themselves are dropped.
  */
 const settled = ({ since }: Collection.Collection, sealedTo: Frontier): Frontier =>
   since === Infinity ? since : Math.min(since, sealedTo)
@@ -257,7 +260,7 @@ export const merge = (collection: Collection.Collection, start: number, end: num
 }
 
 /**
- * Whether so many stored rows can collapse that rewriting the collection pays. Each row is then rewritten a bounded number of
+ * Whether enough stored rows can be reclaimed to rewrite the collection. So each row is rewritten a bounded number of
  * times, and superseded rows take a bounded share of space.
  */
 const isCompactionDue = (collection: Collection.Collection, pace: Pace): boolean => {
@@ -267,7 +270,7 @@ const isCompactionDue = (collection: Collection.Collection, pace: Pace): boolean
   return reclaimable > 0 && reclaimable >= reclaimShare[pace] * (rowsOf(spills) + rowsOf(trace))
 }
 
-/** Whether rows in memory that can collapse are worth a flush, after which the log need not hold them. */
+/** Whether the rows in memory that can be consolidated are worth a flush, after which the log need not keep them. */
 const isCollapseDue = (collection: Collection.Collection, limits: Limits, pace: Pace): boolean => {
   const { chunks, spills, trace } = collection
   const sealed = settled(collection, collection.upper)
@@ -275,18 +278,18 @@ const isCollapseDue = (collection: Collection.Collection, limits: Limits, pace: 
   return bytes > 0 && bytes >= Math.max(limits.reclaimBytes, collapsedShare[pace] * (bytesOf(spills) + bytesOf(trace)))
 }
 
-/** Rows that a rewrite of everything may do without. */
+/** Rows that a rewrite of everything may drop. */
 const reclaimableRows = (batches: ReadonlyArray<Batch.Batch>, since: Frontier): number =>
   batches.reduce((sum, batch) => sum + collapsibleRows(batch, since), 0)
 
 /**
- * Rows that take back what an older batch has, with what they take back. Those of the oldest batch take back nothing: they
- * would have met it when it was made.
+ * Retractions of rows of older batches, counted together with the rows that they retract. Those of the oldest batch do
+ * not count: its merge would have consolidated them.
  */
 const cancellingRows = (trace: ReadonlyArray<Batch.Batch>): number =>
   trace.slice(1).reduce((sum, batch) => sum + 2 * (Batch.content(batch)?.retractions ?? 0), 0)
 
-/** Rows that may collapse when times below `since` are advanced to it. */
+/** Rows that may be consolidated when times below `since` are advanced to it. */
 const collapsibleRows = (batch: Batch.Batch, since: Frontier): number => {
   if (isSettled(batch, since)) return 0
   const rows = Batch.rows(batch) - (Batch.content(batch)?.advanced ?? 0)
@@ -296,13 +299,13 @@ const collapsibleRows = (batch: Batch.Batch, since: Frontier): number => {
   return since <= first ? 0 : Math.floor(rows * (since - first) / (last - first + 1))
 }
 
-/** Whether advancing the times of the batch to `since` gains nothing. */
+/** Whether advancing the times of the batch to `since` reclaims nothing. */
 const isSettled = (batch: Batch.Batch, since: Frontier): boolean => batch.since >= since || isAdvanced(batch)
 
-/** Whether all rows of the batch have been advanced to one time, so that none of them can collapse with another. */
+/** Whether all rows of the batch have been advanced to one time, so that no two of them can be consolidated. */
 const isAdvanced = (batch: Batch.Batch): boolean => batch.since > 0 && Batch.maxTime(batch) <= batch.since
 
-/** Rows of spills below the seal, as far as their times tell. */
+/** Rows of spills below the seal, estimated from the times of the spills. */
 const sealedRows = (collection: Collection.Collection, spills: ReadonlyArray<Batch.Batch>): number =>
   spills.reduce((sum, spill) => {
     const first = Batch.minTime(spill)

@@ -1,8 +1,8 @@
 /**
- * Captures: what a read refers to, fixed at one place of the command order.
+ * Read views: what a read refers to, fixed at one position in the order of commands.
  *
- * Columns and batches are immutable, so a view is a handful of references. It stays readable for as long as its blobs
- * are kept from being deleted.
+ * Columns and batches are immutable, so that a view is a few references. It stays readable as long as its blobs are
+ * leased.
  *
  * @internal
  */
@@ -10,7 +10,7 @@ import type { Frontier } from "../Frontier.ts"
 import type * as Batch from "./Batch.ts"
 import type { Collection, MemoryChunk } from "./Collection.ts"
 
-/** The first `count` blocks of a list that only grows, so that capturing it copies nothing. */
+/** The first `count` blocks of a list that only grows, so that opening a view copies nothing. */
 export interface MemoryChunks {
   readonly list: ReadonlyArray<MemoryChunk>
   readonly count: number
@@ -30,7 +30,7 @@ export interface ReadView {
   readonly trace: ReadonlyArray<Batch.Batch>
 }
 
-/** The collection as it is, with its first `blocks` blocks, at the given place. */
+/** The collection as it is, with its first `blocks` blocks, after the given command. */
 export const make = (
   collection: Collection,
   place: { readonly seqNo: number; readonly upper: Frontier; readonly since: Frontier; readonly blocks: number }
@@ -41,7 +41,7 @@ export const make = (
   upper: place.upper,
   since: place.since,
   traceUpper: collection.traceUpper,
-  // An empty since gives up everything, whether or not compaction has come round to it.
+  // With an empty since nothing can be read, whether or not the rows have been compacted away.
   ...(place.since === Infinity ? nothing : {
     chunks: { list: collection.chunks, count: place.blocks },
     spills: collection.spills,

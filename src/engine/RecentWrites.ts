@@ -1,9 +1,9 @@
 /**
  * The newest writes on the timeline, by key: what transactions are validated against.
  *
- * Keys are known by a hash of 31 bits. Two keys that share one make a transaction lose that should have won, now and then,
- * and none win that should have lost. Memory is bounded by two generations of keys: when the newer one is full it becomes
- * the older one, and what had been that is forgotten, so that transactions that read before it cannot be validated.
+ * Keys are identified by a hash of 31 bits. A collision of hashes can only cause a needless conflict: no conflict is
+ * missed. Memory is bounded by two generations of keys. When the newer generation is full it becomes the older one, and
+ * the previous older one is discarded. Transactions that read before then cannot be validated any more.
  *
  * @internal
  */
@@ -54,7 +54,7 @@ export class RecentWrites {
   }
 }
 
-/** Remembers the time of each row under its key. */
+/** Records the time of each row under its key. */
 export const addTo = (times: Map<number, Timestamp>, collection: number, columns: Columns): void => {
   const { keyData, keyOffsets, length } = columns
   for (let row = 0; row < length; row++) {
@@ -62,7 +62,7 @@ export const addTo = (times: Map<number, Timestamp>, collection: number, columns
   }
 }
 
-/** FNV-1a over the collection and the key, in as many bits as make a small integer of the engine. */
+/** FNV-1a over the collection and the key, in as many bits as a small integer of the JavaScript engine has. */
 export const hashOf = (collection: number, bytes: Uint8Array, start: number, end: number): number => {
   let hash = Math.imul(0x811c9dc5 ^ collection, 0x01000193)
   for (let i = start; i < end; i++) hash = Math.imul(hash ^ bytes[i]!, 0x01000193)

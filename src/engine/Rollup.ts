@@ -1,9 +1,10 @@
 /**
- * Rollups: the whole state of a store as of one log position, in one blob, so that the log before it can go.
+ * Rollups: the whole state of a store as of one log position, in one blob, so that the log before it can be truncated.
  *
- * A rollup holds registrations, frontiers and batch references, and, inline, the oldest rows in memory. Newer rows in
- * memory stay in the log: it is kept from `logFrom` on, and entries between there and the rollup's position are read for
- * their rows only. So a store under constant load can be rolled up as well as an idle one. A rollup is checked as a whole when it is read: a state that the engine cannot have made is damage.
+ * A rollup contains registrations, frontiers, batch references, and, inline, the oldest rows in memory. Newer rows in
+ * memory stay in the log. The log is kept from `logFrom` on, and recovery reads entries between `logFrom` and the
+ * rollup's position only for their rows. So a rollup works under constant load as well as in an idle store. A rollup is
+ * checked as a whole when it is read: a state that the engine cannot have made is `Corrupt`.
  *
  * @internal
  */
@@ -22,8 +23,8 @@ import * as State from "./State.ts"
 const magic = [0x4b4d4454, 0x4c4c4f52] as const
 
 /**
- * The highest version. A store without a timeline is written as version 2, and one in which no schema has changed as
- * version 1, which is all of it else.
+ * The highest version. A store without a timeline is written as version 2. If no schema of it has changed either, it is
+ * written as version 1.
  */
 export const version = 3
 
@@ -150,7 +151,7 @@ const addCollection = (state: State.State, reader: ByteReader, found: number): C
   return collection
 }
 
-/** Why a state is none that the engine can have made, or `undefined`. */
+/** Why the engine cannot have made this state, or `undefined` if it can. */
 export const stateViolation = (state: State.State): string | undefined => {
   if (state.logFrom > state.position) return "the rollup lets the wrong part of the log go"
   const keys = new Set<string>()

@@ -1,11 +1,11 @@
 /**
- * What a schema document says otherwise than the one before it.
+ * The differences between a schema document and the one before it.
  *
  * Documents are JSON Schemas of what is stored. A difference is *additive* where every value that was stored under the
- * one before is still read, and encodes to the same bytes as it did, so that a retraction finds its row. All else is
- * *breaking*, also what cannot be told. So a field that is gone is breaking, although what is left would be read: values
- * that differ in this field alone would become equal. The idea of asking a new schema to include the old one is that of
- * subtyping for structures with recursive types (Amadio and Cardelli, 1993).
+ * earlier document is still read, and encodes to the same bytes, so that a retraction finds its row. Every other
+ * difference is *breaking*, also one that cannot be decided. So a removed field is breaking although the remaining
+ * fields could be read: values that differ only in this field would become equal. The idea of asking a new schema to
+ * include the old one is that of subtyping for structures with recursive types (Amadio and Cardelli, 1993).
  *
  * @internal
  */
@@ -62,7 +62,7 @@ const listOf = (json: Json | undefined): ReadonlyArray<Json> => Array.isArray(js
 const nodesOf = (json: Json | undefined): ReadonlyMap<string, Node> =>
   new Map(isNode(json) ? Object.entries(json).map(([name, each]) => [name, nodeOf(each) ?? never]) : [])
 
-/** They say nothing about which values are taken. */
+/** Keywords that do not restrict which values are accepted. */
 const annotations = new Set(
   [
     "$schema",
@@ -78,7 +78,7 @@ const annotations = new Set(
   ]
 )
 
-/** They are compared where the structure is. */
+/** Keywords that are compared together with the structure. */
 const structure = new Set(
   ["$ref", "anyOf", "type", "enum", "properties", "required", "additionalProperties", "items", "prefixItems"]
 )
@@ -88,7 +88,7 @@ const upperBounds = new Set(["maximum", "exclusiveMaximum", "maxLength", "maxIte
 
 const isAnything = (node: Node): boolean => Object.keys(node).every((keyword) => annotations.has(keyword))
 
-/** One alternative, in the words of a message. Names and literals of a schema are no data. */
+/** One alternative, as text for a message. Names and literals of a schema are not data, and may be printed. */
 const nameOf = (node: Node): string => {
   if (isAnything(node)) return "any value"
   const [literal] = listOf(node["enum"])
@@ -100,7 +100,7 @@ const nameOf = (node: Node): string => {
   return `${String(node["type"] ?? "another kind")}${fields.length === 0 ? "" : ` with ${fields.join(", ")}`}`
 }
 
-/** Objects lose fields that their schema does not name; everything else is read as it is, or not at all. */
+/** Decoding drops fields that the schema of an object does not name. Every other value is read whole or not at all. */
 const mayLose = (node: Node): boolean => node["type"] === "object" || node["type"] === "array"
 
 class Comparison {
@@ -230,7 +230,7 @@ class Comparison {
     return found
   }
 
-  /** Whether some value of `old` may be one of `now`. True where it cannot be told. */
+  /** Whether some value of `old` may be one of `now`. True where this cannot be decided. */
   private overlaps(old: Node, now: Node, depth: number): boolean {
     const was = old["type"]
     const is = now["type"]
@@ -263,7 +263,7 @@ const numeric: ReadonlySet<Json> = new Set(["integer", "number"])
 
 const anything: Node = {}
 
-/** The schema of the keys that an object does not name. An object that says `true` does not keep them. */
+/** The schema of the keys that an object does not name. An object with `true` there does not keep them. */
 const restOf = ({ additionalProperties }: Node): Node | undefined =>
   additionalProperties === undefined ? anything : isNode(additionalProperties) ? additionalProperties : undefined
 
@@ -271,7 +271,9 @@ const restOf = ({ additionalProperties }: Node): Node | undefined =>
 const furtherOf = ({ items, maxItems }: Node): Node | undefined =>
   items === undefined && maxItems === undefined ? anything : nodeOf(items)
 
-/** The alternatives of a union, in its order, each literal as one of its own. A reference to nothing takes anything. */
+/**
+ * The alternatives of a union, in its order, each literal as one of its own. An unresolved reference accepts any value.
+ */
 const alternatives = (
   node: Node,
   definitions: ReadonlyMap<string, Node>,

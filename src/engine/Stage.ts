@@ -3,7 +3,7 @@
  * durable yet.
  *
  * Staging changes nothing but the stage. When the commit that it yields is durable, folding it makes everything visible
- * at once; when it is not, dropping the stage is the roll-back, sequence numbers included.
+ * at once; if the commit fails, dropping the stage rolls everything back, sequence numbers included.
  *
  * @internal
  */
@@ -16,17 +16,17 @@ import { addTo, hashOf, RecentWrites } from "./RecentWrites.ts"
 import type { State } from "./State.ts"
 import * as Transaction from "./Transaction.ts"
 
-/** A collection as a handle knows it. The name is for messages: a destroyed collection is in no table. */
+/** A collection as a handle names it. The name is for messages: a destroyed collection is not in the state. */
 export type Target = Transaction.Target
 
-/** Rows for a collection, and the upper that it gets with them, if it has the one that is expected. */
+/** Rows for a collection, and its new upper, if its present upper is the expected one. */
 export interface Conditional extends Target {
   readonly columns: Columns.Columns
   readonly expected: Frontier
   readonly upper: Frontier
 }
 
-/** Where in the order a read stands: what it must see, and no more. */
+/** The position of a read in the order of commands: it sees exactly what is staged before it. */
 export interface Place {
   readonly collection: number
   readonly seqNo: number
@@ -69,7 +69,7 @@ export class Stage {
     this.timeline = state.timeline.upper
   }
 
-  /** Whether there is something to make durable. Commands that were refused, or change nothing, are not. */
+  /** Whether there is something to make durable. Rejected commands, and commands that change nothing, are not. */
   get isDirty(): boolean {
     if (this.timeline !== this.state.timeline.upper) return true
     for (const { live, open, since, upper, writes } of this.pending.values()) {
@@ -165,8 +165,8 @@ export class Stage {
   }
 
   /**
-   * Writes at the next time of the timeline, which is returned, if nothing that was read has been written since. The time
-   * is that of the clock, or the next one where the clock has not moved on, or has moved back.
+   * Appends at the next time of the timeline, and returns it, if nothing that was read has been written since. The time
+   * is that of the clock. If the clock has not advanced, or has moved back, it is the upper of the timeline.
    */
   transact(
     { readAt, reads, writes }: Transaction.Transaction,
@@ -202,7 +202,7 @@ export class Stage {
     return time
   }
 
-  /** Why what was read may be something else by now. */
+  /** Why the rows that were read may have changed since. */
   private conflict(read: Transaction.Reads, readAt: Timestamp): Conflict["reason"] | undefined {
     const live = this.state.collections.get(read.id)
     if (live === undefined) return undefined
@@ -219,7 +219,7 @@ export class Stage {
     return undefined
   }
 
-  /** The place of a read among the commands staged so far, or `undefined` where the collection is not live. */
+  /** The position of a read among the commands staged so far, or `undefined` where the collection is not live. */
   place(collection: number): Place | undefined {
     const live = this.state.collections.get(collection)
     if (live === undefined) return undefined
@@ -235,7 +235,7 @@ export class Stage {
     }
   }
 
-  /** The commit of everything staged. Writes come before seals, so that each is valid where it stands. */
+  /** The commit of everything staged. Appends come before seals, so that each change is valid at its position. */
   commit(writer: number, attempt: number): Commit {
     const changes: Array<Change> = []
     for (const [collection, pending] of this.pending) {

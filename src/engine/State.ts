@@ -1,8 +1,8 @@
 /**
  * The state of a store: the fold of its log.
  *
- * The writer, a follower in another process and recovery all fold the same commits with `apply`, so that what is
- * recovered is what was there.
+ * The writer, a follower in another process and recovery all fold the same commits with `apply`. So recovery yields
+ * exactly the state that the writer had.
  *
  * @internal
  */
@@ -19,12 +19,12 @@ export interface State {
   position: number
   /** The newest rollup. */
   rollup: Rollup | undefined
-  /** Rows in memory of log positions before it are in a rollup, and may be nowhere else. */
+  /** Rows in memory of log positions before it are in a rollup, and their log entries may be truncated. */
   logFrom: number
   readonly collections: Map<number, Collection.Collection>
   /** The upper of all collections on the timeline. */
   readonly timeline: Collection.Seal
-  /** Bytes of the rows in memory of all collections: kept as a sum, as each commit asks for it. */
+  /** Bytes of the rows in memory of all collections: kept as a sum, because each commit needs it. */
   memoryBytes: number
   /** Live collections by name. */
   readonly names: Map<string, number>
@@ -55,7 +55,7 @@ export const blobKeys = (self: State): Set<string> => {
 
 /**
  * Folds the commit at the next position, and returns the keys of the blobs that it has made garbage. Throws `Corrupt`
- * where the commit contradicts the state, which no runtime writes.
+ * where the commit contradicts the state: no runtime writes such a commit.
  */
 export const apply = (self: State, commit: Commit, location: string): Array<string> => {
   const garbage: Array<string> = []
@@ -75,8 +75,8 @@ export const apply = (self: State, commit: Commit, location: string): Array<stri
 }
 
 /**
- * Puts the rows of an entry before the newest rollup back into memory: those that were neither stored elsewhere nor in
- * the rollup. All else that the entry says is in the rollup.
+ * Puts the rows of an entry before the newest rollup back into memory, if they are neither in a batch nor in the
+ * rollup. All other changes of the entry are in the rollup.
  */
 export const restoreRows = (self: State, position: number, commit: Commit): void => {
   for (const change of commit.changes) {

@@ -1,5 +1,5 @@
 /**
- * Transactions on the timeline: what one has read and writes, and whether a write since then is in its way.
+ * Transactions on the timeline: what a transaction has read and writes, and whether a later write conflicts with it.
  *
  * @internal
  */
@@ -8,7 +8,7 @@ import * as Compare from "../batch/Compare.ts"
 import type { Timestamp } from "../Frontier.ts"
 import type { Collection } from "./Collection.ts"
 
-/** A collection as a handle knows it. The name is for messages: a destroyed collection is in no table. */
+/** A collection as a handle names it. The name is for messages: a destroyed collection is not in the state. */
 export interface Target {
   readonly id: number
   readonly name: string
@@ -30,7 +30,7 @@ export interface Transaction {
   /** Everything was read as of this time. */
   readonly readAt: Timestamp
   readonly reads: ReadonlyArray<Reads>
-  /** Rows whose times are given when the transaction is: all the same. */
+  /** Rows whose time is assigned at the commit: one time for all of them. */
   readonly writes: ReadonlyArray<Target & { readonly columns: Columns }>
 }
 
@@ -45,9 +45,9 @@ export const touches = (range: KeyRange, columns: Columns): boolean => {
 }
 
 /**
- * Whether the range may have been written after the time. Rows in memory tell exactly. Those that maintenance has moved to
- * batches since then tell by the least and greatest keys of a part: a transaction that outlasts a flush may lose to one that
- * has written nearby.
+ * Whether the range may have been written after the time. For rows in memory the answer is exact. For rows that
+ * maintenance has moved to batches since then it is decided by the least and greatest keys of a part. So a transaction
+ * that outlasts a flush may conflict with a write of a key outside the range.
  */
 export const isWrittenAfter = (collection: Collection, range: KeyRange, time: Timestamp): boolean => {
   const { chunks, spills, trace, traceUpper } = collection

@@ -14,7 +14,9 @@ import type { Blob, Range } from "../storage/Blob.ts"
 import type { BlockCache } from "./BlockCache.ts"
 import { decode } from "./Pure.ts"
 
-/** Which rows are wanted. Blocks that cannot hold any are not read; blocks that are read may hold others too. */
+/**
+ * Which rows are wanted. Blocks that cannot contain any are not read. Blocks that are read may contain other rows, too.
+ */
 export interface Wanted {
   readonly minKey?: Uint8Array | undefined
   /** Inclusive. */
@@ -32,7 +34,7 @@ export interface Scan<A, E = StorageError> {
 /** A block as it is stored. */
 export type Stored = Extract<Piece, { readonly _tag: "Stored" }>
 
-/** `E` is what reading may fail with: where a hold is read, it may have been lost. */
+/** `E` is the error of reading, which differs where a hold is read: the hold may have been lost. */
 export interface BatchStore<out E = StorageError> {
   /** One block, through the cache. */
   readonly block: (part: Part, footer: BatchFile.Footer, index: number) => Effect.Effect<Columns, E>
@@ -50,8 +52,8 @@ export interface BatchStore<out E = StorageError> {
 const readAheadBytes = 512 * 1024
 
 /**
- * What a missing blob means to whoever has the log open. `isNamed` says whether the log, as it is now, refers to a blob:
- * one that it has moved on from may be gone.
+ * The error for a missing blob. `isNamed` says whether the log, as it is now, refers to the blob. A blob that the log
+ * no longer refers to may have been deleted.
  */
 export const missing =
   (isNamed: (key: string) => Effect.Effect<boolean, StorageError>) =>
@@ -63,11 +65,11 @@ export const missing =
           : new Unavailable({ operation: `reading ${key}`, detail: "the store has moved on from it; read anew" })
       ))
 
-/** What the cache knows them by. */
+/** Its keys in the cache. */
 const footerKey = (part: Part): string => `${part.key}#footer`
 const blockKey = (part: Part, index: number): string => `${part.key}#${index}`
 
-/** `whenMissing` is asked where there is no blob of a key. */
+/** `whenMissing` gives the error where there is no blob of a key. */
 export const make = <E>(
   blob: Blob["Service"],
   cache: BlockCache,

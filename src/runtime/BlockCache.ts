@@ -1,6 +1,6 @@
 /**
- * A cache of decoded blocks and footers, bounded in bytes, least recently used out first. Concurrent requests for the
- * same thing share one fetch.
+ * A cache of decoded blocks and footers, bounded in bytes, which evicts the least recently used first. Concurrent
+ * requests for the same key share one fetch.
  *
  * @internal
  */
@@ -15,7 +15,7 @@ export interface BlockCache {
   ) => Effect.Effect<A, E>
   /** The value under the key, if it is in the cache. A key is asked for with one type only. */
   readonly peek: <A>(key: string) => A | undefined
-  /** Forgets everything whose key starts with one of the prefixes. */
+  /** Evicts all entries whose key starts with one of the prefixes. */
   readonly forget: (prefixes: ReadonlyArray<string>) => void
   readonly bytes: () => number
 }
@@ -76,7 +76,7 @@ export const make = (maxBytes: number, context: Context.Context<never>): BlockCa
         Metrics.cacheMisses.updateUnsafe(1, context)
         const waiting = Deferred.makeUnsafe<A, E>()
         fetching.set(key, waiting as Deferred.Deferred<unknown, unknown>)
-        // Others may wait for this fetch, so the interruption of whoever began it must not stop it.
+        // Other fibers may wait for this fetch, so that interrupting the fiber that began it must not stop it.
         return Effect.uninterruptible(
           Effect.andThen(
             Effect.onExit(fetch, (exit) => Effect.sync(() => fetched(key, exit))),

@@ -2,7 +2,8 @@
  * Commands: what handles ask of the runtime, as typed requests.
  *
  * A command carries the type of its reply and of its errors, so that `submit` needs no cast and a new command no new
- * plumbing. Mutating commands are answered once they are durable, reads at their place in the order.
+ * plumbing. Mutating commands are acknowledged once they are durable. Reads are answered at their position in the order
+ * of commands.
  *
  * @internal
  */
@@ -31,7 +32,7 @@ import type {
 /** What any command may fail with. */
 export type Failure = StorageError | RuntimeShutdown | ReadOnly
 
-/** Registers a collection, or finds it: one that is there stays on or off the timeline. */
+/** Registers a collection, or finds it. An existing collection stays on or off the timeline. */
 export class Register extends Request.TaggedClass("Register")<
   Requested & { readonly name: string; readonly recreate: boolean; readonly isOnTimeline: boolean },
   Registration,
@@ -85,21 +86,24 @@ export class Advance extends Request.TaggedClass("Advance")<
   Failure | ValueOutOfRange
 > {}
 
-/** What a snapshot is taken from, and from where the commits that it does not contain can be read. */
+/** What a snapshot reads, and the cursor from which the commits that it does not contain can be read. */
 export interface OpenedView {
   readonly view: ReadView
   readonly cursor: Cursor
-  /** Gives the blobs up. Idempotent. */
+  /** Releases the lease on the blobs. Idempotent. */
   readonly release: () => void
 }
 
-/** The place after the first `writes` writes to a collection in the commit at `position`. */
+/** The point after the first `writes` writes to a collection in the commit at `position`. */
 export interface Cursor {
   readonly position: number
   readonly writes: number
 }
 
-/** Captures a collection at this place of the order. Its blobs are held until `release` is called. */
+/**
+ * Opens a read view of a collection at this position in the order of commands. Its blobs are leased until `release` is
+ * called.
+ */
 export class OpenView extends Request.TaggedClass("OpenView")<
   { readonly target: Target },
   OpenedView,
@@ -119,7 +123,7 @@ export interface Description {
   readonly isOnTimeline: boolean
 }
 
-/** What `Describe` is answered. */
+/** The reply to `Describe`. */
 export const describe = (state: State): ReadonlyArray<Description> =>
   [...state.collections.values()]
     .map(({ registration: { id, isOnTimeline, key, name, value }, since, upper }) => ({
@@ -141,8 +145,8 @@ export class Describe extends Request.TaggedClass("Describe")<{}, ReadonlyArray<
 export class Swap extends Request.TaggedClass("Swap")<{ readonly change: SwapChange }, boolean, Failure> {}
 
 /**
- * Rotates the log, and says which rewrite leaves a key out of everything that a collection has of the entries before. Both
- * are one step: what the log has from then on comes after the erasure.
+ * Rotates the log, and returns the rewrite that drops a key from all rows that a collection has of the entries before.
+ * Both are one step: entries from then on come after the erasure.
  */
 export class Erase extends Request.TaggedClass("Erase")<
   { readonly target: Target; readonly key: Uint8Array },
@@ -150,10 +154,10 @@ export class Erase extends Request.TaggedClass("Erase")<
   Failure | CollectionDestroyed
 > {}
 
-/** Parts what is in the log from what comes next. */
+/** Rotates the log: separates its entries from later ones. */
 export class Rotate extends Request.TaggedClass("Rotate")<{}, void, Failure> {}
 
-/** Names a rollup that has been stored. */
+/** Commits the reference to a rollup that has been stored. */
 export class Rollup extends Request.TaggedClass("Rollup")<
   { readonly key: string; readonly position: number; readonly logFrom: number },
   void,

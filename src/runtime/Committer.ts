@@ -1,6 +1,6 @@
 /**
- * The committer: makes commits durable, then visible, and lets them be published. It is the one place that changes a
- * store's state, and it changes it only by folding a commit that is durable.
+ * The committer: makes commits durable, then visible, then publishes them. It is the only module that changes a store's
+ * state, and it changes it only by folding a durable commit.
  *
  * @internal
  */
@@ -18,7 +18,7 @@ import type { Observer } from "./Observers.ts"
 export interface Options {
   readonly state: State.State
   readonly location: string
-  /** Tells this runtime's commits from all others'. */
+  /** Distinguishes this runtime's commits from all others. */
   readonly writerId: number
   readonly journal: Journal
   readonly feed: Feed.Feed
@@ -26,7 +26,7 @@ export interface Options {
   /** Called once no commit can succeed any more. */
   readonly onFatal: (failure: Fenced | Corrupt) => void
   readonly recent: RecentWrites
-  /** Called with each commit as it becomes visible, before anybody is answered. */
+  /** Called with each commit as it becomes visible, before its commands are acknowledged. */
   readonly folded: Observer
   /** Called after each commit, with its size in the log. */
   readonly committed: (bytes: number) => void
@@ -36,11 +36,11 @@ export interface Options {
 export interface Committer {
   /** Makes a commit durable and visible. To be published once its commands are acknowledged. */
   readonly commit: (make: (writer: number, attempt: number) => Commit) => Effect.Effect<Feed.Entry, StorageError>
-  /** Delivers a commit to those who follow. */
+  /** Delivers a commit to listeners. */
   readonly publish: (entry: Feed.Entry) => void
   /**
-   * Finds out about a commit of unknown outcome. Until that is known, nothing can be said of any command. Fails for good
-   * once no commit can succeed any more.
+   * Resolves a commit of unknown outcome. Until it is resolved, no command can be answered. Fails permanently once no
+   * commit can succeed any more.
    */
   readonly settle: Effect.Effect<void, StorageError>
   /** Why no commit can succeed any more, if that is so. */

@@ -1,8 +1,8 @@
 /**
- * The feed: the newest commits, kept in memory for those who follow.
+ * The feed: the newest commits, kept in memory for listeners.
  *
- * It is bounded in bytes. A follower holds nothing but a position, and pulls; one that is too slow finds that its
- * position is no longer kept, and reads the log instead. So no listener, however slow, makes memory grow.
+ * It is bounded in bytes. A listener keeps only a position, and pulls. If the feed no longer has the commits from this
+ * position on, a slow listener reads the log instead. So a slow listener does not make memory grow.
  *
  * @internal
  */
@@ -20,7 +20,7 @@ export interface Feed {
   /** The position after the newest commit. */
   readonly upper: () => number
   readonly publish: (entry: Entry) => void
-  /** Goes on at another position: what came before it is only in the log. */
+  /** Continues at another position. Earlier commits are only in the log. */
   readonly reset: (upper: number) => void
   /** The commits from `position` on, or `undefined` where some of them are no longer kept. */
   readonly from: (position: number) => ReadonlyArray<Entry> | undefined
@@ -29,7 +29,7 @@ export interface Feed {
    * reason if it was closed with one.
    */
   readonly await: (position: number) => Effect.Effect<boolean, StorageError>
-  /** Closes it, with what has ended the store, if it has not been stopped. The first call counts. */
+  /** Closes the feed, with the error that has ended the store, unless the store was stopped. The first call counts. */
   readonly close: (reason?: StorageError) => void
 }
 
@@ -41,14 +41,17 @@ const nothing: FeedEntry = { position: -1, changes: [], bytes: 0 }
 
 export const make = (start: number, maxBytes: number): Feed => {
   let entries: Array<FeedEntry> = []
-  /** How many at the beginning have been let go. Closing the gap each time would cost every commit all that is kept. */
+  /**
+   * How many commits at the beginning have been dropped. Compacting the array each time would make every commit copy
+   * all the others.
+   */
   let gone = 0
   let upper = start
   let bytes = 0
   let closed: Effect.Effect<false, StorageError> | undefined
   let changed = Deferred.makeUnsafe<void>()
 
-  /** Those who wait may run at once, and wait again: they must find the next occasion to wait for. */
+  /** Waiting fibers may run at once, and wait again: they must find the next signal, not this one. */
   const wake = () => {
     const waited = changed
     changed = Deferred.makeUnsafe()

@@ -1,9 +1,9 @@
 /**
  * The follower: an open store that another process, or another runtime, writes.
  *
- * It folds the same log as the writer does, as the log grows, and holds no lock. Hints of the log wake it up; that hints
- * may be lost costs time and nothing else. Where the writer has truncated what the follower has not read yet, it starts
- * again from the newest rollup, and its listeners are told.
+ * The follower folds the same log as the writer, as the log grows, and takes no lock. Hints of the log wake it up. A
+ * lost hint only delays it. Where the writer has truncated entries that the follower has not read, the follower starts
+ * again from the newest rollup, and its listeners fail with `HoldExpired`.
  *
  * @internal
  */
@@ -25,7 +25,7 @@ import * as Runtime from "./Runtime.ts"
 
 export type Options = Pick<Runtime.Options, "cacheBytes" | "feedBytes" | "resilience">
 
-/** A hint that was met by a failure may have been the last one. */
+/** The read after the last hint may have failed, so that it must be tried again without a hint. */
 const patience = Schedule.min([Schedule.exponential("10 millis"), Schedule.spaced("1 second")])
 
 export const make = (options: Options) => Runtime.inOwnScope((close) => open(options, close))
@@ -35,7 +35,7 @@ const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<
   const log = yield* Log
   const circuit = Resilience.make(context, options.resilience)
   const blob = Resilience.blob(yield* Blob, circuit, context)
-  // The writer may truncate the log, and delete a rollup, while they are being read: then there is a newer one.
+  // The writer may truncate the log, and delete the rollup, while they are being read. Then there is a newer rollup.
   const recover = circuit.retry(Recovery.load(log, blob))
   let { state } = yield* recover
   const cache = BlockCache.make(options.cacheBytes, context)
@@ -50,7 +50,7 @@ const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<
     feed.reset(state.position)
   })
 
-  /** Folds what the log has gained. */
+  /** Folds the new entries of the log. */
   const catchUp: Effect.Effect<void, StorageError> = one.withPermit(Effect.gen(function*() {
     const { lower, upper } = yield* circuit.run("looking how far the log goes", log.bounds)
     if (state.position < lower) return yield* restart

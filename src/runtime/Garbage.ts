@@ -1,19 +1,19 @@
 /**
- * Garbage: blobs that no state refers to any more, and the leases that keep them for a while.
+ * Garbage: blobs that the state no longer refers to, and the leases that delay their deletion.
  *
- * A snapshot holds a lease on the blobs that it reads. A blob is deleted once the commit that unnames it is durable,
- * nobody holds it, and the grace time that readers in other processes are given has passed.
+ * A snapshot has a lease on the blobs that it reads. A blob is deleted once the commit that removes the last reference
+ * is durable, no lease is on it, and the grace time for readers in other processes has passed.
  *
  * @internal
  */
 export interface Garbage {
-  /** Keeps the blobs until the returned function is called. */
+  /** Leases the blobs until the returned function is called. */
   readonly hold: (keys: ReadonlyArray<string>) => () => void
   /** Notes blobs that are no longer referenced. */
   readonly add: (keys: ReadonlyArray<string>, now: number) => void
-  /** Takes the keys that may be deleted now: those added at or before `addedBy` that nobody holds. */
+  /** Takes the keys that may be deleted now: those added at or before `addedBy` without a lease. */
   readonly take: (addedBy: number) => Array<string>
-  /** Gives keys back whose deletion failed. */
+  /** Adds keys again whose deletion failed. */
   readonly putBack: (keys: ReadonlyArray<string>) => void
   /** How many blobs wait. */
   readonly size: () => number

@@ -1,9 +1,9 @@
 /**
- * What may be deleted, and the gate that every deletion of a writer passes.
+ * Which blobs may be deleted, and the check before every deletion of a writer.
  *
- * The writer knows what nothing refers to from its own state. That is true only as long as it is the writer, and knows the
- * outcome of all its appends. So the gate asks the journal. It is shut for good once another writer has the log: a writer
- * that was fenced deletes nothing, and leaves the blobs that it stored last to the sweep of the next one.
+ * The writer finds garbage by its own state. This is correct only as long as it is the writer, and knows the outcome of
+ * all its appends. So the check asks the journal. It rejects every deletion once another writer has acquired the log. A
+ * fenced writer deletes nothing, and the next writer collects the blobs that it stored last.
  *
  * @internal
  */
@@ -13,8 +13,8 @@ import { Blob } from "../storage/Blob.ts"
 import type { Journal } from "./Journal.ts"
 
 /**
- * The stored blobs that a state does not name. `confirm` makes sure that the caller still is the writer. It runs after the
- * listing: no newer writer can have stored what was listed, so that what the state does not name is not named at all.
+ * The stored blobs that a state does not name. `confirm` makes sure that the caller still is the writer. It runs after
+ * the listing: no newer writer can have stored a listed blob, so that a blob which the state does not name is garbage.
  */
 export const unnamed = Effect.fnUntraced(function*<E>(
   state: State.State,

@@ -1,6 +1,6 @@
 /**
- * A group: commands that share a commit. Each is staged in its order; one flush makes them all durable, and then they are
- * acknowledged.
+ * A group: commands that share a commit (group commit: Gawlick and Kinkade, "Varieties of Concurrency Control in IMS/VS
+ * Fast Path", 1985). They are staged in order. One flush makes them all durable, and then they are acknowledged.
  *
  * @internal
  */
@@ -21,7 +21,7 @@ import { outcome } from "./Outcome.ts"
 /** A staged command that waits for its group's flush. */
 interface Staged {
   readonly message: Message
-  /** What it will be answered if the group becomes durable. Its own refusal stands either way. */
+  /** Its reply if the group becomes durable. If the command itself was rejected, that stands either way. */
   readonly reply: Exit.Exit<unknown, unknown> | Place
 }
 
@@ -105,7 +105,7 @@ export class Group {
     }
   }
 
-  /** Commands that were refused for what they are stay refused; all others share the failure. */
+  /** Commands that were rejected as invalid keep their own error. All others get the failure of the group. */
   private fail(failure: Exit.Exit<unknown, StorageError>): void {
     for (const { message, reply } of this.staged) {
       if (Exit.isExit(reply) && Exit.isFailure(reply)) message.answer(reply)

@@ -1,5 +1,5 @@
 /**
- * The store as a hold keeps it: the state of one log position, for ever the same.
+ * The store as a hold keeps it: the state as of one log position, which never changes.
  *
  * @internal
  */

@@ -1,10 +1,10 @@
 /**
- * Taking a named hold, and keeping it: the side of whoever reads.
+ * Taking and renewing a named hold: the reader's side.
  *
- * A hold is the state of the store as of one log position, in a blob, with the promise that what it names stays. That is
- * so once the blob is stored and the log, read after that, still names all of it: whatever unnames it later is followed by
- * a look at the holds before anything is deleted. The holder then renews it with signs of life, and looks whether it is
- * still there.
+ * A hold is the state of the store as of one log position, in a blob. It guarantees that the blobs which this state
+ * names are not deleted. The guarantee begins when the hold's blob is stored and the log, read after that, still names
+ * all these blobs: before it deletes a blob that a later commit has unnamed, the writer lists the holds. The reader
+ * then renews the hold with heartbeats, and checks that it still exists. The writer's side is in `HoldWatch`.
  *
  * @internal
  */
@@ -20,22 +20,22 @@ import { decode } from "./Pure.ts"
 
 export interface Options {
   readonly name: string
-  /** How long it outlives its last sign of life. */
+  /** How long it stays after its last heartbeat. */
   readonly lease: Duration.Input
 }
 
 export interface Hold {
   readonly state: State.State
-  /** Whether it was there already. */
+  /** Whether it existed already. */
   readonly isResumed: boolean
   /** Fails when it is lost. */
   readonly lost: Effect.Effect<never, HoldExpired>
-  /** What it means that a blob is missing. Undefined: damage, as the hold is there. */
+  /** The error for a missing blob. Undefined: the store is damaged, as the hold still exists. */
   readonly whyMissing: Effect.Effect<HoldExpired | undefined, StorageError>
   readonly release: Effect.Effect<void, StorageError>
 }
 
-/** How often the store may be compacted in the middle of taking a hold. */
+/** How often taking a hold is retried when a concurrent compaction interferes. */
 const maxTries = 10
 
 /**
@@ -51,7 +51,7 @@ export const take = (
     const leaseMillis = Duration.toMillis(Duration.fromInputUnsafe(lease))
     yield* HoldFiles.check(name, leaseMillis)
     for (const found of yield* HoldFiles.list(blob, name)) {
-      // Without a sign of life it was not taken to the end.
+      // Without a heartbeat, taking it was not completed.
       const state = found.beats.length > 0 ? yield* HoldFiles.read(found, blob) : undefined
       if (state !== undefined) return yield* keep(found, found.beats, state, blob)
     }
@@ -67,14 +67,14 @@ export const take = (
   })
 
 /**
- * Stores the current state. Undefined where some of what it names was unnamed meanwhile, and may be gone, or where rows that
- * it has in memory may have been erased.
+ * Stores the current state. Undefined where a blob that it names was unnamed meanwhile, and may be deleted, or where
+ * rows that it has in memory may have been erased.
  */
 const store = Effect.fnUntraced(
   function*(hold: HoldFiles.Id, blob: Blob["Service"], current: Effect.Effect<State.State, Failure>) {
     const key = HoldFiles.stateOf(hold)
     const before = yield* current
-    // The state is the store's own, and goes on.
+    // The state is the store's own, and changes afterwards.
     const { position } = before
     const bytes = Rollup.encode(before, position)
     yield* blob.put(key, bytes)
@@ -87,7 +87,7 @@ const store = Effect.fnUntraced(
   }
 )
 
-/** Gives signs of life until the scope closes. */
+/** Sends heartbeats until the scope closes. */
 const keep = Effect.fnUntraced(
   function*(hold: HoldFiles.Id, beats: ReadonlyArray<string>, state: State.State, blob: Blob["Service"]) {
     const lease = Duration.millis(hold.leaseMillis)
@@ -102,7 +102,7 @@ const keep = Effect.fnUntraced(
     )
     let old = beats
 
-    /** A sign of life. Fails where there is nothing to keep alive any more. */
+    /** Sends one heartbeat. Fails where the hold no longer exists. */
     const renew = Effect.gen(function*() {
       const beat = yield* HoldFiles.newBeat(hold)
       yield* blob.put(beat, new Uint8Array(0))
@@ -115,7 +115,7 @@ const keep = Effect.fnUntraced(
     yield* renew
     yield* Effect.forkScoped(
       Effect.delay(
-        // Storage that fails for a while costs a part of the lease.
+        // A failure of the storage uses up a part of the lease.
         Effect.catchIf(renew, (error) => error._tag !== "HoldExpired", () => Effect.void),
         Duration.times(lease, HoldWatch.share)
       ).pipe(

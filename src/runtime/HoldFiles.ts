@@ -1,9 +1,10 @@
 /**
  * The blobs of named holds, by their names.
  *
- * A hold is one blob `hold/<name>.<lease>.<id>.state` and some `hold/<name>.<lease>.<id>.beat.<id>`. The state is a rollup
- * of the store as the holder reads it. It keeps the blobs that it names, is put first, and deleted first. A beat is a sign
- * of life: each renewal puts one of another name, and deletes the one before. The first says that the hold is taken.
+ * A hold is one blob `hold/<name>.<lease>.<id>.state` and some `hold/<name>.<lease>.<id>.beat.<id>`. The state is a
+ * rollup of the store as the holder reads it. The blobs that it names are kept. It is put first, and deleted first. A
+ * `beat` blob is a heartbeat: each renewal puts one under a new name, and deletes the one before. The first heartbeat
+ * completes taking the hold.
  *
  * @internal
  */
@@ -15,15 +16,15 @@ import type { Blob } from "../storage/Blob.ts"
 import * as Metrics from "./Metrics.ts"
 import { decode } from "./Pure.ts"
 
-/** What a hold is called, and how long it outlives its last sign of life. */
+/** The name of a hold, and how long it stays after its last heartbeat. */
 export interface Id {
-  /** What the keys of all its blobs begin with. */
+  /** The prefix of the keys of all its blobs. */
   readonly base: string
   readonly name: string
   readonly leaseMillis: number
 }
 
-/** What there is of a hold. */
+/** The blobs of a hold. */
 export interface Found extends Id {
   readonly hasState: boolean
   /** Keys, in order. */
@@ -79,7 +80,7 @@ export const list = (blob: Blob["Service"], name?: string): Effect.Effect<Readon
     return [...found.values()]
   })
 
-/** The state of a hold, unless it has been given up since it was listed. */
+/** The state of a hold, unless the hold was released since it was listed. */
 export const read = Effect.fnUntraced(function*(hold: Id, blob: Blob["Service"]) {
   const key = stateOf(hold)
   const bytes = yield* blob.get(key)
@@ -89,7 +90,10 @@ export const read = Effect.fnUntraced(function*(hold: Id, blob: Blob["Service"])
 /** Whether a hold, or any of some, keeps a blob. */
 export type Keeps = (key: string) => boolean
 
-/** Which blobs a hold keeps: all, where its state is damaged or of a later version. Undefined where it has been given up. */
+/**
+ * Which blobs a hold keeps: all, where its state is damaged or of a later version. Undefined where the hold was
+ * released.
+ */
 export const keptBy = (hold: Id, blob: Blob["Service"]): Effect.Effect<Keeps | undefined, StorageError> =>
   Effect.map(read(hold, blob), (state) => {
     if (state === undefined) return undefined
@@ -106,7 +110,7 @@ export const keptBy = (hold: Id, blob: Blob["Service"]): Effect.Effect<Keeps | u
       ))
   )
 
-/** What all holds together keep. */
+/** The blobs that all holds together keep. */
 export const keeping = Effect.fnUntraced(function*(blob: Blob["Service"]) {
   const all: Array<Keeps> = []
   for (const hold of yield* list(blob)) {
@@ -116,6 +120,6 @@ export const keeping = Effect.fnUntraced(function*(blob: Blob["Service"]) {
   return (key: string) => all.some((keeps) => keeps(key))
 })
 
-/** Gives a hold up: the state goes first, since without it nothing is held. */
+/** Releases a hold. The state is deleted first, since without it no blob is kept. */
 export const remove = (hold: Found, blob: Blob["Service"]): Effect.Effect<void, StorageError> =>
   Effect.forEach([stateOf(hold), ...hold.beats], (key) => blob.delete(key), { discard: true })

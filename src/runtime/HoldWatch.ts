@@ -1,14 +1,14 @@
 /**
- * The writer's eye on named holds: which blobs they keep, and which of them have expired.
+ * The writer's watch over named holds: which blobs they keep, and which holds have expired.
  *
- * A blob is deleted after the commit that unnamed it, and after a look at the holds that came later still. Whoever takes a
- * hold first stores what it holds, and then makes sure that the log has not unnamed any of it. So one of the two sees the
- * other.
+ * The writer first commits that a blob is unnamed, then lists the holds, then deletes the blob. A reader that takes a
+ * hold first stores the hold, then checks that the log still names all its blobs. So either the writer sees the hold,
+ * or the reader sees the commit. The reader's side is in `Hold`.
  *
- * No clock is compared with another one. A hold gives signs of life, and expires when the writer has seen no new one for
- * the hold's lease, as the writer's own clock measures it. Between two looks at most a quarter of the lease counts: a
- * writer that has slept, or has just opened the store, gives everybody time to show that they live. A hold that cannot be
- * read keeps every blob, and expires like the others.
+ * The clocks of two processes are never compared. A hold expires when the writer has seen no new heartbeat for the
+ * hold's lease, as the writer's own clock measures it. Between two checks at most a quarter of the lease counts. So a
+ * writer that was suspended, or has just opened the store, gives all holders time to send a heartbeat. A hold that
+ * cannot be read keeps every blob, and expires like the others.
  *
  * @internal
  */
@@ -18,29 +18,32 @@ import type { Blob } from "../storage/Blob.ts"
 import * as HoldFiles from "./HoldFiles.ts"
 
 export interface HoldWatch {
-  /** Those of the blobs that some hold keeps. It looks, unless all of them were held a moment ago. */
+  /**
+   * Those of the blobs that some hold keeps. It lists the holds, unless the last check found that all of the blobs are
+   * kept.
+   */
   readonly held: (keys: ReadonlyArray<string>) => Effect.Effect<ReadonlySet<string>, StorageError>
-  /** Gives all holds up. */
+  /** Releases all holds. */
   readonly release: Effect.Effect<void, StorageError>
 }
 
 interface Seen {
   readonly keeps: HoldFiles.Keeps
-  /** The signs of life at the last look. */
+  /** The heartbeats at the last check. */
   beats: string
   /** How long they have been the same. */
   silentMillis: number
   lookedAt: number
 }
 
-/** The share of a lease that may pass between two looks, and the pause between two signs of life. */
+/** The share of a lease that may pass between two checks, and the pause between two heartbeats. */
 export const share = 0.25
 
 export const make = (blob: Blob["Service"]): HoldWatch => {
   const seen = new Map<string, Seen>()
   let lookAgainAt = -Infinity
 
-  /** Notes what a hold shows now. False if it has expired. */
+  /** Records the present heartbeats of a hold. False if it has expired. */
   const note = Effect.fnUntraced(function*(found: HoldFiles.Found, now: number) {
     const { base, leaseMillis } = found
     const beats = found.beats.join()
@@ -60,7 +63,7 @@ export const make = (blob: Blob["Service"]): HoldWatch => {
   const look = Effect.fnUntraced(function*(now: number) {
     const kept: Array<HoldFiles.Found> = []
     for (const found of yield* HoldFiles.list(blob)) {
-      // Without a state it is the rest of one that was given up.
+      // Without a state it is the remainder of a released hold.
       if (found.hasState && (yield* note(found, now))) kept.push(found)
       else yield* HoldFiles.remove(found, blob)
     }

@@ -1,9 +1,9 @@
 /**
- * The journal: the runtime's hold on the log, and the one place that decides whether a commit happened.
+ * The journal: the runtime's access to the log, and the only module that decides whether a commit happened.
  *
  * A log answers an append with success, with a definite failure, or with `Indeterminate`. The journal turns the last
- * into one of the first two: it acquires the log again, so that nothing of the old append can still arrive, and looks
- * whether the entry is there. Until it knows, it appends nothing else.
+ * into one of the first two: it acquires the log again, which fences the old append, and checks whether the entry is in
+ * the log. Until it knows, it appends nothing else.
  *
  * @internal
  */
@@ -21,21 +21,21 @@ export interface Journal {
   /** Appends the commit at `position`. After success it is durable; after a failure other than `Indeterminate` it is not there. */
   readonly append: (position: number, commit: Commit.Commit) => Effect.Effect<{ readonly bytes: number }, StorageError>
   /**
-   * The commit that was left of unknown outcome, if it has turned out to be durable. To be called, and its result
-   * folded, before the next append.
+   * The commit whose outcome was unknown, if it has proved to be durable. To be called, and its result folded, before
+   * the next append.
    */
   readonly settle: Effect.Effect<Option.Option<Commit.Commit>, StorageError>
   readonly truncate: (before: number) => Effect.Effect<void, StorageError>
   /**
-   * Fails for good once it is known that another writer has acquired the log, and as long as the outcome of an append is
-   * unknown: nothing may be deleted then.
+   * Fails permanently once another writer is known to have acquired the log, and temporarily while the outcome of an
+   * append is unknown. Nothing may be deleted then.
    */
   readonly authority: Effect.Effect<void, StorageError>
-  /** Parts what is in the log from what comes next: see `Writer.rotate`. Not while an append is under way. */
+  /** Separates the entries of the log from later ones: see `Writer.rotate`. Not to be called during an append. */
   readonly rotate: Effect.Effect<void, StorageError>
 }
 
-/** How long, in all, one attempt to find out about an append may take before its callers get `Indeterminate`. */
+/** How long one attempt to resolve an append may take in total before its callers get `Indeterminate`. */
 const resolving = Schedule.exponential("20 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 8 }))
 
 export const make = Effect.fnUntraced(function*(
@@ -46,15 +46,15 @@ export const make = Effect.fnUntraced(function*(
   /** Called once it is known that another writer has acquired the log. */
   onOvertaken: (fenced: Fenced) => void
 ) {
-  // Closed in the place of the first acquisition: what is acquired again must outlive the commands that need it.
+  // Closed with the scope of the first acquisition: a later acquisition must outlive the command that caused it.
   const scope = yield* Scope.fork(yield* Effect.scope)
   const buffer = new ByteWriter(64 * 1024)
   let writer = acquired
   let unresolved: { readonly position: number; readonly commit: Commit.Commit } | undefined
-  /** Finding out about it, which goes on when nobody has the patience to wait. */
+  /** The search for the outcome, which continues after its callers have timed out. */
   let search: Fiber.Fiber<boolean | undefined, StorageError> | undefined
 
-  /** Somebody else has acquired the log. What was appended before then stands, but nothing is appended any more. */
+  /** Another writer has acquired the log. Earlier appends stay valid, but this runtime appends nothing any more. */
   let overtaken: Fenced | undefined
   const overtake = (fenced: Fenced): void => {
     if (overtaken !== undefined) return
@@ -63,8 +63,8 @@ export const make = Effect.fnUntraced(function*(
   }
 
   /**
-   * Whether the unresolved commit is in the log, which is acquired anew for it. Undefined where nobody can know: it may
-   * be part of what somebody else has truncated away.
+   * Whether the unresolved commit is in the log, which is acquired again for this check. Undefined where it cannot be
+   * known: another writer may have truncated the entry.
    */
   const resolve = Effect.fnUntraced(function*(position: number, commit: Commit.Commit) {
     Metrics.indeterminate.updateUnsafe(1, context)
@@ -94,7 +94,7 @@ export const make = Effect.fnUntraced(function*(
     )
   })
 
-  /** What the search says, which is the one that is under way, if there is one. */
+  /** The result of the search that is under way, or of a new one. */
   const found = Effect.fnUntraced(function*(position: number, commit: Commit.Commit) {
     search ??= yield* Effect.forkDetach(Effect.retry(resolve(position, commit), {
       schedule: resolving,
@@ -105,10 +105,10 @@ export const make = Effect.fnUntraced(function*(
     return yield* exit
   })
 
-  /** The answer of an append whose outcome the log does not know. */
+  /** The error of an append whose outcome is unknown. */
   const find = (failure: Indeterminate): Effect.Effect<void, StorageError> =>
     settle.pipe(
-      // Whatever else has failed, it was not the append.
+      // An error of another operation does not mean that the append has failed.
       Effect.mapError((error) => error === overtaken ? error : failure),
       Effect.flatMap((commit) =>
         Option.isSome(commit)
@@ -117,7 +117,7 @@ export const make = Effect.fnUntraced(function*(
       )
     )
 
-  /** From the first `Fenced` on, nothing is asked of the log any more. */
+  /** After the first `Fenced` the log is not used any more. */
   const noting = <A>(operation: Effect.Effect<A, StorageError>): Effect.Effect<A, StorageError> =>
     Effect.tapError(operation, (error) =>
       Effect.sync(() => {

@@ -1,8 +1,9 @@
 /**
- * Holds on the log: positions that followers still have to read.
+ * Pins on the log: positions that listeners still have to read.
  *
- * A hold keeps the log from being truncated, on disk, so that a slow listener costs no memory. It does so only up to a
- * number of bytes behind the end: then the hold expires, and its listener is told.
+ * A pin prevents the truncation of the log, so that a slow listener costs disk space but no memory. The number of bytes
+ * between a pin and the end of the log is limited. Beyond the limit the pin expires, and its listener fails with
+ * `HoldExpired`.
  *
  * @internal
  */
@@ -17,13 +18,13 @@ export interface LogPins {
   readonly hold: (position: number) => LogPin
   /** Counts bytes appended to the log. */
   readonly appended: (bytes: number) => void
-  /** The first position that must be kept, after expiring those who hold too much. */
+  /** The first position that must be kept, after expiring the pins that keep too much. */
   readonly lowest: () => number
 }
 
 interface Pin {
   position: number
-  /** The count of bytes appended when it stood at this position. */
+  /** The count of bytes appended when it was at this position. */
   appended: number
   isExpired: boolean
 }

@@ -1,8 +1,8 @@
 /**
  * The mailbox: the bounded queue between handles and the runtime's fiber.
  *
- * It is bounded in commands and in bytes. A full mailbox makes the caller wait: that is the back-pressure, and the only
- * one. Once a command is in, its place in the order is fixed and its reply comes, whether or not anybody still waits.
+ * It is bounded in commands and in bytes. A full mailbox makes callers wait: this is the only back-pressure. Once a
+ * command is in the mailbox, its position in the order is fixed, and it is executed even if its caller no longer waits.
  *
  * @internal
  */
@@ -23,7 +23,7 @@ import type { RuntimeShutdown } from "../PersistError.ts"
 import type { Command } from "./Command.ts"
 import * as Metrics from "./Metrics.ts"
 
-/** A command with the place for its reply. */
+/** A command and its pending reply. */
 export interface Message {
   readonly request: Command
   /** Milliseconds at which it was accepted. */
@@ -35,26 +35,31 @@ export interface Message {
   readonly isAnswered: () => boolean
 }
 
-/** The reply to a request, once it is there. */
+/** The reply to a request, once there is one. */
 export type Reply<R extends Request.Any> = Deferred.Deferred<Request.Success<R>, Request.Error<R> | RuntimeShutdown>
 
 export interface Mailbox {
-  /** Puts a request in its place of the order, waiting for room. The reply comes later. */
+  /** Appends a request to the order of commands, after waiting for room. The reply comes later. */
   readonly offer: <R extends Command>(request: R) => Effect.Effect<Reply<R>, RuntimeShutdown>
-  /** Puts a request in its place of the order, and waits for the reply. */
+  /** Appends a request to the order of commands, and waits for the reply. */
   readonly submit: <R extends Command>(
     request: R
   ) => Effect.Effect<Request.Success<R>, Request.Error<R> | RuntimeShutdown>
   /** Waits for at least one message, and takes all there are. Fails with `Done` once it has ended and is empty. */
   readonly take: Effect.Effect<ReadonlyArray<Message>, Cause.Done>
-  /** Gives the room of answered messages back. */
+  /** Frees the room of answered messages. */
   readonly release: (messages: ReadonlyArray<Message>) => Effect.Effect<void>
-  /** Holds writes back until `resume`: there is no memory for their rows. Everything else still comes in. */
+  /**
+   * Makes writes wait until `resume`, because there is no memory for their rows. All other commands are still accepted.
+   */
   readonly pause: () => void
   readonly resume: () => void
-  /** Accepts no more: who comes now, or still waits, is told why. What is in it is still taken. */
+  /**
+   * Accepts no more commands: later and waiting callers fail with the reason. Commands that are in the mailbox are
+   * still taken.
+   */
   readonly end: (why: RuntimeShutdown) => Effect.Effect<void>
-  /** Waits for the end, and says why. */
+  /** Waits for the end, and returns the reason. */
   readonly ended: Effect.Effect<RuntimeShutdown>
   readonly depth: () => number
 }
@@ -66,7 +71,7 @@ export interface Options {
   readonly capacityBytes: number
 }
 
-/** Rows are counted in units of this many bytes; a command with less passes for nothing. */
+/** Rows are counted in units of this many bytes. A command with fewer bytes counts as none. */
 const unitBytes = 64 * 1024
 
 export const make = Effect.fnUntraced(function*(options: Options, context: Context.Context<never>) {
@@ -85,7 +90,8 @@ export const make = Effect.fnUntraced(function*(options: Options, context: Conte
         request,
         acceptedAt: clock.currentTimeMillisUnsafe(),
         units,
-        // A request's class ties it to its reply; among the messages of a queue that tie is only in the types of `offer`.
+        // The class of a request determines the type of its reply. For the messages of a queue, only the types of
+        // `offer` ensure this.
         answer: (exit) => Deferred.doneUnsafe(reply as Deferred.Deferred<unknown, unknown>, exit),
         isAnswered: () => Deferred.isDoneUnsafe(reply)
       }
@@ -120,7 +126,7 @@ export const make = Effect.fnUntraced(function*(options: Options, context: Conte
       const units = messages.reduce((sum, message) => sum + message.units, 0)
       return units === 0 ? Effect.void : Effect.asVoid(budget.release(units))
     },
-    // Nobody is left to open the gate of a mailbox that has ended.
+    // No `resume` follows the end, so that an ended mailbox must not close the gate.
     pause: () => {
       if (!Deferred.isDoneUnsafe(ended)) gate.closeUnsafe()
     },

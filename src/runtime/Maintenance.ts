@@ -1,10 +1,10 @@
 /**
- * Maintenance: what keeps a store small and quick, off the path of commands.
+ * Maintenance: keeps a store small and fast, concurrently with commands.
  *
- * It runs when a `Schedule` says so, and at once when memory or the log have outgrown their limits, and does what the plan
- * says is due: flushes, merges, compactions, a rollup and the truncation of the log behind it, the deletion of garbage.
- * Where nothing is due it writes nothing. What fails is left as it was, and tried again at the next tick, traffic or not.
- * A store with nothing to do has no ticks: the schedule goes on with the next commit.
+ * It runs on a `Schedule`, and at once when memory or the log exceed their limits. A run does the work that the plan
+ * finds due: flushes, merges, compactions, a rollup and the truncation of the log before it, the deletion of garbage.
+ * Where nothing is due it writes nothing. A failed job changes nothing, and is retried at the next tick, even without
+ * new commits. An idle store has no ticks: the schedule continues with the next commit.
  *
  * @internal
  */
@@ -50,9 +50,9 @@ export interface Options {
   readonly limits: Plan.Limits
   readonly partBytes: number
   readonly schedule: Schedule.Schedule<unknown>
-  /** How long blobs that nobody refers to are kept for readers in other processes. */
+  /** How long garbage is kept for readers in other processes. */
   readonly grace: Duration.Duration
-  /** The entries of the log that the newest rollup did not let go when the store was opened. */
+  /** The entries of the log that had not been truncated behind the newest rollup when the store was opened. */
   readonly logSizes: ReadonlyArray<LogSize>
   readonly context: Context.Context<never>
 }
@@ -60,26 +60,28 @@ export interface Options {
 export type Failure = Command.Failure | Rewriter.RewriteError
 
 export interface Maintenance {
-  /** To be told of each commit. */
+  /** To be called after each commit. */
   readonly committed: (bytes: number) => void
   /** Does everything that is due. */
   readonly runDue: Effect.Effect<void, Failure>
-  /** Rewrites one collection whole, and lets go of the log behind it. */
+  /** Rewrites one whole collection, and truncates the log behind it. */
   readonly compact: (name: string) => Effect.Effect<void, Failure | UnknownCollection>
   /**
-   * Takes every row of a key out of one collection, and its bytes out of the storage: out of the log, the blobs that are
-   * replaced, and those that were left behind by whatever failed.
+   * Removes every row of a key from one collection, and its bytes from the storage: from the log, from replaced blobs,
+   * and from garbage that failed jobs have left.
    */
   readonly erase: (target: Target, key: Uint8Array) => Effect.Effect<Erased, Failure | CollectionDestroyed>
-  /** The last run: what is due, as far as it succeeds, and the deletion of all garbage, whatever its age. */
+  /**
+   * The last run: the work that is due, as far as it succeeds, and the deletion of all garbage, regardless of its age.
+   */
   readonly finish: Effect.Effect<void>
-  /** Goes on for ever, whatever happens: a defect is reported, and the run tried again. */
+  /** Runs for ever. A defect is reported, and the run is retried. */
   readonly run: Effect.Effect<never>
 }
 
 /** What an erasure did. */
 export interface Erased {
-  /** The log position up to which every row of the key is gone. */
+  /** The log position up to which every row of the key is removed. */
   readonly position: number
   readonly rows: number
   /** Blobs deleted. */
@@ -89,19 +91,19 @@ export interface Erased {
 /** Followers in other processes are given this share of the log's limit to keep up. */
 const followersShare = 0.5
 
-/** Followers have had so many runs to catch up when the log is made as short as it can be. */
+/** After this many runs, in which followers can catch up, the log is truncated as far as possible. */
 const runsBeforeTrim = 2
 
-/** What is still due after so many rounds waits for the next tick. */
+/** Work that is still due after this many rounds waits for the next tick. */
 const maxRounds = 64
 
-/** How often an erasure looks whether the last snapshot of what it erases is closed. */
+/** How often an erasure checks whether the last snapshot with the erased rows is closed. */
 const betweenLooks = Duration.millis(50)
 
-/** Pauses before a run that ended in a defect is tried again. */
+/** Pauses before a run that ended in a defect is retried. */
 const backOff = Schedule.min([Schedule.exponential("1 second"), Schedule.spaced("1 minute")])
 
-/** Writes are held back while there is more than this many times the memory limit of unsealed rows. */
+/** Writes wait while unsealed rows take more than this many times the memory limit. */
 const pressure = 4
 
 const sizeOf = (sized: ReadonlyArray<{ readonly bytes: number }>): number =>
@@ -124,24 +126,24 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   const clock = yield* Clock.Clock
   const one = Semaphore.makeUnsafe(1)
   const isDue = Latch.makeUnsafe(false)
-  /** Shut while there is nothing to look for: nothing was committed for some runs, nothing failed, nothing waits. */
+  /** Closed while there is nothing to do: nothing was committed for some runs, nothing failed, and nothing waits. */
   const mayBeDue = Latch.makeUnsafe(true)
   /** Blobs that are being written: neither referenced yet nor garbage. */
   const inFlight = new Set<string>()
-  /** Those of them that an append may have named: one of unknown outcome, or one that was fenced. */
+  /** Those of them that may be named by an append of unknown outcome, or by one that was fenced. */
   const uncertain: Array<string> = []
   let blobs = 0
   const log = [...options.logSizes]
   /** Bytes appended since the last rollup. */
   let sinceRollup = 0
-  /** Bytes appended since the log was last made as short as it can be. */
+  /** Bytes appended since the log was last truncated as far as possible. */
   let sinceTrim = 0
   let isSweepDue = true
-  /** The last sequence number at the last run: where it stays, nobody writes. */
+  /** The last sequence number at the last run. If it has not changed, nothing was written. */
   let lastSeqNo = -1
   /** Runs since the last write. */
   let quietRuns = 0
-  /** Since the last run ended in a defect there is nobody to wait for. */
+  /** Whether the last run ended in a defect. Writes are not paused then: no run would end the pause. */
   let isBroken = false
 
   const newKey = (folder: string): string => {
@@ -156,7 +158,10 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     garbage.add(keys, clock.currentTimeMillisUnsafe())
   }
 
-  /** Submits what names the blobs. Once it is in the order, its outcome must be known before anything else is planned. */
+  /**
+   * Submits the command that names the blobs. Once it is submitted, its outcome must be known before anything else is
+   * planned.
+   */
   const naming = <A, E extends { readonly _tag: string }>(keys: ReadonlyArray<string>, submit: Effect.Effect<A, E>) =>
     Effect.tapError(Effect.uninterruptible(submit), (error) =>
       Effect.sync(() => {
@@ -185,7 +190,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
         [...swap.newSpills, swap.newTrace].flatMap((batch) => batch?.parts ?? []).map(({ key }) => key)
       )
       for (const key of named) inFlight.delete(key)
-      // What a merge had stored when it had to begin anew.
+      // Blobs that a merge had stored before it had to be restarted.
       abandon(keys.filter((key) => !named.has(key)))
       if (planned.trace.length > 0) Metrics.compactions.updateUnsafe(1, context)
     } else {
@@ -198,7 +203,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
 
   const logBytes = (before = Infinity): number => sizeOf(log.filter(({ position }) => position < before))
 
-  /** Stores a rollup, and truncates the log behind it, but for the last `kept` bytes. */
+  /** Stores a rollup, and truncates the log behind it, except the last `kept` bytes. */
   const rollUp = Effect.fnUntraced(function*(kept: number) {
     const position = state.position
     const logFrom = Plan.horizon(state, limits)
@@ -213,19 +218,22 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     yield* journal.truncate(Math.min(firstOfLast(freed, kept) ?? logFrom, options.holds.lowest()))
   })
 
-  /** As `rollUp`. The rollup's own entry stays in the log: it must not keep the storage of those before it. */
+  /** As `rollUp`. The rollup's own entry stays in the log. It must not share its storage with the entries before it. */
   const rollUpWhole = Effect.gen(function*() {
     yield* mailbox.submit(new Command.Rotate())
     yield* rollUp(0)
     sinceTrim = 0
   })
 
-  /** Makes sure that it still is the writer. The owner answers no command before it knows the outcome of every append. */
+  /**
+   * Checks that this process still is the writer. The owner answers no command before it knows the outcome of every
+   * append.
+   */
   const confirm = Effect.suspend(() => mailbox.submit(new Command.Describe())).pipe(
     Effect.andThen(journal.truncate(0))
   )
 
-  /** Deletes garbage. What named holds keep, or cannot be deleted, is garbage still. */
+  /** Deletes garbage. Blobs that named holds keep, or that could not be deleted, stay garbage. */
   const collect = Effect.fnUntraced(function*(addedBy: number) {
     const taken = garbage.take(addedBy)
     if (taken.length === 0) return
@@ -248,7 +256,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     Effect.ignore(collect(clock.currentTimeMillisUnsafe() - Duration.toMillis(options.grace)))
   )
 
-  /** Blobs that a runtime before this one, or a job that failed, left behind. */
+  /** Garbage of an earlier runtime, or of a failed job. */
   const sweep = Effect.gen(function*() {
     // The owner answers no command before it knows the outcome of every append.
     yield* mailbox.submit(new Command.Describe())
@@ -273,7 +281,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     Metrics.queueDepth.updateUnsafe(mailbox.depth(), context)
   }
 
-  /** Counts and times a job. One that fails lets held-back writes go on: they are told what is wrong themselves. */
+  /** Counts and times a job. If it fails, waiting writes continue: they fail by themselves if the error persists. */
   const job = <A, E>(work: Effect.Effect<A, E>): Effect.Effect<A, E> =>
     Effect.trackDuration(work, Metrics.inSeconds(Metrics.stepTime)).pipe(
       Effect.tap(() => Effect.sync(() => Metrics.steps.updateUnsafe(1, context))),
@@ -287,19 +295,19 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       )
     )
 
-  /** How the store is doing since the run before this one. */
+  /** The activity of the store since the run before this one. */
   const paceSince = (): Plan.Pace => {
     quietRuns = state.seqNo === lastSeqNo ? quietRuns + 1 : 0
     lastSeqNo = state.seqNo
     return quietRuns > 0 ? "quiet" : "busy"
   }
 
-  /** Whether there will be something to do though nothing is committed. */
+  /** Whether there will be work to do even if nothing is committed. */
   const isUnfinished = (): boolean => quietRuns < runsBeforeTrim || isSweepDue || garbage.size() > 0
 
   const runAt = Effect.fnUntraced(function*(pace: Plan.Pace) {
     mayBeDue.closeUnsafe()
-    /** Collections whose rows cannot be rewritten, which must not hold up the others. */
+    /** Collections whose rows cannot be rewritten. They must not block the others. */
     const stuck = new Map<number, Failure>()
     for (let round = 0; round < maxRounds; round++) {
       const isRollupDue = Plan.isRollupDue(state, limits, logBytes(Plan.horizon(state, limits)))
@@ -334,7 +342,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     yield* collectOld
   })
 
-  /** Leaves what had the key as garbage, and says what there is of it. */
+  /** Makes garbage of the blobs that contained the key, and returns them. */
   const eraseRows = Effect.fnUntraced(function*(target: Target, key: Uint8Array) {
     const planned = yield* mailbox.submit(new Command.Erase({ target, key }))
     const position = planned.chunksBefore
@@ -343,7 +351,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     for (const flush of Plan.flushes(state)) yield* job(rewrite(flush))
     yield* job(rollUp(0))
     if (state.logFrom < position) return yield* Effect.die(new Error("rows before an erasure are in the log only"))
-    // Those who follow the log, or hold what the store was, lose that, and are told.
+    // Listeners of truncated entries, and named holds, expire.
     yield* journal.truncate(state.logFrom)
     yield* options.watch.release
     yield* sweep
@@ -353,18 +361,18 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   const erase = Effect.fnUntraced(function*(target: Target, key: Uint8Array) {
     const { doomed, position, rows } = yield* one.withPermit(eraseRows(target, key))
     while (true) {
-      // What maintenance has taken to delete is gone, too, once it is this one's turn.
+      // When this fiber gets the lock, maintenance has finished its own deletions.
       yield* one.withPermit(collect(Infinity))
       if (!doomed.some(garbage.has)) break
-      // Snapshots that are open in this process keep their blobs.
+      // Snapshots that are open in this process keep leases on their blobs.
       yield* Effect.sleep(betweenLooks)
     }
     return { position, rows, blobs: doomed.length }
   })
 
   /**
-   * Every pause of the writes asks for a run, and a run ends it, however the run itself ends: nobody waits for what was
-   * destroyed, cannot be done, or is broken.
+   * Every pause of the writes requests a run, and the end of the run ends the pause, even if the run fails. So writes
+   * never wait for a job that cannot succeed.
    */
   const resuming = <A, E>(work: Effect.Effect<A, E>): Effect.Effect<A, E> =>
     Effect.onExit(work, (exit) =>

@@ -1,5 +1,6 @@
 /**
- * Where merge jobs run: here, a block at a time between other work, or wherever a platform has a processor to spare.
+ * Runs merge jobs: in this thread, one block at a time between other work, or in another thread where the platform
+ * provides one.
  *
  * @internal
  */
@@ -11,7 +12,7 @@ import { compute } from "./Pure.ts"
 
 export type MergeError = Corrupt | UnsupportedFormat | ValueOutOfRange
 
-/** What a job needs of the outside, while it runs. */
+/** The operations that a job needs while it runs. */
 export interface Outside<E> {
   /** The next of an input, or `undefined` at its end. */
   readonly feed: (input: number) => Effect.Effect<Piece | undefined, E>
@@ -21,8 +22,8 @@ export interface Outside<E> {
 
 export interface Merger {
   /**
-   * Runs a job. `begin` opens its inputs; it is called again where the job must begin anew, and what was stored before is then
-   * of no use.
+   * Runs a job. `begin` opens its inputs; it is called again if the job must be restarted. Files stored before that are
+   * then garbage.
    */
   readonly run: <E>(task: Task, begin: () => Outside<E>) => Effect.Effect<void, E | MergeError>
 }
@@ -40,7 +41,7 @@ export const inProcess: Merger = {
         const piece = yield* outside.feed(step.input)
         yield* compute(() => job.feed(step.input, piece))
       }
-      // Between two steps whoever waits gets the processor.
+      // Other fibers run between two steps.
       yield* Effect.yieldNow
     }
   })

@@ -1,14 +1,14 @@
 /**
- * Observers: those who must know of a commit at the moment in which it becomes visible, before anybody is answered. A cache
- * of current rows is one.
+ * Observers: functions that are called with every commit when it becomes visible, before its commands are acknowledged.
+ * The row cache of tables is one.
  *
- * They are called on the owner's fiber, for every commit: what they do must be short, and must not fail.
+ * They are called on the owner's fiber, so that they must be fast, and must not fail.
  *
  * @internal
  */
 import type { Change } from "../engine/Commit.ts"
 
-/** Told of a commit, or, with `undefined`, that commits were missed. */
+/** Receives a commit, or `undefined` if commits were missed. */
 export type Observer = (changes: ReadonlyArray<Change> | undefined) => void
 
 export interface Observers {

@@ -1,6 +1,6 @@
 /**
- * What commands are answered with: success or a failure, but never a defect. A defect says nothing of a command; it ends
- * the store.
+ * The outcome of a command: success or a failure, but never a defect. A defect does not decide the outcome of a
+ * command. It ends the store.
  *
  * @internal
  */

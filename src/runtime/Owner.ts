@@ -1,15 +1,15 @@
 /**
  * The owner: the one fiber that changes a store's state.
  *
- * It takes commands in groups: everything that has gathered while the last flush was under way. A group is staged in
- * order, made durable by one append to the log, and only then becomes visible, is acknowledged, and is published to those
- * who follow, in this order. There is no timer on the way: an idle store answers after one flush, a busy one shares its
- * flushes.
+ * It takes commands in groups: all commands that have arrived during the last flush (group commit: Gawlick and Kinkade,
+ * 1985). A group is staged in order, and made durable by one append to the log. Only then it becomes visible, is
+ * acknowledged, and is published to listeners, in this order. There is no timer: an idle store answers after one flush,
+ * and in a busy store many commands share a flush.
  *
  * Invariants:
  *
  * 1. The state changes only by folding a commit that is durable.
- * 2. Every command taken is answered exactly once, whatever happens: a defect ends the store, and everybody gets it as a
+ * 2. Every command taken is answered exactly once. A defect ends the store, and every pending command fails with a
  *    typed error.
  *
  * @internal
@@ -33,7 +33,7 @@ export interface Options extends Omit<Committer.Options, "recent"> {
 
 type Work = (messages: ReadonlyArray<Message>) => Effect.Effect<void>
 
-/** Runs until the mailbox has ended and is empty. Dies of a defect once everybody has been answered. */
+/** Runs until the mailbox has ended and is empty. Dies of a defect once every command has been answered. */
 export const run = Effect.fnUntraced(function*(options: Options) {
   const { context, garbage, journal, mailbox, maxGroupBytes, state } = options
   const clock = yield* Clock.Clock
@@ -76,15 +76,15 @@ export const run = Effect.fnUntraced(function*(options: Options) {
 /** Takes groups until the mailbox is empty for good. */
 const eachGroup = (mailbox: Mailbox, work: Work) =>
   mailbox.take.pipe(
-    // Nothing interrupts a group half-way.
+    // A group is not interrupted halfway.
     Effect.flatMap((messages) => Effect.uninterruptible(Effect.ensuring(work(messages), mailbox.release(messages)))),
-    // Those who were just answered get to offer their next command before the next group is taken.
+    // Callers that were just answered can offer their next command before the next group is taken.
     Effect.andThen(Effect.yieldNow),
     Effect.forever({ disableYield: true }),
     Effect.catchTag("Done", () => Effect.void)
   )
 
-/** Answers everybody after a defect. What became of the group that met it, the log alone knows. */
+/** Answers every command after a defect. The outcome of the group that was executing is known only from the log. */
 const broken = Effect.fnUntraced(function*(
   mailbox: Mailbox,
   messages: ReadonlyArray<Message>,
@@ -97,7 +97,7 @@ const broken = Effect.fnUntraced(function*(
   yield* eachGroup(mailbox, (rest) => Effect.sync(() => refuse(rest, shutdown)))
 })
 
-/** The answer of those who have none. */
+/** The answer to commands without one. */
 const refuse = (messages: ReadonlyArray<Message>, error: Indeterminate | RuntimeShutdown): void => {
   for (const message of messages) if (!message.isAnswered()) message.answer(Exit.fail(error))
 }

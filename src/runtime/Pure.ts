@@ -1,6 +1,6 @@
 /**
- * Running the pure core, which throws what it finds wrong: damage in bytes, sums that overflow. Anything else that it
- * throws is a bug, and becomes a defect.
+ * Runs the pure core, which throws typed errors for damaged bytes and overflowing sums. Any other exception is a bug,
+ * and becomes a defect.
  *
  * @internal
  */

@@ -1,5 +1,5 @@
 /**
- * A store that this process only reads: everything that would change it is refused.
+ * A store that this process only reads: operations that would change it are rejected.
  *
  * @internal
  */
@@ -10,7 +10,7 @@ import * as Command from "./Command.ts"
 import type { Store } from "./Store.ts"
 
 export interface Options extends Pick<Store, "state" | "feed" | "observe" | "batches" | "reread" | "hold" | "stop"> {
-  /** Names the place, for messages. */
+  /** Names the storage in messages. */
   readonly location: string
   /** After it, the state has everything that was durable before the call. */
   readonly catchUp: Store["sync"]

@@ -1,5 +1,5 @@
 /**
- * Recovery: the newest rollup, and the fold of the log after it.
+ * Recovery: reads the newest rollup, and folds the log after it.
  *
  * @internal
  */
@@ -14,7 +14,7 @@ import { decode } from "./Pure.ts"
 
 export interface Recovered {
   readonly state: State.State
-  /** Sizes of the entries that the newest rollup did not let go. */
+  /** Sizes of the entries that have not been truncated behind the newest rollup. */
   readonly logSizes: ReadonlyArray<{ readonly position: number; readonly bytes: number }>
   /** Of the writer that appended last, or 0. */
   readonly epoch: number
@@ -48,7 +48,7 @@ const base = Effect.fnUntraced(function*(
   entries: ReadonlyArray<Entry>,
   lower: number
 ) {
-  // Most entries before the newest rollup are rows, which need not be decoded to find it.
+  // Most entries before the newest rollup contain rows, which need not be decoded to find it.
   const last = entries.findLast((entry) => Commit.isRollup(entry.bytes))
   const commit = last === undefined ? undefined : yield* decodeEntry(log, last)
   const newest = commit?.changes.find((change) => change._tag === "Rollup")

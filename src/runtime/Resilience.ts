@@ -1,13 +1,13 @@
 /**
- * Retries and time-outs over storage, so that one hiccup of a disk or a network reaches nobody, and nobody waits for
- * ever.
+ * Retries and time-outs over storage, so that a short failure of a disk or a network does not reach callers, and no
+ * caller waits for ever.
  *
- * Only what definitely did not happen (`Unavailable`) is tried again, a bounded number of times with growing, jittered
- * pauses. While storage keeps failing the circuit is open: each operation is tried once, so that callers learn at once,
- * and the first success closes it. `tidemark_circuit_open` shows which.
+ * Only operations that definitely did not happen (`Unavailable`) are retried, a bounded number of times with growing,
+ * jittered pauses. While storage keeps failing the circuit is open: each operation is tried once, so that callers fail
+ * fast. The first success closes the circuit. The metric `tidemark_circuit_open` shows its state.
  *
- * Every operation but an append can be done twice, so that one that takes too long counts as one that did not happen.
- * It is left behind, not awaited: a system call that hangs cannot be interrupted.
+ * Every operation except an append is idempotent, so that one that takes too long counts as `Unavailable`. It is not
+ * awaited: a system call that hangs cannot be interrupted.
  *
  * @internal
  */
@@ -24,7 +24,7 @@ export interface Options {
 }
 
 export interface Circuit {
-  /** Tries again while that is safe and has a chance. */
+  /** Retries while it is safe and may succeed. */
   readonly retry: <A, R>(operation: Effect.Effect<A, StorageError, R>) => Effect.Effect<A, StorageError, R>
   /** Fails once it takes too long: with `Unavailable`, or with `late` of what happened. */
   readonly inTime: <A, R>(
@@ -32,7 +32,7 @@ export interface Circuit {
     operation: Effect.Effect<A, StorageError, R>,
     late?: (detail: string) => StorageError
   ) => Effect.Effect<A, StorageError, R>
-  /** Tries again what failed or took too long. */
+  /** Retries operations that failed or took too long. */
   readonly run: Circuit["inTime"]
 }
 
@@ -62,7 +62,7 @@ export const make = (context: Context.Context<never>, options: Options): Circuit
       Metrics.storageErrors.updateUnsafe(1, context)
       if (error._tag === "OutOfSpace") Metrics.outOfSpace.updateUnsafe(1, context)
     })
-  /** The tries after the first. A schedule costs more than most operations, so that the first does without. */
+  /** The retries. A schedule costs more than most operations, so that the first try runs without it. */
   const again = <A, R>(operation: Effect.Effect<A, StorageError, R>) =>
     Effect.retry(operation, { schedule: options.retry, while: mayRetry }).pipe(
       Effect.tapError(failed),
@@ -95,7 +95,7 @@ export const make = (context: Context.Context<never>, options: Options): Circuit
   return { retry, inTime, run: (name, operation, late) => retry(inTime(name, operation, late)) }
 }
 
-/** A blob store whose operations are tried again and counted. */
+/** A blob store whose operations are retried and counted. */
 export const blob = (self: Blob["Service"], circuit: Circuit, context: Context.Context<never>): Blob["Service"] =>
   Blob.of({
     location: self.location,

@@ -23,7 +23,7 @@ export interface Rewriter {
 }
 
 export interface Rewritten {
-  /** Puts the result in the place of the inputs. */
+  /** Replaces the inputs by the result. */
   readonly swap: Swap
   /** Bytes written. */
   readonly bytes: number
@@ -47,9 +47,9 @@ export interface Options {
   readonly blob: Blob["Service"]
   readonly batches: BatchStore
   readonly merger: Merger
-  /** A key for a new blob, never used before. It counts as in use until the rewrite is over. */
+  /** A key for a new blob, never used before. It is not garbage until the rewrite is over. */
   readonly newKey: () => string
-  /** The size that parts of a batch aim at: what a merge holds of its output. */
+  /** Target size of the parts of a batch. A merge keeps this much of its output in memory. */
   readonly partBytes: number
 }
 
@@ -88,7 +88,7 @@ export const make = (options: Options): Rewriter => ({
   })
 })
 
-/** An input without the rows of a key. Says how many of those that count were left out. */
+/** An input without the rows of a key. Returns how many of those that count were removed. */
 const erasing = (input: Input, key: Uint8Array, erased: (rows: number) => void): Next => {
   const { lower, open, upper } = input
   const opened = open()
@@ -118,7 +118,7 @@ const unsealedInputs = (options: Options, rewrite: Rewrite, lower: number, upper
   ]
 }
 
-/** Rows in memory are handed over in pieces of about so many bytes: commands wait for the copying of one of them. */
+/** Rows in memory are copied in pieces of about this many bytes, because commands wait while one piece is copied. */
 const pieceBytes = 1024 * 1024
 
 /** The rows in memory. */
@@ -142,7 +142,7 @@ const stored = (options: Options, batch: Batch.Batch, lower: number, upper: numb
   upper
 })
 
-/** A batch that has grown beyond each of its inputs moves up a level, but never above the one before it. */
+/** A batch that is larger than each of its inputs moves up a level, but never above the batch before it. */
 const newLevel = (rewrite: Rewrite, parts: ReadonlyArray<Batch.Part>): number => {
   const levels = rewrite.trace.map((batch) => batch.level)
   const size = parts.reduce((sum, part) => sum + part.bytes, 0)
@@ -150,7 +150,7 @@ const newLevel = (rewrite: Rewrite, parts: ReadonlyArray<Batch.Part>): number =>
   return Math.min(rewrite.maxLevel, Math.max(0, ...levels) + (grown ? 1 : 0))
 }
 
-/** What one merge came to. */
+/** The result of one merge. */
 interface Merged {
   readonly parts: Array<Batch.Part>
   erased: number

@@ -1,9 +1,9 @@
 /**
  * The runtime: an open store that this process writes.
  *
- * Opening acquires the log and recovers the state from it. Then one fiber owns the state and another maintains the store,
- * both in a scope of their own: closing it, by `stop` or by leaving the surrounding scope, executes what was accepted,
- * answers everybody, and gives up the log.
+ * Opening acquires the log and recovers the state from it. Then one fiber owns the state and another maintains the
+ * store, both in a scope of their own: closing it, by `stop` or by leaving the surrounding scope, executes the accepted
+ * commands, answers all callers, and releases the log.
  *
  * @internal
  */
@@ -49,8 +49,8 @@ export interface Options {
 export const make = (options: Options) => inOwnScope((close) => open(options, close))
 
 /**
- * Opens in a scope that `close` closes before the surrounding one, which closes it otherwise, also if opening fails. All
- * who close it wait until it is closed.
+ * Opens in a scope that `close` closes before the surrounding one, which closes it otherwise, also if opening fails.
+ * Every caller of `close` waits until it is closed.
  */
 export const inOwnScope = Effect.fnUntraced(function*<A, E, R>(
   opening: (close: Effect.Effect<void>) => Effect.Effect<A, E, R>
@@ -68,7 +68,7 @@ const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<
   const blob = Resilience.blob(yield* Blob, circuit, context)
   const writer = yield* log.acquire
   const { epoch, logSizes, state } = yield* Recovery.load(log, blob)
-  // Somebody newer has acquired the log since, and appended to it.
+  // A newer writer has acquired the log since, and appended to it.
   if (epoch > writer.epoch) return yield* new Fenced({ epoch: writer.epoch, current: epoch })
   const writerId = yield* Random.nextIntBetween(0, Number.MAX_SAFE_INTEGER)
 
@@ -79,7 +79,7 @@ const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<
   const garbage = Garbage.make()
   const holds = LogPins.make(options.heldLogBytes)
   const merger = yield* Merger
-  /** What has ended the store, once something has but `stop`. */
+  /** What has ended the store, if it was not `stop`. */
   const lost = Deferred.makeUnsafe<never, Fenced | Corrupt | RuntimeShutdown>()
   const lose = (failure: Fenced | Corrupt): void => {
     Deferred.doneUnsafe(lost, Exit.fail(failure))
@@ -112,7 +112,7 @@ const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<
     schedule: options.maintenance,
     grace: options.grace
   })
-  /** A defect of the owner ends the store: whoever opens it again finds out from the log what there is. */
+  /** A defect of the owner ends the store. The next writer recovers the state from the log. */
   const broken = (cause: Cause.Cause<never>) => {
     if (!Cause.hasDies(cause)) return Effect.void
     Metrics.ownerDefects.updateUnsafe(1, context)
@@ -141,10 +141,10 @@ const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<
   ))
   const maintainer = yield* Effect.forkScoped(maintenance.run)
 
-  // Finalizers run in the reverse order: this one, the first to run, lets everything accepted be executed.
+  // Finalizers run in reverse order: this one runs first, and waits until the accepted commands are executed.
   yield* Effect.addFinalizer(() =>
     Fiber.interrupt(maintainer).pipe(
-      // Where a defect has ended the mailbox, or ends it now, there is no more that could be done.
+      // If a defect has ended the mailbox, or ends it now, no command can be executed any more.
       Effect.andThen(Effect.raceFirst(mailbox.ended, Effect.interruptible(maintenance.finish))),
       Effect.andThen(mailbox.end(new RuntimeShutdown())),
       Effect.andThen(Fiber.await(owner)),
@@ -174,7 +174,7 @@ const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<
     submit: mailbox.submit,
     openView: (target) =>
       Effect.flatMap(mailbox.offer(new Command.OpenView({ target })), (reply) =>
-        // Whoever is interrupted will not take the reply, so that it must give the blobs up by itself.
+        // An interrupted caller does not receive the reply, so that the lease is released here.
         Effect.onInterrupt(
           Deferred.await(reply),
           () => Effect.forkDetach(Effect.ignore(Effect.map(Deferred.await(reply), ({ release }) => release())))
@@ -197,7 +197,7 @@ const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<
   return store
 })
 
-/** About how many bytes of the log a slow follower reads at once. */
+/** About how many bytes of the log a slow listener reads at once. */
 const rereadBytes = 1024 * 1024
 
 /** The commits from a position on, from the log. */

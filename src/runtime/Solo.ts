@@ -1,5 +1,5 @@
 /**
- * Commands that are executed on their own: each has a commit to itself, or none.
+ * Commands that are executed alone: each has its own commit, or none.
  *
  * @internal
  */
@@ -26,7 +26,7 @@ export interface Options {
   readonly context: Context.Context<never>
 }
 
-/** What a command came to: its reply, and the commit that it made, if it made one. */
+/** The result of a command: its reply, and its commit, if there is one. */
 interface Executed {
   readonly reply: unknown
   readonly entry?: Entry

@@ -1,8 +1,8 @@
 /**
- * Spans on public operations and on calls of storage, where somebody traces.
+ * Spans on public operations and on calls of storage, if a tracer is installed.
  *
- * A span costs more than the rest of a small write. So one is made only under a tracer that the application has
- * installed, and never under the default one, which keeps nothing.
+ * A span costs more than the rest of a small write. So spans are made only under a tracer that the application has
+ * installed, not under the default tracer, which records nothing.
  *
  * @internal
  */

@@ -1,5 +1,5 @@
 /**
- * What a client stands on: an open store, whether this process writes it or follows the writer.
+ * The open store of a client, whether this process writes it or follows the writer.
  *
  * @internal
  */
@@ -27,25 +27,25 @@ import type { Observers } from "./Observers.ts"
 export interface Store {
   /** Differs between any two open stores. */
   readonly id: symbol
-  /** The durable state. To be read, synchronously, and never kept: only the store changes it. */
+  /** The durable state. To be read synchronously, and not to be kept: the store changes it. */
   readonly state: () => State
   readonly feed: Feed
-  /** Tells of each commit as it becomes visible. Returns how to end it. */
+  /** Calls the observer with each commit as it becomes visible. Returns a function that ends it. */
   readonly observe: Observers["add"]
   readonly batches: BatchStore<StorageError | HoldExpired>
-  /** Puts a command in its place of the order; the reply comes later. */
+  /** Appends a command to the order of commands. The reply comes later. */
   readonly offer: <R extends Command>(request: R) => Effect.Effect<Reply<R>, RuntimeShutdown | ReadOnly>
-  /** Puts a command in its place of the order, and waits for the reply. */
+  /** Appends a command to the order of commands, and waits for the reply. */
   readonly submit: <R extends Command>(
     request: R
   ) => Effect.Effect<Request.Success<R>, Request.Error<R> | RuntimeShutdown | ReadOnly>
-  /** Captures a collection at this place of the order. */
+  /** Opens a read view of a collection at this position in the order of commands. */
   readonly openView: (target: Target) => Effect.Effect<OpenedView, Failure | CollectionDestroyed>
-  /** The live collections and their frontiers, at this place of the order. */
+  /** The live collections and their frontiers, at this position in the order of commands. */
   readonly describe: Effect.Effect<ReadonlyArray<Description>, Failure>
-  /** Captures a collection as it is now, outside the order: for reads of times that are sealed. */
+  /** Opens a read view of a collection as it is now, outside the order of commands: for reads of sealed times. */
   readonly viewNow: (collection: number) => OpenedView | undefined
-  /** Keeps the log from a position on, for one who follows it. */
+  /** Keeps the log from a position on, for one listener. */
   readonly pinLog: (position: number) => LogPin
   /** The commits from a position on, from the log, up to about a mebibyte of them. */
   readonly reread: (
@@ -54,15 +54,15 @@ export interface Store {
   ) => Effect.Effect<ReadonlyArray<Entry>, StorageError | HoldExpired>
   /** After it, everything that was durable before the call is visible here. */
   readonly sync: Effect.Effect<void, Failure>
-  /** As `sync`, and makes sure, with the storage, that no newer writer has the store. */
+  /** Like `sync`, and checks with the storage that no newer writer has acquired the store. */
   readonly confirm: Effect.Effect<void, Failure>
   /** Fails once the store has ended without having been stopped. */
   readonly ended: Effect.Effect<never, StorageError | RuntimeShutdown>
-  /** Takes a named hold on the store as it is now, or resumes one that is there. */
+  /** Takes a named hold on the store as it is now, or resumes an existing one. */
   readonly hold: Take
   /** Rewrites a collection into as few bytes as its frontiers allow, now. */
   readonly compact: (name: string) => Effect.Effect<void, Failure | UnknownCollection | ValueOutOfRange>
-  /** Takes a key out of a collection's history, and its bytes out of the storage. */
+  /** Removes a key from a collection's history, and its bytes from the storage. */
   readonly erase: (
     target: Target,
     key: Uint8Array

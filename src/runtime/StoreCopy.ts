@@ -2,7 +2,7 @@
  * Copying a store to another place: every entry of its log at its position, and every blob that its state names.
  *
  * The source is read like a follower reads it, beside a live writer if there is one: the copy is the store as of one
- * entry of its log. The target is nothing until its last append, which is one atomic step.
+ * entry of its log. The target is not a store until its last append, which is one atomic step.
  *
  * @since 0.1.0
  */
@@ -37,7 +37,7 @@ export interface Copied {
  */
 export interface Options<E1, E2> {
   readonly from: Layer.Layer<Log | Blob, E1>
-  /** Must have no store yet. What an interrupted copy has left there is used again. */
+  /** Must not contain a store yet. Blobs that an interrupted copy has left there are reused. */
   readonly to: Layer.Layer<Log | Blob, E2>
 }
 
@@ -51,7 +51,7 @@ interface Source {
 /** Blobs that are under way at the same time. */
 const inFlight = 4
 
-/** Entries without content that stand, for a moment, for those that the source has truncated away. */
+/** Empty entries that temporarily stand for the entries that the source has truncated. */
 const paddingAtOnce = 10_000
 
 /**
@@ -104,7 +104,7 @@ export const copy: <E1, E2>(
   Effect.scoped
 )
 
-/** How much padding an interrupted copy has left in a log that has nothing else. */
+/** The number of padding entries that an interrupted copy has left, in a log that has no other entries. */
 const paddingOf = Effect.fnUntraced(function*(log: Log["Service"], { lower, upper }: Bounds) {
   if (upper === 0) return 0
   const isPadding = lower === 0 &&
@@ -112,7 +112,10 @@ const paddingOf = Effect.fnUntraced(function*(log: Log["Service"], { lower, uppe
   return isPadding ? upper : yield* new NotEmpty({ location: log.location })
 })
 
-/** Reads the log and the blobs that it names. A live writer may delete what is being read: then there is a newer state. */
+/**
+ * Reads the log and the blobs that it names. A live writer may delete blobs that are being read. Then there is a newer
+ * state, which is read instead.
+ */
 const copyBlobs = (log: Log["Service"], source: Blob["Service"], target: Blob["Service"]) =>
   Effect.gen(function*() {
     const found = yield* look(log, source)
@@ -133,7 +136,7 @@ const look = Effect.fnUntraced(function*(log: Log["Service"], blob: Blob["Servic
   const { lower } = yield* log.bounds
   const entries = yield* Stream.runCollect(log.read(lower))
   const bounds = { lower, upper: lower + entries.length }
-  // The log as it was found: a live writer goes on meanwhile.
+  // The log as it was found: a live writer may append meanwhile.
   const asFound: Log["Service"] = {
     ...log,
     bounds: Effect.succeed(bounds),
@@ -162,7 +165,9 @@ const copyEntries = Effect.fnUntraced(function*(
   yield* writer.truncate(lower)
 })
 
-/** Reads the copy, and fails where it is not what was read of the source. The bytes that there are otherwise. */
+/**
+ * Reads the copy, and fails where it differs from what was read of the source. Returns the number of bytes otherwise.
+ */
 const compare = Effect.fnUntraced(
   function*(
     { bounds: { lower, upper }, entries, state }: Source,

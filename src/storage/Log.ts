@@ -1,14 +1,14 @@
 /**
- * The log: an ordered, durable, fenced sequence of entries, and the only thing in a store that must be atomic.
+ * The log: an ordered, durable, fenced sequence of entries, and the only part of a store that must be atomic.
  *
- * Entries are opaque bytes at consecutive positions 0, 1, 2, ... Whoever `acquire`s the log raises its epoch and may
- * append; everybody may read. All state of a store is the fold of its log, so the contract is short and strict:
+ * Entries are opaque bytes at consecutive positions 0, 1, 2, ... A process that `acquire`s the log raises its epoch and
+ * may append. Every process may read. All state of a store is the fold of its log, so the contract is short and strict:
  *
  * - `append` of several entries is one atomic, durable step: after success all of them survive a crash; after a failure
  *   other than `Indeterminate` none of them is ever read.
- * - An append that carries an epoch below the log's is refused with `Fenced`, whatever it would have written.
+ * - An append that carries an epoch below the log's is rejected with `Fenced`.
  * - `read` returns each retained entry once, in order, with no gap, and never one that is not durable.
- * - `truncate` forgets a prefix. Positions are never used again.
+ * - `truncate` removes a prefix. Positions are never used again.
  *
  * @since 0.1.0
  */
@@ -40,7 +40,7 @@ export interface Bounds {
 }
 
 /**
- * The right to append, held until its scope closes or somebody newer acquires the log.
+ * The right to append, until its scope closes or a newer writer acquires the log.
  *
  * @category models
  * @since 0.1.0
@@ -53,17 +53,20 @@ export interface Writer {
    * Appends all entries, or none, at `position`, which must be the log's upper. Returns the new upper. One call at a
    * time. The bytes of the entries belong to the log until the effect has ended, and to the caller again after it.
    *
-   * After `Indeterminate` the writer is unusable: acquire again, read the tail, and see whether the entries are there.
+   * After `Indeterminate` the writer is unusable: acquire again, read the tail, and check whether the entries are in
+   * it.
    */
   readonly append: (
     position: number,
     entries: ReadonlyArray<Uint8Array>
   ) => Effect.Effect<number, StorageError>
-  /** Forgets the entries below `before`. At most up to the upper; a position already forgotten is no error. */
+  /**
+   * Removes the entries below `before`, at most up to the upper. A position that is already truncated is not an error.
+   */
   readonly truncate: (before: number) => Effect.Effect<void, StorageError>
   /**
-   * Parts what is there from what will be appended, so that truncating to the upper of now leaves no byte of it in the
-   * storage: not in what is retained, and not in what is kept to be used again. Not while an append is under way.
+   * Separates the present entries from later ones, so that truncating to the present upper leaves no byte of them in
+   * the storage, neither in retained segments nor in recycled ones. Not to be called during an append.
    */
   readonly rotate: Effect.Effect<void, StorageError>
 }
@@ -75,14 +78,14 @@ export interface Writer {
  * @since 0.1.0
  */
 export class Log extends Context.Service<Log, {
-  /** Names the place, for messages. */
+  /** Names the storage in messages. */
   readonly location: string
-  /** Takes write authority by raising the epoch. Closing the scope gives up a lock, if there is one. */
+  /** Takes write authority by raising the epoch. Closing the scope releases the lock, if there is one. */
   readonly acquire: Effect.Effect<Writer, StorageError | Locked, Scope.Scope>
   readonly bounds: Effect.Effect<Bounds, StorageError>
   /**
-   * The durable entries from `from` up to the upper at the time of the call, in arrays as they come from storage.
-   * Fails with `Unavailable` where `from` has been truncated away: look at `bounds`.
+   * The durable entries from `from` up to the upper at the time of the call, in arrays as they come from storage. Fails
+   * with `Unavailable` where `from` has been truncated: read `bounds`.
    */
   readonly read: (from: number) => Stream.Stream<Entry, StorageError>
   /** Ticks when the log may have grown. A hint: ticks may be lost, merged or spurious. Never fails, never ends. */

@@ -2,8 +2,8 @@
  * Log and blobs in memory, with the guarantees of durable storage for as long as the process lives.
  *
  * A `Store` is the medium. Layers over the same store see the same content, as processes over the same directory would:
- * a writer, followers, and a "restart" that finds exactly what was durable. Whoever acquires the log fences the writer
- * before it, without asking. Nothing here reads a clock or makes a random choice.
+ * a writer, followers, and a "restart" that finds exactly what was durable. A writer that acquires the log fences the
+ * writer before it at once. Nothing here reads a clock or makes a random choice.
  *
  * @since 0.1.0
  */
@@ -95,7 +95,7 @@ const forgotten = (from: number, lower: number) =>
 const makeWriter = (state: State, ticks: PubSub.PubSub<void>, epoch: number) => {
   let isClosed = false
 
-  /** The check and the change are one step: nothing comes between them. */
+  /** The check and the change are one synchronous step. */
   const guarded = <A>(operation: string, run: () => A): Effect.Effect<A, Fenced | Unavailable> =>
     Effect.suspend((): Effect.Effect<A, Fenced | Unavailable> => {
       if (isClosed) return Effect.fail(new Unavailable({ operation, detail: "the writer is closed" }))

@@ -1,17 +1,17 @@
 /**
- * Looking again and again whether a log has grown, ever more seldom while it does not.
+ * Polls whether a log has grown, with growing pauses while it has not.
  *
  * @internal
  */
 import { Duration, Effect, Stream } from "effect"
 
 export interface Options {
-  /** The shortest and the longest pause between two looks for new entries. */
+  /** The shortest and the longest pause between two polls. */
   readonly shortest: Duration.Input
   readonly longest: Duration.Input
 }
 
-/** Ticks whenever a look finds that there is more. */
+/** Ticks whenever a poll finds new entries. */
 export const make = (look: Effect.Effect<boolean>, options: Options): Stream.Stream<void> =>
   Stream.suspend(() => {
     const [shortest, longest] = [Duration.toMillis(options.shortest), Duration.toMillis(options.longest)]

@@ -13,7 +13,7 @@ export interface WriterStatus {
     operation: string,
     run: () => Effect.Effect<A, StorageError>
   ) => Effect.Effect<A, StorageError>
-  /** Runs an append, and remembers whether it can be known, when it ends, what has become of it. */
+  /** Runs an append, and records whether its outcome is known when it ends. */
   readonly settling: <A>(append: Effect.Effect<A, StorageError>) => Effect.Effect<A, StorageError>
 }
 
