@@ -9,7 +9,7 @@ import * as Platform from "./Platform.ts"
 
 const twoTo32 = 4_294_967_296
 
-/** Reads little-endian fields in order, and throws `Corrupt` with location and offset at the first that cannot be. */
+/** Reads little-endian fields in order, and throws `Corrupt` with location and offset at the first invalid one. */
 export class ByteReader {
   offset = 0
   private readonly view: DataView
@@ -111,7 +111,10 @@ export class ByteReader {
     return text
   }
 
-  /** A count of items that take at least `minimum` bytes each: one that cannot fit is damage, not an allocation. */
+  /**
+   * A count of items that take at least `minimum` bytes each: a count that cannot fit is rejected as damage before
+   * anything is allocated.
+   */
   count(minimum: number): number {
     const count = this.u32()
     if (count * minimum > this.remaining) this.fail(`${count} items cannot fit in the ${this.remaining} bytes left`)

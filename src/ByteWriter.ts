@@ -1,5 +1,5 @@
 /**
- * A growable byte buffer with little-endian integers: what codecs and file formats write into.
+ * A growable byte buffer with little-endian integers, for codecs and file formats.
  *
  * @since 0.1.0
  */
@@ -39,7 +39,7 @@ export class ByteWriter {
     this.writeUtf8 = undefined
   }
 
-  /** Forgets the content and keeps the memory. */
+  /** Removes the content and keeps the memory. */
   clear(): void {
     this.length = 0
   }
@@ -143,7 +143,7 @@ export class ByteWriter {
     this.utf8(text)
     const size = this.length - start
     this.varint(size * 2 + 1)
-    // The head goes before the text; it was written behind it to see how long it is.
+    // The length goes before the text. It was written after it, because its own size depends on its value.
     const head = this.bytes.slice(start + size, this.length)
     this.bytes.copyWithin(start + head.length, start, start + size)
     this.bytes.set(head, start)

@@ -7,7 +7,7 @@ import type { Schema } from "effect"
 import * as Platform from "./Platform.ts"
 import { loneSurrogate, refuse, reject } from "./Refusal.ts"
 
-/** Deeper values are refused: this also ends the walk through a value that contains itself. */
+/** Deeper values are rejected. This also ends the traversal of a value that contains itself. */
 const maxDepth = 1000
 
 /** Throws `ValueOutOfRange`, in the name of the codec, for anything that is not a JSON value. */

@@ -36,8 +36,9 @@ export const unit: Codec<void> = {
 
 /**
  * Any JSON value, as canonical JSON: readable text without spaces, object keys in the order of their UTF-16 code units
- * (RFC 8785), `-0` as `0`. What JSON cannot hold is refused, never dropped: `undefined` (also as a property), `NaN`,
- * infinities, bigints, functions, and objects of a class, such as `Date` and `Map`; `schema` has encodings for these.
+ * (RFC 8785), `-0` as `0`. Values that JSON cannot represent are rejected, never dropped: `undefined` (also as a
+ * property), `NaN`, infinities, bigints, functions, and objects of a class, such as `Date` and `Map`; `schema` has
+ * encodings for these.
  *
  * @category codecs
  * @since 0.1.0
@@ -51,9 +52,9 @@ export const json: Codec<Schema.Json> = {
 }
 
 /**
- * The codec of a stored name, for tools that have no types. Under `schema` it decodes to the JSON form of the values, and
- * refuses to encode, as only the program with the schema can tell which values fit. `undefined` for a name that is
- * not built in.
+ * The codec of a stored name, for tools that have no types. Under `schema` it decodes to the JSON form of the values,
+ * and rejects encoding, because only the program with the schema knows which values are valid. `undefined` for a name
+ * that is not built in.
  *
  * @category codecs
  * @since 0.1.0

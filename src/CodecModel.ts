@@ -2,7 +2,7 @@
  * What a codec is: how typed keys and values become the bytes that are stored, and back.
  *
  * Encoding and decoding run once a row, so they are plain synchronous functions that throw: an Effect operator would
- * cost more than the conversion itself. The client is the one caller, and turns both errors into typed failures.
+ * cost more than the conversion itself. Only the client calls them. It turns both errors into typed failures.
  *
  * Rows are compared, sorted and consolidated by their bytes. A codec must therefore give equal values equal bytes, and
  * must go on decoding every encoding that was ever stored under its name.
@@ -13,8 +13,8 @@ import type { ByteWriter } from "./ByteWriter.ts"
 import type { Ordered } from "./Ordered.ts"
 
 /**
- * Appends the encoded value, without a length. Throws `ValueOutOfRange` for a value that cannot be encoded; what was
- * appended of it is then to be dropped.
+ * Appends the encoded value, without a length. Throws `ValueOutOfRange` for a value that cannot be encoded; the caller
+ * then discards the bytes that were appended.
  *
  * @category models
  * @since 0.1.0
@@ -43,13 +43,13 @@ export interface Codec<in out A> {
   readonly fingerprint: string | undefined
   readonly encode: Encode<A>
   /**
-   * The value of `bytes[start .. end]`, which is not retained. Throws `DecodeError` for bytes that are no encoding,
-   * however hostile they are.
+   * The value of `bytes[start .. end]`, which is not retained. Throws `DecodeError` for bytes that are not an encoding,
+   * even if they were made to attack the decoder.
    */
   readonly decode: (bytes: Uint8Array, start: number, end: number) => A
   /**
-   * Where the encodings of all values that begin with `prefix` are next to each other: their bounds. It is what
-   * `range({ prefix })` needs. Throws `ValueOutOfRange` for what no value begins with.
+   * Where the encodings of all values that begin with `prefix` are next to each other: their bounds. `range({ prefix
+   * })` needs it. Throws `ValueOutOfRange` for a prefix that no value begins with.
    */
   readonly prefixed?: (prefix: unknown) => Bounds
   /** Where values have a form that is faster than that of `encode`: new collections store it. Keys never do. */
@@ -70,8 +70,8 @@ export interface Typed<in out A> {
   /** The document of the codec, with the layout that a new collection is given. */
   readonly document: string
   /**
-   * The codec for a collection with this document, which tells its layout. `isTrusted`: all rows were written under this
-   * schema, so that they need not be checked again.
+   * The codec for a collection with this document, which contains its layout. `isTrusted`: all rows were written under
+   * this schema, so that they need not be checked again.
    */
   readonly open: (document: string, isTrusted: boolean) => Codec<A>
 }

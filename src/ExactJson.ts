@@ -1,5 +1,5 @@
 /**
- * JSON that is not rounded: numbers beyond 2^53 are marked instead of becoming others.
+ * JSON without rounding: numbers beyond 2^53 that a double cannot represent are marked as inexact.
  *
  * @internal
  */
@@ -43,7 +43,10 @@ export const findInexact = (text: string): ReadonlyArray<string> | undefined => 
 const suspect = /\d{16}|[eE]\+?\d{3}/
 const plain = /^-?\d+(?:\.\d+)?$/
 
-/** Fractions are rounded by whoever reads JSON, and exponents say no integer; integers must come back as they were. */
+/**
+ * Only integers must be exact. Every reader of JSON rounds fractions, and numbers with exponents are not taken as
+ * integers.
+ */
 const isExact = (value: number, source: string): boolean =>
   Number.isFinite(value) &&
   (Math.abs(value) <= Number.MAX_SAFE_INTEGER || !plain.test(source) || String(value) === source)
@@ -91,5 +94,5 @@ const leaves = (value: unknown): ReadonlyArray<unknown> => {
   return found
 }
 
-/** Why such a number is refused. */
+/** Why such a number is rejected. */
 export const refusal = "holds a number beyond 2^53 that would be rounded: write it as a text"

@@ -8,7 +8,7 @@
  * differential dataflow, where a frontier is an antichain.
  *
  * - `upper` (moved by `seal`): nothing at a time below it will ever be added.
- * - `since` (moved by `allowCompaction`): times below it may no longer be told apart.
+ * - `since` (moved by `allowCompaction`): times below it may no longer be distinguished.
  *
  * @since 0.1.0
  */
@@ -65,7 +65,7 @@ export const isTimestamp = (u: unknown): u is Timestamp => Number.isSafeInteger(
 export const isFrontier = (u: unknown): u is Frontier => u === Infinity || isTimestamp(u)
 
 /**
- * Whether `time` lies behind the frontier: for an upper, whether it is complete.
+ * Whether `time` is below the frontier: for an upper, whether it is complete.
  *
  * @example
  * ```ts
@@ -81,7 +81,7 @@ export const isFrontier = (u: unknown): u is Frontier => u === Infinity || isTim
 export const isSettled = (frontier: Frontier, time: Timestamp): boolean => time < frontier
 
 /**
- * The last time behind the frontier; `undefined` behind the initial one, where there is none.
+ * The last time below the frontier; `undefined` for the initial frontier, which has none.
  *
  * @category combinators
  * @since 0.1.0
@@ -90,7 +90,7 @@ export const lastSettled = (frontier: Frontier): Timestamp | undefined =>
   frontier === 0 ? undefined : Math.min(frontier - 1, Number.MAX_SAFE_INTEGER)
 
 /**
- * The time as which an update at `time` counts once history before `since` has been given up.
+ * The time that an update at `time` is advanced to once history before `since` may be compacted.
  *
  * @category combinators
  * @since 0.1.0
@@ -130,7 +130,8 @@ export const format = (frontier: Frontier): string => frontier === Infinity ? "e
 export const toJson = (frontier: Frontier): number | "empty" => frontier === Infinity ? "empty" : frontier
 
 /**
- * Checks a frontier at the door: a non-negative safe integer, or `empty`. Anything else is returned as the error.
+ * Validates a frontier that a caller passes: a non-negative safe integer, or `empty`. Anything else is returned as the
+ * error.
  *
  * @category guards
  * @since 0.1.0
@@ -139,7 +140,7 @@ export const check = (what: string, frontier: number): ValueOutOfRange | undefin
   isFrontier(frontier) ? undefined : outOfRange(what, frontier)
 
 /**
- * Checks a timestamp at the door: a non-negative safe integer. Anything else is returned as the error.
+ * Validates a timestamp that a caller passes: a non-negative safe integer. Anything else is returned as the error.
  *
  * @category guards
  * @since 0.1.0

@@ -1,8 +1,9 @@
 /**
  * Layouts: how the values of a schema are written as bytes instead of JSON text.
  *
- * A layout is made from a schema once, when a collection is registered, and is stored with it for ever: whatever becomes of
- * the schema, equal values have equal bytes. It is told in JSON, under a keyword of the schema's document.
+ * A layout is made from a schema once, when a collection is registered, and is stored with it and never changes: even
+ * after changes of the schema, equal values have equal bytes. It is stored as JSON, under a keyword of the schema's
+ * document.
  *
  * @internal
  */
@@ -17,7 +18,7 @@ import { canonical } from "./CanonicalJson.ts"
  * - `literals`: one of these, by its index; `nullable`: `null`, or another;
  * - `array`: any number of others; `tuple`: one of each; `record`: others by name;
  * - `struct`: fields in this order, those with `?` possibly left out;
- * - `union`: objects told apart by the literal in the field `tag`.
+ * - `union`: objects distinguished by the literal in the field `tag`.
  */
 export type Layout =
   | Plain
@@ -39,16 +40,16 @@ export interface Struct {
 
 export type Field = readonly [name: string, layout: Layout] | readonly [name: string, layout: Layout, optional: "?"]
 
-/** The layout of whatever nobody knows better. */
+/** The layout of values without a more specific one. */
 export const unknown: Layout = "json"
 
-/** More are not told by one byte. */
+/** One byte cannot distinguish more. */
 export const maxAlternatives = 250
 
-/** Layouts that are nested deeper are none: they may come from a stored document that is damaged. */
+/** Layouts that are nested deeper are rejected: they may come from a damaged document. */
 export const maxDepth = 40
 
-/** Where a document tells the layout. */
+/** The keyword of the layout in a document. */
 export const keyword = "x-tidemark-layout"
 
 /** The document with the layout in it. */
@@ -98,7 +99,7 @@ const isLayout = (layout: unknown, depth: number): layout is Layout => {
   return isLayout(array ?? nullable ?? record, depth + 1)
 }
 
-/** Nothing is written in no bytes, so that a count of values never promises more than there are bytes. */
+/** Every value takes at least one byte, so that a count of values is never greater than the number of bytes. */
 const isListOf = (list: unknown, is: (each: unknown) => boolean): boolean =>
   Array.isArray(list) && list.length > 0 && list.length <= 10_000 && list.every(is)
 
@@ -112,7 +113,7 @@ const isField = (field: unknown, depth: number): boolean =>
 const isAlternative = (member: unknown, depth: number): boolean =>
   Array.isArray(member) && member.length === 2 && isLiteral(member[0]) && isLayout(member[1], depth + 1)
 
-/** Names that mean something else on an object than a field. */
+/** Property names with a special meaning on objects, which cannot be fields. */
 export const isFieldName = (name: PropertyKey): name is string => typeof name === "string" && name !== "__proto__"
 
 export type Json = Schema.Json

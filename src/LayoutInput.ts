@@ -1,5 +1,5 @@
 /**
- * Reading what a layout has written. Bytes may be damaged: every length is checked against what is there.
+ * Reads values in a layout. Bytes may be damaged: every length is checked against the remaining bytes.
  *
  * @internal
  */

@@ -2,7 +2,7 @@
  * The parts that codecs of layouts are put together from. The same ones write JSON and the values of a schema: the two
  * differ in dates, in what is undefined, and in what only the schema itself can encode.
  *
- * A part writes what its layout has a place for, and throws `misfit` for everything else.
+ * A part writes the values that its layout can represent, and throws `misfit` for all others.
  *
  * @internal
  */
@@ -20,7 +20,7 @@ export interface Part {
   readonly skip: (from: LayoutInput) => void
 }
 
-/** Thrown for a value that the layout has no place for. One for all: it is caught by whoever wrote the value. */
+/** Thrown for a value that the layout cannot represent. One shared object, which the writing codec catches. */
 export class Misfit extends Error {}
 
 const one = new Misfit("the layout has no place for a value")

@@ -77,7 +77,7 @@ const deriveDeclaration = (ast: AST, depth: number): Layout.Layout => {
   return json.encoding === undefined ? Layout.unknown : derive(encodedEnd(json), depth + 1)
 }
 
-/** What a union may be but `null` and `undefined`, and which of the two it may be. */
+/** The alternatives of a union other than `null` and `undefined`, and which of these two it has. */
 const present = (types: ReadonlyArray<AST>) => {
   const rest = types.filter((type) => !SchemaAST.isNull(type) && !SchemaAST.isUndefined(type))
   return { rest, nothing: types.filter((type) => SchemaAST.isNull(type) || SchemaAST.isUndefined(type)) }

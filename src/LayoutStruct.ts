@@ -53,13 +53,13 @@ export const struct = (fields: ReadonlyArray<Field>, { fixed, hasOthers }: Shape
   }
 }
 
-/** Reads some of the fields, and passes over the others. */
+/** Reads some of the fields, and skips the others. */
 export const selected = (
   fields: ReadonlyArray<Field>,
   names: ReadonlySet<string>
 ): (from: LayoutInput) => Readonly<Record<string, unknown>> => {
   const bitmap = bitmapOf(fields)
-  // What is behind the last one need not even be passed over.
+  // The bytes after the last one need not be skipped.
   const last = fields.findLastIndex(({ name }) => names.has(name))
   const read = fields.slice(0, last + 1)
   return (from) => {

@@ -1,7 +1,7 @@
 /**
  * Ordered encodings: bytes that sort as the values do, for the parts of keys.
  *
- * Each value begins with a byte for its kind, and says itself where it ends, so that several can follow each other and the
+ * Each value begins with a byte for its kind, and marks its own end, so that several can follow each other and the
  * order is that of the first, then of the second, and so on. The encoding is that of FoundationDB's tuple layer, with
  * two differences: a nested tuple has no end of its own, as its number of parts is known, and dates are a kind.
  *
@@ -30,7 +30,7 @@ export interface Ordered<in out A> {
   /** Throws `DecodeError`. */
   readonly decode: (from: Input) => A
   readonly toJson: (value: A) => Schema.Json
-  /** Throws `ValueOutOfRange` for what `toJson` does not give. */
+  /** Throws `ValueOutOfRange` for JSON that `toJson` does not return. */
   readonly fromJson: (json: Schema.Json) => A
 }
 
@@ -103,7 +103,7 @@ const encodeWithZeros = (text: string, into: ByteWriter): void => {
   }
 }
 
-/** Bytes, a prefix before what it is a prefix of. */
+/** Bytes. A prefix sorts before longer strings. */
 export const bytes: Ordered<Uint8Array> = {
   name: "bytes",
   encode(value: unknown, into) {

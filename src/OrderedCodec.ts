@@ -13,7 +13,7 @@ import { refuse, reject } from "./Refusal.ts"
 import { encodeText } from "./TextCodec.ts"
 
 /**
- * Text as UTF-8. Text with lone surrogates has no UTF-8, and is refused. Encoded strings sort by code point.
+ * Text as UTF-8. Text with lone surrogates has no UTF-8, and is rejected. Encoded strings sort by code point.
  *
  * @category codecs
  * @since 0.1.0
@@ -74,8 +74,8 @@ const wholly = <A>(codec: string, from: Ordered.Input, decode: (from: Ordered.In
 }
 
 /**
- * Numbers, in bytes that sort as they do: nine of them. Infinities are numbers; `-0` is stored as `0`, as the two are equal;
- * `NaN` has no place in the order, and is refused.
+ * Numbers, in bytes that sort as they do: nine of them. Infinities are numbers; `-0` is stored as `0`, as the two are
+ * equal; `NaN` is not ordered, and is rejected.
  *
  * @category ordered codecs
  * @since 0.1.0
@@ -83,7 +83,7 @@ const wholly = <A>(codec: string, from: Ordered.Input, decode: (from: Ordered.In
 export const number: OrderedCodec<number> = alone(Ordered.number)
 
 /**
- * Dates, in bytes that sort as they do. An invalid one is refused.
+ * Dates, in bytes that sort as they do. An invalid date is rejected.
  *
  * @category ordered codecs
  * @since 0.1.0
@@ -118,9 +118,10 @@ export const literals = <const A extends string | number | boolean | null>(
 export const nullOr = <A>(of: OrderedCodec<A>): OrderedCodec<A | null> => alone(Ordered.nullOr(of.ordered))
 
 /**
- * Keys of several parts, which sort by the first part, then by the second, and so on: texts by code point, numbers and dates
- * by size. Parts are `string`, `bytes`, `number`, `date`, `boolean`, `literals`, `nullOr`, and tuples again. The name of the
- * codec tells its parts, so that another structure is a `CodecMismatch`, and tools print keys without the program.
+ * Keys of several parts, which sort by the first part, then by the second, and so on: texts by code point, numbers and
+ * dates by size. Parts are `string`, `bytes`, `number`, `date`, `boolean`, `literals`, `nullOr`, and tuples again. The
+ * name of the codec lists its parts, so that opening a collection with other parts fails with `CodecMismatch`, and
+ * tools can print keys without the program.
  *
  * @example
  * ```ts run

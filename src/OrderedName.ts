@@ -20,7 +20,7 @@ interface Cursor {
   offset: number
 }
 
-/** Names may be hostile: deeper ones are of no encoding. */
+/** Deeper names are rejected: they may be made to exhaust the stack. */
 const maxDepth = 100
 
 const plain = new Map<string, Ordered.Ordered<unknown>>(

@@ -1,13 +1,13 @@
 /**
- * Every way in which Tidemark can fail, as tagged errors.
+ * All errors of Tidemark, as tagged errors.
  *
- * Three kinds matter to a caller who thinks of retrying:
+ * For retries, a caller must distinguish three kinds:
  *
  * - *definitely not applied*: `Unavailable`, `InvalidRequest`, `ValueOutOfRange`, `OutOfSpace`, ... Nothing of the
  *   request is stored, so trying again cannot double it.
  * - *unknown*: `Indeterminate`. The request may or may not have been applied; read before trying again.
- * - *never again*: `Corrupt`, `Fenced`, `UnsupportedFormat`, `UnsafeStore`, `AccessDenied`. This process cannot go on with
- *   this store until somebody mends what the message names.
+ * - *never again*: `Corrupt`, `Fenced`, `UnsupportedFormat`, `UnsafeStore`, `AccessDenied`. This process cannot use
+ *   this store any more until the problem that the message names is repaired.
  *
  * Messages say what happened, why, and what to do. They name collections, files, times and codecs, never a key or a
  * value of a user's data.
@@ -17,8 +17,7 @@
 import { Schema } from "effect"
 
 /**
- * A command was sequenced, and so has a sequence number, but is invalid in the state that it met. Nothing of it was
- * applied.
+ * A command has a sequence number, but is invalid in the state at its position. Nothing of it was applied.
  *
  * @category errors
  * @since 0.1.0
@@ -53,9 +52,9 @@ export class CodecMismatch extends Schema.TaggedError<CodecMismatch>("tidemark/C
 }
 
 /**
- * A collection is opened with a schema under which rows that are stored may no longer be read, or no longer be retracted.
- * Nothing was changed. `changes` tells what is breaking, by its place in the schema; `stored` and `requested` are the
- * fingerprints of the two. The key is checked before the value.
+ * A collection is opened with a schema under which rows that are stored may no longer be read, or no longer be
+ * retracted. Nothing was changed. `changes` lists the breaking changes, by their place in the schema; `stored` and
+ * `requested` are the fingerprints of the two. The key is checked before the value.
  *
  * @category errors
  * @since 0.1.0
@@ -93,7 +92,7 @@ export class UnknownCollection
 }
 
 /**
- * The collection was destroyed. Its name stays taken unless it is asked for again with `recreate: true`.
+ * The collection was destroyed. Its name stays in use unless a collection is opened under it with `recreate: true`.
  *
  * @category errors
  * @since 0.1.0
@@ -109,7 +108,7 @@ export class CollectionDestroyed
 }
 
 /**
- * A read asked for a time whose history has been given up by `allowCompaction`.
+ * A read asked for a time before `since`, which `allowCompaction` has moved.
  *
  * @category errors
  * @since 0.1.0
@@ -147,7 +146,7 @@ export class AsOfNotSealed extends Schema.TaggedError<AsOfNotSealed>("tidemark/A
 }
 
 /**
- * `compareAndAppend` expected another upper than the collection has. A normal outcome of a race, not a fault.
+ * `compareAndAppend` expected another upper than the collection has. This is a normal outcome of a race.
  *
  * @category errors
  * @since 0.1.0
@@ -209,7 +208,7 @@ export class Locked extends Schema.TaggedError<Locked>("tidemark/Locked")("Locke
   location: Schema.String,
   pid: Schema.Number,
   host: Schema.String,
-  /** Where only its heartbeats tell whether the process is alive: for how long its lock holds without another one. */
+  /** If only heartbeats show that the process is alive: how long its lock is valid after the last one. */
   leaseMillis: Schema.optional(Schema.Number)
 }) {
   override get message(): string {
@@ -224,7 +223,7 @@ export class Locked extends Schema.TaggedError<Locked>("tidemark/Locked")("Locke
 }
 
 /**
- * The storage could not do it now, and definitely did not. Trying again is safe.
+ * The storage is unavailable, and definitely did not execute the operation. Retrying is safe.
  *
  * @category errors
  * @since 0.1.0
@@ -239,7 +238,7 @@ export class Unavailable extends Schema.TaggedError<Unavailable>("tidemark/Unava
 }
 
 /**
- * The storage does not say whether the operation took effect. Read before trying again.
+ * It is unknown whether the storage has executed the operation. Read before retrying.
  *
  * @category errors
  * @since 0.1.0
@@ -270,7 +269,7 @@ export class OutOfSpace extends Schema.TaggedError<OutOfSpace>("tidemark/OutOfSp
 }
 
 /**
- * Stored bytes are not what was written. Names the file or object, and the offset in it.
+ * Stored bytes are damaged. The error names the file or object, and the offset in it.
  *
  * @category errors
  * @since 0.1.0
@@ -335,7 +334,7 @@ export class NotEmpty extends Schema.TaggedError<NotEmpty>("tidemark/NotEmpty")(
 }
 
 /**
- * The storage does not keep a promise on which the safety of a store depends. Nothing was written to the store.
+ * The storage does not give a guarantee on which the safety of a store depends. Nothing was written to the store.
  *
  * @category errors
  * @since 0.1.0
@@ -401,7 +400,7 @@ export class ReadOnly extends Schema.TaggedError<ReadOnly>("tidemark/ReadOnly")(
 }
 
 /**
- * A `MultiWriter` was made of, or given, handles that do not go together.
+ * A `MultiWriter` was created from, or used with, handles that do not belong together.
  *
  * @category errors
  * @since 0.1.0
@@ -415,8 +414,8 @@ export class InvalidHandle extends Schema.TaggedError<InvalidHandle>("tidemark/I
 }
 
 /**
- * A reader has fallen so far behind, or been away so long, that what it held on to is gone: its place in the history of a
- * collection, or a named hold.
+ * A reader has fallen too far behind, or been inactive too long. Its position in the log, or its named hold, no longer
+ * exists.
  *
  * @category errors
  * @since 0.1.0
@@ -467,7 +466,7 @@ export class DecodeError extends Schema.TaggedError<DecodeError>("tidemark/Decod
 }
 
 /**
- * A collection that is to have at most one value for a key has something else.
+ * A collection that must have at most one value for each key has other contents.
  *
  * @category errors
  * @since 0.1.0
@@ -482,11 +481,12 @@ export class NotKeyed extends Schema.TaggedError<NotKeyed>("tidemark/NotKeyed")(
 }
 
 /**
- * A transaction has read what another commit has changed since. Nothing of it was applied. Operations of tables run again by
- * themselves when they lose, so that this is met by whoever loses for longer than the schedule of their retries allows.
+ * Another commit has changed rows that a transaction has read. Nothing of the transaction was applied. Tables retry
+ * transactions with a conflict by themselves, so that a caller gets this error only when the schedule of the retries is
+ * exhausted.
  *
  * - `KeyChanged`, `RangeChanged`: a key, or a range of keys, that it read was written.
- * - `TooOld`: it began so many commits ago that nobody can tell.
+ * - `TooOld`: it began too many commits ago to be validated.
  *
  * @category errors
  * @since 0.1.0
@@ -520,7 +520,7 @@ export class TransactionTimeout
 }
 
 /**
- * A table is declared over a collection that is none, or is open already under another declaration.
+ * A table is declared over a collection that is not a table, or is already open under another declaration.
  *
  * @category errors
  * @since 0.1.0
@@ -535,12 +535,12 @@ export class TableMismatch extends Schema.TaggedError<TableMismatch>("tidemark/T
 }
 
 /**
- * Input in a file format cannot be taken. What stands before `place` was, and no progress was made beyond it.
+ * Input in a file format was rejected. The input before `place` was accepted. No progress was made beyond it.
  *
  * - `Malformed`: it is not of the format.
  * - `Truncated`: it ends too early.
  * - `SchemaDrift`: it is of the format, but its fields or columns are not those that were asked for.
- * - `BelowSeal`: it has a time that is said to be complete already.
+ * - `BelowSeal`: it has a time that is already complete.
  * - `Refused`: it is of the format, but cannot be stored where it goes to.
  *
  * @category errors
@@ -558,7 +558,7 @@ export class InvalidInput extends Schema.TaggedError<InvalidInput>("tidemark/Inv
   }
 }
 
-/** What a storage layer may answer to any operation. */
+/** What any operation of a storage layer may fail with. */
 export type StorageError =
   | Unavailable
   | Indeterminate

@@ -9,7 +9,7 @@ import { createHash } from "node:crypto"
 import { readFileSync } from "node:fs"
 import * as zlib from "node:zlib"
 
-// A name that a module does not have would fail with a stack, before anything could be said.
+// Importing a name that a module lacks would fail with a stack trace, before a clear message could be printed.
 if (typeof zlib.zstdCompressSync !== "function" || typeof zlib.crc32 !== "function") {
   throw new Error(
     "Tidemark needs a runtime whose node:zlib has zstd and crc32, which this one has not: use Node.js 22.19 or later"
@@ -41,8 +41,8 @@ const zstdOptions = { params: { [constants.ZSTD_c_compressionLevel]: 1 }, chunkS
 export const compress = (bytes: Uint8Array): Uint8Array => zstdCompressSync(bytes, zstdOptions)
 
 /**
- * The content of a zstd frame, or `undefined` where the bytes are not one or decode to more than `length` bytes: never
- * more memory than the caller has agreed to.
+ * The content of a zstd frame, or `undefined` where the bytes are not one or decode to more than `length` bytes: it
+ * never takes more memory than the caller allows.
  */
 export const decompress = (bytes: Uint8Array, length: number): Uint8Array | undefined => {
   try {
@@ -86,7 +86,7 @@ export const utf8Writer = (bytes: Uint8Array): (text: string, offset: number) =>
 /** Longer texts are the platform's to make. */
 const fewCodes = 48
 
-/** A text with one character for each byte: it tells bytes apart, and says nothing to people. */
+/** A text with one character for each byte, for comparing bytes. It is not readable. */
 export const latin1 = (bytes: Uint8Array, start: number, end: number): string => {
   if (end - start > fewCodes) return bufferOver(bytes).toString("latin1", start, end)
   let text = ""

@@ -1,5 +1,5 @@
 /**
- * How codecs say no: to values that they cannot encode, and to bytes that are no encoding.
+ * The errors of codecs: for values that they cannot encode, and for bytes that are not an encoding.
  *
  * @internal
  */

@@ -75,8 +75,8 @@ const documentOf = (of: Schema.Constraint): string => {
 }
 
 /**
- * FNV-1a with 64 bits, in hexadecimal: it tells versions of a schema apart, and guards against nobody. The layout of a
- * collection has no part in it.
+ * FNV-1a with 64 bits, in hexadecimal: it distinguishes versions of a schema, and is not cryptographic. The layout of a
+ * collection is not included.
  *
  * @internal
  */
@@ -91,7 +91,9 @@ export const fingerprintOf = (document: string): string => {
 
 type Outcome<A> = Result.Result<A, Schema.SchemaError | undefined>
 
-/** A schema may throw by itself: in a transformation, out of stack for a deep value, or for being asynchronous. */
+/**
+ * A schema itself may throw: in a transformation, by stack overflow for a deep value, or because it is asynchronous.
+ */
 const attempt = <A>(run: (input: unknown) => Outcome<A>, input: unknown): Outcome<A> => {
   try {
     return run(input)

@@ -39,7 +39,7 @@ export const make = <A>(of: Schema.Constraint, document: string, whole: Whole<A>
   open: (stored, isTrusted) => open(of, stored, isTrusted, whole)
 })
 
-/** A schema may have no JSON form at all: nothing can be written with it, but it can be opened. */
+/** A schema may have no JSON form at all. A collection can be opened with it, but no value can be encoded. */
 const derived = (of: Schema.Constraint): Layout.Layout => {
   try {
     return LayoutSchema.derive(of.ast)
@@ -72,7 +72,10 @@ const reader = (decode: Part["decode"]) => (bytes: Uint8Array, start: number, en
   return from.offset === end ? value : reject("schema", `${end - from.offset} bytes are left over`)
 }
 
-/** Writes it in the layout, or nothing. What a schema's own functions throw is told when it is written as JSON. */
+/**
+ * Writes the value in the layout, or writes nothing. Errors of a schema's own functions are reported when the value is
+ * encoded as JSON.
+ */
 const fits = (part: Part, value: unknown, into: ByteWriter): boolean => {
   const start = into.length
   try {
@@ -97,7 +100,7 @@ const writeJson = (part: Part, json: unknown, into: ByteWriter): void => {
   }
 }
 
-/** Reads some fields alone, where values are objects that the layout and the schema know alike. */
+/** Reads some fields without the others, where both the layout and the schema describe values as the same objects. */
 const selecting = <A>(
   of: Schema.Constraint,
   layout: Layout.Layout,
@@ -119,7 +122,7 @@ const selecting = <A>(
       : picked(all(bytes, start, end), wanted)
 }
 
-/** The same value with these fields only. What is no object has none, and is left as it is. */
+/** The same value with these fields only. A value that is not an object is unchanged. */
 export const picked = <A>(value: A, wanted: ReadonlySet<string>): A =>
   typeof value === "object" && value !== null
     ? Object.fromEntries(Object.entries(value).filter(([name]) => wanted.has(name))) as A

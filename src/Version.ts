@@ -1,5 +1,5 @@
 /**
- * The version of the package, for what has no access to its files.
+ * The version of the package, for code that cannot read its files.
  *
  * @internal
  */

@@ -1,5 +1,5 @@
 /**
- * Holding data until its time is complete.
+ * Delays data until its time is complete.
  *
  * @since 0.1.0
  */
@@ -9,11 +9,11 @@ import { updates } from "./Flow.ts"
 import * as PendingUpdates from "./PendingUpdates.ts"
 
 /**
- * Holds updates until the frontier has passed their times, and then lets them go, as they came: not in the order of their
- * times. Behind `persist` and `seal` it makes data visible only once it is durable and complete; without it data is
- * visible as soon as it is durable. Errors are not held.
+ * Delays updates until the frontier has passed their times, and then passes them on in the order of arrival, not in the
+ * order of their times. Behind `persist` and `seal` it makes data visible only once it is durable and complete; without
+ * it data is visible as soon as it is durable. Errors are not delayed.
  *
- * Memory follows the number of rows at times that are not complete.
+ * Memory is proportional to the number of rows at times that are not complete.
  *
  * @category operators
  * @since 0.1.0

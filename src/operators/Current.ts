@@ -1,5 +1,5 @@
 /**
- * The contents of a collection as they are now, in memory, for programs that look at them often.
+ * The present contents of a collection, in memory, for programs that read them often.
  *
  * @since 0.1.0
  */
@@ -10,7 +10,7 @@ import type { Update } from "../Update.ts"
 
 /**
  * Contents that are complete before a frontier: for each key its values with their multiplicities, usually one. A
- * persistent map, so that a new version shares all but what has changed with the one before it.
+ * persistent map, so that a new version shares everything unchanged with the one before it.
  *
  * @category models
  * @since 0.1.0
@@ -25,11 +25,11 @@ export interface Contents<out K, out V> {
  * @since 0.1.0
  */
 export interface Current<in out K, in out V, out E> {
-  /** Changes whenever a time has become complete. At frontier 0 nothing has come yet. */
+  /** Changes whenever a time has become complete. At frontier 0 nothing has been received yet. */
   readonly contents: SubscriptionRef.SubscriptionRef<Contents<K, V>>
   /** Waits until a time is complete, and returns the contents. `NoSuchElementError` if the stream ends before. */
   readonly through: (time: Frontier.Timestamp) => Effect.Effect<Contents<K, V>, E | Cause.NoSuchElementError>
-  /** Waits until the stream has ended, and fails with what it failed with. The contents stay as they were. */
+  /** Waits until the stream has ended, and fails with its error if it failed. The contents stay as they were. */
   readonly ended: Effect.Effect<void, E>
 }
 

@@ -1,13 +1,14 @@
 /**
- * Flows: streams that carry updates, what is wrong with the data, and how far they have come.
+ * Flows: streams of updates, of errors in the data, and of progress.
  *
  * A flow is a `Stream` of batches. `Progress(f)` promises that no update and no error at a time below `f` follows, as a
- * frontier does in timely dataflow; `subscribe` of a collection is a flow as it is. Two kinds of failure are kept apart:
+ * frontier does in timely dataflow; `subscribe` of a collection is a flow as it is. There are two separate kinds of
+ * failure:
  *
- * - What is wrong with the data is **data**: `Errors` are updates of a collection of `DataError`s. They have times, can
- *   be persisted like everything else, and are retracted when the row that they are about is.
- * - What went wrong on the way (storage, a history that is gone) is in the stream's error channel. It ends the flow,
- *   and nothing is promised beyond the last `Progress`.
+ * - Errors in the data are **data**: `Errors` are updates of a collection of `DataError`s. They have times, can be
+ *   persisted like everything else, and are retracted when the row that they are about is.
+ * - Failures of the processing (storage, a history that was compacted away) are in the stream's error channel. They end
+ *   the flow, and nothing is promised beyond the last `Progress`.
  *
  * @since 0.1.0
  */
@@ -17,11 +18,11 @@ import type { Frontier } from "../Frontier.ts"
 import * as Update from "../Update.ts"
 
 /**
- * What is wrong with rows of a flow, as data: canonical under `Codec.schema(DataError)`, and without anything of the
+ * An error in rows of a flow, as data. It is canonical under `Codec.schema(DataError)`, and contains no data of the
  * rows themselves.
  *
  * - `Undecodable`: a stored row does not decode with the codecs that it is read with.
- * - `Refused`: a batch could not be written, and nothing of it was: a time below the seal, a value that does not encode.
+ * - `Refused`: a batch was rejected as a whole: a time below the seal, a value that does not encode.
  * - `Late`: rows at times that were complete already.
  *
  * @category errors
@@ -51,7 +52,7 @@ export type Event<K, V> =
   | { readonly _tag: "Errors"; readonly errors: ReadonlyArray<Update.Update<DataError, void>> }
 
 /**
- * A stream of batches that says how far it has come.
+ * A stream of batches with progress.
  *
  * @category models
  * @since 0.1.0
@@ -85,7 +86,8 @@ export const error = (error: DataError, time: number, diff = 1): Event<never, ne
 })
 
 /**
- * All data of several flows. Its frontier is the earliest of theirs, so a flow that ends holds it where it stood.
+ * All data of several flows. Its frontier is the earliest of theirs, so that after one flow has ended it does not pass
+ * that flow's last frontier.
  *
  * @example
  * ```ts
@@ -151,8 +153,8 @@ export const meet = (count: number): Meet => {
 }
 
 /**
- * The data of a flow and its errors, as two flows with the same progress. Both must be run; the faster of them gets ahead
- * by a few batches.
+ * The data of a flow and its errors, as two flows with the same progress. Both must be run. The faster one can be a few
+ * batches ahead.
  *
  * @category combinators
  * @since 0.1.0

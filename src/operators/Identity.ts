@@ -1,5 +1,5 @@
 /**
- * What makes two keys the same: their encoding.
+ * The identity of keys: two keys are the same if their encodings are.
  *
  * @internal
  */

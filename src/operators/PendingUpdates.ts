@@ -10,18 +10,21 @@ interface Timed {
 }
 
 interface Batch<A> {
-  /** In the order of their times once some of them are taken, and until then as they came. */
+  /** In order of arrival, and in order of time once some of them were taken. */
   rows: ReadonlyArray<A>
-  /** The first row that is still held. */
+  /** The first row that is still pending. */
   next: number
-  /** The time of the earliest row that is still held. */
+  /** The time of the earliest row that is still pending. */
   earliest: Frontier.Timestamp
   readonly latest: Frontier.Timestamp
 }
 
 export interface PendingUpdates<A extends Timed> {
   readonly add: (rows: ReadonlyArray<A>) => void
-  /** Lets go of the rows before the frontier, batch by batch as they came: mostly whole batches, which are not copied. */
+  /**
+   * Takes the rows before the frontier, batch by batch in the order of arrival. These are mostly whole batches, which
+   * are not copied.
+   */
   readonly take: (frontier: Frontier.Frontier) => ReadonlyArray<ReadonlyArray<A>>
 }
 
@@ -69,7 +72,7 @@ const takeFrom = <A extends Timed>(batch: Batch<A>, frontier: Frontier.Frontier)
   return rows.slice(next, batch.next)
 }
 
-/** The rows in the order of their times; those of one time as they came. */
+/** The rows in the order of their times. Rows of one time stay in the order of arrival. */
 export const byTime = <A extends Timed>(rows: ReadonlyArray<A>): ReadonlyArray<A> => {
   for (let i = 1; i < rows.length; i++) {
     if (rows[i - 1]!.time > rows[i]!.time) return rows.toSorted((a, b) => a.time - b.time)

@@ -11,16 +11,18 @@ import type { Failure } from "../runtime/Command.ts"
 import type { Update } from "../Update.ts"
 import { error, type Event, type Flow } from "./Flow.ts"
 
-/** How many events may wait, and as many are waited for. The runtime bounds their bytes. */
+/** How many events may be queued, and how many may be under way. The runtime bounds their bytes. */
 const inFlight = 16
 
 /**
- * Writes the updates of a flow, and passes them on once they are durable; so whatever comes out, and every frontier that
- * does, is on disk. Several batches are under way at a time, in order. It does not seal.
+ * Appends the updates of a flow, and passes them on once they are durable. So every update and every frontier that it
+ * passes on is on disk. Several batches are under way at a time, in order. It does not seal.
  *
- * A batch that cannot be written whatever one tries (a time below the collection's seal, a value that does not encode) is
- * refused as a whole: it does not come out, an error at its earliest time does, and the flow goes on. When storage fails
- * the flow fails.
+ * A batch that can never be appended (a time below the collection's seal, a value that does not encode) is rejected as
+ * a whole. Instead of it, an error at its earliest time is passed on, and the flow continues. When storage fails, the
+ * flow fails.
+ *
+ * @see {@link seal} to seal the collection
  *
  * @category operators
  * @since 0.1.0
@@ -31,7 +33,7 @@ export const persist =
     flow.pipe(
       Stream.mapEffect((event) => offered(write, event)),
       Stream.buffer({ capacity: inFlight }),
-      // Those that have gathered share their flushes, and come out together.
+      // Events that have queued up share their flushes, and are passed on together.
       Stream.mapArrayEffect((chunk) => Effect.forEach(chunk, (offered) => settled(write.name, offered)))
     )
 
@@ -40,7 +42,7 @@ interface Offered<K, V> {
   readonly ack?: Ack
 }
 
-/** Gives the updates their place in the order, or says why there is none for them. */
+/** Offers the updates to the writer, or returns the error that they are rejected with. */
 const offered = <K, V, E>(write: CollectionWriter<K, V, E>, event: Event<K, V>) => {
   if (event._tag !== "Updates") return Effect.succeed<Offered<K, V>>({ event })
   return write.offer(event.updates).pipe(
@@ -64,18 +66,18 @@ const settled = <K, V>(collection: string, { ack, event }: Offered<K, V>) => {
   })
 }
 
-/** @internal Whether updates cannot be written whatever one tries: they do not encode, or their time is sealed. */
+/** @internal Whether updates can never be appended: they do not encode, or their time is sealed. */
 export const isRefusal = (error: unknown): error is ValueOutOfRange | InvalidRequest =>
   error instanceof ValueOutOfRange || error instanceof InvalidRequest && error.reason === "TimeSealed"
 
-/** @internal Why they cannot. */
+/** @internal The reason as text. */
 export const refusal = (error: ValueOutOfRange | InvalidRequest): string =>
   error instanceof ValueOutOfRange ? `${error.what}: ${error.detail}` : error.detail
 
 const refused = <K, V>(collection: string, updates: ReadonlyArray<Update<K, V>>, detail: string): Event<K, V> =>
   error({ operator: "persist", collection, reason: "Refused", detail }, earliest(updates))
 
-/** The earliest time that is one. */
+/** The earliest valid time. */
 const earliest = <K, V>(updates: ReadonlyArray<Update<K, V>>): number =>
   updates.reduce<number | undefined>(
     (least, { time }) => Frontier.isTimestamp(time) && (least === undefined || time < least) ? time : least,

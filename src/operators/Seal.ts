@@ -1,5 +1,5 @@
 /**
- * Sealing collections as far as a flow has come.
+ * Seals collections up to the frontier of a flow.
  *
  * @since 0.1.0
  */
@@ -11,7 +11,7 @@ import { type InvalidHandle, InvalidRequest } from "../PersistError.ts"
 import { type Event, type Flow, merge } from "./Flow.ts"
 
 /**
- * How seals are tried again when storage fails. Default: for about a minute, at growing distances.
+ * How seals are retried when storage fails. Default: for about a minute, with growing pauses.
  *
  * @category models
  * @since 0.1.0
@@ -34,12 +34,12 @@ const defaultRetry = Schedule.min([Schedule.exponential("50 millis"), Schedule.s
 )
 
 /**
- * Seals a collection, or several in one step, as far as the flow has come. A frontier is passed on only once the seal is
- * durable. Of frontiers that come together the last one is sealed and passed on. A frontier that the collection has
- * passed already is passed on at once.
+ * Seals a collection, or several in one step, up to the frontier of the flow. A frontier is passed on only once the
+ * seal is durable. If several frontiers arrive together, only the last one is sealed and passed on. A frontier that the
+ * collection is already sealed up to is passed on at once.
  *
- * A seal is tried again while storage is unavailable or its outcome unknown, which is safe, as sealing twice is sealing
- * once. When that does not help the flow fails, and has promised nothing that is not so.
+ * A seal is retried while storage is unavailable or its outcome is unknown. This is safe because sealing is idempotent.
+ * If the retries fail, the flow fails. It has then passed on no frontier that is not durable.
  *
  * @category operators
  * @since 0.1.0
@@ -66,11 +66,11 @@ const isProgress = <K, V>(event: Event<K, V>): event is Extract<Event<K, V>, { r
   event._tag === "Progress"
 
 /**
- * The data of `primary`, sealed as far as both flows have come: `condition`'s collection no later than `primary`'s, so
- * that a restart never finds output whose input is not complete. With the bindings of a source as the condition this is what
- * makes a pipeline exactly once.
+ * The data of `primary`, sealed up to the frontier of both flows. The collection of `condition` is sealed no later than
+ * that of `primary`, so that a restart never finds output whose input is not complete. With the bindings of a source as
+ * the condition this makes a pipeline exactly-once.
  *
- * Only the errors of the condition come out, not its data.
+ * The errors of the condition are passed on, its data is not.
  *
  * @category operators
  * @since 0.1.0
@@ -91,7 +91,7 @@ export const conditionalSeal = <K, V, E, R, KC, VC, EC, RC, E2 = never>(
   )
 }
 
-/** Seals all of the collections, as one if they stand at the same place, and each after those before it otherwise. */
+/** Seals all of the collections in one step. If one of them is sealed further, it seals each by itself, in order. */
 const sealing = <E>(handles: ReadonlyArray<Sealable<E>>, retry: Schedule.Schedule<unknown>) =>
   Effect.map(MultiWriter.make(handles), (all) => {
     const each = (upper: Frontier) =>
@@ -107,7 +107,7 @@ const sealing = <E>(handles: ReadonlyArray<Sealable<E>>, retry: Schedule.Schedul
       )
   })
 
-/** @internal Whether a seal was refused because the collection is sealed further. */
+/** @internal Whether a seal was rejected because the collection is sealed further. */
 export const isPassed = (error: unknown): boolean => error instanceof InvalidRequest && error.reason === "SealRegressed"
 
 const isRetryable = ({ _tag }: WriteError | InvalidHandle): boolean =>

@@ -14,7 +14,7 @@ import * as Update from "../Update.ts"
 import { type Event, type Flow, progress, updates } from "./Flow.ts"
 
 /**
- * As of when a source begins: updates before it count as updates at it. Default: as early as the history that is left.
+ * As of when a source begins: updates before it count as updates at it. Default: the beginning of the retained history.
  *
  * @category models
  * @since 0.1.0
@@ -24,11 +24,14 @@ export interface SourceOptions {
 }
 
 /**
- * A collection as it is and as it becomes: the snapshot, then every write and seal, from one atomic `listen`. Updates
- * come as soon as they are durable, also at times that are not complete; `awaitFrontier` holds those. The first progress
- * is the upper that the snapshot has, so that nobody waits for the next seal to learn what is complete already.
+ * A collection's snapshot, then every append and seal, from one atomic `listen`. Updates are delivered as soon as they
+ * are durable, also at times that are not complete; `awaitFrontier` delays those. The first progress is the upper of
+ * the snapshot, so that consumers learn at once which times are already complete.
  *
- * A row that does not decode is an error at its time, and the flow goes on. Beginning before `since` fails with
+ * @see {@link awaitFrontier} for complete times only
+ * @see {@link replay} for the contents as of one time
+ *
+ * A row that does not decode is an error at its time, and the flow continues. Beginning before `since` fails with
  * `AsOfBeforeSince`.
  *
  * @example
@@ -66,7 +69,7 @@ export const persistedSource = <K, V, E>(
     const from = options.asOf ?? snapshot.since
     const live = Stream.map(events, (event): Event<K, V> =>
       event._tag === "Progress" ? progress(event.frontier) : updates(advanced(event.updates, from)))
-    // Rows are set aside before the events that come after them are seen.
+    // Rows are quarantined before later events are delivered.
     const errors = (): ReadonlyArray<Event<K, V>> =>
       undecodable.length === 0 ? [] : [{
         _tag: "Errors",
@@ -97,7 +100,7 @@ export const persistedSource = <K, V, E>(
   }))
 
 /**
- * A snapshot as a flow: all its updates, advanced to `asOf`, then the progress that they amount to. Beginning before
+ * A snapshot as a flow: all its updates, advanced to `asOf`, then the progress that they complete. Beginning before
  * `since` fails with `AsOfBeforeSince`.
  *
  * @category sources
@@ -119,7 +122,7 @@ export const replay = <K, V>(
   )
 }
 
-/** The updates as they count from a time on. Most are left as they are. */
+/** The updates with earlier times advanced to a time. Most are unchanged. */
 const advanced = <K, V>(
   updates: ReadonlyArray<Update.Update<K, V>>,
   from: Frontier.Frontier

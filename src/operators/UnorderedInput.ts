@@ -1,5 +1,5 @@
 /**
- * An input for rows that come at several times at once, in any order.
+ * An input for rows at several times at once, in any order.
  *
  * @since 0.1.0
  */
@@ -22,7 +22,7 @@ import { persistedSource } from "./Source.ts"
  * @since 0.1.0
  */
 export interface Session<in K, in V, out E> {
-  /** Writes updates at or after the session's time. They come out of the input's flow once they are durable. */
+  /** Writes updates at or after the session's time. The input's flow delivers them once they are durable. */
   readonly give: (updates: Iterable<Update<K, V>>) => Effect.Effect<number, WriteError | E>
 }
 
@@ -33,14 +33,14 @@ export interface Session<in K, in V, out E> {
  * @since 0.1.0
  */
 export interface UnorderedInput<in out K, in out V, out E> {
-  /** Everything that the collection holds, then everything that is given: durable before it comes out. */
+  /** The contents of the collection, then everything that is given to the sessions, once it is durable. */
   readonly flow: Flow<K, V, OpenViewError | ListenError | E>
-  /** Runs with a session, which keeps its time and those after it from being sealed. */
+  /** Runs with a session. While it is open, its time and later times cannot be sealed. */
   readonly session: <A, E2, R>(
     time: Frontier.Timestamp,
     use: (session: Session<K, V, E>) => Effect.Effect<A, E2, R>
   ) => Effect.Effect<A, WriteError | E | E2, R>
-  /** Seals up to `upper`: now as far as open sessions allow, and the rest when they are over. */
+  /** Seals up to `upper`: now as far as open sessions allow, and the rest when they have ended. */
   readonly seal: (upper: Frontier.Frontier) => Effect.Effect<void, WriteError | E>
 }
 
@@ -116,7 +116,7 @@ export const unorderedInput = <K, V, E>(handles: Collection<K, V, E>): Effect.Ef
               }
             }),
           (id) => Effect.sync(() => void open.delete(id))
-          // A session that has failed says so, and the next seal says what this one failed with.
+          // A failed session fails with its own error. If its seal fails too, the next seal reports it.
         ).pipe(Effect.onExit((exit) => Exit.isSuccess(exit) ? settle : Effect.ignore(settle))),
       seal: (upper) => Effect.andThen(Effect.sync(() => void (wanted = Math.max(wanted, upper))), settle)
     }

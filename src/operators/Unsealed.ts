@@ -1,5 +1,5 @@
 /**
- * What has been written at times that are not sealed: the part of a collection that an interrupted program leaves behind.
+ * The updates at times that are not sealed: the part of a collection that an interrupted program leaves behind.
  *
  * @since 0.1.0
  */
@@ -29,18 +29,19 @@ export const unsealed = Effect.fnUntraced(function*<K, V, E>(write: CollectionWr
     ({ release }) => Effect.sync(release)
   )
   const { since, upper } = opened.view
-  // The trace has sealed rows only. What is not sealed is never advanced, so that it can be taken back where it stands.
+  // The trace has sealed rows only. Times that are not sealed are never advanced, so that each update can be retracted
+  // at its own time.
   const source = { ...registered, batches, runs: Runs.make(), view: { ...opened.view, trace: [] } }
   const updates = Snapshot.rows(source, { fromTime: upper, toTime: Infinity, since: 0 }, Update.make<K, V>)
   return { since, upper, updates } satisfies Unsealed<K, V>
 })
 
 /**
- * Takes back what an interrupted program has written at times from `upper` on (default: the collection's own upper), by
- * writing its negation. It can then be written anew. Returns how many rows it took back.
+ * Retracts the updates that an interrupted program has appended at times from `upper` on (default: the collection's own
+ * upper), by appending their negation. The program can then append them again. Returns the number of retracted rows.
  *
- * It can itself be interrupted at any moment and run again. Where some of those times are sealed it fails, and takes
- * back nothing.
+ * It can itself be interrupted at any moment and run again. Where some of those times are sealed it fails, and retracts
+ * nothing.
  *
  * @example
  * ```ts

@@ -18,8 +18,8 @@ import { isRefusal, refusal } from "./Persist.ts"
 import { retractUnsealed } from "./Unsealed.ts"
 
 /**
- * What a key becomes: a value, or nothing. Of the changes of one key at one time the one with the greatest offset counts,
- * and of those with the same offset the last.
+ * The new state of a key: a value, or nothing. Of several changes of one key at one time, the one with the greatest
+ * offset counts. Of several with the same offset, the last one counts.
  *
  * @category models
  * @since 0.1.0
@@ -48,14 +48,19 @@ export const remove = <K>(key: K, time: Timestamp, offset: number): Update.Updat
   Update.insert(key, { value: Option.none(), offset }, time)
 
 /**
- * Keeps a collection with one value a key: first takes back what is written at or after `upper` (default: the
- * collection's own upper) and passes on what is left; then, whenever a time is complete, writes for every key that it
- * changes the retraction of the old value and the new one, and passes them on once they are durable. It does not seal.
+ * Maintains a collection with one value a key. First it retracts the updates at or after `upper` (default: the
+ * collection's own upper) and passes on the remaining contents. Then, whenever a time is complete, it appends for every
+ * changed key the retraction of the old value and the insertion of the new one, and passes them on once they are
+ * durable. It does not seal.
  *
- * Memory follows the number of keys, and that of changes at times that are not complete.
+ * Memory is proportional to the number of keys, and to the number of changes at times that are not complete.
  *
- * Changes at times that are complete already are `Late` errors, and have no other effect. So are changes that cannot be
- * written, as `Refused`: they do not encode, or others have sealed their time. The key keeps the value that it has. A collection that has several values for a key is refused with `NotKeyed`.
+ * Changes at times that are already complete are `Late` errors, and have no other effect. Changes that cannot be
+ * appended are `Refused` errors: they do not encode, or another writer has sealed their time. The key keeps its value.
+ * A collection that has several values for a key fails with `NotKeyed`.
+ *
+ * @see {@link retractUnsealed} for the first step alone
+ * @see {@link seal} to seal the collection
  *
  * @example
  * ```ts
@@ -101,7 +106,7 @@ export const upsert =
       )
       const changed = changes.pipe(
         Stream.buffer({ capacity: inFlight }),
-        // Changes that have gathered during a write share the next.
+        // Changes that have queued up during a write share the next one.
         Stream.mapAccumArrayEffect(
           () => values,
           (state, chunk) => Effect.map(state.change(writer, chunk), (events) => [state, events] as const)
@@ -120,7 +125,7 @@ interface Pending<K, V> {
   readonly time: Timestamp
 }
 
-/** The value of each key as it is durable, and the changes after it. */
+/** The durable value of each key, and the later changes. */
 const makeValues = <K, V>(collection: string, identify: (key: K) => string, upper: Frontier) => {
   const values = new Map<string, V>()
   const pending = new Map<Timestamp, Map<string, Pending<K, V>>>()
@@ -149,7 +154,7 @@ const makeValues = <K, V>(collection: string, identify: (key: K) => string, uppe
     return complete
   }
 
-  /** What changes do to the collection, and the values that keys have after them. */
+  /** The updates that changes amount to, and the values that keys have afterwards. */
   const effect = (changes: ReadonlyArray<Pending<K, V>>) => {
     const rows: Array<Update.Update<K, V>> = []
     const after = new Map<string, Option.Option<V>>()
@@ -169,7 +174,10 @@ const makeValues = <K, V>(collection: string, identify: (key: K) => string, uppe
     }
   }
 
-  /** Writes changes as one; where they are refused, halves of them, so that only those stay out that cannot be written. */
+  /**
+   * Appends changes in one step. If they are rejected, it appends halves of them, so that only changes that cannot be
+   * appended are left out.
+   */
   const take = <E>(
     write: CollectionWriter<K, V, E>,
     changes: ReadonlyArray<Pending<K, V>>
@@ -207,7 +215,7 @@ const makeValues = <K, V>(collection: string, identify: (key: K) => string, uppe
     })
 
   return {
-    /** Takes rows of the collection over. */
+    /** Adds rows of the collection. */
     restore: (rows: ReadonlyArray<readonly [key: K, value: V, multiplicity: number]>, time: Timestamp) => {
       for (const [key, value, multiplicity] of rows) {
         const id = identify(key)
@@ -219,7 +227,7 @@ const makeValues = <K, V>(collection: string, identify: (key: K) => string, uppe
       }
       return Effect.succeed(updates(rows.map(([key, value]) => Update.insert(key, value, time))))
     },
-    /** Takes events; what is complete after them is written, and comes out with the errors there are. */
+    /** Processes events: appends the changes that are complete after them, and returns them with the errors. */
     change: <E>(
       write: CollectionWriter<K, V, E>,
       events: ReadonlyArray<Event<K, Change<V>>>

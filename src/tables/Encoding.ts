@@ -1,12 +1,15 @@
 /**
- * Running codecs, which throw what they refuse.
+ * Runs codecs, which throw typed errors.
  *
  * @internal
  */
 import { Effect } from "effect"
 import { DecodeError, ValueOutOfRange } from "../PersistError.ts"
 
-/** Runs what may meet a value that does not encode, or bytes that do not decode. Anything else that it throws is a bug. */
+/**
+ * Runs a function that throws for a value that does not encode, or for bytes that do not decode. Any other exception is
+ * a bug.
+ */
 export const attempt = <A>(run: () => A): Effect.Effect<A, DecodeError | ValueOutOfRange> =>
   Effect.suspend(() => {
     try {

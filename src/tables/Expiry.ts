@@ -1,8 +1,8 @@
 /**
- * Rows that are removed by the clock.
+ * Rows that expire.
  *
- * When a row expires is an index like any other. A fiber sleeps until the first entry is due, and removes rows as ordinary
- * updates, each after it has looked at the row once more.
+ * The times at which rows expire are an ordinary index. A fiber sleeps until the first entry is due. Then it removes
+ * expired rows in ordinary transactions, and reads each row again before it removes it.
  *
  * @internal
  */

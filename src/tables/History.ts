@@ -1,5 +1,5 @@
 /**
- * How much of the past tables keep.
+ * How much history tables keep.
  *
  * @internal
  */
@@ -11,13 +11,13 @@ import type { AnyRelation } from "./Relation.ts"
 import type { TableStore } from "./TableStore.ts"
 
 /**
- * How much of the past a table keeps, for all of its keys alike:
+ * How much history a table keeps, for all of its keys alike:
  *
- * - a duration: every time of that span can be read. The span is counted while the clock is seen to run, so that a clock that
- *   is set while the program runs gives nothing up;
- * - a number: the contents after each of the last so many commits that have changed the table. Those before the program was
- *   started are not counted, so that more is kept after a restart, and never less;
- * - `"latest"`: what is there now;
+ * - a duration: every time of that span can be read. Only time during which the clock runs counts, so that setting the
+ *   clock while the program runs discards no history;
+ * - a number: the contents after each of the last commits that have changed the table, so many of them. Commits before
+ *   the program was started are not counted, so that more is kept after a restart, never less;
+ * - `"latest"`: the present contents;
  * - `"all"`: everything.
  *
  * @category models
@@ -25,7 +25,7 @@ import type { TableStore } from "./TableStore.ts"
  */
 export type History = Duration.Input | number | "latest" | "all"
 
-/** From the last complete time and the clock to the time from which on the past is kept. */
+/** Computes the time from which on history is kept, from the last complete time and the clock. */
 type Policy = (last: Timestamp, clock: { readonly start: number; readonly run: number }) => Timestamp
 
 const spanOf = (span: Duration.Input): Policy => {
@@ -34,7 +34,7 @@ const spanOf = (span: Duration.Input): Policy => {
   return (last, { run, start }) => {
     if (seen.at(-1)?.last !== last) seen.push({ at: run, last })
     while (seen.length > 1 && seen[1]!.at <= run - millis) seen.shift()
-    // Whichever says more: times that the clock has passed, or times that were seen long enough ago.
+    // The later of two bounds: by the clock, and by when the times were observed.
     const bySight = seen[0]!.at <= run - millis ? seen[0]!.last : 0
     return Math.max(0, bySight, 1_000 * (start + run - millis))
   }
@@ -50,7 +50,10 @@ const commitsOf = (count: number, watch: (noted: () => void) => void, now: () =>
   return () => times.length < Math.max(1, count) ? 0 : times[0]!
 }
 
-/** Gives the past of a table and its indexes up, as the policy says, until the scope closes. Nothing is written while nothing is. */
+/**
+ * Allows compaction of a table and its indexes by the policy, until the scope closes. It writes nothing while the table
+ * does not change.
+ */
 export const keep = Effect.fnUntraced(function*(
   tables: TableStore,
   relations: readonly [AnyRelation, ...ReadonlyArray<AnyRelation>],

@@ -1,9 +1,9 @@
 /**
- * Building an index of what is there, when it is declared for a table that has rows.
+ * Builds an index when it is declared for a table that has rows.
  *
- * A catalogue says of each index how far it is: a transaction that adds the entries of some rows moves the place there, so
- * that building goes on where it was cut off. An index that is not declared any more would not follow its table: it is
- * destroyed, and built anew when it comes back.
+ * A catalogue has the progress of each index. The transaction that adds the entries of some rows also moves the
+ * progress, so that an interrupted build continues. An index that is no longer declared would miss changes of its
+ * table: it is destroyed, and built again if it is declared again.
  *
  * @internal
  */
@@ -17,7 +17,7 @@ import { idOf } from "./Relation.ts"
 import * as Rows from "./Rows.ts"
 import type { TableStore } from "./TableStore.ts"
 
-/** What is known of an index: the key of the last row that it has, or that it is complete. */
+/** The progress of an index: the key of the last row that it has, or that it is complete. */
 type Progress = { readonly after: string } | "complete"
 
 /** Rows whose entries are added in one transaction. */
@@ -34,7 +34,7 @@ export const catalogue = Effect.fnUntraced(function*(tables: TableStore) {
 
 type Catalogue = Effect.Success<ReturnType<typeof catalogue>>
 
-/** Adds the entries of rows after a place. Returns the next place, or nothing where it was the end. */
+/** Adds the entries of the rows after a key. Returns the last key, or nothing at the end. */
 const step = <K, V>(
   tables: TableStore,
   inCatalogue: Catalogue,
@@ -70,7 +70,7 @@ const step = <K, V>(
     })
   )
 
-/** Completes an index. Its own past begins where it was built, if there was anything to build it from. */
+/** Completes an index. Its history begins when it was built, if the table had rows. */
 export const build = Effect.fnUntraced(function*<K, V>(
   tables: TableStore,
   inCatalogue: Catalogue,

@@ -16,7 +16,7 @@ import { idOf, type Relation } from "./Relation.ts"
 import type { TransactError } from "./TableStore.ts"
 import type { Workspace } from "./Workspace.ts"
 
-/** What a row is found by; `undefined` leaves it out. */
+/** Computes the index key of a row. A row with `undefined` is not in the index. */
 export type IndexOf<K, V> = (value: V, key: K) => IndexKey | undefined
 
 export interface Index<in out K, in out V> {
@@ -96,7 +96,7 @@ export const keysAt = <K, V>(
       Stream.map(index.relation.collection.reader.range({ from, to, asOf }), ([, key]) => key))
   )
 
-/** The same in a workspace, with what it would write. */
+/** The same in a workspace, including its own writes. */
 export const keysIn = <K, V>(
   workspace: Workspace,
   index: Index<K, V>,

@@ -9,7 +9,7 @@ import * as Codec from "../Codec.ts"
 import * as Ordered from "../Ordered.ts"
 import { DecodeError, ValueOutOfRange } from "../PersistError.ts"
 
-/** What describes a type: a Schema, or a codec for who needs one of their own. */
+/** Describes a type: a Schema, or a custom codec. */
 export type TypeOf<A> = Schema.Codec<A, unknown> | Codec.Codec<A>
 
 const isCodec = <A>(type: TypeOf<A>): type is Codec.Codec<A> => "fingerprint" in type
@@ -90,7 +90,7 @@ const writePart = (part: unknown, into: ByteWriter): void => {
   })
 }
 
-/** The key of an index, each part of which says itself where it ends. */
+/** The key of an index. Each part of its encoding marks its own end. */
 export const writeIndexKey = (key: IndexKey, into: ByteWriter): void => {
   if (Array.isArray(key)) { for (const part of key) writePart(part, into) }
   else writePart(key, into)

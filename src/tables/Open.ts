@@ -1,5 +1,5 @@
 /**
- * Opening a table: its collection and those of its indexes, what is to be built of them, and the fibers that tend it.
+ * Opens a table: its collection and those of its indexes, the builds of new indexes, and the fibers that maintain it.
  *
  * @internal
  */
@@ -28,7 +28,7 @@ export interface Declaration<K, V> {
 export interface Opened<in out K, in out V> {
   readonly tables: TableStore.TableStore
   readonly rows: Rows<K, V>
-  /** Those that can be asked. */
+  /** The indexes that can be read. */
   readonly indexes: ReadonlyArray<Indexes.Index<K, V>>
 }
 
@@ -39,7 +39,7 @@ const expiry = "(expiry)"
 
 const mebibyte = 1024 * 1024
 
-/** Lets a table be open under one declaration at a time. */
+/** Ensures that a table is open under only one declaration at a time. */
 const declare = (tables: TableStore.TableStore, name: string, declaration: unknown) =>
   Effect.acquireRelease(
     Effect.suspend(() => {
@@ -87,7 +87,7 @@ export const open = Effect.fnUntraced(function*<K, V>(name: string, declaration:
     yield* History.keep(tables, [relation, ...all.map((index) => index.relation)], history)
     if (expire !== undefined && expiring !== undefined) yield* Expiry.run(tables, rows, expiring, expire)
   })
-  // A client that only reads finds the table as its writer tends it.
+  // A read-only client relies on the writer to maintain the table.
   yield* Effect.catchTag(tend, "ReadOnly", () => Effect.void)
   return { tables, rows, indexes: asked } satisfies Opened<K, V>
 })

@@ -1,6 +1,6 @@
 /**
- * A relation: a collection on the timeline as transactions know it, for a table or for one of its indexes. It reads rows as
- * the bytes that are stored, so that what is replaced is retracted exactly.
+ * A relation: a collection on the timeline as transactions know it, for a table or for one of its indexes. It reads
+ * rows as stored bytes, so that a replaced row is retracted exactly.
  *
  * @internal
  */
@@ -20,7 +20,7 @@ import { Row, RowCache } from "./RowCache.ts"
 /** What reading a row may fail with. */
 export type RowError = OpenViewError | ReadError | NotKeyed
 
-/** A key, and its bytes, as a text that tells it from all others. */
+/** A key, and its bytes as a text that identifies it. */
 export interface Located {
   readonly bytes: Uint8Array
   readonly id: string
@@ -36,7 +36,7 @@ export class Relation<in out K, in out V> {
   /** The last time that is complete. */
   readonly now: () => Timestamp
   private readonly cache: RowCache<V>
-  /** Those who must know when a key is written, or anything. */
+  /** Called when one key is written, or any key. */
   private readonly watchers = new Map<string | undefined, Set<() => void>>()
   private readonly scratch = new ByteWriter(64)
 
@@ -61,7 +61,10 @@ export class Relation<in out K, in out V> {
     return { bytes: bytes.slice(), id: Platform.latin1(bytes, 0, bytes.length) }
   }
 
-  /** What the cache knows of a key as of now. Throws `ValueOutOfRange` for a key that cannot be stored. */
+  /**
+   * The present row of a key from the cache, if the cache knows it. Throws `ValueOutOfRange` for a key that cannot be
+   * stored.
+   */
   cached(key: K) {
     const bytes = Rows.encodeKeyInto(this.codecs, key, this.scratch)
     const known = this.cache.get(Platform.latin1(bytes, 0, bytes.length))
@@ -73,7 +76,7 @@ export class Relation<in out K, in out V> {
     return Effect.suspend(() => {
       const known = this.cache.get(id)
       if (known !== undefined && known.from <= time) return Effect.succeed(known.row)
-      // What was written between the time and now may have been missed.
+      // Commits between the time and now may have been missed.
       if (known !== undefined || time < this.now()) return this.storedAt(bytes, time)
       const reserved = this.cache.reserve(id)
       return this.storedAt(bytes, time).pipe(
@@ -96,7 +99,7 @@ export class Relation<in out K, in out V> {
     )
   }
 
-  /** The versions of a key after a time, up to another: `undefined` where it has none. The first may be that of before. */
+  /** The versions of a key after a time, up to another: `undefined` where it has none. The first may be older. */
   rowsBetween(
     bytes: Uint8Array,
     after: Timestamp,
@@ -132,7 +135,9 @@ export class Relation<in out K, in out V> {
     for (const watchers of this.watchers.values()) for (const watcher of watchers) watcher()
   }
 
-  /** Calls when a commit has written the key, or, without one, anything. Returns how to end it. */
+  /**
+   * Calls the function when a commit has written the key, or, without a key, any key. Returns a function that ends it.
+   */
   watch(id: string | undefined, watcher: () => void): () => void {
     const watchers = this.watchers.get(id) ?? new Set()
     this.watchers.set(id, watchers.add(watcher))

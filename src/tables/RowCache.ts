@@ -1,8 +1,8 @@
 /**
- * Current rows in memory, so that a hot key is read without a search.
+ * Current rows in memory, so that a frequently read key needs no search.
  *
- * The owner's commits keep it right at the moment in which they become visible. It is bounded in bytes: of two generations the
- * older one is dropped when the newer one is full, and what is read moves to the newer one.
+ * The owner updates it when a commit becomes visible. It is bounded in bytes. It has two generations: the older one is
+ * dropped when the newer one is full, and a row that is read moves to the newer one.
  *
  * @internal
  */
@@ -32,7 +32,7 @@ export class Row<out V> {
 export const isSame = (a: Row<unknown> | undefined, b: Row<unknown> | undefined): boolean =>
   a === b || (a !== undefined && b !== undefined && compareBytes(a.bytes, b.bytes) === 0)
 
-/** What is known of a key: its row or that there is none, from a time on until now. */
+/** The known state of a key from a time until now: its row, or that it has none. */
 export interface Known<V> {
   /** `Infinity` as long as it is being read. */
   from: Timestamp
@@ -60,14 +60,14 @@ export class RowCache<V> {
     return old
   }
 
-  /** Says that a key is being read: what is written meanwhile counts, and not what the read finds. */
+  /** Reserves a key that is being read. A write meanwhile replaces the result of the read. */
   reserve(key: string): Known<V> {
     const known: Known<V> = { from: Infinity, row: undefined }
     this.put(key, known)
     return known
   }
 
-  /** A commit has written the key, if it is here. */
+  /** Updates the key after a commit has written it, if it is in the cache. */
   written(key: string, row: Row<V> | undefined, time: Timestamp): void {
     const known = this.newer.get(key) ?? this.older.get(key)
     if (known === undefined) return
@@ -81,7 +81,7 @@ export class RowCache<V> {
     this.put(key, known)
   }
 
-  /** A key that was reserved could not be read. */
+  /** Drops a reserved key that could not be read. */
   abandon(key: string, known: Known<V>): void {
     if (known.from !== Infinity) return
     if (this.newer.get(key) === known) this.newer.delete(key)

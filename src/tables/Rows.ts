@@ -67,7 +67,7 @@ export const getIn = <K, V>(workspace: Workspace, { relation }: Rows<K, V>, key:
     valueOf
   )
 
-/** Replaces the value of a key by what `change` makes of it. Returns what it made. */
+/** Replaces the value of a key by the result of `change`, and returns the result. */
 export const changeIn = <K, V>(
   workspace: Workspace,
   { indexes, relation }: Rows<K, V>,
@@ -89,7 +89,7 @@ export const changeIn = <K, V>(
         }))
   )
 
-/** As `changeIn`, where the value before does not matter, and is not decoded. */
+/** Like `changeIn`, but does not decode the old value. */
 export const setIn = <K, V>(
   workspace: Workspace,
   { indexes, relation }: Rows<K, V>,
@@ -132,7 +132,7 @@ const boundsOf = <K, V>({ codecs }: Relation<K, V>, { from, prefix, to }: Range<
     }
   })
 
-/** The rows of a range in a workspace, with what it would write. */
+/** The rows of a range in a workspace, including its own writes. */
 export const rangeIn = <K, V>(
   workspace: Workspace,
   rows: Rows<K, V>,

@@ -54,8 +54,9 @@ export interface TableReader<in out K, in out V> {
 }
 
 /**
- * A table. Outside a transaction each operation is one of its own, and durable when it returns. Inside, nothing is written
- * before the transaction ends, and all reads are as of its time, with what it has written.
+ * A table. Outside a transaction, each operation is a transaction of its own, and durable when it returns. Inside a
+ * transaction, nothing is written before the transaction ends, and all reads are as of its time, including its own
+ * writes.
  *
  * @category models
  * @since 0.1.0
@@ -64,11 +65,11 @@ export interface Table<in out K, in out V> extends TableReader<K, V> {
   readonly name: string
   /** Gives a key its value, and returns the time of the commit; in a transaction, the time as of which that reads. */
   readonly set: (key: K, value: V) => Effect.Effect<Timestamp, TableError>
-  /** Removes a key. Whether it was there. */
+  /** Removes a key. Returns whether it existed. */
   readonly remove: (key: K) => Effect.Effect<boolean, TableError>
   /**
-   * Reads, changes and writes in one step, and returns the new value. `Option.none()` stands for a key without value, before
-   * and after. The function is called again when the key was written meanwhile.
+   * Reads, changes and writes in one step, and returns the new value. `Option.none()` stands for a key without value,
+   * before and after. The function is called again if another commit has written the key meanwhile.
    */
   readonly modify: (
     key: K,
@@ -79,8 +80,9 @@ export interface Table<in out K, in out V> extends TableReader<K, V> {
   /** The value now, and each one after it. */
   readonly watch: (key: K) => Stream.Stream<Option.Option<V>, TableError>
   /**
-   * Every change from a frontier on, or from the beginning of what is kept: those up to there come as additions at that time.
-   * Keep the frontier of a `Progress` to go on from it: nothing is skipped, and nothing comes twice.
+   * Every change from a frontier on, or from the beginning of the retained history, where earlier changes are delivered
+   * as additions at its first time. Store the frontier of a `Progress` to resume from it: no change is skipped, and
+   * none is delivered twice.
    */
   readonly changes: (options?: {
     readonly from?: Frontier | undefined
@@ -118,8 +120,8 @@ export type Lookups<K, V, I> = {
  */
 export type Indexed<K, V, I> = Table<K, V> & Lookups<K, V, I> & {
   /**
-   * The table as of a time: microseconds of the timeline, or a `DateTime`, which stands for the end of its millisecond. A time
-   * of the future is `AsOfNotSealed`, and one whose past was given up `AsOfBeforeSince`.
+   * The table as of a time: microseconds of the timeline, or a `DateTime`, which stands for the end of its millisecond.
+   * A time in the future fails with `AsOfNotSealed`, and a time before the retained history with `AsOfBeforeSince`.
    */
   readonly at: (time: Timestamp | DateTime.DateTime) => TableReader<K, V> & Lookups<K, V, I>
 }
@@ -134,11 +136,12 @@ export interface Options<K, V, I> {
   /** Texts, numbers, booleans and tuples of them sort as they do; other keys are found, and sort as JSON. */
   readonly key: TypeOf<K>
   readonly value: TypeOf<V>
-  /** How much of the past is kept. Default: a day. */
+  /** How much history is kept. Default: a day. */
   readonly history?: History | undefined
   /**
-   * What a row is found by, by the name of the index, which becomes a method of the table. A row for which it is `undefined`
-   * is left out. An index whose function changes needs another name.
+   * The function of each index, by the name of the index, which becomes a method of the table. It computes the index
+   * key of a row. A row for which it returns `undefined` is not in the index. Rename an index when you change its
+   * function.
    */
   readonly indexes?: { readonly [Name in keyof I]: (value: V, key: K) => I[Name] } | undefined
   /** Rows are removed once the clock has passed it. */
@@ -147,7 +150,7 @@ export interface Options<K, V, I> {
   readonly cacheBytes?: number | undefined
 }
 
-/** The transaction that a fiber is in. The first table that it uses says of which store it is. */
+/** The transaction that a fiber is in. The first table that it uses determines its store. */
 class Current extends Context.Service<Current, {
   bound: { readonly tables: TableStore.TableStore; readonly workspace: Workspace } | undefined
   isOver: boolean
@@ -243,7 +246,7 @@ const make = <K, V, I extends Indexes>(opened: Open.Opened<K, V>): Indexed<K, V,
 export interface ServiceClass<Self, Name extends string, K, V, I>
   extends Context.ServiceClass<Self, `tidemark/tables/${Name}`, Indexed<K, V, I>>
 {
-  /** Opens the table in the store of the `PersistClient`, makes it where there is none, and builds indexes that are new. */
+  /** Opens the table in the store of the `PersistClient`, creates it if it does not exist, and builds new indexes. */
   readonly layer: Layer.Layer<Self, OpenError, PersistClient>
 }
 
@@ -293,17 +296,18 @@ export const Service = <Self>() =>
  * @since 0.1.0
  */
 export interface TransactionOptions {
-  /** When it goes again after it has lost. Default: at once, a thousand times at most. */
+  /** When a transaction is retried after a conflict. Default: at once, a thousand times at most. */
   readonly retry?: Schedule.Schedule<unknown> | undefined
   /** How long one attempt may take before it fails with `TransactionTimeout`. Default 30 seconds. */
   readonly timeout?: Duration.Input | undefined
 }
 
 /**
- * Runs an effect as one transaction over any tables of a store. It reads them as of one time, with what it has written
- * itself. What it has written becomes durable in one commit when it ends, if nothing that it has read was written meanwhile:
- * transactions are as if they had run one after the other. One that loses is run again, so that the effect should do nothing
- * else that cannot be repeated. One that fails, or is interrupted, leaves nothing. One inside another is part of it.
+ * Runs an effect as one transaction over any tables of a store. It reads them as of one time, including its own writes.
+ * Its writes become durable in one commit when it ends, if nothing that it has read was written meanwhile. So
+ * transactions are serializable; the validation at the commit is optimistic concurrency control (Kung and Robinson,
+ * 1981). A transaction with a conflict is retried, so that the effect should have no other effects that cannot be
+ * repeated. A transaction that fails, or is interrupted, writes nothing. A transaction inside another is part of it.
  *
  * @category combinators
  * @since 0.1.0

@@ -1,6 +1,5 @@
 /**
- * The tables of one open store: which are open, what each commit means for what they keep in memory, and how transactions
- * are run.
+ * The tables of one open store: which are open, how commits update their caches, and how transactions run.
  *
  * @internal
  */
@@ -15,10 +14,10 @@ import type { Store } from "../runtime/Store.ts"
 import { type AnyRelation, Relation, type RowError } from "./Relation.ts"
 import { type CommitError, Workspace } from "./Workspace.ts"
 
-/** What a transaction may fail with, beside what its program fails with. */
+/** What a transaction may fail with, beside the errors of its effect. */
 export type TransactError = RowError | CommitError
 
-/** Losers go again at once, in the order in which they lost: that starves nobody. */
+/** Transactions with a conflict are retried at once, in the order in which they lost, so that none starves. */
 export const defaultRetry: Schedule.Schedule<unknown> = Schedule.recurs(1_000)
 
 export interface TableStore {
@@ -31,17 +30,17 @@ export interface TableStore {
     options: CollectionOptions<K, V>,
     cacheBytes: number
   ) => Effect.Effect<Relation<K, V>, RegisterError | TableMismatch>
-  /** Begins an attempt of a transaction. Until it ends, what it may read is kept. */
+  /** Begins an attempt of a transaction. Until it ends, the history that it may read is retained. */
   readonly begin: () => Workspace
   readonly end: (workspace: Workspace) => void
-  /** Runs one attempt after the other, until one wins. */
+  /** Runs one attempt after the other, until one commits. */
   readonly transact: <A, E, R>(
     body: (workspace: Workspace) => Effect.Effect<A, E, R>,
     retry?: Schedule.Schedule<unknown>
   ) => Effect.Effect<{ readonly value: A; readonly time: Timestamp }, E | TransactError, R>
-  /** Makes sure that nothing is written at a time, or before it, any more. */
+  /** Completes a time, so that nothing is written at it or before it any more. */
   readonly complete: (table: string, time: Timestamp) => Effect.Effect<void, TransactError>
-  /** The first time that a transaction which is under way still reads, or `Infinity`. */
+  /** The earliest time that a running transaction reads, or `Infinity`. */
   readonly firstRead: () => Timestamp
 }
 
@@ -116,7 +115,7 @@ const make = (client: PersistClient["Service"], store: Store): TableStore => {
   }
 }
 
-/** Runs an attempt, and again after each that has lost. */
+/** Runs an attempt, and retries it after each conflict. */
 export const retried = <A, E, R>(
   attempt: Effect.Effect<A, E, R>,
   schedule: Schedule.Schedule<unknown> = defaultRetry
@@ -127,7 +126,7 @@ export const retried = <A, E, R>(
     () => Effect.retry(attempt, { schedule, while: (error) => error instanceof Conflict })
   )
 
-/** A time that nothing can be written at yet is completed, as long as it is not in the future. */
+/** Completes a time, if it is not complete and not in the future. */
 const complete = Effect.fnUntraced(function*(store: Store, table: string, time: Timestamp) {
   const { upper } = store.state().timeline
   if (time < upper) return
@@ -140,6 +139,9 @@ const complete = Effect.fnUntraced(function*(store: Store, table: string, time: 
   )
 })
 
-/** Microseconds: of a `DateTime` the last one of its millisecond, so that what was written in it counts. */
+/**
+ * Microseconds. For a `DateTime`, the last microsecond of its millisecond, so that all writes in this millisecond are
+ * included.
+ */
 export const timeOf = (time: Timestamp | DateTime.DateTime): Timestamp =>
   typeof time === "number" ? time : 1_000 * time.epochMilliseconds + 999

@@ -1,5 +1,5 @@
 /**
- * The versions of rows over time: those that are kept, and those that come.
+ * The versions of rows over time: retained ones, and new ones as they are written.
  *
  * @internal
  */
@@ -15,7 +15,7 @@ import { isSame, type Row } from "./RowCache.ts"
 import type { TransactError } from "./TableStore.ts"
 
 /**
- * What a key had from a time on: a value, or none.
+ * The state of a key from a time on: a value, or none.
  *
  * @category models
  * @since 0.1.0
@@ -39,7 +39,7 @@ export interface Change<out K, out V> {
 }
 
 /**
- * Changes, key by key and by time for each key; and then the frontier below which all have been delivered.
+ * Changes, grouped by key and in order of time for each key. Then the frontier below which all have been delivered.
  *
  * @category models
  * @since 0.1.0
@@ -68,13 +68,13 @@ export const history = <K, V>(relation: Relation<K, V>, key: K): Stream.Stream<V
       updates.length === 0 ? [] : changesOf(updates).map(({ after, time }): Version<V> => ({ time, value: after }))
     )))
 
-/** All changes, from a frontier that was delivered before, or from the beginning of what is kept. */
+/** All changes, from a frontier that was delivered before, or from the beginning of the retained history. */
 export const changes = <K, V>(
   relation: Relation<K, V>,
   from: Frontier | undefined
 ): Stream.Stream<TableEvent<K, V>, TransactError | SubscribeError> =>
   Stream.suspend(() => {
-    /** The updates of the key that may have more of them. */
+    /** The updates of the last key, which may have more of them. */
     let open: Array<Update<K, V>> = []
     let openId = ""
     const take = (event: CollectionEvent<K, V>): ReadonlyArray<TableEvent<K, V>> => {

@@ -1,7 +1,8 @@
 /**
- * The workspace of one attempt of a transaction: what it has read, as of one time, and what it would write.
+ * The workspace of one attempt of a transaction: its reads, as of one time, and its pending writes.
  *
- * It reads its own writes. Committing it is one command: the owner looks whether any of what was read has been written since.
+ * It reads its own writes. Committing it is one command: the owner checks whether any key or range that was read has
+ * been written since (optimistic concurrency control: Kung and Robinson, 1981).
  *
  * @internal
  */
@@ -17,14 +18,14 @@ import type { Store } from "../runtime/Store.ts"
 import type { Located, Relation, RowError } from "./Relation.ts"
 import { isSame, type Row } from "./RowCache.ts"
 
-/** What becomes of a key. */
+/** The new state of a key. */
 export interface Written<V> {
   readonly bytes: Uint8Array
   readonly before: Row<V> | undefined
   after: Row<V> | undefined
 }
 
-/** An index entry that comes or goes. */
+/** An index entry that is added or removed. */
 export interface Entry {
   readonly key: Uint8Array
   readonly value: Uint8Array
@@ -73,7 +74,7 @@ export class Workspace {
     else written.after = after
   }
 
-  /** Adds an index entry, or takes one away. */
+  /** Adds an index entry, or removes one. */
   entry<K, V>(relation: Relation<K, V>, id: string, key: Uint8Array, value: Uint8Array, diff: number): void {
     const { entries } = this.partOf(relation)
     const known = entries.get(id)
@@ -81,7 +82,7 @@ export class Workspace {
     else known.diff += diff
   }
 
-  /** Notes that a range was read. Returns what the workspace would write in it. */
+  /** Records that a range was read. Returns the workspace's own writes in it. */
   range<K, V>(relation: Relation<K, V>, range: KeyRange): {
     readonly rows: ReadonlyMap<string, Written<V>>
     readonly entries: ReadonlyMap<string, Entry>
@@ -91,7 +92,7 @@ export class Workspace {
     return { rows: part.rows as ReadonlyMap<string, Written<V>>, entries: part.entries }
   }
 
-  /** Makes what was written durable, and returns its time. Where there is nothing, that as of which it has read. */
+  /** Makes the writes durable, and returns their time. Without writes, it returns the time of the reads. */
   readonly commit: Effect.Effect<Timestamp, CommitError> = Effect.suspend(() => {
     if (!this.isDirty()) return Effect.succeed(this.readAt)
     return Effect.flatMap(this.requested, (request) => this.store.submit(request))
@@ -140,7 +141,7 @@ export class Workspace {
 /** What a commit may fail with. */
 export type CommitError = Command.Failure | Conflict | InvalidRequest | ValueOutOfRange
 
-/** The rows of one table. Their times are the owner's to give. */
+/** The rows of one table. The owner assigns their times. */
 const columnsOf = ({ entries, name, rows }: Part): Columns.Columns => {
   const builder = new Columns.Builder(2 * rows.size + entries.size)
   const push = (key: Uint8Array, value: Uint8Array, diff: number): void => {
