@@ -126,7 +126,7 @@ export const layer = (options: Options): Layer.Layer<never, never, PersistClient
     const client = yield* PersistClient
     const { collections = {}, others = manual, schedule = Schedule.spaced("1 minute") } = options
     const clock = yield* makeRun
-    /** By id: a new collection of an old name is watched anew. */
+    /** By id: a new collection of an old name has a policy state of its own. */
     let watches = new Map<number, ReturnType<Policy>>()
 
     const retain = Effect.fnUntraced(function*(description: Description, since: Frontier.Frontier) {

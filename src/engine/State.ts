@@ -28,7 +28,7 @@ export interface State {
   memoryBytes: number
   /** Live collections by name. */
   readonly names: Map<string, number>
-  /** Names of destroyed collections that were not created anew, with the last id. */
+  /** Names of destroyed collections that were not created again, with the last id. */
   readonly destroyed: Map<string, number>
 }
 
