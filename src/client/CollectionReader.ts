@@ -92,6 +92,8 @@ export interface CollectionReader<in out K, out V, out E = never> {
   }
   /**
    * A snapshot, and the events that follow it. Every append and every seal is in exactly one of the two.
+   *
+   * @see {@link CollectionReader.subscribe} for complete times only
    */
   readonly listen: () => Effect.Effect<
     {
@@ -101,7 +103,11 @@ export interface CollectionReader<in out K, out V, out E = never> {
     OpenViewError | E,
     Scope.Scope
   >
-  /** Complete times in order, from a time or from a frontier that was delivered before. */
+  /**
+   * Complete times in order, from a time or from a frontier that was delivered before.
+   *
+   * @see {@link CollectionReader.listen} for every commit as it becomes durable
+   */
   readonly subscribe: (
     options?: Subscription.SubscribeOptions
   ) => Stream.Stream<CollectionEvent<K, V>, Subscription.SubscribeError | ValueOutOfRange | E>
