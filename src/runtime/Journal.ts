@@ -127,7 +127,7 @@ export const make = Effect.fnUntraced(function*(
   ): Effect.Effect<A, StorageError> =>
     Effect.suspend(() => {
       const by = writer
-      return Effect.catchTag(run(by), "Fenced", (error) => {
+      return Effect.catchTag(run(by), "Fenced", (error): Effect.Effect<never, Fenced | Unavailable> => {
         if (by !== writer || unresolved !== undefined) {
           return Effect.fail(new Unavailable({ operation, detail: "the log was acquired again meanwhile" }))
         }
