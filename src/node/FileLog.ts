@@ -43,7 +43,7 @@ export const make: (options: Options) => Effect.Effect<Log["Service"], never, Sc
     const lastEpoch = Effect.map(SegmentList.list(directory.log), ({ links }) => links.at(-1)?.epoch ?? 0)
 
     const takeLock = Effect.gen(function*() {
-      // An attempt that failed left its epoch unused, and at most an empty segment of it.
+      // A failed attempt left its epoch to be used again, and at most an empty segment of it.
       if (lock !== undefined && lock.epoch > given && Lock.isHeld(lock)) return lock
       const before = lock
       const taken = yield* Lock.acquire({ directory, machine, nonce, leaseMillis, waitMillis, lastEpoch })

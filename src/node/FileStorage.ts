@@ -89,7 +89,7 @@ export interface Holder {
  * until it is removed in this way. Fails with `Locked` if the process is seen to be alive, which may take a lease, and
  * with `NotAStore` if there is no store. None if the store had no lock.
  *
- * @see layer
+ * @see {@link layer}
  * @category maintenance
  * @since 0.1.0
  */

@@ -94,7 +94,7 @@ export const acquire = Effect.fnUntraced(function*(options: Options) {
     if (lock === undefined) continue
     LockHolder.holding.add(nonce)
     // Between the check and the creation, other writers may have come and gone. The lock directory is read first,
-    // because they write to it last.
+    // because other writers leave it last.
     const settled = Effect.gen(function*() {
       if ((yield* highest(directory)) > epoch || (yield* lastEpoch) >= epoch) return false
       for (const older of yield* epochs(directory)) if (older < epoch) yield* File.remove(pathOf(directory, older))

@@ -38,7 +38,7 @@ interface Known extends Cursor {
 type Page = readonly [ReadonlyArray<Entry>, Option.Option<Cursor>]
 
 const reading = "reading the log"
-/** The size of a first read: a follower mostly finds few new entries. */
+/** The page size of a resumed read: a follower mostly finds few new entries. */
 const resumedBytes = 64 * 1024
 
 /** A writer in this process. Everything below its upper is durable, unless it is fenced. */

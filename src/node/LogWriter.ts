@@ -168,7 +168,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
 
   const hasRoom = (size: number): boolean => next === undefined && offset + size <= active.capacity && !isDue()
 
-  /** Everything in the segment is truncated, and the file is large enough to be worth deleting. */
+  /** Everything in the segment is truncated, and enough of its space is used to make reclaiming it worthwhile. */
   const isDue = (): boolean => forgotten === upper && upper > active.base && offset > active.capacity / 2
 
   const wantsSpare = (): boolean => recycled.length === 0 && spare === undefined && offset > active.capacity / 4
