@@ -42,7 +42,7 @@ export const layerUrl = (
   Layer.unwrap(StorageUrl.storage(typeof url === "string" ? url : Redacted.value(url)))
 
 /**
- * The storage in the configuration: `TIDEMARK_STORE`, or another variable.
+ * The storage in the configuration: `TIDEMARK_STORE`, or the given one.
  *
  * @see {@link layerUrl}
  *

@@ -26,7 +26,7 @@ export type Step =
   | { readonly _tag: "End" }
 
 export interface Fanout {
-  /** Waits until there is a next step for a subscriber to which everything before `told` has been delivered. */
+  /** Waits until there is a next step for a subscriber that has received everything before the given frontier. */
   readonly next: (told: Frontier) => Effect.Effect<Step, EventsError>
 }
 

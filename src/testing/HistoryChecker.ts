@@ -23,8 +23,8 @@
  * everything that was acknowledged before its request. A client that writes shows its own commands, and the contents
  * when it was opened: it may not know yet that a newer writer has taken over.
  *
- * It takes O(n log n) in the number of recorded rows. The approach, to recover the order from values that only one
- * command has written, is that of Kingsbury and Alvaro, "Elle" (2020).
+ * It takes O(n log n) in the number of recorded rows. Kingsbury and Alvaro, "Elle" (2020), also recover an order from
+ * values that only one command has written.
  *
  * @since 0.1.0
  */
