@@ -1,5 +1,5 @@
 /**
- * How fast a store of its own is in a directory, beside plain appends to the same disk in the same run.
+ * The speed of a new store in a directory, beside plain appends to the same disk in the same run.
  *
  * @internal
  */
@@ -27,7 +27,7 @@ const rows = (start: number, length: number): Array<Update.Update<string, string
     return Update.insert(key, `${key}, `.repeat(5).slice(0, 84), 0)
   })
 
-/** The value, and the milliseconds that it took. */
+/** The value, and how many milliseconds it took. */
 const timed = Effect.fnUntraced(function*<A, E, R>(work: Effect.Effect<A, E, R>) {
   const clock = yield* Clock.Clock
   const start = clock.currentTimeNanosUnsafe()
@@ -54,11 +54,11 @@ export interface Result {
   /** Updates a second, in batches of 1,000: one after the other, and 16 at a time. */
   readonly ingest: number
   readonly pipelined: number
-  /** Updates a second of plain appends of the bytes that the first of the two wrote. */
+  /** Updates a second of plain appends, of the bytes that the first of the two wrote. */
   readonly rawIngest: number
   /** Milliseconds of writes of one update. */
   readonly writes: ReadonlyArray<number>
-  /** Milliseconds of a plain append, in the middle. */
+  /** The median of the milliseconds of a plain append. */
   readonly rawWrite: number
   /** Acknowledgements a second to 64 writers of one update each, and how many share a flush. */
   readonly acknowledgements: number
@@ -79,7 +79,7 @@ const scratch = (below: string) =>
     (directory) => Effect.sync(() => fs.rmSync(directory, { recursive: true, force: true }))
   )
 
-/** Writes about `updates` updates in a directory of its own below the given one. */
+/** Writes about `updates` updates in a new directory below the given one. */
 export const run = Effect.fnUntraced(function*(below: string, updates: number) {
   const directory = yield* scratch(below)
   const client = PersistClient.layer().pipe(
@@ -139,7 +139,7 @@ export const run = Effect.fnUntraced(function*(below: string, updates: number) {
   return { ...figures, open } satisfies Result
 }, Effect.scoped)
 
-/** The figures of a result that programs and people want, without each single latency. */
+/** The figures of a result for programs and people, without the single latencies. */
 export const summary = ({ writes, ...figures }: Result) => ({
   ...figures,
   ingestOfRaw: figures.ingest / figures.rawIngest,

@@ -1,9 +1,9 @@
 /**
- * Appends of a long input: several in flight, and each of them there once, also where the store is unavailable for a while.
+ * Appends of a long input: several in flight, each applied exactly once, also if the store is unavailable for a while.
  *
- * An append that was not applied is sent again. Whether one of unknown outcome was applied follows from the sequence
- * number of the store, which counts the commands that were applied: nobody else gives commands to a store that this
- * process has open.
+ * An append that was not applied is retried. Whether one of unknown outcome was applied follows from the sequence
+ * number of the store, which counts the applied commands. No other process sends commands to a store that this process
+ * has open for writing.
  *
  * @internal
  */
@@ -22,7 +22,7 @@ type Rows = ReadonlyArray<Update<Json, Json>>
 export type DeliveryError = WriteError | UpperMismatch | Snapshot.ReadError | CollectionDestroyed
 
 export interface Delivery {
-  /** Sends rows, and waits only if much is in flight. */
+  /** Sends rows, and waits only if many are in flight. */
   readonly offer: (rows: Rows) => Effect.Effect<void, DeliveryError>
   /** Waits until everything sent is durable. */
   readonly drain: Effect.Effect<void, DeliveryError>
@@ -31,7 +31,7 @@ export interface Delivery {
     rows: Rows,
     frontiers: { readonly expected: Frontier; readonly upper: Frontier }
   ) => Effect.Effect<void, DeliveryError>
-  /** Waits for what is in flight, for an input that has ended early: what fails then is no news. */
+  /** Waits for the appends in flight, for an input that has ended early: their failures are ignored. */
   readonly abandon: Effect.Effect<void>
   /** Rows that have been acknowledged. */
   readonly durable: () => number
@@ -39,13 +39,13 @@ export interface Delivery {
 
 const maxInFlight = 32
 
-/** For how long an unavailable store is tried: a minute, with pauses of 50 ms to 5 s. */
+/** For how long an unavailable store is retried: a minute, with pauses of 50 ms to 5 s. */
 export const patience = Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("5 seconds")]).pipe(
   Schedule.jittered,
   Schedule.upTo({ duration: "1 minute" })
 )
 
-/** Tries again what was not applied, since the store was unavailable. */
+/** Retries what was not applied because the store was unavailable. */
 export const persistently = <A, E extends { readonly _tag: string }, R>(work: Effect.Effect<A, E, R>) =>
   Effect.retry(work, { schedule: patience, while: ({ _tag }) => _tag === "Unavailable" })
 
@@ -79,7 +79,7 @@ export const make = Effect.fnUntraced(function*(
       Effect.andThen(Effect.sync(() => acknowledge(rows)))
     )
 
-  /** The outcomes of everything in flight: which rows are not there, or why that cannot be mended. */
+  /** The outcomes of everything in flight: which rows were not applied, or an error that a retry cannot repair. */
   const settle = Effect.gen(function*() {
     const failed: Array<Rows> = []
     const unknown: Array<Rows> = []
@@ -102,7 +102,7 @@ export const make = Effect.fnUntraced(function*(
     inFlight = []
     if (fatal !== undefined) return yield* fatal
     if (doubt === undefined) return failed
-    // They shared a commit, which is there or not; of two such commits nobody can say which.
+    // They shared a commit, which was applied or not; of two such commits it cannot be known which one was.
     const count = yield* found(doubt)
     if (count !== 0 && count !== unknown.length) return yield* doubt
     if (count === 0) return [...failed, ...unknown]
@@ -117,7 +117,7 @@ export const make = Effect.fnUntraced(function*(
     for (const rows of missing) yield* once(rows, collection.append(rows))
   })
 
-  /** Waits for the oldest of those in flight. If it has failed, nothing more is sent until all is clear. */
+  /** Waits for the oldest append in flight. If it has failed, nothing more is sent until every outcome is known. */
   const next = Effect.gen(function*() {
     const { reply, rows } = inFlight[0]!
     if (Exit.isFailure(yield* Effect.exit(reply))) return yield* recover

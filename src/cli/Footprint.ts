@@ -1,5 +1,5 @@
 /**
- * How much a collection takes, and would take if more of its history were given up.
+ * How much space a collection takes, and would take if more of its history were discarded.
  *
  * @internal
  */
@@ -22,7 +22,7 @@ import * as Store from "./Store.ts"
 
 export interface Footprint {
   readonly rows: number
-  /** Of batches as they are stored, and of rows that are only in the log. */
+  /** The bytes of stored batches, and of rows that are only in the log. */
   readonly bytes: number
 }
 
@@ -45,7 +45,7 @@ export const of = (collection: Collection.Collection): Footprint =>
     { rows: collection.memoryRows, bytes: collection.memoryBytes }
   )
 
-/** What a compaction would make of the collection: it is carried out, but stored nowhere. */
+/** The result of a compaction of the collection: the compaction is executed, but its result is not stored. */
 export const preview = Effect.fnUntraced(function*(state: State, collection: Collection.Collection, since: Frontier) {
   const blob = yield* Blob
   const context = yield* Effect.context<never>()
@@ -72,7 +72,7 @@ const cacheBytes = 1024 * 1024
 
 export const format = ({ bytes, rows }: Footprint): string => `${Output.counted(rows, "row")} in ${Output.bytes(bytes)}`
 
-/** Bytes saved, as a share of what there was. */
+/** The saved bytes, as a share of the bytes before. */
 export const saving = (before: Footprint, after: Footprint): string => {
   const share = before.bytes === 0 ? 0 : Math.round((1 - after.bytes / before.bytes) * 100)
   return share < 0 ? `${-share} % more` : `${share} % less`

@@ -16,17 +16,17 @@ import type { InvalidInput } from "../PersistError.ts"
 import { Failure, Usage } from "./Failure.ts"
 import * as Output from "./Output.ts"
 
-/** Those that have a place for everything: times, diffs. */
+/** The formats that can represent everything: times, diffs. */
 export const names = ["ndjson", "csv", "parquet"] as const
 
-/** What `ingest` and `export` take besides: changes to a table with a primary key. */
+/** What `ingest` and `export` accept besides: changes to a table with a primary key. */
 export const all = [...names, "debezium"] as const
 
 type Tabular = (typeof names)[number]
 
 export type Name = (typeof all)[number]
 
-/** Where rows come from. */
+/** The source of rows. */
 export interface Source {
   /** A path, or - for standard input. */
   readonly file: string
@@ -49,7 +49,7 @@ export const decode = (format: Name, { bytes, file }: Source, gate: Gate<Json, J
   }
 }
 
-/** A file that is read here and there: Parquet begins at the end. */
+/** A file with random access: the metadata of Parquet is at the end. */
 const bufferOf = (file: string) => ({
   byteLength: fs.statSync(file).size,
   slice: (start: number, end?: number) => fs.openAsBlob(file).then((blob) => blob.slice(start, end).arrayBuffer())
@@ -60,7 +60,7 @@ const parquet = Effect.tryPromise({
   catch: () => new Failure({ message: "Parquet needs two packages more: npm install hyparquet hyparquet-writer" })
 })
 
-/** Refuses what no terminal can show. */
+/** Rejects binary output to a terminal. */
 export const checkOutput = Effect.fnUntraced(function*(format: Name) {
   const { output } = yield* Output.Channels
   if (format === "parquet" && output.isTTY) {
@@ -104,6 +104,6 @@ export const writeContents = Effect.fnUntraced(function*<E, R>(
 
 const send = <E, R>(bytes: Stream.Stream<Uint8Array, E, R>) => Stream.runForEach(bytes, Output.write)
 
-/** Texts are texts; whatever else a collection has comes back as it was. */
+/** Texts stay texts; other values are read back as they were. */
 const columnsOf = ({ key, value }: Description) =>
   ({ key: key.name === "string" ? "text" : "json", value: value.name === "string" ? "text" : "json" }) as const

@@ -15,7 +15,7 @@ export interface None {
   readonly reason: string
 }
 
-/** The directory is named by `--repo` alone, and messages are as they are matched below. */
+/** Only `--repo` names the directory, and the language of messages is fixed, since they are matched below. */
 const environment = {
   GIT_DIR: undefined,
   GIT_WORK_TREE: undefined,
@@ -32,7 +32,7 @@ const absences: ReadonlyArray<readonly [complaint: RegExp, reason: string]> = [
   [/^cannot run git/, "there is no git to read it with"]
 ]
 
-/** What git prints. It fails with git's own first words where git does. */
+/** The output of git. It fails with the first line of git's own message. */
 const output = (repo: string, args: ReadonlyArray<string>) =>
   Stream.unwrap(Effect.gen(function*() {
     const child = yield* ChildProcess.make("git", ["-C", repo, "--no-pager", ...args], {

@@ -1,9 +1,9 @@
 /**
- * A git history as two collections: `files`, from path to `mode:blob`, and `commits`, from time to commit. The time of a
- * commit is its place in the first-parent history, counted from 1.
+ * A git history as two collections: `files`, from path to `mode:blob`, and `commits`, from time to commit. The time of
+ * a commit is its index in the first-parent history, counted from 1.
  *
- * A commit's changes and its id are written in one step, so that the ids that are there, sealed or not, say exactly which
- * commits are. Whoever goes on begins behind the last of them.
+ * A commit's changes and its id are appended in one step. The ids in the collection, sealed or not, therefore show
+ * exactly which commits are stored. An ingest that resumes begins behind the last of them.
  *
  * @internal
  */
@@ -21,19 +21,19 @@ const texts = { key: Codec.string, value: Codec.string }
 
 type Texts = Update.Update<string, string>
 
-/** Commits that are written together, at most, and about how many updates. Each keeps its own time. */
+/** The most commits that are appended together, and about how many updates. Each keeps its own time. */
 const maxCommits = 256
 const maxUpdates = 4096
 
 export interface Loaded {
-  /** Commits that were there before. */
+  /** Commits that were stored before. */
   readonly already: number
   readonly commits: number
   readonly updates: number
   readonly seconds: number
 }
 
-/** Brings what is missing of the history into the store. */
+/** Appends the missing part of the history to the store. */
 export const load = Effect.fnUntraced(function*(history: History) {
   const client = yield* PersistClient
   const files = yield* client.createOrLoad("files", texts)
@@ -98,7 +98,7 @@ const hasRows = (read: CollectionReader<string, string>) =>
     )
   )
 
-/** How many commits of the history are there. Fails where those that are there are not the history's. */
+/** How many commits of the history are stored. Fails if the stored ones do not belong to the history. */
 const recorded = Effect.fnUntraced(function*(history: History, read: CollectionReader<string, string>) {
   let last = 0
   let id = ""

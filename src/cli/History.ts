@@ -1,7 +1,7 @@
 /**
  * Git histories as git prints them: which paths each commit changed, and the trees to check against.
  *
- * Everything is read with `-z`, so that any path comes as its bytes.
+ * All output is read with `-z`, so that any path is read as its bytes.
  *
  * @internal
  */
@@ -11,7 +11,7 @@ import { maxBytes, split } from "../formats/Split.ts"
 import * as Platform from "../Platform.ts"
 import { Failure } from "./Failure.ts"
 
-/** A path whose content changed; undefined where it was, or is, not there. */
+/** A path whose content changed; undefined where it was, or is, absent. */
 export interface Change {
   readonly path: string
   readonly before: string | undefined
@@ -26,13 +26,13 @@ export interface Commit {
 }
 
 export interface History {
-  /** Where it comes from, for messages. */
+  /** The source of the history, for messages. */
   readonly name: string
   /** The ids of the first-parent history, the oldest first. */
   readonly ids: ReadonlyArray<string>
   /** The commits behind the first `count`. */
   readonly after: (count: number) => Stream.Stream<Commit, Failure, Scope.Scope>
-  /** Which commits, counted from 1, can be checked: all, where it is not said. */
+  /** Which commits, counted from 1, can be checked: all if absent. */
   readonly listed?: ReadonlyArray<number> | undefined
   /** Every path and its content as of a commit, counted from 1. */
   readonly tree: (commit: number) => Stream.Stream<readonly [path: string, content: string], Failure, Scope.Scope>
@@ -40,11 +40,11 @@ export interface History {
 
 const nul = 0x00
 
-/** What git prints, cut at a separator. */
+/** The output of git, split at a separator. */
 export const pieces = <E, R>(bytes: Stream.Stream<Uint8Array, E, R>, separator: number) =>
   split(bytes, separator, () => new Failure({ message: `git prints something of more than ${maxBytes} bytes` }))
 
-/** A text for any path: paths that are not UTF-8 are quoted as git quotes them, and so are those that look quoted. */
+/** A text for any path. Paths that are not UTF-8 are quoted as git quotes them, and so are those that look quoted. */
 export const pathOf = (bytes: Uint8Array): string => {
   const text = Platform.readUtf8(bytes, 0, bytes.length)
   return text === undefined || text.startsWith(`"`) ? quote(bytes) : text

@@ -19,7 +19,7 @@ const bucketOf = (value: number): number => Math.floor(2 * Math.log2(value))
 
 const width = 40
 
-/** A line for each bucket that lies between the least and the greatest value, with as many marks as it has values. */
+/** A line for each bucket from the least to the greatest value, with a bar for its number of values. */
 export const plot = (values: ReadonlyArray<number>): string => {
   const counts = new Map<number, number>()
   for (const value of values) counts.set(bucketOf(value), (counts.get(bucketOf(value)) ?? 0) + 1)

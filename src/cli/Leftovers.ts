@@ -1,9 +1,9 @@
 /**
- * What an interrupted ingest has left at times that are not sealed.
+ * Rows that an interrupted ingest has left at unsealed times.
  *
- * Everything below the seal is there: a time is sealed only when all its rows are. A row at or after the seal is there as
- * often as its multiplicity among the leftovers says; each time such a row comes by again, its leftover is used up instead
- * of writing it twice. Rows of others are never touched.
+ * Everything below the seal is stored: a time is sealed only when all its rows are. The multiplicity among the
+ * leftovers says how often a row at or after the seal is stored. Each time such a row occurs in the input again, one of
+ * its leftovers is used up, and the row is not written twice. Rows of other inputs are never touched.
  *
  * @internal
  */
@@ -25,7 +25,7 @@ export const load = Effect.fnUntraced(function*(write: CollectionWriter<Json, Js
   const { since, updates } = yield* unsealed(write)
 
   const diffs = new Map<string, number>()
-  // Older versions have advanced times below since to it, so all are compared as if they had been.
+  // Older versions advanced times below since to it, so that all are compared as if they had been advanced.
   const identify = ({ key, time, value }: Update.Update<Json, Json>): string =>
     `${Math.max(time, since)} ${canonicalJson([key, value])}`
   yield* Stream.runForEach(updates, (update) =>

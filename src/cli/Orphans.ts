@@ -1,5 +1,5 @@
 /**
- * Blobs that nothing in a store refers to, and no hold keeps: left by a crash, or replaced a moment ago.
+ * Blobs that nothing in a store refers to, and that no hold protects: left by a crash, or recently replaced.
  *
  * @internal
  */

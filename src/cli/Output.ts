@@ -1,5 +1,5 @@
 /**
- * Standard output and standard error: results go to the one, everything else to the other.
+ * Standard output and standard error: results go to the first, everything else to the second.
  *
  * @internal
  */
@@ -10,7 +10,7 @@ import { printable, printableLines } from "./Printable.ts"
 
 type Terminal = Writable & { readonly isTTY?: boolean | undefined }
 
-/** Where input comes from and output goes to: the process's own, unless a test says otherwise. */
+/** The source of input and the destination of output: those of the process, unless a test replaces them. */
 export const Channels = Context.Reference<{
   readonly input: Readable
   readonly output: Terminal
@@ -19,7 +19,10 @@ export const Channels = Context.Reference<{
   defaultValue: () => ({ input: process.stdin, output: process.stdout, error: process.stderr })
 })
 
-/** Waits until the stream has taken the text, so that a slow reader slows the tool down instead of filling its memory. */
+/**
+ * Waits until the stream has accepted the text, so that a slow reader slows the tool down instead of filling its
+ * memory.
+ */
 export const write = (text: string | Uint8Array): Effect.Effect<void, OutputClosed | Failure> =>
   text.length === 0 ?
     Effect.void :
@@ -41,7 +44,7 @@ export const json = (value: unknown) => line(JSON.stringify(value))
 export const lines = <A, E, R>(rows: Stream.Stream<A, E, R>, format: (row: A) => string) =>
   Stream.runForEachArray(rows, (chunk) => write(chunk.map((row) => `${format(row)}\n`).join("")))
 
-/** What is neither a result nor an error that ends the tool. */
+/** A message that is neither a result nor an error that ends the tool. */
 export const note = (text: string): Effect.Effect<void> =>
   Effect.map(Channels, ({ error }) => void error.write(`${printableLines(text)}\n`))
 

@@ -1,8 +1,8 @@
 /**
- * Writing a long input: rows in batches, with an account of what is durable.
+ * Appends a long input: rows in batches, with a count of what is durable.
  *
- * A seal is never sent before everything that it covers is durable: a batch with seals waits for those before it, and is
- * then appended in one step with the last of its seals. So, whatever fails, no time is sealed with rows missing.
+ * A seal is never sent before everything that it covers is durable. A batch with seals waits for the batches before it,
+ * and is then appended in one step with the last of its seals. Whatever fails, no time is sealed with rows missing.
  *
  * @internal
  */
@@ -17,13 +17,13 @@ type Row = Update<Json, Json>
 
 const maxBatchRows = 1000
 
-/** What has been acknowledged. */
+/** The acknowledged rows and seals. */
 export interface Durable {
   readonly updates: number
   readonly upper: Frontier.Frontier
 }
 
-/** Nothing is opened, or created, before there is something to write. */
+/** Nothing is opened or created before there is something to append. */
 export const make = Effect.fnUntraced(function*<E, R>(
   open: Effect.Effect<Delivery.Delivery, E, R>,
   upper: Frontier.Frontier
@@ -60,17 +60,17 @@ export const make = Effect.fnUntraced(function*<E, R>(
     },
     /** Seals behind the rows so far. Of several seals of a batch, the last one counts. */
     seal: (to: Frontier.Frontier): void => void (seal = to),
-    /** Sends what has been added, without waiting for it to be durable. */
+    /** Sends the added rows, without waiting for them to be durable. */
     flush,
     /** Waits until everything sent is durable. */
     finish: Effect.flatMap(delivery, ({ drain }) => drain),
-    /** Waits for what has been sent, for an input that has ended early: what fails then is no news. */
+    /** Waits for what has been sent, for an input that has ended early: its failures are ignored. */
     abandon: Effect.suspend(() => opened?.abandon ?? Effect.void),
     durable: (): Durable => ({ updates: opened?.durable() ?? 0, upper: sealed })
   }
 })
 
-/** What has been acknowledged, in words. */
+/** A text for what has been acknowledged. */
 export const report = ({ updates, upper }: Durable): string =>
   `${Output.counted(updates, "update")} durable, ${
     upper === 0 ? "nothing sealed" : `sealed to ${Frontier.format(upper)}`

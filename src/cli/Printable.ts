@@ -1,5 +1,5 @@
 /**
- * Text that cannot steer a terminal.
+ * Escapes text so that it cannot control a terminal.
  *
  * @internal
  */
@@ -8,8 +8,8 @@ const control = /[\p{Cc}\u2028\u2029]/gu
 
 const escape = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`
 
-/** Control characters and line separators become escapes as JSON has them, so that JSON stays what it was. */
+/** Escapes control characters and line separators as JSON does, so that JSON keeps its meaning. */
 export const printable = (text: string): string => text.replace(control, escape)
 
-/** The same, where the text has several lines. */
+/** The same for text of several lines. */
 export const printableLines = (text: string): string => text.split("\n").map(printable).join("\n")

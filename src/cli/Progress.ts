@@ -1,5 +1,5 @@
 /**
- * A progress bar on standard error, where that is a terminal.
+ * A progress bar on standard error, if that is a terminal.
  *
  * @internal
  */
@@ -14,15 +14,15 @@ export interface Progress {
 
 export interface Options {
   readonly label: string
-  /** What `done` counts up to; without it, only the count is shown. */
+  /** The final value of `done`; without it, only the count is shown. */
   readonly total?: number | undefined
-  /** How an amount is shown. Default: as a number. */
+  /** How an amount is formatted. Default: as a number. */
   readonly format?: ((amount: number) => string) | undefined
 }
 
 const width = 24
 
-/** Back to the beginning of the line, and nothing on it. */
+/** Returns to the beginning of the line, and clears it. */
 const clear = "\r\u001b[K"
 
 /** Drawn ten times a second until the scope closes, and then removed. */

@@ -1,5 +1,5 @@
 /**
- * The root command: what every command of the tool has in common.
+ * The root command: options and output that every command of the tool shares.
  *
  * @internal
  */
@@ -14,7 +14,7 @@ import { Usage } from "./Failure.ts"
 
 const defaultDirectory = "./.tidemark"
 
-/** Where a store lies. */
+/** The location of a store. */
 export type Storage = Layer.Layer<Log | Blob, NotAStore | MissingPackage>
 
 export const root = Command.make("tidemark").pipe(
@@ -40,7 +40,9 @@ export const root = Command.make("tidemark").pipe(
   )
 )
 
-/** The storage, and the flags that name it to another command. A URL, which may have a password in it, is not repeated. */
+/**
+ * The storage, and the flags that name it to another command. A URL is not repeated, since it may contain a password.
+ */
 const placeOf = Effect.fnUntraced(function*(dir: Option.Option<string>, store: Option.Option<string>) {
   if (Option.isSome(dir) && Option.isSome(store)) {
     return yield* new Usage({ message: "--dir and --store both name the store: give one of them" })
@@ -63,7 +65,7 @@ const placeOf = Effect.fnUntraced(function*(dir: Option.Option<string>, store: O
   }
 })
 
-/** What the flags that commands have in common ask for, or else the environment. */
+/** The values of the shared flags, or else those of the environment. */
 export const common = Effect.gen(function*() {
   const { dir, json, store } = yield* root
   return { json, ...(yield* placeOf(dir, store)) }

@@ -1,5 +1,5 @@
 /**
- * The history that comes with the tool, for where there is no git repository: what git printed for a real one.
+ * The history that the tool includes, for use without a git repository: the output of git for a real one.
  *
  * @internal
  */

@@ -1,5 +1,5 @@
 /**
- * Opening a store, and the collections in it.
+ * Opens a store and its collections.
  *
  * @internal
  */
@@ -14,29 +14,29 @@ import { Log } from "../storage/Log.ts"
 import * as Delivery from "./Delivery.ts"
 import type { Storage } from "./Root.ts"
 
-/** The storage of a store that is there. */
+/** The storage of an existing store. */
 export const existing = (storage: Storage) =>
   Layer.effectDiscard(Effect.flatMap(Log, (log) => log.bounds)).pipe(Layer.provideMerge(storage))
 
-/** To read, also beside a live writer. */
+/** To read, also while a writer is running. */
 export const reading = (storage: Storage) => PersistClient.layerReadOnly().pipe(Layer.provideMerge(existing(storage)))
 
-/** To write, in a store that is there. */
+/** To write, in an existing store. */
 export const changing = (storage: Storage) => PersistClient.layer().pipe(Layer.provideMerge(existing(storage)))
 
-/** To write, in a store that is made where there is none. */
+/** To write, in a store that is created if absent. */
 export const writing = (storage: Storage) => PersistClient.layer().pipe(Layer.provideMerge(storage))
 
-/** As `writing`, and tried for a while where the store is unavailable. */
+/** As `writing`, with retries for a while if the store is unavailable. */
 export const writingPatiently = (storage: Storage) =>
   Layer.effect(PersistClient.PersistClient, Delivery.persistently(PersistClient.make())).pipe(
     Layer.provideMerge(storage)
   )
 
-/** A collection of JSON keys and values, as it is when it has just been created. */
+/** A collection of JSON keys and values, in its state right after its creation. */
 const newborn = { key: { name: "json", document: "" }, value: { name: "json", document: "" }, upper: Frontier.initial }
 
-/** A collection to write to, which may have to be created. */
+/** A collection to write to, which is created if absent. */
 export const destination = Effect.fnUntraced(function*(name: string, recreate: boolean) {
   const client = yield* PersistClient.PersistClient
   const found = yield* Effect.option(

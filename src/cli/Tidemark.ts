@@ -1,6 +1,6 @@
 /**
- * The tool as a whole: its commands, and what becomes of their failures. Exit code 0 on success, 1 on a failure with one
- * line on stderr, 2 on wrong usage, 130 when interrupted.
+ * The tool as a whole: its commands, and how their failures are reported. Exit code 0 on success, 1 on a failure with
+ * one line on stderr, 2 on wrong usage, 130 when interrupted.
  *
  * @internal
  */
@@ -55,7 +55,7 @@ const tidemark = root.pipe(
   ])
 )
 
-/** Wrong usage is two lines on stderr; help that was asked for goes to standard output. */
+/** Wrong usage prints two lines on stderr; requested help goes to standard output. */
 const presenter = CliOutput.layerPresenter({
   present: (event) =>
     event._tag === "InvalidInvocation"
@@ -77,14 +77,14 @@ export const codeOf = (exit: Exit.Exit<unknown, unknown>, isTerminated = false):
   return error instanceof Usage || CliError.isCliError(error) ? 2 : 1
 }
 
-/** One line, whatever went wrong. The cli module has told of wrong usage itself. */
+/** One line for any failure. The cli module has reported wrong usage itself. */
 const report = (cause: Cause.Cause<unknown>): Effect.Effect<void> => {
   const error = Cause.squash(cause)
   const isTold = Cause.hasInterruptsOnly(cause) || error instanceof OutputClosed || CliError.isCliError(error)
   return isTold ? Effect.void : Output.note(`tidemark: ${lineOf(error)}`)
 }
 
-/** Runs a command line. Whatever goes wrong has been reported when it fails. */
+/** Runs a command line. When it fails, the failure has already been reported. */
 export const run = (args: ReadonlyArray<string>) =>
   Command.runWith(tidemark, { version })(args).pipe(
     Effect.tapCause(report),

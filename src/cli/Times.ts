@@ -1,5 +1,5 @@
 /**
- * Times and frontiers on the command line and in JSON: decimal, and `empty` for the frontier that settles everything.
+ * Times and frontiers on the command line and in JSON: decimal, and `empty` for the frontier after all times.
  *
  * @internal
  */
@@ -34,7 +34,7 @@ export const frontierArgument = (name: string): Argument.Argument<number> =>
 export const flag = (name: string): Flag.Flag<number> =>
   Flag.String(name).pipe(Flag.mapTryCatch(required(parse), () => expectation), Flag.withMetavar("TIME"))
 
-/** The time to read as of: the one asked for, or else the last that is sealed. */
+/** The time to read as of: the requested one, or else the last sealed one. */
 export const asOf = (
   { name, upper }: Description,
   requested: Option.Option<number>

@@ -25,7 +25,7 @@ export const parseKey = (
   })
 }
 
-/** Refuses a collection whose bytes only the program that defines it can make. */
+/** Rejects a collection whose bytes only the program that defines it can make. */
 export const checkWritable = (
   description: Pick<Description, "name" | "key" | "value">
 ): Effect.Effect<void, Failure> => {

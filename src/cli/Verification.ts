@@ -1,5 +1,5 @@
 /**
- * Checking a store: every byte of the log and of every blob, and whether the parts fit each other.
+ * Verifies a store: every byte of the log and of every blob, and whether the parts are consistent.
  *
  * @internal
  */
@@ -31,12 +31,12 @@ export interface Result {
   readonly bytes: number
 }
 
-/** What a blob says of itself, or nothing where it is not a batch or is damaged. */
+/** The description that a blob has of itself, or nothing if it is not a batch or is damaged. */
 type Checked = BatchFile.Footer | undefined
 
 const fileOf = (key: string): string => `blobs/${key}`
 
-/** What the location of an error is called here. */
+/** The name of the location of an error in the report. */
 const fileAt = (root: string, location: string): string => {
   if (location.startsWith(root)) return location.slice(root.length).replace(/^[/\\, ]+/, "")
   return /^(batch|rollup|hold)\//.test(location) ? fileOf(location) : location
@@ -49,13 +49,13 @@ const problemOf = (root: string, error: Corrupt | UnsupportedFormat): Problem =>
     : { file, offset: 0, detail: error.message }
 }
 
-/** Bytes of blobs that there are to check. */
+/** Bytes of blobs to check. */
 export const size: Effect.Effect<number, StorageError, Blob> = Effect.gen(function*() {
   const blob = yield* Blob
   return yield* Stream.runFold(blob.list(""), () => 0, (sum, { bytes }) => sum + bytes)
 })
 
-/** Checks everything, also beside a live writer. */
+/** Checks everything, also while a writer is running. */
 export const run = Effect.fnUntraced(function*(progress: Progress) {
   const log = yield* Log
   const blob = yield* Blob
@@ -66,7 +66,7 @@ export const run = Effect.fnUntraced(function*(progress: Progress) {
 
   yield* Stream.runForEach(log.verify, (error) => Effect.sync(() => add(error)))
 
-  /** Checks a blob by itself. False where there is none. */
+  /** Checks a blob by itself. False if there is none. */
   const check = Effect.fnUntraced(function*(key: string) {
     if (checked.has(key)) return true
     const stored = yield* blob.get(key)
@@ -80,7 +80,7 @@ export const run = Effect.fnUntraced(function*(progress: Progress) {
   })
   yield* Stream.runForEach(blob.list(""), ({ key }) => check(key))
 
-  /** Checks that the batches that a state names are there, and are what it says. */
+  /** Checks that the batches that a state names exist, and match its description. */
   const checkParts = Effect.fnUntraced(
     function*<R>(
       state: State.State,
@@ -112,7 +112,7 @@ export const run = Effect.fnUntraced(function*(progress: Progress) {
     yield* checkParts(state, "", isStillNamed)
   }
   for (const hold of yield* HoldFiles.list(blob)) {
-    // A damaged one has been reported with its blob.
+    // Damage has been reported with its blob.
     const state = yield* Effect.catchTag(
       HoldFiles.read(hold, blob),
       ["Corrupt", "UnsupportedFormat"],
@@ -124,7 +124,7 @@ export const run = Effect.fnUntraced(function*(progress: Progress) {
   return { problems, blobs: checked.size, bytes } satisfies Result
 })
 
-/** A live writer may have replaced a blob meanwhile. */
+/** A running writer may have replaced a blob meanwhile. */
 const isStillNamed = (key: string) => Effect.map(Store.recover, ({ state }) => State.blobKeys(state).has(key))
 
 const partsOf = function*(state: State.State) {
@@ -136,7 +136,7 @@ const partsOf = function*(state: State.State) {
 
 const verifyBlob = (key: string, bytes: Uint8Array) => {
   const file = fileOf(key)
-  // A sign of life is there, or not: nobody reads it.
+  // Only the presence of a heartbeat counts: its content is never read.
   if (HoldFiles.isBeat(key)) return { problems: [], footer: undefined }
   if (key.startsWith("batch/")) {
     const problems = BatchVerifier.verify(bytes, file)
@@ -157,7 +157,7 @@ const footerOf = (bytes: Uint8Array, file: string): BatchFile.Footer => {
   return BatchFile.readFooter(bytes.subarray(footerOffset, footerOffset + footerLength), trailer, file)
 }
 
-/** Where a sound blob is not the one that the collection refers to. */
+/** The cases in which an intact blob is not the one that the collection refers to. */
 const mismatches = (name: string, batch: Batch, part: Part, footer: BatchFile.Footer): Array<Corrupt> => {
   const { blocks, description } = footer
   const claims: ReadonlyArray<readonly [what: string, holds: boolean]> = [

@@ -5,16 +5,16 @@
  * @internal
  */
 
-// Writes tell their caller; without a listener, the same error would end the process first.
+// Writes report their errors to the caller; without a listener, the same error would end the process first.
 process.stdout.on("error", () => {})
 process.stderr.on("error", () => {})
 
-/** Asked to stop, as supervisors of services do it. */
+/** Requested to stop, by the signal that service supervisors send. */
 let isTerminated = false
 process.once("SIGTERM", () => void (isTerminated = true))
 
 const tool = () =>
-  // They are peer dependencies, which need not be installed: whoever runs the tool without them gets a sentence.
+  // They are peer dependencies, which need not be installed: without them the tool prints a message.
   Promise.all([import("@effect/platform-node/NodeRuntime"), import("./Tidemark.ts")]).then(([NodeRuntime, Tidemark]) =>
     NodeRuntime.runMain(Tidemark.run(process.argv.slice(2)), {
       disableErrorReporting: true,
@@ -22,7 +22,7 @@ const tool = () =>
     })
   )
 
-/** Without the modules of the tool, which take a while to load. */
+/** Answered without the modules of the tool, which take a while to load. */
 const version = () => import("../Version.ts").then(({ version }) => void process.stdout.write(`tidemark v${version}\n`))
 
 const sentenceOf = ({ message }: Error): string | undefined => {

@@ -1,5 +1,5 @@
 /**
- * The storage that a URL names, so that where a store lies is a matter of configuration.
+ * The storage that a URL names, so that the location of a store is configuration.
  *
  * | URL                                           | store                                                       |
  * | --------------------------------------------- | ----------------------------------------------------------- |
@@ -8,8 +8,8 @@
  * | `postgres://user:password@host/db?schema=name` | a schema of a Postgres database; `tidemark` if absent       |
  * | `s3://bucket/prefix?endpoint=url&region=name` | a bucket; keys come from the environment                    |
  *
- * Two URLs with a space between name the place of the log and that of the blobs: `postgres://host/db s3://bucket/prefix`
- * keeps order in Postgres and bytes in a bucket.
+ * Two URLs with a space between name the storage of the log and that of the blobs: `postgres://host/db
+ * s3://bucket/prefix` has its log in Postgres and its blobs in a bucket.
  *
  * @since 0.1.0
  */
@@ -20,7 +20,7 @@ import type { Log } from "../storage/Log.ts"
 import * as StorageUrl from "./StorageUrl.ts"
 
 /**
- * The storage that a URL names. Fails with `NotAStore` where it names none, and with `MissingPackage` where the package that
+ * The storage that a URL names. Fails with `NotAStore` if it names none, and with `MissingPackage` if the package that
  * it needs is not installed. Nothing is sent or touched.
  *
  * @example
@@ -42,7 +42,9 @@ export const layerUrl = (
   Layer.unwrap(StorageUrl.storage(typeof url === "string" ? url : Redacted.value(url)))
 
 /**
- * The storage that the configuration names: `TIDEMARK_STORE`, or what is given.
+ * The storage in the configuration: `TIDEMARK_STORE`, or the given one.
+ *
+ * @see {@link layerUrl}
  *
  * @category layers
  * @since 0.1.0

@@ -1,7 +1,7 @@
 /**
  * The URLs of stores.
  *
- * Only the modules of the place that is named are loaded, so that the packages of the others need not be there.
+ * Only the modules of the named storage are loaded, so that the packages of the others need not be installed.
  *
  * @internal
  */
@@ -15,11 +15,11 @@ type Storage = Layer.Layer<Log | Blob>
 
 type Open = (url: URL) => Effect.Effect<Storage, NotAStore | MissingPackage>
 
-/** The parameters of a URL that are there, by the names that options have. */
+/** The parameters of a URL, by the names of the options. */
 const optionsOf = (url: URL, names: ReadonlyArray<string>): Record<string, string> =>
   Object.fromEntries([...url.searchParams].filter(([name]) => names.includes(name)))
 
-/** Loads the modules of a place, which need a package that is an optional peer dependency. */
+/** Loads the modules of a storage that needs an optional peer dependency. */
 export const load = <A>(
   purpose: string,
   packageName: string,
@@ -52,7 +52,7 @@ const postgres: Open = (url) =>
     return PostgresStorage.layer({ url: url.href })
   })
 
-/** What a store may lie in. */
+/** The kinds of storage. */
 const schemes: Readonly<Record<string, Open>> = {
   "memory:": () => Effect.succeed(MemoryStorage.layer),
   "file:": (url) =>
@@ -76,7 +76,7 @@ const schemes: Readonly<Record<string, Open>> = {
     )
 }
 
-/** Names the scheme only: the rest may have a password in it. */
+/** Names the scheme only: the rest may contain a password. */
 const refused = (url: URL, detail: string): NotAStore => new NotAStore({ location: `${url.protocol}...`, detail })
 
 const openOne = (text: string): ReturnType<Open> => {

@@ -1,7 +1,7 @@
 /**
- * Rows `before` a change, as Debezium has them from Postgres: whole only with `REPLICA IDENTITY FULL`. With the default identity
- * they have the key, and for every other column null, or what stands for nothing where the column may not be null: its default, or
- * an empty value of its type.
+ * Checks rows `before` a change, as Debezium receives them from Postgres: they are complete only with `REPLICA IDENTITY
+ * FULL`. With the default identity they have the key, and null for every other column. A column that may not be null
+ * has its default instead, or an empty value of its type.
  *
  * @internal
  */
@@ -15,9 +15,9 @@ type Row = { readonly [name: string]: Json }
 export interface Removal {
   readonly key: Json
   readonly before: Json
-  /** What columns of the table are when nothing is said of them, as far as the message tells. */
+  /** The defaults of the table's columns, as far as the message contains them. */
   readonly defaults: ReadonlyMap<string, Json>
-  /** Names the table, as far as the message tells. */
+  /** Identifies the table, as far as the message does. */
   readonly table: string
 }
 
@@ -39,13 +39,13 @@ const columnsOf = (row: Row): string => JSON.stringify(Object.keys(row).toSorted
 
 const identify = (table: string, row: Row): string => `${table} ${columnsOf(row)}`
 
-/** Watches the rows of a flow, and says why a row `before` cannot be taken for what the table had, if so. */
+/** Observes the rows of a flow, and reports why a row `before` cannot be trusted to be what the table had, if so. */
 export const make = () => {
-  /** Tables whose rows are known to be whole: one had more than its key, or tables have no other columns. */
+  /** Tables whose rows are known to be complete: one had more than its key, or tables have no other columns. */
   const whole = new Set<string>()
 
   return {
-    /** Learns from a row `after` a change, which is always whole. */
+    /** Learns from a row `after` a change, which is always complete. */
     inserted: (table: string, key: Json, after: Json): void => {
       if (isRow(key) && isRow(after) && columnsOf(key) === columnsOf(after)) whole.add(identify(table, after))
     },

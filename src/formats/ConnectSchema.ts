@@ -1,5 +1,5 @@
 /**
- * The schemas that Kafka Connect sends with its JSON: what they say of numbers that JSON does not hold, and of defaults.
+ * The schemas that Kafka Connect sends with its JSON: the types of numbers that JSON cannot represent, and defaults.
  *
  * @internal
  */
@@ -30,10 +30,13 @@ const decimalOf = (bytes: unknown, scale: number): string | undefined =>
     ? Decimal.text(Decimal.ofBytes(Platform.fromBase64(bytes)), scale)
     : undefined
 
-/** What a value is by its schema: integers of 64 bits that would be rounded, and decimals, are texts with all their digits. */
+/**
+ * A value converted by its schema: 64-bit integers that would be rounded, and decimals, become texts with all their
+ * digits.
+ */
 export const carried = (value: Json | ExactJson.Inexact | undefined, schema: Json | undefined): Json | undefined => {
   const { items, name, parameters, type }: Fields = isObject(schema) ? schema : {}
-  // What stays is refused.
+  // Remaining ones are rejected later.
   if (value instanceof ExactJson.Inexact) return type === "int64" ? value.source : value as unknown as Json
   if (name === decimalName && isObject(parameters)) return decimalOf(value, Number(parameters["scale"])) ?? value
   if (Array.isArray(value)) return value.map((item: Json) => carried(item, items) ?? null)
@@ -48,11 +51,11 @@ export const carried = (value: Json | ExactJson.Inexact | undefined, schema: Jso
 
 const isWrapped = (value: unknown): value is Fields => isObject(value) && "schema" in value && "payload" in value
 
-/** What is in a message, without its schema. */
+/** The payload of a message, without its schema. */
 export const payload = (value: Json | undefined): Json =>
   (isWrapped(value) ? carried(value["payload"], value["schema"]) : value) ?? null
 
-/** What the columns of the row `before` are when nothing is said of them. */
+/** The default values of the columns of the row `before`. */
 export const defaults = (value: Json | undefined): ReadonlyMap<string, Json> => {
   if (!isWrapped(value)) return new Map()
   const columns = fieldsOf(fieldsOf(value["schema"]).get("before"))

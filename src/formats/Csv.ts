@@ -16,13 +16,14 @@ import { maxBytes } from "./Split.ts"
 const columns = ["key", "value", "time", "diff"]
 
 /**
- * Bytes to a flow of updates, whose keys and values are texts: CSV knows nothing else. `Typed.decode` makes more of them,
- * with `Schema.NumberFromString` or `Schema.fromJsonString`. The first record must be the header `key,value,time,diff`.
- * There is no progress in a file: say how far it goes with `Stream.concat(Stream.succeed(Flow.progress(upper)))`.
+ * Decodes bytes to a flow of updates, whose keys and values are texts, the only type of CSV. `Typed.decode` converts
+ * them, with `Schema.NumberFromString` or `Schema.fromJsonString`. The first record must be the header
+ * `key,value,time,diff`. A file contains no progress: add it with
+ * `Stream.concat(Stream.succeed(Flow.progress(upper)))`.
  *
- * Fails with `InvalidInput` at the first record that is wrong: `SchemaDrift` where the header or the number of cells is
- * another, `Truncated` where the input ends within quotes. Where the text is no CSV or no UTF-8, those before it that came
- * in the same piece of the input do not come out either.
+ * Fails with `InvalidInput` at the first wrong record: `SchemaDrift` if the header or the number of cells differs,
+ * `Truncated` if the input ends within quotes. If the text is not CSV or not UTF-8, the records before it in the same
+ * chunk of the input are lost, too.
  *
  * @category sources
  * @since 0.1.0
@@ -90,7 +91,7 @@ const invalid = ({ kind, line, message }: Encoding.CsvError): InvalidInput =>
     detail: message
   })
 
-/** UTF-8 that is none is an error, not a replacement character. */
+/** Invalid UTF-8 is an error; it is not replaced by replacement characters. */
 const decodeText = <E, R>(bytes: Stream.Stream<Uint8Array, E, R>): Stream.Stream<string, E | InvalidInput, R> =>
   Stream.suspend(() => {
     const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
@@ -112,7 +113,7 @@ const decodeText = <E, R>(bytes: Stream.Stream<Uint8Array, E, R>): Stream.Stream
 type Json = Schema.Json
 
 /**
- * A flow to CSV with its header. Texts are written as they are, anything else as JSON, and progress not at all.
+ * Encodes a flow as CSV with its header. Texts are written as they are, other values as JSON. Progress is omitted.
  *
  * @category sinks
  * @since 0.1.0
@@ -132,7 +133,7 @@ export const encode = <E, R>(
   )
 
 /**
- * The contents of a snapshot to CSV with its header, `key,value,diff`.
+ * Encodes the contents of a snapshot as CSV with its header, `key,value,diff`.
  *
  * @category sinks
  * @since 0.1.0

@@ -3,9 +3,9 @@
  * without the `{"schema":...,"payload":...}` around them. A value is an envelope, `null` for a tombstone, or transaction
  * metadata (`status`, `id`).
  *
- * Times number transactions, in the order in which they come: all rows of a transaction have one time, which is complete
- * at its `END`, or when the next one begins. A change without a transaction is one of its own, and the initial snapshot
- * of a connector is one as a whole. The format is that of the Debezium documentation.
+ * Times number transactions, in the order of their arrival. All rows of a transaction have one time, which is complete
+ * at its `END`, or when the next one begins. A change without a transaction counts as a transaction. The initial
+ * snapshot of a connector counts as one as a whole. The format is that of the Debezium documentation.
  *
  * @since 0.1.0
  */
@@ -25,8 +25,8 @@ import * as Unavailable from "./Unavailable.ts"
 type Json = Schema.Json
 
 /**
- * `from`: the time of the first transaction. Default: 0. An application that goes on in the middle of a topic gives the
- * upper of what it has.
+ * `from`: the time of the first transaction. Default: 0. An application that resumes in the middle of a topic passes
+ * the upper of its collection.
  *
  * @category models
  * @since 0.1.0
@@ -36,18 +36,21 @@ export interface Options {
 }
 
 /**
- * Bytes to a flow of updates: an insertion is a row, a deletion retracts `before`, an update does both. That needs whole
- * rows in `before`, as Postgres writes them with `REPLICA IDENTITY FULL`; without them use `changes`. A tombstone says
- * nothing that its deletion has not said.
+ * Decodes bytes to a flow of updates: an insertion is a row, a deletion retracts `before`, an update does both. This
+ * needs complete rows in `before`, as Postgres writes them with `REPLICA IDENTITY FULL`; without them use `changes`. A
+ * tombstone adds nothing to its deletion.
  *
- * Fails with `InvalidInput` at the first line that is wrong: no envelope, no key, no `before` where it is needed, a change of
- * a transaction that is among the last million that have ended, a `TRUNCATE`, which cannot be told as changes of keys, an
- * integer beyond 2^53 that no schema says to be an `int64` (one that is becomes a text), or a large column that did not change
- * and is in neither row. Heartbeats count for nothing.
+ * Fails with `InvalidInput` at the first wrong line. A line is wrong if it has no envelope, no key, or no `before`
+ * where it is needed. It is wrong if it changes a transaction that is among the last million that have ended. A
+ * `TRUNCATE` is wrong, since it cannot be expressed as changes of keys. So is an integer beyond 2^53 that no schema
+ * declares as `int64` (a declared one becomes a text), and a large column that did not change and is in neither row.
+ * Heartbeats are ignored.
  *
- * A `before` whose columns besides the key are all null, empty, zero or their defaults may be no more than its key, and is
- * refused, until one of the same table has had more. `REPLICA IDENTITY USING INDEX` of columns that are not the key's cannot be told
- * from whole rows: use `changes`.
+ * A `before` whose columns besides the key are all null, empty, zero or their defaults may be only its key. It is
+ * rejected until one of the same table has had more. `REPLICA IDENTITY USING INDEX` of columns other than the key's
+ * cannot be distinguished from complete rows: use `changes`.
+ *
+ * @see {@link changes}
  *
  * @example
  * ```ts
@@ -73,8 +76,10 @@ export const decode = (options: Options = {}) => decodeThrough(Intake.open, opti
 export const decodeThrough = (gate: Intake.Gate<Json, Json>, options: Options) => through(gate, options, differences)
 
 /**
- * Bytes to a flow for `Upsert.upsert`: what each key becomes. It needs no `before`, and does no harm where a change comes
- * twice. Fails as `decode` does, but for a missing `before`.
+ * Decodes bytes to a flow for `Upsert.upsert`: the new value of each key. It needs no `before`, and a repeated change
+ * does no harm. Fails as `decode` does, except for a missing `before`.
+ *
+ * @see {@link decode}
  *
  * @category sources
  * @since 0.1.0
@@ -85,7 +90,7 @@ interface Changed extends Before.Removal {
   readonly _tag: "Changed"
   readonly after: Json
   readonly op: string
-  /** Which transaction it belongs to, if it says so. */
+  /** Which transaction it belongs to, if it contains that. */
   readonly transaction: string | undefined
   /** Whether the transaction ends with it. */
   readonly isLast: boolean
@@ -133,7 +138,7 @@ const through =
       const rowsOf = makeRowsOf()
       let line = 0
       let time = from
-      /** The transaction whose changes are coming, and those that have ended. */
+      /** The transaction whose changes are arriving, and those that have ended. */
       let begun: string | undefined
       const ended = new Set<string>()
 
@@ -166,7 +171,7 @@ const through =
           case "Changed":
             return changed(message)
           case "Tombstone":
-            // It belongs to the deletion before it, or stands alone where that is no longer there.
+            // It belongs to the deletion before it, or is alone if that is no longer there.
             return rows(message)
           case "End":
             return message.transaction === begun ? end() : undefined
@@ -185,7 +190,7 @@ const through =
       return Intake.told(Stream.map(Line.lines("Debezium", bytes), takeAll))
     })
 
-/** So many transactions that have ended are known again: a million identifiers take some hundred megabytes. */
+/** How many ended transactions are recognised: a million identifiers take some hundred megabytes. */
 const maxEnded = 1_000_000
 
 const Row = Schema.optional(Schema.NullOr(Schema.Json))
@@ -248,7 +253,7 @@ const changeOf = (
 ): Message | string => {
   const { before = null, op, source, transaction } = envelope
   const after = Unavailable.filled(envelope.after ?? null, before)
-  // A message of the application, which no table has.
+  // A message of the application, which belongs to no table.
   if (op === "m") return { _tag: "Nothing" }
   if (op === "t") return "a table was truncated, which says of no key what has become of it: take a new snapshot"
   if (!["c", "r", "u", "d"].includes(op)) return "its operation is unknown"
@@ -277,9 +282,9 @@ const encoder = new TextEncoder()
 type Content = readonly [key: Json, value: Json, multiplicity: number]
 
 /**
- * The contents of a snapshot as what a connector says at its start: one event of operation `r` a row, the last of them
- * marked. `table` is the name that they carry. A row that is there several times is a `ValueOutOfRange`: a table with a
- * primary key has no such row.
+ * Encodes the contents of a snapshot as a connector does at its start: one event of operation `r` a row, the last of
+ * them marked. `table` is the table's name in the events. A row with a multiplicity above one is a `ValueOutOfRange`: a
+ * table with a primary key has no such row.
  *
  * @category sinks
  * @since 0.1.0

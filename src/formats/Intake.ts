@@ -1,5 +1,5 @@
 /**
- * Rows and seals of an input as the events of a flow, up to the first that cannot be taken.
+ * Converts rows and seals of an input to the events of a flow, up to the first invalid one.
  *
  * @internal
  */
@@ -9,24 +9,24 @@ import * as Frontier from "../Frontier.ts"
 import { InvalidInput } from "../PersistError.ts"
 import type { Update } from "../Update.ts"
 
-/** What rows are held against besides their format: where they go to. */
+/** The constraints of the destination, besides those of the format. */
 export interface Gate<in K, in V> {
   /** Times before it are complete already. */
   readonly upper: Frontier.Frontier
-  /** Says why a row cannot be stored, if so. */
+  /** Returns why a row cannot be stored, if so. */
   readonly check: (update: Update<K, V>) => string | undefined
 }
 
-/** Takes whatever is of the format. */
+/** Accepts everything that the format allows. */
 export const open: Gate<unknown, unknown> = { upper: Frontier.initial, check: () => undefined }
 
-/** What a part of the input amounts to: events, and what is wrong after them. */
+/** The result of a part of the input: events, and the error after them. */
 export interface Taken<K, V> {
   readonly events: ReadonlyArray<CollectionEvent<K, V>>
   readonly error: InvalidInput | undefined
 }
 
-/** `unit` is what places are counted in, from 1. */
+/** `unit` is the unit of positions in errors, counted from 1. */
 export const make = <K, V>(format: string, unit: string, { check, upper: begin }: Gate<K, V>) => {
   let upper = begin
   let events: Array<CollectionEvent<K, V>> = []
@@ -40,7 +40,7 @@ export const make = <K, V>(format: string, unit: string, { check, upper: begin }
   }
   return {
     invalid,
-    /** Takes a row, or says what is wrong with it. */
+    /** Accepts a row, or returns its error. */
     row: (update: Update<K, V>, place: number): InvalidInput | undefined => {
       if (update.time < upper) {
         return invalid(place, "BelowSeal", `time ${update.time} lies below the seal ${Frontier.format(upper)}`)
@@ -50,7 +50,7 @@ export const make = <K, V>(format: string, unit: string, { check, upper: begin }
       updates.push(update)
       return undefined
     },
-    /** Takes a seal, or says what is wrong with it. */
+    /** Accepts a seal, or returns its error. */
     seal: (to: Frontier.Frontier, place: number): InvalidInput | undefined => {
       if (to < upper) {
         const detail = `the seal goes back from ${Frontier.format(upper)} to ${Frontier.format(to)}`
@@ -61,7 +61,7 @@ export const make = <K, V>(format: string, unit: string, { check, upper: begin }
       events.push({ _tag: "Progress", frontier: to })
       return undefined
     },
-    /** What has been taken since it was asked for last. */
+    /** The events since the last call. */
     taken: (error?: InvalidInput): Taken<K, V> => {
       flush()
       const all = events
@@ -71,7 +71,7 @@ export const make = <K, V>(format: string, unit: string, { check, upper: begin }
   }
 }
 
-/** The events of all parts, up to the first error, wherever the input happens to be cut. */
+/** The events of all parts, up to the first error, independent of how the input is divided. */
 export const told = <K, V, E, R>(
   parts: Stream.Stream<Taken<K, V>, E, R>
 ): Stream.Stream<CollectionEvent<K, V>, E | InvalidInput, R> =>

@@ -10,7 +10,7 @@ import { maxBytes, split } from "./Split.ts"
 
 const newline = 0x0a
 
-/** The lines of an input, as many at a time as it brings. */
+/** The lines of an input, in batches as the input brings them. */
 export const lines = <E, R>(format: string, bytes: Stream.Stream<Uint8Array, E, R>) =>
   split(bytes, newline, (line) =>
     new InvalidInput({
@@ -22,7 +22,7 @@ export const lines = <E, R>(format: string, bytes: Stream.Stream<Uint8Array, E, 
 
 const decoder = new TextDecoder("utf-8", { fatal: true })
 
-/** What a line says: nothing, JSON, or why it is none. In the JSON, numbers that would be rounded are `Inexact`. */
+/** The content of a line: nothing, JSON, or an error. In the JSON, numbers that would be rounded are `Inexact`. */
 export const read = (
   line: Uint8Array
 ): undefined | ReturnType<typeof ExactJson.parse> | { readonly detail: string } => {

@@ -1,6 +1,6 @@
 /**
- * Updates as lines of JSON: `{"key":...,"value":...,"time":n,"diff":n}`, where `diff` may be left out for 1, and
- * `{"seal":n}`, which says that times before `n` are complete.
+ * Updates as lines of JSON: `{"key":...,"value":...,"time":n,"diff":n}`, where `diff` is 1 if absent, and `{"seal":n}`,
+ * which declares times before `n` complete.
  *
  * @since 0.1.0
  */
@@ -16,11 +16,12 @@ import * as Line from "./Line.ts"
 type Json = Schema.Json
 
 /**
- * Bytes to a flow: rows in batches, and progress for every seal. Lines may end with CR LF, and empty ones count for
- * nothing.
+ * Decodes bytes to a flow: rows in batches, and progress for every seal. Lines may end with CR LF. Empty lines are
+ * ignored.
  *
- * Fails with `InvalidInput` at the first line that is wrong, after everything before it has come out: no JSON, another
- * form, an integer beyond 2^53 that would be rounded, or a time that a seal before it has made complete.
+ * Fails with `InvalidInput` at the first wrong line, after everything before it was emitted. A line is wrong if it is
+ * not JSON or has another form, has an integer beyond 2^53 that would be rounded, or a time that a previous seal has
+ * made complete.
  *
  * @example
  * ```ts
@@ -74,7 +75,9 @@ export const decodeThrough =
 const encoder = new TextEncoder()
 
 /**
- * A flow to lines that `decode` reads: rows, and a seal for every progress. As many at a time as the rows come.
+ * Encodes a flow as lines that `decode` reads: rows, and a seal for every progress, in batches as the rows arrive.
+ *
+ * @see {@link decode}
  *
  * @category sinks
  * @since 0.1.0
@@ -90,7 +93,7 @@ export const encode = <E, R>(
     ))
 
 /**
- * The contents of a snapshot to lines `{"key":...,"value":...,"diff":n}`.
+ * Encodes the contents of a snapshot as lines `{"key":...,"value":...,"diff":n}`.
  *
  * @category sinks
  * @since 0.1.0
@@ -103,7 +106,7 @@ export const contents = <E, R>(
     Stream.map((chunk) => encoder.encode(chunk.map(([key, value, diff]) => Line.write({ key, value, diff })).join("")))
   )
 
-/** What a line says. */
+/** The content of a line. */
 type Said =
   | { readonly _tag: "Row"; readonly update: Update<Json, Json> }
   | { readonly _tag: "Seal"; readonly upper: Frontier.Frontier }
@@ -131,7 +134,7 @@ const ofJson = (json: unknown): Said => {
 
 const seal = (json: { readonly seal: unknown }): Said => {
   if (Object.keys(json).length > 1) return bad(`a seal has no other field than "seal"`)
-  // What `tail` prints of a collection that is finished.
+  // The line that `tail` prints at the end of a finished collection.
   if (json.seal === "empty") return { _tag: "Seal", upper: Frontier.empty }
   return Frontier.isTimestamp(json.seal)
     ? { _tag: "Seal", upper: json.seal + 0 }
@@ -155,7 +158,7 @@ const row = (json: object): Said => {
 
 const bad = (detail: string): Said => ({ _tag: "Bad", detail })
 
-/** What a wrong value is, without saying it. */
+/** Describes a wrong value without quoting it. */
 const kindOf = (value: unknown): string => {
   if (value === null) return "null"
   if (Array.isArray(value)) return "an array"

@@ -1,16 +1,16 @@
 /**
- * Cutting a stream of bytes at a separator, in memory for one piece.
+ * Splits a stream of bytes at a separator, with one piece in memory at a time.
  *
  * @internal
  */
 import { Effect, Stream } from "effect"
 
-/** No piece may be longer: a line of input, a path. */
+/** The largest length of a piece: a line of input, a path. */
 export const maxBytes = 64 * 1024 * 1024
 
 /**
- * The pieces between separators, as many at a time as the input brings. The last one may end without a separator; one at
- * the very end begins no piece. Fails with `tooLong` of its number, from 1, at a piece that is.
+ * The pieces between separators, in batches as the input brings them. The last piece may end without a separator; a
+ * separator at the very end begins no piece. Fails with `tooLong` of the number of the piece, from 1, that is too long.
  */
 export const split = <E, R, E2>(
   bytes: Stream.Stream<Uint8Array, E, R>,
@@ -18,7 +18,7 @@ export const split = <E, R, E2>(
   tooLong: (piece: number) => E2
 ): Stream.Stream<ReadonlyArray<Uint8Array>, E | E2, R> =>
   Stream.suspend(() => {
-    /** The beginning of a piece whose end has not come yet. */
+    /** The beginning of a piece whose end has not arrived yet. */
     let begun: Array<Uint8Array> = []
     let begunBytes = 0
     let complete = 0

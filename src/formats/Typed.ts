@@ -1,5 +1,5 @@
 /**
- * Between the rows of a format, which are JSON, and those of an application, which have types.
+ * Converts between the rows of a format, which are JSON, and those of an application, which have types.
  *
  * @since 0.1.0
  */
@@ -10,7 +10,7 @@ import { InvalidInput, ValueOutOfRange } from "../PersistError.ts"
 import * as Update from "../Update.ts"
 
 /**
- * What keys and values are.
+ * The schemas of keys and values.
  *
  * @category models
  * @since 0.1.0
@@ -22,8 +22,10 @@ export interface Schemas<K, V> {
 
 /**
  * Gives the rows of a format their types. A row that does not fit the schemas fails with `InvalidInput`, as
- * `SchemaDrift`; the batch that it came with does not come out. So does one of whose texts a schema, such as
- * `Schema.NumberFromString`, makes an integer beyond 2^53 that is another than the text says.
+ * `SchemaDrift`; its batch is not emitted. The same applies if a schema, such as `Schema.NumberFromString`, converts a
+ * text to an integer beyond 2^53 that differs from the text.
+ *
+ * @see {@link encode}
  *
  * @example
  * ```ts
@@ -52,7 +54,7 @@ export const decode = <K, V>({ key, value }: Schemas<K, V>) => {
   )
 }
 
-/** What a schema has made of a part of a row, unless it does not fit, or a text has become a number that it does not say. */
+/** The result of a schema for a part of a row, unless it does not fit, or a text became a number with another value. */
 const exactly = <A, E>(
   source: unknown,
   decoded: Result.Result<A, E>,
@@ -68,8 +70,10 @@ const exactly = <A, E>(
 const rounded = "holds a number beyond 2^53 that the schema would round: read it as a text, or as a BigInt"
 
 /**
- * Makes JSON of rows that have types, for the formats. A value that its schema does not encode fails with
+ * Encodes rows that have types as JSON, for the formats. A value that its schema does not encode fails with
  * `ValueOutOfRange`.
+ *
+ * @see {@link decode}
  *
  * @category combinators
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * What Debezium writes for a large column that did not change, and that Postgres therefore does not send.
+ * The value that Debezium writes for a large column that did not change, and that Postgres therefore does not send.
  *
  * @internal
  */
@@ -9,7 +9,7 @@ type Json = Schema.Json
 
 const placeholder = "__debezium_unavailable_value"
 
-/** As it stands for texts, for bytes, and for arrays and maps of texts. */
+/** Its forms for texts, for bytes, and for arrays and maps of texts. */
 const forms = new Set([
   placeholder,
   btoa(placeholder),
@@ -25,7 +25,7 @@ const isRow = (row: Json): row is { readonly [name: string]: Json } =>
 /** Whether a column of the row is missing. */
 export const isIn = (row: Json): boolean => isRow(row) && Object.values(row).some(isUnavailable)
 
-/** The row with what is missing from the row before it, as far as that has it. */
+/** The row, with its missing columns copied from the previous row, as far as that has them. */
 export const filled = (row: Json, before: Json): Json =>
   isRow(row) && isRow(before) && isIn(row)
     ? Object.fromEntries(

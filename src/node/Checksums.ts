@@ -1,18 +1,19 @@
 /**
  * The checksums of many ranges of the same bytes, with each byte checksummed at most once.
  *
- * CRC-32 is linear: what a prefix has contributed to the checksum of a longer one is its own checksum times a power of x,
- * modulo the polynomial. So the checksum of a range follows from those of the two prefixes that end where it begins and
- * ends, in a number of steps that grows with the logarithm of its length.
+ * CRC-32 is linear: the contribution of a prefix to the checksum of a longer one is the prefix's checksum times a power
+ * of x, modulo the polynomial. The checksum of a range therefore follows from those of two prefixes: the one that ends
+ * where the range begins, and the one that ends where it ends. The number of steps grows with the logarithm of the
+ * length. The method is that of `crc32_combine` in zlib.
  *
  * @internal
  */
 import * as Platform from "../Platform.ts"
 
-/** The checksums of the bytes up to some offsets. */
+/** The checksums of the bytes up to certain offsets. */
 export type Checksums = ReadonlyMap<number, number>
 
-/** Checksums the bytes up to the last of the offsets, which are those that ranges may begin or end at. */
+/** Checksums the bytes up to the last offset. Ranges may begin and end at these offsets only. */
 export const make = (bytes: Uint8Array, offsets: ReadonlyArray<number>, crc32 = Platform.crc32): Checksums => {
   const sums = new Map<number, number>()
   let [sum, end] = [0, 0]
@@ -24,7 +25,7 @@ export const make = (bytes: Uint8Array, offsets: ReadonlyArray<number>, crc32 = 
   return sums
 }
 
-/** The checksum of the bytes from `begin` to `end`, going on from `seed`. Both must be among the offsets. */
+/** The checksum of the bytes from `begin` to `end`, continued from `seed`. Both must be among the offsets. */
 export const of = (self: Checksums, begin: number, end: number, seed: number): number =>
   (shift(seed ^ self.get(begin)!, end - begin) ^ self.get(end)!) >>> 0
 
@@ -42,7 +43,7 @@ const multiply = (a: number, b: number): number => {
   return product
 }
 
-/** At `i`, what `2 ** i` bytes of zeros multiply a checksum by. */
+/** At `i`, the factor by which `2 ** i` zero bytes multiply a checksum. */
 const powers = ((): ReadonlyArray<number> => {
   // x to the 8th.
   const made = [one >>> 8]
@@ -50,7 +51,7 @@ const powers = ((): ReadonlyArray<number> => {
   return made
 })()
 
-/** What a checksum contributes to that of `length` more bytes. */
+/** The contribution of a checksum to that of `length` more bytes. */
 const shift = (sum: number, length: number): number => {
   let shifted = sum | 0
   for (let i = 0, rest = length; rest > 0; i++, rest = Math.floor(rest / 2)) {

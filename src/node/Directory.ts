@@ -1,5 +1,5 @@
 /**
- * A store's directory: where what lies, and the marker file that says that it is one.
+ * A store's directory: the paths in it, and the marker file that identifies it as a store.
  *
  * @internal
  */
@@ -18,7 +18,7 @@ export interface Directory {
   readonly log: string
   readonly blobs: string
   readonly lock: string
-  /** For files that are being made; what nobody is making is garbage. */
+  /** The directory of temporary files. Temporary files that no process is writing are garbage. */
   readonly temporary: string
 }
 
@@ -31,14 +31,14 @@ export const make = (root: string): Directory => ({
   temporary: join(root, "tmp")
 })
 
-/** Tells the temporary files of this process from those of one that died, also if that had the same id. */
+/** Distinguishes the temporary files of this process from those of a dead one, even if that had the same id. */
 const self = (): string => `${process.pid}-${Math.trunc(performance.timeOrigin)}-`
 let count = 0
 
-/** A path for a file that is being made. */
+/** A path for a temporary file. */
 export const temporaryPath = (directory: Directory): string => join(directory.temporary, `${self()}${++count}`)
 
-/** Removes what writers before this process left half made. */
+/** Removes the unfinished temporary files of earlier writers. */
 export const removeLeftovers = (directory: Directory): Effect.Effect<void, File.FileError> =>
   Effect.flatMap(File.listOrNone(directory.temporary), (names) =>
     Effect.forEach(
@@ -53,7 +53,7 @@ const markerBytes = 16
 
 export type OpenError = NotAStore | Corrupt | UnsupportedFormat | File.Refusal
 
-/** Succeeds where the directory is a store that this version can read. */
+/** Succeeds if the directory is a store that this version can read. */
 export const check = (directory: Directory): Effect.Effect<void, OpenError> =>
   File.using(directory.marker, File.flags.read, (fd) => File.read(fd, 0, markerBytes + 1)).pipe(
     Effect.flatMap((bytes) => SegmentList.checked(() => checkMarker(bytes, directory.marker))),
@@ -64,7 +64,7 @@ export const check = (directory: Directory): Effect.Effect<void, OpenError> =>
     File.orRefuse("opening the store", directory.root)
   )
 
-/** As `check`, but where there is nothing yet, it makes a store, with its parents. */
+/** As `check`, but if there is nothing yet, it makes a store, with its parents. */
 export const ensure = (directory: Directory): Effect.Effect<void, OpenError> =>
   check(directory).pipe(
     Effect.catchTag("NotAStore", () => found(directory)),
@@ -74,7 +74,7 @@ export const ensure = (directory: Directory): Effect.Effect<void, OpenError> =>
         File.makeDirectory,
         { discard: true }
       ).pipe(
-        // What is there may have been made by a process that was stopped before it flushed it.
+        // An existing store may have been made by a process that was stopped before it flushed it.
         Effect.andThen(File.syncDirectory(directory.root)),
         File.orRefuse("creating the store's directories", directory.root)
       )
@@ -110,8 +110,8 @@ const found = Effect.fnUntraced(
 )
 
 /**
- * What is there may have been made by a process that was stopped before it flushed it. A parent that cannot be read is
- * somebody else's.
+ * An existing directory may have been made by a process that was stopped before it flushed it. A parent that cannot be
+ * read belongs to another user.
  */
 const syncParent = (root: string): Effect.Effect<void, File.FileError> =>
   Effect.catchIf(File.syncDirectory(dirname(root)), File.hasCode("EACCES"), () => Effect.void)

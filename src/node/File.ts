@@ -1,9 +1,9 @@
 /**
  * The calls of `node:fs` that storage needs, as effects.
  *
- * They fail with a `FileError`, so that a caller can look at its code, until `orRefuse` turns what is left into a storage
- * error. No call is ever interrupted: node goes on with it in its thread pool whatever we do, and a descriptor
- * must not be closed under it.
+ * They fail with a `FileError`, so that a caller can inspect its code; `orRefuse` converts the remaining ones to
+ * storage errors. No call is ever interrupted: node continues it in its thread pool in any case, and a descriptor must
+ * not be closed during a call.
  *
  * @internal
  */
@@ -13,14 +13,14 @@ import fs from "node:fs"
 import { dirname, resolve } from "node:path"
 import { AccessDenied, OutOfSpace, Unavailable } from "../PersistError.ts"
 
-/** What the system answered: a code such as `ENOENT`, and node's message, which names the call and the path. */
+/** The system's answer: a code such as `ENOENT`, and node's message, which names the call and the path. */
 export class FileError extends Data.TaggedError("FileError")<{ readonly code: string; readonly detail: string }> {}
 
 type Errno = NodeJS.ErrnoException
 
 export const failure = (error: Errno): FileError => new FileError({ code: error.code ?? "", detail: error.message })
 
-/** A flush comes with the write, where the platform can do that. */
+/** The flush is part of the write, where the platform supports that. */
 export const writesFlush = fs.constants.O_DSYNC !== undefined
 const { O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_TRUNC, O_DSYNC = 0 } = fs.constants
 
@@ -28,7 +28,9 @@ export const flags = {
   read: O_RDONLY,
   append: O_RDWR | O_DSYNC,
   replace: O_RDWR | O_CREAT | O_TRUNC,
-  /** As `replace`, and every write is flushed: what fills a large file thus never stands before others in one big flush. */
+  /**
+   * As `replace`, but every write is flushed: a large file then never delays other flushes by one big flush of its own.
+   */
   replaceDurably: O_RDWR | O_CREAT | O_TRUNC | O_DSYNC,
   create: O_RDWR | O_CREAT | O_EXCL
 }
@@ -49,11 +51,11 @@ export const hasCode = (...codes: ReadonlyArray<string>) => (error: FileError): 
 
 export const isFull = hasCode("ENOSPC", "EDQUOT")
 
-/** There is no such file, or no such directory on the way to it. */
+/** There is no such file, or a directory of its path is missing. */
 export const isMissing = <E extends { readonly _tag: string }>(error: E | FileError): error is FileError =>
   error instanceof FileError && (error.code === "ENOENT" || error.code === "ENOTDIR")
 
-/** What a person can do about a file system that does not let this process in. */
+/** What an operator can do about a file system that denies access to this process. */
 const adviceOf = (code: string): string | undefined => {
   if (code === "EACCES") {
     return "give the user of this process the right to read and write the store's directory and all in it"
@@ -66,7 +68,7 @@ const adviceOf = (code: string): string | undefined => {
 
 export type Refusal = Unavailable | OutOfSpace | AccessDenied
 
-/** The storage error of a call that changed nothing that anybody relies on. */
+/** The storage error of a call that failed without an effect that anything depends on. */
 export const refusal = (operation: string, location: string, error: FileError): Refusal => {
   const { code, detail } = error
   if (isFull(error)) return new OutOfSpace({ location, detail })
@@ -90,14 +92,14 @@ export const open = (path: string, mode: number): Effect.Effect<number, FileErro
 
 export const close = (fd: number): Effect.Effect<void> => Effect.ignore(run((done) => fs.close(fd, done)))
 
-/** Opens for the time of `use`. */
+/** Opens the file while `use` runs. */
 export const using = <A, E, R>(path: string, mode: number, use: (fd: number) => Effect.Effect<A, E, R>) =>
   Effect.acquireUseRelease(open(path, mode), use, close)
 
 export const size = (fd: number): Effect.Effect<number, FileError> =>
   Effect.map(call<fs.Stats>((done) => fs.fstat(fd, done)), (stats) => stats.size)
 
-/** Tells a file from every other one of its file system, whatever its names. */
+/** Identifies a file among all of its file system, whatever its names. */
 export const inode = (fd: number): Effect.Effect<bigint, FileError> => Effect.map(status(fd), ({ ino }) => ino)
 
 export const status = (fd: number): Effect.Effect<fs.BigIntStats, FileError> =>
@@ -110,10 +112,10 @@ export const stat = (path: string): Effect.Effect<fs.BigIntStats, FileError> =>
 export const touch = (fd: number, millis: number): Effect.Effect<void, FileError> =>
   run((done) => fs.futimes(fd, millis / 1000, millis / 1000, done))
 
-/** Of so many bytes, how many one call is given: node throws where they are 2 GiB or more. */
+/** The most bytes that one call receives: node throws at 2 GiB or more. */
 export const atOnce = (length: number): number => Math.min(length, 1024 * 1024 * 1024)
 
-/** At most `length` bytes from `offset`, fewer where the file ends, in memory of their own. */
+/** At most `length` bytes from `offset`, fewer where the file ends, in a new buffer. */
 export const read = (fd: number, offset: number, length: number): Effect.Effect<Uint8Array, FileError> =>
   Effect.suspend(() => {
     const buffer = Buffer.allocUnsafeSlow(length)
@@ -131,7 +133,7 @@ export const read = (fd: number, offset: number, length: number): Effect.Effect<
 export const readAll = (fd: number): Effect.Effect<Uint8Array, FileError> =>
   Effect.flatMap(size(fd), (length) => read(fd, 0, length))
 
-/** Writes all bytes at `offset`, in several calls where the system takes fewer at a time. */
+/** Writes all bytes at `offset`, in several calls if the system accepts fewer at a time. */
 export const writeAll = (fd: number, bytes: Uint8Array, offset: number): Effect.Effect<void, FileError> =>
   Effect.flatMap(
     call<number>((done) => fs.write(fd, bytes, 0, atOnce(bytes.length), offset, done)),
@@ -165,7 +167,7 @@ export const list = (directory: string): Effect.Effect<ReadonlyArray<fs.Dirent>,
 export const listOrNone = (directory: string): Effect.Effect<ReadonlyArray<fs.Dirent>, FileError> =>
   Effect.catchIf(list(directory), hasCode("ENOENT"), () => Effect.succeed([]))
 
-/** Makes what was created, renamed or removed in a directory survive a power failure. */
+/** Makes creations, renames and removals in a directory survive a power failure. */
 export const syncDirectory = (directory: string): Effect.Effect<void, FileError> => using(directory, flags.read, sync)
 
 /** Makes a directory with its parents, durably. One that exists is no error. */
@@ -180,13 +182,13 @@ const syncParents = (path: string, last: string): Effect.Effect<void, FileError>
     ? Effect.void
     : Effect.andThen(syncDirectory(dirname(path)), Effect.suspend(() => syncParents(dirname(path), last)))
 
-/** Writes a file and flushes it. What was there is replaced. */
+/** Writes a file and flushes it. An existing file is replaced. */
 export const create = (path: string, bytes: Uint8Array): Effect.Effect<void, FileError> =>
   using(path, flags.replace, (fd) => Effect.andThen(writeInPieces(fd, bytes, 0), sync(fd)))
 
 /**
- * Writes bytes and sends them to the disk piece by piece. A large file that is flushed only at its end makes every other
- * flush of the file system, also that of a commit, wait for all of it.
+ * Writes bytes and sends them to the disk piece by piece. If a large file is flushed only at its end, every other flush
+ * of the file system waits for all of it, also that of a commit.
  */
 const writeInPieces = (fd: number, bytes: Uint8Array, offset: number): Effect.Effect<void, FileError> => {
   const piece = bytes.subarray(offset, offset + pieceBytes)

@@ -1,6 +1,6 @@
 /**
- * Blobs as files: `blobs/<key>`. A blob is written aside, flushed, and linked to its name, so that a reader sees all of
- * it or nothing, and the first put of a key wins.
+ * Blobs as files: `blobs/<key>`. A blob is written to a temporary file, flushed, and linked to its name. A reader
+ * therefore sees all of it or nothing, and the first put of a key wins.
  *
  * @internal
  */
@@ -22,9 +22,9 @@ export const make = (directory: Directory.Directory): Blob["Service"] => {
     isEnsured ? Effect.void : Effect.map(Directory.ensure(directory), () => void (isEnsured = true))
   )
 
-  /** Those that are known to survive a power failure, with their parents up to that of all blobs. */
+  /** The directories that are known to survive a power failure, together with their parents up to that of all blobs. */
   const durable = new Set([directory.blobs])
-  /** What is there may have been made by a process that was stopped before it flushed it. */
+  /** An existing directory may have been made by a process that was stopped before it flushed it. */
   const makeDurable = (path: string): Effect.Effect<void, File.FileError> =>
     durable.has(path)
       ? Effect.void
@@ -77,7 +77,7 @@ const readPart = (fd: number, range: Range | undefined): Effect.Effect<Uint8Arra
     return File.read(fd, offset, Math.max(0, Math.min(range?.length ?? size, size - offset)))
   })
 
-/** A directory of blobs that is still to be listed, and the keys' beginning that it stands for. */
+/** A directory of blobs that is still to be listed, and the key prefix that it stands for. */
 interface Pending {
   readonly path: string
   readonly key: string

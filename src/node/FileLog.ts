@@ -1,5 +1,5 @@
 /**
- * The log in a directory: who may write it, reading it, noticing that it grew.
+ * The log in a directory: acquiring it, reading it, noticing that it grew.
  *
  * @internal
  */
@@ -31,7 +31,9 @@ export const make: (options: Options) => Effect.Effect<Log["Service"], never, Sc
     const ticks = yield* Effect.acquireRelease(PubSub.sliding<void>(1), PubSub.shutdown)
     const tick = (): void => void PubSub.publishUnsafe(ticks, undefined)
 
-    /** Those that this opener has not closed yet: it may acquire again meanwhile, and then the last one counts. */
+    /**
+     * The writers that this opener has not closed yet: it may acquire again meanwhile, and then the last one counts.
+     */
     const writers: Array<LogWriter.LogWriter> = []
     let lock: Lock.Lock | undefined
     const heartbeats = yield* FiberHandle.make<void>()
@@ -41,7 +43,7 @@ export const make: (options: Options) => Effect.Effect<Log["Service"], never, Sc
     const lastEpoch = Effect.map(SegmentList.list(directory.log), ({ links }) => links.at(-1)?.epoch ?? 0)
 
     const takeLock = Effect.gen(function*() {
-      // An attempt that failed left its epoch to be used, and at most an empty segment of it.
+      // A failed attempt left its epoch to be used again, and at most an empty segment of it.
       if (lock !== undefined && lock.epoch > given && Lock.isHeld(lock)) return lock
       const before = lock
       const taken = yield* Lock.acquire({ directory, machine, nonce, leaseMillis, waitMillis, lastEpoch })
@@ -63,7 +65,7 @@ export const make: (options: Options) => Effect.Effect<Log["Service"], never, Sc
       const taken = yield* takeLock
       yield* Directory.removeLeftovers(directory)
       const recovered = yield* LogRecovery.recover(directory, taken).pipe(
-        // While this process was stopped, others may have gone on with the log: then what it has seen was no damage.
+        // While this process was stopped, others may have continued the log: then what it has read was not damage.
         Effect.catchTag("Corrupt", (problem) => Effect.andThen(Lock.confirm(taken), Effect.fail(problem)))
       )
       const opened = yield* LogWriter.make({ directory, lock: taken, segmentBytes, recovered, scope, onAppend: tick })
@@ -101,7 +103,7 @@ export const make: (options: Options) => Effect.Effect<Log["Service"], never, Sc
   }
 )
 
-/** Ticks when another process may have written. Where the platform does not say, looking now and then does. */
+/** Ticks when another process may have written. Where the platform sends no events, the directory is polled. */
 const changesOf = (log: string): Stream.Stream<void> =>
   Stream.callback((queue) => {
     const tick = (): void => void Queue.offerUnsafe(queue, undefined)

@@ -1,7 +1,7 @@
 /**
  * Log and blobs in a directory of a local file system.
  *
- * What a call has acknowledged survives a crash of the process and of the machine, as far as the disk keeps what it has
+ * An acknowledged call survives a crash of the process and of the machine, as far as the disk keeps what it has
  * flushed. One process at a time may write; any number may read. The bytes are specified in `docs/format.md`.
  *
  * @since 0.1.0
@@ -21,15 +21,15 @@ import * as LockHolder from "./LockHolder.ts"
 import * as WorkerMerger from "./WorkerMerger.ts"
 
 /**
- * Where a store lies, and how it is cut into files.
+ * The location of a store, and its sizes and timeouts.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Options {
-  /** The directory of the store, or its `file:` URL. Whoever writes first makes it, with its parents. */
+  /** The directory of the store, or its `file:` URL. The first writer creates it, with its parents. */
   readonly directory: string | URL
-  /** How large a file of the log may grow before the next one begins, in bytes; 16 MiB if absent. */
+  /** The size of a file of the log, in bytes, at which the next one begins; 16 MiB if absent. */
   readonly segmentBytes?: number | undefined
   /**
    * The file of the worker thread that runs merges: for a program that is bundled, the bundle of `tidemark/worker`. If absent,
@@ -37,15 +37,17 @@ export interface Options {
    */
   readonly mergeWorker?: string | URL | undefined
   /**
-   * How long the heartbeats of a writer may fail to appear before a process that cannot look the writer up, such as one in
-   * another container or on another host, takes the store over from it. 10 seconds if absent, at least 100 milliseconds.
+   * How long the heartbeats of a writer may be missing before another process takes the store over. It applies to a
+   * process that cannot look the writer up, such as one in another container or on another host. 10 seconds if absent,
+   * at least 100 milliseconds.
    *
-   * A process that is stopped for longer while another one opens the store finds itself fenced: nothing is lost.
+   * A process that is stopped for longer, while another one opens the store, is fenced. No acknowledged data is lost.
    */
   readonly lease?: Duration.Input | undefined
   /**
-   * How long to wait, while a living process has the store open for writing, before `Locked`. Not at all if absent. Whether
-   * a process that cannot be looked up is alive takes until its next heartbeat, or the end of its lease, in any case.
+   * How long to wait, while a living process has the store open for writing, before `Locked`. No wait if absent.
+   * Finding out whether a process that cannot be looked up is alive takes until its next heartbeat, or the end of its
+   * lease, in any case.
    */
   readonly waitForLock?: Duration.Input | undefined
 }
@@ -55,12 +57,12 @@ const shortestLease = 100
 const defaultSegmentBytes = 16 * 1024 * 1024
 
 /**
- * The storage of one directory. Building it touches nothing.
+ * The storage of one directory. Building the layer touches no file.
  *
- * Acquiring the log fails with `Locked` while a living process, or another layer in this one, has it open for writing, and
- * with `NotAStore` where the directory has other content. While it is held, the lock costs a heartbeat every quarter of its
- * lease. Truncation removes whole files: `bounds.lower` may stay below
- * what was asked for. Merges of maintenance run in a worker thread.
+ * Acquiring the log fails with `Locked` while a living process, or another layer in this one, has it open for writing,
+ * and with `NotAStore` where the directory has other content. While the log is acquired, the lock costs a heartbeat
+ * every quarter of its lease. Truncation removes whole files: `bounds.lower` may stay below the requested position.
+ * Merges of maintenance run in a worker thread.
  *
  * @category layers
  * @since 0.1.0
@@ -69,7 +71,7 @@ export const layer = (options: Options): Layer.Layer<Log | Blob> =>
   Layer.merge(storage(options), WorkerMerger.layer(options.mergeWorker))
 
 /**
- * Who had a store open for writing, as far as its lock said.
+ * The process that had a store open for writing, according to its lock.
  *
  * @category models
  * @since 0.1.0
@@ -80,14 +82,14 @@ export interface Holder {
 }
 
 /**
- * Takes the lock of a store from a process in another container or on another host, and gives it to nobody. If that process
- * is alive after all, it is fenced when somebody opens the store: what it has acknowledged stays, and it acknowledges
- * nothing more.
+ * Removes the lock of a process in another container or on another host. If that process is alive after all, it is
+ * fenced as soon as another writer opens the store: its acknowledged commits stay, and it acknowledges nothing more.
  *
- * Opening the store does the same once the lease of the lock has expired; only a lock of a version without leases is
- * held until it is unlocked. Fails with `Locked` where the process is seen to be alive, which may take a lease, and with
- * `NotAStore` where there is no store. None if nobody held it.
+ * Opening the store does the same once the lease of the lock has expired. Only a lock of a version without leases stays
+ * until it is removed in this way. Fails with `Locked` if the process is seen to be alive, which may take a lease, and
+ * with `NotAStore` if there is no store. None if the store had no lock.
  *
+ * @see {@link layer}
  * @category maintenance
  * @since 0.1.0
  */

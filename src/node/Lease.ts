@@ -1,25 +1,26 @@
 /**
  * Leases on a lock: how processes that cannot look each other up find out whether the holder is alive.
  *
- * The holder sets the modification time of its lock file anew, four times a lease. A rival watches that time, and takes the
- * lock over once it has seen it unchanged for a whole lease, by its own monotonic clock: clocks of different hosts are never
- * compared. A holder that was only stopped, or whose heartbeats did not arrive, is refused by its epoch when it goes on.
- * Leases are those of Gray and Cheriton (1989); the epoch is their fencing token.
+ * The holder updates the modification time of its lock file, four times a lease. A rival watches that time. It takes
+ * the lock over once the time has not changed for a whole lease. The rival measures this with its own monotonic clock:
+ * clocks of different hosts are never compared. A holder that was only stopped, or whose heartbeats did not arrive, is
+ * rejected by its epoch when it continues. Leases are from Gray and Cheriton, "Leases: an efficient fault-tolerant
+ * mechanism for distributed file cache consistency" (1989); the epoch is a fencing token.
  *
  * @internal
  */
 import { Clock, Effect } from "effect"
 import * as File from "./File.ts"
 
-/** A lock whose holder lives. */
+/** A lock with heartbeats. */
 export interface Holding {
   readonly path: string
-  /** By its open file, never by its path: another process may have made a file of the same name. */
+  /** Sets the time by the open file, not by its path: another process may have made a file of the same name. */
   readonly fd: number
   readonly isHeld: () => boolean
 }
 
-/** Sends heartbeats for as long as the lock is held. A heartbeat that fails is missing, and nothing else. */
+/** Sends heartbeats for as long as the lock is owned. A heartbeat that fails is skipped, without an error. */
 export const keep = ({ fd, isHeld, path }: Holding, leaseMillis: number): Effect.Effect<void> => {
   let hasFailed = false
   const warn = (error: File.FileError) => {
@@ -44,12 +45,12 @@ const warnOf = (path: string, { detail }: File.FileError): Effect.Effect<void> =
       "store over from it"
   )
 
-/** What a rival has seen of a lock. */
+/** What a rival has observed of a lock. */
 export interface Watch {
   readonly epoch: number
   /** The modification time of the lock file. */
   readonly modified: bigint
-  /** The rival's clock when it looked last. */
+  /** The rival's clock when it last looked. */
   readonly at: bigint
   /** For how long that time has not changed. */
   readonly silentMillis: number
@@ -62,7 +63,7 @@ export const pauseOf = (leaseMillis = Infinity): number => Math.max(1, Math.min(
 
 const nanosPerMilli = 1_000_000
 
-/** What the rival knows when it has looked again. */
+/** What the rival knows after it has looked again. */
 export const look = (
   before: Watch | undefined,
   { at, epoch, modified }: Pick<Watch, "at" | "epoch" | "modified">,
@@ -70,7 +71,7 @@ export const look = (
 ): Watch => {
   if (before === undefined || before.epoch !== epoch) return { epoch, modified, at, silentMillis: 0, isAlive: false }
   if (before.modified !== modified) return { epoch, modified, at, silentMillis: 0, isAlive: true }
-  // The rival may have been stopped meanwhile, and the holder with it: that time counts for neither.
+  // The rival may have been stopped meanwhile, and the holder with it: that time counts as no evidence.
   const passed = Math.min(Number(at - before.at) / nanosPerMilli, 2 * pauseOf(leaseMillis))
   return { ...before, at, silentMillis: before.silentMillis + passed }
 }

@@ -1,10 +1,10 @@
 /**
  * Write authority over a store directory: the files `lock/<epoch>`.
  *
- * Whoever creates the file of an epoch holds that epoch, until somebody removes the file. A lock file appears with its
- * content, by `link`, so that exactly one process gets an epoch. A released one stays behind empty until the next epoch
- * begins, so that no epoch is given out twice. The holder looks for its file after every flush: if it slept through a
- * takeover, it finds out before it acknowledges anything.
+ * The process that creates the file of an epoch owns that epoch, until the file is removed. A lock file appears with
+ * its content, by `link`, so that exactly one process gets an epoch. A released file stays, empty, until the next epoch
+ * begins, so that no epoch is issued twice. The holder checks for its file after every flush. If it was stopped during
+ * a takeover, it finds out before it acknowledges anything.
  *
  * @internal
  */
@@ -20,7 +20,7 @@ import * as LockHolder from "./LockHolder.ts"
 export interface Lock {
   readonly epoch: number
   readonly path: string
-  /** The file is open for as long as the lock is wanted, so that no other one gets its number. */
+  /** The file is open for as long as the lock is needed, so that its inode number is not reused. */
   readonly fd: number
   readonly ino: bigint
 }
@@ -30,8 +30,9 @@ let openers = 0
 export const makeNonce: Effect.Effect<string> = Effect.map(Random.nextInt, (random) => `${++openers}-${random}`)
 
 /**
- * Whether the lock is still ours. Where its file was removed before its epoch came into the log, another process may have got
- * the same epoch, and made a file of the same name. One cheap system call, without a trip to the thread pool.
+ * Whether this process still has the lock. If its file was removed before its epoch came into the log, another process
+ * may have got the same epoch, and made a file of the same name. This is one cheap system call, without the thread
+ * pool.
  */
 export const isHeld = ({ ino, path }: Lock): boolean => {
   try {
@@ -42,8 +43,8 @@ export const isHeld = ({ ino, path }: Lock): boolean => {
 }
 
 /**
- * Fails once the lock is lost. A process that was stopped may find that any number of writers have come and gone: what it
- * looked at before, it must not act on.
+ * Fails once the lock is lost. After a process was stopped, any number of other writers may have come and gone: it must
+ * not act on what it read before.
  */
 export const confirm = (lock: Lock): Effect.Effect<void, Fenced | File.FileError> =>
   Effect.suspend(() =>
@@ -53,7 +54,7 @@ export const confirm = (lock: Lock): Effect.Effect<void, Fenced | File.FileError
     )
   )
 
-/** The highest epoch that was ever given out, as far as the directory tells. */
+/** The highest epoch that was ever issued, as far as the directory shows. */
 export const highest = (directory: string): Effect.Effect<number, File.FileError> =>
   Effect.map(epochs(directory), (all) => Math.max(0, ...all))
 
@@ -65,16 +66,16 @@ const epochs = (directory: string): Effect.Effect<ReadonlyArray<number>, File.Fi
 
 const pathOf = (directory: string, epoch: number): string => join(directory, String(epoch).padStart(16, "0"))
 
-/** Who looks at the lock of a store. */
+/** The opener that checks the lock of a store. */
 export interface Opener {
   readonly directory: Directory.Directory
   readonly machine: LockHolder.Machine
-  /** What it holds itself does not lock it out. */
+  /** A lock of this opener does not lock it out. */
   readonly nonce: string
 }
 
 export interface Options extends Opener {
-  /** How long the holder's heartbeats may fail to appear before others take the lock over. */
+  /** How long the holder's heartbeats may be missing before another process takes the lock over. */
   readonly leaseMillis: number
   /** How long to wait for a holder that is alive. */
   readonly waitMillis: number
@@ -92,7 +93,8 @@ export const acquire = Effect.fnUntraced(function*(options: Options) {
     const lock = yield* create(options, epoch)
     if (lock === undefined) continue
     LockHolder.holding.add(nonce)
-    // Between the look and the creation, others may have come and gone; the lock directory first, as they leave it last.
+    // Between the check and the creation, other writers may have come and gone. The lock directory is read first,
+    // because other writers leave it last.
     const settled = Effect.gen(function*() {
       if ((yield* highest(directory)) > epoch || (yield* lastEpoch) >= epoch) return false
       for (const older of yield* epochs(directory)) if (older < epoch) yield* File.remove(pathOf(directory, older))
@@ -104,8 +106,8 @@ export const acquire = Effect.fnUntraced(function*(options: Options) {
 })
 
 /**
- * Waits until nobody holds the last epoch, which it gives. Of a holder that cannot be looked up, it waits for a heartbeat, or
- * for the end of its lease; for one that is alive, no longer than it is asked to.
+ * Waits until the last epoch has no holder, and returns that epoch. For a holder that cannot be looked up, it waits for
+ * a heartbeat, or for the end of its lease. For a holder that is alive, it waits no longer than requested.
  */
 const untilFree = Effect.fnUntraced(function*({ directory, machine, nonce }: Opener, waitMillis: number) {
   const clock = yield* Clock.Clock
@@ -131,7 +133,7 @@ const untilFree = Effect.fnUntraced(function*({ directory, machine, nonce }: Ope
 
 const nanos = (millis: number): bigint => BigInt(Math.ceil(millis * 1_000_000))
 
-/** Gives the lock up. */
+/** Releases the lock. */
 export const release = (lock: Lock, nonce: string): Effect.Effect<void> =>
   Effect.suspend(() => {
     LockHolder.holding.delete(nonce)
@@ -139,8 +141,8 @@ export const release = (lock: Lock, nonce: string): Effect.Effect<void> =>
   })
 
 /**
- * Gives up the lock of a holder that is not seen to be alive. The next writer gets the next epoch, so that a holder that is
- * alive after all is fenced. None where nobody holds the store.
+ * Removes the lock of a holder that is not seen to be alive. The next writer gets the next epoch, so that a holder that
+ * is alive after all is fenced. None if the store has no holder.
  */
 export const unlock = Effect.fnUntraced(function*(opener: Opener) {
   const { lock, root } = opener.directory
@@ -155,11 +157,11 @@ export const unlock = Effect.fnUntraced(function*(opener: Opener) {
   return { host, pid }
 })
 
-/** Without content the file names no holder, and keeps its epoch from being given out again. */
+/** An empty file names no holder, and keeps its epoch from being issued again. */
 const cut = (path: string): Effect.Effect<void, File.FileError> =>
   File.using(path, File.flags.append, (fd) => File.truncate(fd, 0))
 
-/** Whether a process that may be alive has begun an epoch after this one. */
+/** Whether a process that may be alive has begun a later epoch. */
 export const isSucceeded = (
   { lock }: Directory.Directory,
   machine: LockHolder.Machine,
@@ -196,9 +198,9 @@ const create = (
   )
 }
 
-/** The holder of an epoch, and its last heartbeat. None where the lock was released, or does not name a holder. */
+/** The holder of an epoch, and its last heartbeat. None if the lock was released, or does not name a holder. */
 const read = (directory: string, epoch: number) =>
-  // Opened anew each time: then network file systems ask the server.
+  // The file is opened anew each time: network file systems then ask the server.
   File.using(pathOf(directory, epoch), File.flags.read, (fd) =>
     Effect.zipWith(File.status(fd), File.readAll(fd), ({ mtimeNs }, bytes) => {
       const holder = LockHolder.decode(bytes)

@@ -1,9 +1,9 @@
 /**
  * The holder of a lock: what the lock file says of it, and whether it is alive.
  *
- * The id of a process means something only in its pid namespace, and only until its machine boots again. A process that
- * shares both with the holder looks it up in the process table, whatever their hosts are called. Any other process can tell
- * from the holder's heartbeats alone: see `Lease`.
+ * The id of a process is meaningful only in its pid namespace, and only until its machine boots again. A process that
+ * shares both with the holder looks it up in the process table, whatever the names of their hosts. Any other process
+ * relies on the holder's heartbeats alone: see `Lease`.
  *
  * @internal
  */
@@ -14,18 +14,21 @@ import { hostname } from "node:os"
 /** Where a process runs. */
 export interface Machine {
   readonly host: string
-  /** Empty where the platform does not say, as are those below. */
+  /** Empty if the platform does not provide it; so are the fields below. */
   readonly bootId: string
   readonly pidNamespace: string
 }
 
 export interface LockHolder extends Machine {
   readonly pid: number
-  /** Tells a process from a later one with its id. */
+  /** Distinguishes a process from a later one with its id. */
   readonly startTime: string
-  /** Tells the openers of one process apart. */
+  /** Distinguishes the openers of one process. */
   readonly nonce: string
-  /** How long it may be silent before the lock may be taken from it. None in locks of versions without heartbeats. */
+  /**
+   * How long its heartbeats may be missing before the lock may be taken over. None in locks of versions without
+   * heartbeats.
+   */
   readonly leaseMillis: number | undefined
 }
 
@@ -46,7 +49,7 @@ const orEmpty = (read: () => string): string => {
   }
 }
 
-/** The nonces of the openers in this process that hold a lock. */
+/** The nonces of the openers in this process that own a lock. */
 export const holding = new Set<string>()
 
 /** This process as the holder of a lock. */
@@ -60,7 +63,7 @@ export const self = (machine: Machine, nonce: string, leaseMillis: number): Lock
 
 export const encode = (holder: LockHolder): Uint8Array => new TextEncoder().encode(JSON.stringify(holder))
 
-/** None where the bytes name no holder. */
+/** None if the bytes name no holder. */
 export const decode = (bytes: Uint8Array): LockHolder | undefined => {
   try {
     const { leaseMillis, pid, ...texts }: Record<string, unknown> = JSON.parse(new TextDecoder().decode(bytes))
@@ -82,7 +85,7 @@ export const decode = (bytes: Uint8Array): LockHolder | undefined => {
 
 export type Liveness = "alive" | "dead" | "unknown"
 
-/** What a process on `machine` can tell of the holder at once. */
+/** What a process on `machine` can determine about the holder at once. */
 export const liveness = (holder: LockHolder, machine: Machine): Liveness => {
   if (!sharesProcesses(holder, machine)) return "unknown"
   const { nonce, pid } = holder
@@ -92,11 +95,12 @@ export const liveness = (holder: LockHolder, machine: Machine): Liveness => {
 const isRunning = ({ pid, startTime }: LockHolder): boolean => {
   const state = processState(pid)
   if (state === undefined) return exists(pid)
-  // A lock that was made while `/proc` could not be read, as with too many open files, does not say when its holder started.
+  // A lock that was made while `/proc` could not be read, as with too many open files, lacks the start time of its
+  // holder.
   return !state.isDead && (startTime === "" || startTime === state.startTime)
 }
 
-/** Where neither says more than its host's name, as on platforms without `/proc`, that decides. */
+/** Where both have only the name of their host, as on platforms without `/proc`, the name decides. */
 const sharesProcesses = (holder: LockHolder, machine: Machine): boolean =>
   holder.bootId === "" && (machine.bootId === "" || holder.leaseMillis === undefined)
     ? holder.host === machine.host
@@ -110,11 +114,11 @@ const exists = (pid: number): boolean => {
   }
 }
 
-/** From `/proc`, where there is one. A process that was killed but not waited for is dead. */
+/** From `/proc`, if there is one. A process that was killed but not waited for is dead. */
 const processState = (pid: number): { readonly startTime: string; readonly isDead: boolean } | undefined => {
   try {
     const stat = fs.readFileSync(`/proc/${pid}/stat`, "latin1")
-    // The second field, the command, may hold anything, also parentheses.
+    // The second field, the command, may contain anything, also parentheses.
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
     return { startTime: fields[19] ?? "", isDead: fields[0] === "Z" || fields[0] === "X" }
   } catch {

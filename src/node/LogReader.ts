@@ -1,9 +1,9 @@
 /**
- * Reading the chain, also while a writer in another process appends to it.
+ * Reads the log, also while a writer in another process appends to it.
  *
- * What another writer has written need not be on the disk yet, and what is on the disk need not be what a takeover, under
- * way at the same time, will keep. So a reader flushes what it has read of the last segment itself, and then makes sure
- * that nobody has begun a newer epoch: only then the next writer is sure to find it, too.
+ * What another writer has written need not be on the disk yet. What is on the disk need not survive a takeover that is
+ * in progress. So a reader flushes what it has read of the last segment itself, and then checks that no newer epoch has
+ * begun. Only then will the next writer find it, too.
  *
  * @internal
  */
@@ -26,22 +26,22 @@ export interface LogReader {
 interface Cursor {
   readonly link: SegmentList.Link
   readonly point: SegmentList.Point
-  /** Whether what is before the point is known to be good, so that damage can only be at the point. */
+  /** Whether everything before the point is known to be valid, so that damage can only be at the point. */
   readonly isResumed: boolean
 }
 
 interface Known extends Cursor {
-  /** What was at the point instead of a frame: while it is still there, nothing has been written. */
+  /** The bytes at the point instead of a frame: while they are unchanged, nothing has been written. */
   readonly found: Uint8Array
 }
 
 type Page = readonly [ReadonlyArray<Entry>, Option.Option<Cursor>]
 
 const reading = "reading the log"
-/** A follower mostly finds little that is new. */
+/** The page size of a resumed read: a follower mostly finds few new entries. */
 const resumedBytes = 64 * 1024
 
-/** A writer in this process. Below its upper all is durable, as long as it has the log. */
+/** A writer in this process. Everything below its upper is durable, unless it is fenced. */
 export interface Local {
   readonly upper: () => number
   readonly confirm: Effect.Effect<void, StorageError>
@@ -53,7 +53,10 @@ export const make = (
   localWriter: () => Local | undefined
 ): LogReader => {
   const refuse = File.orRefuse(reading, directory.root)
-  /** How far the last segment of another's writer has been read: a follower goes on there, not at its first frame. */
+  /**
+   * How far the last segment of another process's writer has been read: a follower continues there, not at its first
+   * frame.
+   */
   let known: Known | undefined
 
   const links = Effect.map(SegmentList.list(directory.log), (listing) => listing.links)
@@ -89,7 +92,7 @@ export const make = (
       (isThere): Effect.Effect<Page, StorageError | File.FileError> => isThere ? Effect.fail(problem) : relocate(cursor)
     )
 
-  /** The segment is gone: truncated away, or superseded, as it was empty. */
+  /** The segment is gone: truncated, or superseded, since it was empty. */
   const relocate = Effect.fnUntraced(function*({ link, point }: Cursor) {
     const moved = yield* locate(yield* links, point.position)
     if (Option.isSome(moved) && moved.value.link.path === link.path) return yield* truncated(point.position, link.base)
@@ -112,7 +115,7 @@ export const make = (
     }
   )
 
-  /** Makes durable what was read, or says where it is to be read again, as somebody has taken the log over. */
+  /** Makes durable what was read. If another writer has taken the log over, returns where to read again. */
   const confirm = Effect.fnUntraced(function*(fd: number, { link, point }: Cursor) {
     yield* File.syncData(fd)
     if (!(yield* Lock.isSucceeded(directory, machine, link.epoch))) return Option.none<Cursor>()
@@ -121,7 +124,7 @@ export const make = (
     return yield* locate(chain, point.position)
   })
 
-  /** Where to go on when the frames of a segment have come to an end. */
+  /** Where to continue when the frames of a segment have ended. */
   const after = Effect.fnUntraced(function*(
     fd: number,
     seed: number,
@@ -192,7 +195,7 @@ export const make = (
   return { bounds, read }
 }
 
-/** What a writer that has lost the log finds in it, others may have changed meanwhile: it is neither the log nor damage. */
+/** Other processes may have changed what a fenced writer reads: it is neither the log nor damage. */
 const whileOurs = (local: Local, entries: Stream.Stream<Entry, StorageError>): Stream.Stream<Entry, StorageError> =>
   entries.pipe(
     Stream.catch((problem) => Stream.fromEffect(Effect.andThen(local.confirm, Effect.fail(problem)))),
@@ -219,7 +222,7 @@ const truncated = (position: number, lower: number): Unavailable =>
 
 const takingOver = new Unavailable({ operation: reading, detail: "another process is taking the store over" })
 
-/** A takeover takes milliseconds; one whose process was stopped must not hold readers for ever. */
+/** A takeover takes milliseconds; one whose process was stopped must not block readers for ever. */
 const untilTakenOver = {
   schedule: Schedule.spaced("10 millis").pipe(Schedule.upTo({ times: 100 })),
   while: (error: StorageError) => error === takingOver

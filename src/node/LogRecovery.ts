@@ -1,10 +1,11 @@
 /**
- * Recovery: what a new writer does to the chain before it appends.
+ * Recovery: what a new writer repairs in the log before it appends.
  *
- * The segments from the last one with entries on are read whole; whoever opens a store reads the others anyway, and finds
- * there what is wrong with them. What is damaged is refused; a torn tail, which nobody was told of, is cut. Unless the log was
+ * The segments from the last one with entries on are read whole; opening a store reads the others anyway, and detects
+ * damage in them. Damage is rejected. A torn tail, which was never acknowledged, is discarded. Unless the log was
  * closed cleanly, its last segment is copied to a new file: what was read of it may have come from a page cache whose
- * flush failed, and is no evidence of what is on the disk.
+ * flush failed, so that it need not be on the disk. See Rebello et al., "Can Applications Recover from fsync Failures?"
+ * (2020).
  *
  * @internal
  */
@@ -65,7 +66,7 @@ const check = (link: SegmentList.Link) =>
     })
   )
 
-/** What the writer before would have done, had it not died. */
+/** What the previous writer would have done, had it not died. */
 const close = (
   directory: Directory.Directory,
   lock: Lock.Lock,

@@ -1,5 +1,5 @@
 /**
- * Checking every byte of the log, without the lock and without changing anything.
+ * Checks every byte of the log, without the lock and without changing anything.
  *
  * @internal
  */
@@ -51,7 +51,7 @@ const verifySegment = (
     })
   ).pipe(
     Effect.catchIf(isProblem, (problem) => Effect.succeed([problem])),
-    // It may have been truncated away since it was listed, and its file be another segment's by now.
+    // It may have been truncated since it was listed, and its file may be another segment's by now.
     Effect.filterOrElse(
       (problems) => problems.length === 0,
       (problems) => Effect.map(SegmentList.has(directory.log, link), (isThere) => isThere ? problems : [])
@@ -60,7 +60,7 @@ const verifySegment = (
     refuse
   )
 
-/** Goes on behind damage, where it can. */
+/** Continues behind damage, where it can. */
 const verifyFrames = Effect.fnUntraced(function*(fd: number, seed: number, link: SegmentList.Link) {
   const problems: Array<Problem> = []
   let point = SegmentList.start(link)
@@ -81,8 +81,8 @@ const verifyFrames = Effect.fnUntraced(function*(fd: number, seed: number, link:
 })
 
 /**
- * A segment is cut right behind the frame that ends it. Until then it has room for more than such a frame, and what is
- * there, such as the parts of an append that a crash has cut short, is not of the log.
+ * A segment is cut right behind the frame that ends it. Until then it has room for more than such a frame, and the
+ * bytes there, such as parts of an append that a crash interrupted, do not belong to the log.
  */
 const verifyEnd = Effect.fnUntraced(function*(
   fd: number,
@@ -106,7 +106,7 @@ const verifyEnd = Effect.fnUntraced(function*(
   }
 })
 
-/** Whether the append that was under way had more room than the file has now. */
+/** Whether the append that was in progress had more room than the file has now. */
 const wantsMore = (fd: number, next: SegmentList.Point, rest: number): Effect.Effect<boolean, File.FileError> =>
   Effect.map(File.read(fd, next.offset, Segment.frameHeaderBytes), (head) => {
     const claim = Segment.claimAt(Segment.page(head, next.offset), 0)

@@ -1,9 +1,10 @@
 /**
- * The writer of one epoch: it owns the last segment of the chain.
+ * The writer of one epoch: it appends to the last segment of the log.
  *
- * One append is one frame, one positional write, one flush. Segments double in size up to the limit, and the next one is
+ * One append is one frame, one positional write and one flush. Segments double in size up to the limit. The next one is
  * prepared while the current one fills, so that a short-lived writer writes few zeros and a busy one rarely waits. Once
- * the log is truncated from time to time, its old segments become the new ones, and no zeros are written any more.
+ * the log is truncated regularly, its old segment files are recycled, and no more zeros are written. Preallocated and
+ * recycled log files are those of Postgres, "WAL configuration" (`wal_recycle`).
  *
  * @internal
  */
@@ -22,11 +23,11 @@ import * as SegmentList from "./SegmentList.ts"
 
 export interface LogWriter {
   readonly writer: Writer
-  /** Everything below it is durable. */
+  /** Everything below this position is durable. */
   readonly upper: () => number
   /** Fails once this writer has lost the log. */
   readonly confirm: Effect.Effect<void, StorageError>
-  /** Closes the log cleanly, if this writer still may. */
+  /** Closes the log cleanly, unless this writer is fenced or has failed. */
   readonly close: Effect.Effect<void>
 }
 
@@ -36,14 +37,14 @@ export interface Options {
   readonly segmentBytes: number
   readonly recovered: LogRecovery.Recovered
   readonly scope: Scope.Scope
-  /** Called after every append that is durable. */
+  /** Called after every durable append. */
   readonly onAppend: () => void
 }
 
 const smallestSegment = 256 * 1024
-/** At most so many segments that were let go are kept for later ones. */
+/** The most truncated segments that are retained to be recycled. */
 const keptSegments = 8
-/** A frame buffer that a rare large append has made larger than this is not kept. */
+/** A frame buffer that a rare large append has grown beyond this is discarded. */
 const keptBuffer = 4 * 1024 * 1024
 const appending = "appending to the log"
 
@@ -53,25 +54,25 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   const refuse = File.orRefuse(appending, directory.root)
 
   let upper = recovered.bounds.upper
-  /** Entries below it have been given up. */
+  /** Entries below this position have been truncated. */
   let forgotten = 0
-  /** Segments with entries below it are not used again: nothing of what is in them may stay. */
+  /** Segments with entries below this position are not recycled: their contents must be removed. */
   let rotatedAt = 0
-  /** Why there can be no more appends. */
+  /** Why no more appends are possible. */
   let refusal: StorageError | undefined
 
   const smallest = Math.min(segmentBytes, smallestSegment)
   let planned = smallest
   let spare: Fiber.Fiber<SegmentFile.Prepared, File.FileError> | undefined
   const recycled: Array<SegmentFile.Prepared> = []
-  /** Segments begun since some were let go last: so many are needed until some are let go again. */
+  /** Segments begun since the last truncation: this many are needed until the next one. */
   let begun = 0
   let offset = Segment.headerBytes
   let active: SegmentFile.Active = yield* SegmentFile.prepare(directory, planned, true).pipe(
     Effect.flatMap((prepared) => SegmentFile.begin(directory, prepared, upper, epoch)),
     Effect.tap((first) => Effect.onError(SegmentFile.enter(directory, lock, first), () => SegmentFile.abandon(first)))
   )
-  /** The segment after the active one, from when it may be in the log: nothing is appended until it is for certain. */
+  /** The segment after the active one, once it may be in the log: nothing is appended until it certainly is. */
   let next: SegmentFile.Joining | undefined
 
   let frame = new ByteWriter(64 * 1024)
@@ -86,7 +87,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     onIdle?.()
   }
 
-  /** Writes the frame. Callbacks and no generator: this is what a commit waits for. */
+  /** Writes the frame. It uses callbacks and no generator: a commit waits for this. */
   const writeFrame = Effect.callback<number, StorageError>((done) => {
     resume = done
     written = 0
@@ -104,7 +105,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     else fs.fdatasync(active.fd, (error) => error ? fail(error) : acknowledge())
   }
 
-  /** Before the lock was seen to be ours, after the flush, nobody may be told. */
+  /** An append is acknowledged only after the lock was checked, which comes after the flush. */
   const acknowledge = (): void => {
     if (!Lock.isHeld(lock)) return resume(Effect.ensuring(overtaken, Effect.sync(idle)))
     offset += frame.length
@@ -131,7 +132,10 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     }
   )
 
-  /** Somebody has taken the log over since the frame was written, perhaps after it, and then the frame is in the log. */
+  /**
+   * Another writer has taken the log over since the frame was written. If it did so after the write, the frame is in
+   * the log.
+   */
   const overtaken: Effect.Effect<never, StorageError> = Effect.flatMap(Effect.flip(fenced), (error) => {
     refusal = error
     return Effect.fail(
@@ -151,7 +155,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     })
   }
 
-  /** Takes back what a failed write may have left, so that it can never be read. The next append rotates. */
+  /** Removes what a failed write may have left, so that it is never read. The next append rotates. */
   const cut = Effect.suspend(() => {
     active = { ...active, capacity: offset }
     return File.truncate(active.fd, offset).pipe(
@@ -164,7 +168,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
 
   const hasRoom = (size: number): boolean => next === undefined && offset + size <= active.capacity && !isDue()
 
-  /** Everything in the segment is forgotten, and it is worth giving back. */
+  /** Everything in the segment is truncated, and enough of its space is used to make reclaiming it worthwhile. */
   const isDue = (): boolean => forgotten === upper && upper > active.base && offset > active.capacity / 2
 
   const wantsSpare = (): boolean => recycled.length === 0 && spare === undefined && offset > active.capacity / 4
@@ -174,7 +178,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     if (wantsSpare()) spare = yield* Effect.forkIn(SegmentFile.prepare(directory, planned, true), scope)
   })
 
-  /** Goes on with a rotation that has failed, or begins one. */
+  /** Continues a rotation that has failed, or begins one. */
   const rotate = Effect.fnUntraced(function*(needed: number) {
     next ??= yield* SegmentFile.begin(directory, yield* takePrepared(needed), upper, epoch)
     yield* SegmentFile.enter(directory, lock, next)
@@ -209,7 +213,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     )
   })
 
-  /** Begins a small segment that has never been one, and will be followed by such only. */
+  /** Begins a small, newly created segment, which is followed by new ones only. */
   const rotateForGood = Effect.gen(function*() {
     if (next !== undefined) yield* rotate(Segment.headerBytes)
     planned = smallest
@@ -220,7 +224,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     yield* rotate(Segment.headerBytes)
   })
 
-  /** What it writes lets `verify` miss a segment that is lost, and nothing else needs it: it may fail. */
+  /** This write only helps `verify` to notice a lost segment; nothing else needs it, so that it may fail. */
   const endSegment = (fd: number, at: number, seed: number): Effect.Effect<void> =>
     Effect.ignore(SegmentFile.end(fd, at, Segment.encodeEnd("continued", seed, upper)))
 
@@ -232,7 +236,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       if (after === undefined || after > forgotten || path === active.path) break
       // A power failure must not bring back a segment without those between it and the rest.
       yield* File.syncDirectory(directory.log)
-      // An older epoch's writer may wake up and write to its segments: what they are then must not matter.
+      // A writer of an older epoch may resume and write to its segments: what they have become must not matter by then.
       const mayKeep = of === epoch && base >= rotatedAt && recycled.length + kept.length < wanted
       const prepared = yield* mayKeep ? SegmentFile.recycle(directory, path, planned / 2) : File.remove(path)
       if (prepared !== undefined) kept.push(prepared)
@@ -262,7 +266,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
         if (position !== upper) {
           return Effect.die(new Error(`an append at ${position}, but the log ends at ${upper}`))
         }
-        // Before anything is written: only so does `Fenced` say that nothing was.
+        // This check comes before anything is written: only then does `Fenced` mean that nothing was.
         if (!Lock.isHeld(lock)) return fenced
         if (entries.length === 0) return Effect.succeed(upper)
         isBusy = true
@@ -313,7 +317,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   )
 
   const close = Effect.uninterruptible(Effect.suspend(() => {
-    // From here on: an append must not come between the end of the segment and its descriptor's.
+    // From here on, an append must not come between the end of the segment and the close of its descriptor.
     refusal ??= closed
     return Effect.andThen(untilIdle, dropSpares).pipe(
       Effect.andThen(endCleanly),

@@ -1,5 +1,5 @@
 /**
- * What a runtime and its merge worker say to each other: one question, one answer, in turn.
+ * The messages between a runtime and its merge worker: one question, one answer, in turn.
  *
  * @internal
  */
@@ -20,13 +20,13 @@ export type Answer = Step | {
     | { readonly _tag: "Defect"; readonly message: string }
 }
 
-/** A piece, with the buffers that can be handed over with it instead of being copied. */
+/** A piece, with the buffers that can be transferred with it instead of being copied. */
 export const detached = (piece: Piece): { readonly piece: Piece; readonly transfer: Array<ArrayBuffer> } => {
   if (piece._tag !== "Stored") {
     const { diffs, keyData, keyOffsets, times, valueData, valueOffsets } = piece.columns
     return { piece, transfer: buffersOf([keyData, keyOffsets, valueData, valueOffsets, times, diffs]) }
   }
-  // Blocks are read several at a time, so that one is a part of a larger buffer.
+  // Several blocks are read at a time, so that one is a part of a larger buffer.
   const bytes = piece.bytes.slice()
   return { piece: { ...piece, bytes }, transfer: buffersOf([bytes]) }
 }

@@ -21,14 +21,14 @@ const answerTo = (question: Question): Answer => {
     if (question._tag === "Start") job = new MergeJob(question.task)
     if (question._tag === "Feed") job!.feed(question.input, question.piece)
     const step = job!.step()
-    // A file is built in a buffer with room to grow: only what it fills is worth sending.
+    // A file is built in a buffer with room to grow: only the part in use is sent.
     return step._tag === "Part" ? { ...step, bytes: step.bytes.slice() } : step
   } catch (error) {
     return { _tag: "Failed", error: describe(error) }
   }
 }
 
-/** Errors lose their class on the way: what is needed to make them again is sent. */
+/** Errors lose their class on the way: the fields that are needed to rebuild them are sent. */
 const describe = (error: unknown): Extract<Answer, { readonly _tag: "Failed" }>["error"] => {
   if (error instanceof Corrupt) {
     return { _tag: "Corrupt", fields: { location: error.location, offset: error.offset, detail: error.detail } }

@@ -1,8 +1,8 @@
 /**
  * The bytes of a log segment: names, headers, frames. `docs/format.md` is the specification. Nothing here does I/O.
  *
- * A frame is what one append wrote. Its checksum goes on from its segment's, which covers a salt, so that a frame can
- * never be taken for one of another segment, also not where a payload holds a copy of a log.
+ * A frame is what one append wrote. Its checksum continues that of its segment, which covers a salt. A frame is
+ * therefore never mistaken for one of another segment, even if a payload contains a copy of a log.
  *
  * @internal
  */
@@ -14,15 +14,18 @@ import * as Checksums from "./Checksums.ts"
 
 export const formatVersion = 1
 export const headerBytes = 32
-/** A frame begins with its checksum, which covers what comes after. */
+/** A frame begins with its checksum, which covers the rest of it. */
 const checksumBytes = 4
 export const frameHeaderBytes = 24
-/** What a segment without an end has behind its frames at least: more than an end frame, so that the two can be told apart. */
+/**
+ * The least space behind the frames of a segment without an end: more than an end frame, so that the two can be
+ * distinguished.
+ */
 export const openBytes = frameHeaderBytes + 8
 
 const segmentMagic = 0x474d_4454 // "TDMG"
 
-/** What a frame is for: entries, the end of a segment that another one follows, the end of a cleanly closed log. */
+/** The kinds of frames: entries, the end of a segment that another one follows, the end of a cleanly closed log. */
 export type Kind = "data" | "continued" | "closed"
 
 const kindOf = new Map<number, Kind>([
@@ -37,15 +40,15 @@ export interface Header {
   readonly base: number
   readonly epoch: number
   readonly salt: number
-  /** The header's checksum: where those of its frames go on from. */
+  /** The header's checksum, which the checksums of its frames continue. */
   readonly seed: number
 }
 
 export interface Frame {
   readonly kind: Kind
-  /** Where it begins, in the file. */
+  /** Its offset in the file. */
   readonly offset: number
-  /** Its bytes with the padding at its end. */
+  /** Its size with the padding at its end. */
   readonly size: number
   readonly position: number
   readonly count: number
@@ -72,7 +75,7 @@ export const encodeHeader = (header: Omit<Header, "seed">): Uint8Array => {
   return writer.finish()
 }
 
-/** Throws `Corrupt` where the bytes are no header of a segment of this name, `UnsupportedFormat` where it is newer. */
+/** Throws `Corrupt` if the bytes are no header of a segment of this name, and `UnsupportedFormat` if it is newer. */
 export const decodeHeader = (bytes: Uint8Array, path: string, base: number, epoch: number): Header => {
   const corrupt = (detail: string) => new Corrupt({ location: path, offset: 0, detail })
   const reader = new ByteReader(bytes, path)
@@ -98,7 +101,7 @@ export const dataSize = (entries: ReadonlyArray<Uint8Array>): number => {
 
 const aligned = (size: number): number => Math.ceil(size / 8) * 8
 
-/** Makes the frame of one append the writer's content. */
+/** Makes the frame of one append the content of the buffer. */
 export const encodeData = (
   writer: ByteWriter,
   seed: number,
@@ -137,7 +140,7 @@ const checksum = (writer: ByteWriter, seed: number): void =>
 export interface Page {
   readonly bytes: Uint8Array
   readonly view: DataView
-  /** Where in the file it begins. */
+  /** Its offset in the file. */
   readonly offset: number
 }
 
@@ -147,7 +150,7 @@ export const page = (bytes: Uint8Array, offset: number): Page => ({
   view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 })
 
-/** What the frame header at `at` of the page claims, or `undefined` where there is no whole frame header. */
+/** The fields of the frame header at `at` of the page, unverified, or `undefined` if there is no whole frame header. */
 export const claimAt = (
   { bytes, view }: Page,
   at: number
@@ -177,9 +180,9 @@ export const frameAt = (source: Page, at: number, seed: number): Frame | undefin
 /**
  * The first valid frame of the page whose position is beyond `position`.
  *
- * What looks like a frame header may be anything, also bytes of a user that are made to look like one, and each may claim
- * all that follows. So no claim is checksummed for itself: every byte is, at most once, and the checksums of the claims
- * are computed from those of the pieces between their ends.
+ * Bytes that look like a frame header may be anything, also bytes of a user that imitate one, and each may claim all
+ * bytes that follow. The claims are therefore not checksummed one by one. Every byte is checksummed at most once, and
+ * the checksums of the claims are computed from those of the pieces between their ends.
  */
 export const frameBeyond = (
   source: Page,
@@ -209,7 +212,7 @@ const claimsBeyond = (source: Page, position: number): Array<{ readonly at: numb
   return claims
 }
 
-/** The entries of a data frame, as views of it. Throws `Corrupt` where their lengths do not add up. */
+/** The entries of a data frame, as views of it. Throws `Corrupt` if their lengths do not add up. */
 export const entriesOf = (frame: Frame, path: string): Array<Uint8Array> => {
   const reader = new ByteReader(frame.payload, path, frame.offset + frameHeaderBytes)
   const entries: Array<Uint8Array> = []

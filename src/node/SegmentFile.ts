@@ -1,9 +1,10 @@
 /**
- * The making of segment files.
+ * Creates and recycles segment files.
  *
- * Blocks that have been written before are what makes a later append a single flush without metadata. So a segment is
- * filled with zeros before it joins the chain, or is one that the log has let go: what is left in it of its former life
- * is no frame any more, as its salt is another one. It joins by `rename`, whole and flushed, or not at all.
+ * When the blocks of a file have been written before, an append is a single flush without metadata. A segment is
+ * therefore filled with zeros before it becomes part of the log, or is recycled from a truncated one. Old contents of a
+ * recycled file are no valid frames, since its salt has changed. A segment becomes part of the log by `rename`: whole
+ * and flushed, or not at all. Postgres recycles the files of its write-ahead log in the same way.
  *
  * @internal
  */
@@ -20,7 +21,7 @@ export interface Active {
   readonly fd: number
   readonly path: string
   readonly seed: number
-  /** The bytes that frames may take, header included. */
+  /** How many bytes frames may take, header included. */
   readonly capacity: number
   readonly base: number
 }
@@ -34,8 +35,8 @@ export interface Prepared {
 const zeros = new Uint8Array(256 * 1024)
 
 /**
- * Prepares a segment whose frames may take `capacity` bytes. One that is not filled has its size but no blocks: right
- * for a single large frame, which is written only once anyway.
+ * Prepares a segment whose frames may take `capacity` bytes. One that is not filled with zeros has its size but no
+ * blocks, which suits a single large frame: it is written only once.
  */
 export const prepare = (directory: Directory.Directory, capacity: number, isFilled: boolean) =>
   Effect.suspend(() => {
@@ -59,9 +60,9 @@ const fill = (fd: number, offset: number, size: number): Effect.Effect<void, Fil
     )
 
 /**
- * Makes a segment that the log has let go the stuff of a later one, unless it is smaller than `least`. Nobody may write to
- * it any more: that is known of segments of one's own epoch only. The log's directory must be flushed before the file
- * becomes a segment again, or a power failure could bring back its old name.
+ * Recycles a truncated segment file, unless it is smaller than `least`. No process may still write to it, which is
+ * known only of segments of the writer's own epoch. The log's directory must be flushed before the file becomes a
+ * segment again: otherwise a power failure could bring back its old name.
  */
 export const recycle = (directory: Directory.Directory, path: string, least: number) =>
   Effect.gen(function*() {
@@ -74,12 +75,12 @@ export const recycle = (directory: Directory.Directory, path: string, least: num
 
 export const discard = (path: string): Effect.Effect<void> => Effect.ignore(File.remove(path))
 
-/** A file that is to become a segment, with its header: it is one for certain once `join` has succeeded. */
+/** A file that is to become a segment, with its header. It certainly is one once `join` has succeeded. */
 export interface Joining extends Active {
   readonly prepared: string
 }
 
-/** Gives the prepared file the header of the segment that begins at `base`. The log is as it was. */
+/** Gives the prepared file the header of the segment that begins at `base`. The log does not change. */
 export const begin = Effect.fnUntraced(
   function*(directory: Directory.Directory, { capacity, path: prepared }: Prepared, base: number, epoch: number) {
     const salt = (yield* Random.nextInt) >>> 0
@@ -95,11 +96,11 @@ export const begin = Effect.fnUntraced(
 )
 
 /**
- * Makes the file part of the log, durably. After a failure it may be part of it, or be so after the next crash: then
- * nothing may be appended to the segment before it, and this is to be tried again until it succeeds.
+ * Makes the file part of the log, durably. After a failure it may be part of it, or become so after the next crash.
+ * Nothing may then be appended to the segment before it, and this is to be retried until it succeeds.
  *
- * The lock is looked at once the file is there: who takes the log over later removes the file before it reads the log, so that
- * a writer that is stopped here cannot add a segment to a log that others have gone on with.
+ * The lock is checked once the file is there. A process that takes the log over later removes the file before it reads
+ * the log. A writer that is stopped here therefore cannot add a segment to a log that others have continued.
  */
 export const enter = (
   directory: Directory.Directory,
@@ -114,7 +115,7 @@ export const enter = (
     )
   )
 
-/** A rename that has failed may have been done nevertheless. Before, an empty segment may have had the same name. */
+/** A rename that failed may have happened nevertheless. Before it, an empty segment may have had the same name. */
 const hasEntered = ({ fd, path }: Joining): Effect.Effect<boolean, File.FileError> =>
   Effect.flatMap(File.inode(fd), (ours) =>
     File.stat(path).pipe(
@@ -122,11 +123,11 @@ const hasEntered = ({ fd, path }: Joining): Effect.Effect<boolean, File.FileErro
       Effect.catchIf(File.isMissing, () => Effect.succeed(false))
     ))
 
-/** Closes a file that nothing is going to be appended to. */
+/** Closes a file to which nothing more is appended. */
 export const abandon = ({ fd, prepared }: Joining): Effect.Effect<void> =>
   Effect.andThen(File.close(fd), discard(prepared))
 
-/** Ends a segment at `offset` with a frame that says what follows. Nothing is behind it then. */
+/** Ends a segment at `offset` with a frame that says what follows. Nothing is behind it afterwards. */
 export const end = (fd: number, offset: number, frame: Uint8Array): Effect.Effect<void, File.FileError> =>
   File.writeDurably(fd, frame, offset).pipe(
     Effect.andThen(File.truncate(fd, offset + frame.length)),
@@ -134,8 +135,8 @@ export const end = (fd: number, offset: number, frame: Uint8Array): Effect.Effec
   )
 
 /**
- * Replaces a segment file by a copy that ends at `offset` with the frame: what a torn or failed write left is gone. As with
- * `enter`, the lock is looked at before the copy takes the segment's place.
+ * Replaces a segment file by a copy that ends at `offset` with the frame. What a torn or failed write left is removed.
+ * As with `enter`, the lock is checked before the copy replaces the segment.
  */
 export const rewrite = Effect.fnUntraced(function*(
   directory: Directory.Directory,

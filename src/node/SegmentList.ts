@@ -1,8 +1,8 @@
 /**
- * The chain: which segment files make up a log, in what order, and what frames each has.
+ * The segment list: which segment files make up a log, in what order, and what frames each has.
  *
- * A newer epoch takes the log over from its segment's first position on. Whatever an older writer, waking up late, puts
- * at or behind that position is in the directory but not in the chain.
+ * A newer epoch replaces the log from its segment's first position on. If an older writer resumes late and writes at or
+ * behind that position, the file is in the directory but not in the list.
  *
  * @internal
  */
@@ -12,7 +12,7 @@ import { Corrupt, UnsupportedFormat } from "../PersistError.ts"
 import * as File from "./File.ts"
 import * as Segment from "./Segment.ts"
 
-/** A segment of the chain. */
+/** A segment of the list. */
 export interface Link {
   readonly path: string
   readonly base: number
@@ -21,10 +21,10 @@ export interface Link {
   readonly next: number | undefined
 }
 
-/** A place between two frames. */
+/** A point between two frames. */
 export interface Point {
   readonly offset: number
-  /** The position of the entry that comes next. */
+  /** The position of the next entry. */
   readonly position: number
 }
 
@@ -38,7 +38,7 @@ export interface Run {
 
 export interface Listing {
   readonly links: ReadonlyArray<Link>
-  /** Segment files that no position of the log is in. */
+  /** Segment files that contain no position of the log. */
   readonly superseded: ReadonlyArray<string>
 }
 
@@ -46,7 +46,7 @@ const pageBytes = 1024 * 1024
 
 export const start = (link: Link): Point => ({ offset: Segment.headerBytes, position: link.base })
 
-/** The chain of a `log` directory. One that does not exist has none. */
+/** The segments of a `log` directory. A missing directory has none. */
 export const list = (directory: string): Effect.Effect<Listing, File.FileError> =>
   Effect.map(File.listOrNone(directory), (names) => {
     const files = names.flatMap(({ name }) => {
@@ -70,7 +70,7 @@ export const list = (directory: string): Effect.Effect<Listing, File.FileError> 
     }
   })
 
-/** Whether a segment is still in the directory: what was read of one that is not may be of another segment. */
+/** Whether a segment is still in the directory. If it is not, what was read of it may belong to another segment. */
 export const has = (directory: string, link: Link): Effect.Effect<boolean, File.FileError> =>
   Effect.map(list(directory), ({ links }) => links.some(({ path }) => path === link.path))
 
@@ -80,7 +80,7 @@ export const readHeader = (fd: number, link: Link) =>
     (bytes) => checked(() => Segment.decodeHeader(bytes, link.path, link.base, link.epoch))
   )
 
-/** Runs what throws `Corrupt` or `UnsupportedFormat`. */
+/** Runs a function that throws `Corrupt` or `UnsupportedFormat`. */
 export const checked = <A>(run: () => A): Effect.Effect<A, Corrupt | UnsupportedFormat> =>
   Effect.suspend(() => {
     try {
@@ -91,7 +91,7 @@ export const checked = <A>(run: () => A): Effect.Effect<A, Corrupt | Unsupported
     }
   })
 
-/** The frames from `point` on, about a page of them, but never less than one if there is one. */
+/** The frames from `point` on, about a page of them, but at least one if there is one. */
 export const readRun = (
   fd: number,
   seed: number,
@@ -126,34 +126,34 @@ const parse = (page: Segment.Page, seed: number, point: Point, isLast: boolean):
   }
 }
 
-/** The bytes from `at` on that must be there to tell whether a frame is. */
+/** How many bytes from `at` on are needed to decide whether there is a frame. */
 const bytesNeeded = (page: Segment.Page, at: number): number =>
   at + Segment.frameHeaderBytes > page.bytes.length
     ? Segment.frameHeaderBytes
     : Segment.claimAt(page, at)?.size ?? 0
 
-/** Goes through all frames from `point` on, to the point where they end. */
+/** Reads all frames from `point` on, to the point where they end. */
 export const walk = (fd: number, seed: number, point: Point): Effect.Effect<Run, File.FileError> =>
   Effect.flatMap(
     readRun(fd, seed, point),
     (run) => run.end === undefined ? walk(fd, seed, run.next) : Effect.succeed(run)
   )
 
-/** What is in the file from `offset` on. */
+/** The file's contents from `offset` on. */
 export const rest = (fd: number, offset: number): Effect.Effect<Segment.Page, File.FileError> =>
   Effect.flatMap(
     File.size(fd),
     (size) => Effect.map(File.read(fd, offset, Math.max(0, size - offset)), (bytes) => Segment.page(bytes, offset))
   )
 
-/** Fails where valid frames come after `end`, at which there is none: what lies between was damaged, not torn. */
+/** Fails if there are valid frames after `end`, where there is none: what lies between was damaged, not torn. */
 export const checkTail = (fd: number, link: Link, seed: number, end: Point) =>
   Effect.flatMap(rest(fd, end.offset), (page) => {
     const beyond = Segment.frameBeyond(page, seed, end.position)
     return beyond === undefined ? Effect.void : Effect.fail(damaged(link, end, `valid ones follow at ${beyond.offset}`))
   })
 
-/** Fails where the frames of a segment, which end at `end`, do not reach to the next segment. */
+/** Fails if the frames of a segment, which end at `end`, do not reach the next segment. */
 export const checkJoint = (link: Link, end: Point, next: number): Effect.Effect<void, Corrupt> => {
   if (end.position === next) return Effect.void
   if (end.position < next) return Effect.fail(damaged(link, end, `the next segment begins at entry ${next}`))

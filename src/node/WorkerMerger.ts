@@ -1,9 +1,10 @@
 /**
- * Merge jobs in a worker thread, so that the processor time of maintenance is not taken from the writers.
+ * Merge jobs in a worker thread, so that maintenance takes no processor time from the writers.
  *
- * The thread is started by the first job and kept for the next ones, and keeps a process alive only while it works. Jobs
- * run one at a time; blocks and finished files are handed over, not copied. A job whose worker dies begins anew in another
- * one. If that dies as well, or none can be started, this job and all later ones run in the thread of the process.
+ * The thread is started by the first job and reused by the next ones. It keeps a process alive only while it works.
+ * Jobs run one at a time. Blocks and finished files are transferred, not copied. If the worker dies, its job begins
+ * anew in another one. If that dies as well, or none can be started, this job and all later ones run in the thread of
+ * the process.
  *
  * @internal
  */
@@ -29,10 +30,10 @@ interface Died {
 
 const died = (cause: unknown): Died => ({ _tag: "Died", cause })
 
-/** Workers that one job may use up. */
+/** The most workers that one job may use up. */
 const maxWorkers = 2
 
-/** The worker of a merger: started by the first question, and again by the next one after it has died. */
+/** The worker of a merger: started by the first question, and after its death by the next question. */
 const makeThread = (start: () => Worker) => {
   let worker: Worker | undefined
 
@@ -83,7 +84,7 @@ const makeThread = (start: () => Worker) => {
 
 type Thread = ReturnType<typeof makeThread>
 
-/** Runs a job in the worker. Says what the worker died of, if it did. */
+/** Runs a job in the worker. Returns what the worker died of, if it did. */
 const inWorker = Effect.fnUntraced(
   function*<E>({ ask }: Thread, task: Parameters<Merger["run"]>[0], outside: Outside<E>) {
     let answer = yield* ask({ _tag: "Start", task })
@@ -156,8 +157,8 @@ const failure = ({ error }: Failed): Effect.Effect<never, MergeError> => {
 const settings: WorkerOptions = { execArgv: [] }
 
 /**
- * Starts the worker whose module lies beside this one. It throws where modules have no URL, as in a bundle of CommonJS. The
- * second form is the one that bundlers know, so that they take the worker along.
+ * Starts the worker whose module lies beside this one. It throws if modules have no URL, as in a CommonJS bundle.
+ * Bundlers recognise the second form, and include the worker.
  */
 const beside = (): Worker => {
   const { url } = import.meta
@@ -166,6 +167,9 @@ const beside = (): Worker => {
     : new Worker(new URL("./MergeWorker.js", import.meta.url), settings)
 }
 
-/** Puts the merges of a client that is built with this layer into a worker thread, of the given file or the one beside. */
+/**
+ * Runs the merges of a client that is built with this layer in a worker thread, from the given file or the module
+ * beside this one.
+ */
 export const layer = (file?: string | URL): Layer.Layer<never> =>
   Layer.effect(Merger, make({ start: file === undefined ? beside : () => new Worker(file, settings) }))

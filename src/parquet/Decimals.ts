@@ -18,7 +18,10 @@ const scaleOf = ({ logical_type, scale }: SchemaElement): number =>
 export const isNested = ({ schema: [root, ...elements] }: FileMetaData): boolean =>
   elements.some(isDecimal) && root?.num_children !== elements.length
 
-/** Metadata that leaves decimals as they are stored, and what makes texts of them: in columns, not within structures. */
+/**
+ * Metadata that leaves decimals as they are stored, and functions that convert them to texts: in columns, not in
+ * structures.
+ */
 export const make = (metadata: FileMetaData) => {
   const scales = new Map(metadata.schema.filter(isDecimal).map((element) => [element.name, scaleOf(element)]))
   const schema = metadata.schema.map((element) => {

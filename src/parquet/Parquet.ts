@@ -26,8 +26,8 @@ import * as Texts from "./Texts.ts"
 type Json = Schema.Json
 
 /**
- * How keys and values are stored. `json`: as JSON texts that say they are JSON, so that `decode` gives back what was
- * there. `text`: as texts, with anything that is no text as JSON. Default: `json`.
+ * How keys and values are stored. `json`: as JSON texts with the JSON type, so that `decode` restores the values.
+ * `text`: as texts, with other values as JSON. Default: `json`.
  *
  * @category models
  * @since 0.1.0
@@ -40,12 +40,14 @@ export interface Columns {
 /** Rows of a row group. */
 const groupRows = 50_000
 
-/** In the metadata of a file: how far it is complete. */
+/** The key in the metadata of a file that has its frontier. */
 const upperKey = "tidemark.upper"
 
 /**
- * A flow to a Parquet file. How far it is complete goes into the file's metadata. Memory follows a row group of 50,000
- * rows, not the file.
+ * Encodes a flow as a Parquet file. Its frontier is stored in the file's metadata. Memory depends on the size of a row
+ * group of 50,000 rows, not on that of the file.
+ *
+ * @see {@link decode}
  *
  * @example
  * ```ts
@@ -84,7 +86,7 @@ export const encode =
     })
 
 /**
- * The contents of a snapshot to a Parquet file with the columns `key`, `value` and `diff`.
+ * Encodes the contents of a snapshot as a Parquet file with the columns `key`, `value` and `diff`.
  *
  * @category sinks
  * @since 0.1.0
@@ -136,7 +138,7 @@ const makeFile = (columns: Columns, withTime: boolean) => {
 
   const writeGroup = () => {
     if (rows === 0) return
-    // Lengths beside each other compress better than in front of every text, and a dictionary seldom pays.
+    // Lengths side by side compress better than in front of every text, and a dictionary is rarely smaller.
     const texts = { encoding: "DELTA_LENGTH_BYTE_ARRAY", statistics: false } as const
     void file.write({
       columnData: [
@@ -149,7 +151,7 @@ const makeFile = (columns: Columns, withTime: boolean) => {
     })
     rows = 0
   }
-  /** What has been written since it was asked for last; the offsets in the file go on. */
+  /** The bytes written since the last call; offsets in the file continue. */
   const bytes = (): Uint8Array => {
     const written = writer.getBytes().slice()
     writer.index = 0
@@ -170,8 +172,8 @@ const makeFile = (columns: Columns, withTime: boolean) => {
     bytes,
     end: () => {
       writeGroup()
-      // The writer itself would copy every value, and has no JSON for null: it is given texts, and learns only now what
-      // they are.
+      // The writer itself would copy every value, and has no JSON for null. It receives texts, and their type is set
+      // only here.
       key.converted_type = typeOf(columns.key)
       value.converted_type = typeOf(columns.value)
       void file.finish()
@@ -187,13 +189,16 @@ const text = (name: string): SchemaElement => ({ name, type: "BYTE_ARRAY", repet
 const integer = (name: string) => ({ name, type: "INT64", repetition_type: "REQUIRED" }) as const
 
 /**
- * A Parquet file to a flow: the rows of each row group in batches, then the progress that the file says it amounts to, if
- * it does. Keys and values of columns that are texts, numbers, booleans or JSON, and lists or structures of these, are
- * taken as JSON, and decimals as texts with all their digits; a file without the column `diff` has one of each row. An `ArrayBuffer` is an `AsyncBuffer`; `hyparquet`
- * makes one of a file or of a URL. Memory follows the largest row group.
+ * Decodes a Parquet file to a flow: the rows of each row group in batches, then the progress stored in the file, if
+ * any. Keys and values may be texts, numbers, booleans or JSON, and lists or structures of these; they are read as
+ * JSON. Decimals are read as texts with all their digits. A file without the column `diff` has one of each row. An
+ * `ArrayBuffer` is an `AsyncBuffer`; `hyparquet` makes one of a file or of a URL. Memory depends on the largest row
+ * group.
  *
- * Fails with `InvalidInput` before anything has come out where the end of the file is missing (`Truncated`) or the
- * columns are others (`SchemaDrift`), and at the first row, or the first row group, that is wrong.
+ * Fails with `InvalidInput` before anything is emitted if the end of the file is missing (`Truncated`) or the columns
+ * differ (`SchemaDrift`), and at the first row, or the first row group, that is wrong.
+ *
+ * @see {@link encode}
  *
  * @category sources
  * @since 0.1.0
@@ -285,7 +290,7 @@ const groups = (file: AsyncBuffer, metadata: FileMetaData): Stream.Stream<Readon
           metadata: raw,
           compressors,
           parsers,
-          // Bytes that no one says to be text are none.
+          // Bytes without a text type are not texts.
           utf8: false,
           rowStart: start,
           rowEnd: start + rows
@@ -361,7 +366,7 @@ const seal = (intake: Taking, upper: string, number: number): InvalidInput | und
     : intake.invalid(number, "Malformed", `"${upperKey}" in its metadata is no time`)
 }
 
-/** What a cell is as JSON. */
+/** The JSON value of a cell. */
 const jsonOf = (cell: unknown): Json | undefined => {
   switch (typeof cell) {
     case "string":

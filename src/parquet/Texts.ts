@@ -1,6 +1,5 @@
 /**
- * A column of texts as their bytes, which lie one after the other: an array of its own for each would cost more than
- * everything else about it.
+ * A column of texts as consecutive bytes in one buffer: a separate array for each text would dominate the cost.
  *
  * @internal
  */
@@ -8,7 +7,7 @@ import * as Platform from "../Platform.ts"
 
 const slabBytes = 1 << 20
 
-/** UTF-8 takes no more bytes for one unit of UTF-16. */
+/** UTF-8 needs no more than this many bytes for one UTF-16 unit. */
 const maxBytesOfUnit = 3
 
 export const make = () => {
@@ -28,7 +27,7 @@ export const make = () => {
       texts.push(slab.subarray(used, end))
       used = end
     },
-    /** All of them. The next call of `add` may overwrite them. */
+    /** All bytes. The next call of `add` may overwrite them. */
     take: (): Array<Uint8Array> => {
       const taken = texts
       texts = []

@@ -1,5 +1,5 @@
 /**
- * The database of a store: its connections, its tables, and statements with their failures in the words of storage.
+ * The database of a store: its connections, its tables, and statements whose failures are storage errors.
  *
  * @internal
  */
@@ -12,21 +12,23 @@ import * as Failure from "./Failure.ts"
 import * as Migrations from "./Migrations.ts"
 import * as Settings from "./Settings.ts"
 
-/** Where the tables of a store lie, and how they are reached. The entry point shows it as `PostgresStorage.Options`. */
+/**
+ * The location of the tables of a store, and its connection. The entry point exports it as `PostgresStorage.Options`.
+ */
 export interface Options extends Pick<PgPool.Config, "ssl" | "prepare" | "connectTimeout" | "keepAlive"> {
   /**
-   * `postgres://user:password@host:port/database`, with `?schema=...` where `schema` does not say it. The variables PGHOST,
-   * PGPASSWORD, PGSSLMODE and so on say what it leaves out; `docs/postgres.md` has the list of parameters and variables.
+   * `postgres://user:password@host:port/database`, with `?schema=...` if `schema` is absent. The variables PGHOST,
+   * PGPASSWORD, PGSSLMODE and so on complete it; `docs/postgres.md` lists the parameters and variables.
    */
   readonly url: string | Redacted.Redacted<string>
   /** The schema that has the tables of this store, and nothing else; if absent, that of the URL, or else `tidemark`. */
   readonly schema?: string | undefined
   /**
    * True behind a pooler that gives a session to each transaction: no prepared statements and no notifications, so that
-   * followers find out by looking. If absent, what the URL says with `?pooler=transaction`.
+   * followers poll. If absent, `?pooler=transaction` in the URL decides.
    */
   readonly pooled?: boolean | undefined
-  /** How many connections there may be at a time; 10 if absent. A follower keeps one of them for notifications. */
+  /** The most connections at a time; 10 if absent. A follower uses one of them for notifications. */
   readonly maxConnections?: number | undefined
 }
 
@@ -48,19 +50,19 @@ export interface Database {
   readonly channel: string | undefined
   /** A statement that changes nothing. */
   readonly read: Run
-  /** A change that can be made twice: it is sent again where the connection breaks. */
+  /** A change that may be repeated: it is retried if the connection breaks. */
   readonly change: Run
-  /** A change that must not be sent again: where the connection breaks, it is `Indeterminate`. */
+  /** A change that must not be repeated: if the connection breaks, it is `Indeterminate`. */
   readonly changeOnce: Run
-  /** Makes the tables, or brings them to the newest format. For those who write. */
+  /** Creates the tables, or migrates them to the newest format. For writers. */
   readonly prepare: Effect.Effect<void, StorageError>
   /** Fails unless there are tables of a format that can be read. */
   readonly check: Effect.Effect<void, StorageError>
-  /** Ticks with each notification, over a connection of its own. Fails when that breaks. */
+  /** Ticks with each notification, over a separate connection. Fails when that breaks. */
   readonly notifications: Stream.Stream<void, SqlError>
 }
 
-/** Values have at most 1 GiB in Postgres. The limit of the driver is there for servers that are not to be trusted. */
+/** Values have at most 1 GiB in Postgres. The limit in the driver protects against untrusted servers. */
 const maxMessageSize = 0x7fff_ffff
 
 const again = Schedule.exponential("20 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 4 }))
@@ -89,7 +91,9 @@ export const make: (options: Options) => Effect.Effect<Database, never, Scope.Sc
     const send = (sql: string, parameters: Parameters = []) =>
       pool.use((connection) => Effect.map(connection.query(sql, parameters), ({ rows }) => rows))
 
-    /** Sends a statement, unless it is known that it would go to another place, or in another way, than was asked for. */
+    /**
+     * Sends a statement, unless it would certainly use another server, or another kind of connection, than requested.
+     */
     const run = (
       operation: string,
       sending: ReturnType<typeof send>,
@@ -149,7 +153,7 @@ export const make: (options: Options) => Effect.Effect<Database, never, Scope.Sc
   }
 )
 
-/** The connections. A driver that cannot be set up is a bug: what a URL says was checked before. */
+/** The connections. A driver that cannot be configured is a bug: the URL was checked before. */
 const openPool = (
   { connectTimeout, keepAlive, maxConnections, prepare, ssl }: Options,
   { pooled, tls, url }: { readonly url: string; readonly tls: Settings.Settings["tls"]; readonly pooled: boolean }
@@ -167,7 +171,7 @@ const openPool = (
     })
   )
 
-/** The schema, and a name of the place without anything secret. */
+/** The schema, and the location without anything secret. */
 const placeOf = (text: string, chosen: string | undefined) => {
   const url = URL.canParse(text) ? new URL(text) : undefined
   const schema = chosen ?? url?.searchParams.get("schema") ?? "tidemark"
@@ -177,7 +181,7 @@ const placeOf = (text: string, chosen: string | undefined) => {
   return { schema, location: `postgres://${url?.host ?? ""}${url?.pathname ?? ""}?schema=${schema}` }
 }
 
-/** Acknowledged means durable: a server that is told to acknowledge before that cannot hold a log. */
+/** Acknowledged means durable: a server that is configured to acknowledge earlier cannot store a log. */
 const requireDurability = Effect.fnUntraced(function*(read: Run, location: string) {
   for (const name of ["fsync", "synchronous_commit"]) {
     const [row] = yield* read("reading the settings", `SELECT current_setting($1) AS value`, [name])

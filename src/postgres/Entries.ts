@@ -1,5 +1,5 @@
 /**
- * Reading the entries of a log, a bounded page at a time, each page as of one moment.
+ * Reads the entries of a log, a bounded page at a time, each page as of one moment.
  *
  * @internal
  */
@@ -9,11 +9,11 @@ import type { Entry } from "../storage/Log.ts"
 import type { Database } from "./Database.ts"
 import * as Packing from "./Packing.ts"
 
-/** A page has this many entries at most, and ends behind the entry that makes it this large, in bytes of entries. */
+/** The most entries of a page; it ends behind the entry that makes it this large, in bytes of entries. */
 const pageEntries = 512n
 const pageBytes = 4n * 1024n * 1024n
 
-/** An entry as it is stored, with what is wrong with it. */
+/** An entry as it is stored, or its error. */
 export interface Stored {
   readonly entry: Entry
   readonly problem: Corrupt | undefined

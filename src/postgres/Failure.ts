@@ -1,5 +1,5 @@
 /**
- * What a failure of Postgres means for those who called storage.
+ * Maps failures of Postgres to storage errors.
  *
  * @internal
  */
@@ -7,10 +7,10 @@ import type { SqlError } from "effect/sql/SqlError"
 import { AccessDenied, Indeterminate, NotAStore, OutOfSpace, type StorageError, Unavailable } from "../PersistError.ts"
 
 /**
- * - `refused`: the server said no to the statement, and has undone it.
+ * - `refused`: the server rejected the statement, and has undone it.
  * - `unsent`: there was no connection to send it on.
- * - `lost`: the connection broke, or the session was ended, after it had been sent. It may have been carried out, and
- *   even be carried out later.
+ * - `lost`: the connection broke, or the session was ended, after the statement was sent. It may have been executed,
+ *   and may even be executed later.
  */
 export type Kind = "refused" | "unsent" | "lost"
 
@@ -23,12 +23,12 @@ const tableExists = "42P07"
 const noPrivilege = "42501"
 const readOnly = "25006"
 
-/** What Node says of a certificate that it does not trust, and the driver of a server without TLS. */
+/** Node's codes for a certificate that it does not trust, and the driver's message for a server without TLS. */
 const untrusted =
   /^(SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_|CERT_|ERR_TLS_CERT|INVALID_(CA|PURPOSE)|HOSTNAME_MISMATCH|ERR_OSSL|ERR_SSL)/
 const withoutTls = /^The server does not support TLS$/
 
-/** What to do about a failure that trying again does not mend; undefined for every other. */
+/** What to do about a failure that a retry does not repair; undefined for every other. */
 const adviceOf = ({ reason }: SqlError, state: string | undefined, said: string): string | undefined => {
   if (reason._tag === "AuthenticationError" || state?.startsWith("28") === true) {
     return "correct the user and the password, in the URL or as PGUSER and PGPASSWORD, or let pg_hba.conf admit them"
@@ -51,7 +51,7 @@ interface Answer {
 
 const answerOf = ({ reason: { cause } }: SqlError): Answer => typeof cause === "object" && cause !== null ? cause : {}
 
-/** A statement that fails with an ERROR has not happened. FATAL ends the session, perhaps just after a commit. */
+/** A statement that fails with an ERROR was not executed. FATAL ends the session, perhaps just after a commit. */
 export const kindOf = (error: SqlError): Kind => {
   if (error.reason.operation === "connect") return "unsent"
   return answerOf(error).severityUnlocalized === "ERROR" ? "refused" : "lost"
@@ -59,7 +59,7 @@ export const kindOf = (error: SqlError): Kind => {
 
 const stateOf = (error: SqlError): string | undefined => answerOf(error).code
 
-/** The error that callers get. `mayHaveHappened`: it was a change, and it may have been carried out. */
+/** The error for callers. `mayHaveHappened`: it was a change, and it may have been executed. */
 export const toStorageError = (
   error: SqlError,
   operation: string,

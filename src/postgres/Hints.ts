@@ -1,8 +1,8 @@
 /**
- * Hints that a log has grown: notifications, and looking now and then, since notifications may be lost.
+ * Hints that a log has grown: notifications, and polling, since notifications may be lost.
  *
- * A notification is sent outside of the statement that appends, because all commits that notify wait for one lock of the
- * server; and at most once in a few milliseconds, however many appends there are.
+ * A notification is sent outside of the statement that appends, because all commits that notify wait for one lock of
+ * the server. It is sent at most once in a few milliseconds, however many appends there are.
  *
  * @internal
  */
@@ -14,7 +14,7 @@ import type { Database } from "./Database.ts"
 /** Appends within this time share a notification. */
 const coalescing: Duration.Input = "5 millis"
 
-/** A function that lets the others know, soon, that there is more. */
+/** A function that notifies followers, after a short delay, of new entries. */
 export const notifier: (database: Database) => Effect.Effect<() => void, never, Scope.Scope> = Effect.fnUntraced(
   function*({ channel, changeOnce }) {
     if (channel === undefined) return () => {}

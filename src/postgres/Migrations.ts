@@ -1,10 +1,10 @@
 /**
- * The tables of a store, as the steps that make them. Specified in `docs/postgres.md`.
+ * The tables of a store, as migration steps. Specified in `docs/postgres.md`.
  *
  * @internal
  */
 
-/** Version `i + 1` of the format is what the steps up to `steps[i]` have made. */
+/** Version `i + 1` of the format is the result of the steps up to `steps[i]`. */
 const steps: ReadonlyArray<(schema: string) => string> = [
   (schema) => `
     CREATE TABLE ${schema}.log (
@@ -28,7 +28,7 @@ const steps: ReadonlyArray<(schema: string) => string> = [
       bytes bytea NOT NULL
     );
     ALTER TABLE ${schema}.blobs ALTER COLUMN bytes SET STORAGE EXTERNAL;`,
-  // Entries may be packed: what reads version 1 only would take them for damaged.
+  // Entries may be packed: a reader of version 1 only would report them as damaged.
   () => "NULL;"
 ]
 
@@ -37,7 +37,7 @@ export const format: number = steps.length
 
 /**
  * One statement, and so one transaction, that brings a schema to the newest format from any older one, or from nothing.
- * Whoever comes at the same time waits, and finds nothing to do. A newer format is left alone.
+ * A concurrent migration waits, and then finds nothing to do. A newer format is left unchanged.
  */
 export const statement = (schema: string): string => `
   DO $tidemark$

@@ -1,8 +1,8 @@
 /**
- * Large entries as they are stored: compressed, since every byte of an entry goes through the log of the server as well.
+ * Compresses large entries, since every byte of an entry is also written to the server's own log.
  *
- * Nothing says that an entry is packed but the number beside it, its seal: the CRC-32 of the entry, and, 32 bits higher,
- * its length if it is packed, else 0.
+ * Only the number stored beside an entry, its seal, shows whether the entry is packed: the CRC-32 of the entry, and, 32
+ * bits higher, its length if it is packed, else 0.
  *
  * @internal
  */
@@ -13,7 +13,7 @@ export interface Packed {
   readonly bytes: Uint8Array
 }
 
-/** Smaller entries are not worth it. */
+/** Smaller entries are not compressed. */
 const leastBytes = 16 * 1024
 
 export const pack = (entry: Uint8Array): Packed => {
@@ -24,7 +24,7 @@ export const pack = (entry: Uint8Array): Packed => {
   return { seal: (BigInt(entry.length) << 32n) | crc, bytes }
 }
 
-/** The entry, or `undefined` where it is damaged. */
+/** The entry, or `undefined` if it is damaged. */
 export const unpack = ({ bytes, seal }: Packed): Uint8Array | undefined => {
   const length = Number(seal >> 32n)
   const entry = length === 0 ? bytes : Platform.decompress(bytes, length)

@@ -1,7 +1,7 @@
 /**
- * Blobs as rows: one for each, so that a blob appears whole or not at all, and the first put of a key wins.
+ * Blobs as rows: one for each. A blob appears whole or not at all, and the first put of a key wins.
  *
- * The bytes are stored uncompressed and out of line, so that a range costs what the range has.
+ * The bytes are stored uncompressed and out of line, so that reading a range costs only as much as the range is large.
  *
  * @internal
  */

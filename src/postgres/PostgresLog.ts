@@ -1,8 +1,8 @@
 /**
- * The log in Postgres: who may write it, reading it, noticing that it grew.
+ * The log in Postgres: acquiring it, reading it, noticing that it grew.
  *
- * One row says which epoch is the last, and from where to where the entries go; an append is one statement that moves its
- * upper if the epoch is still that of the writer. The row makes of two writers one after the other.
+ * One row has the last epoch and the bounds of the entries. An append is one statement that moves the upper if the
+ * epoch is still that of the writer. The row serialises concurrent writers.
  *
  * @internal
  */
@@ -28,7 +28,7 @@ export const make: (database: Database, options: Options) => Effect.Effect<Log["
 
     const bounds = Effect.andThen(check, Effect.map(rowOf(database), ({ lower, upper }): Bounds => ({ lower, upper })))
 
-    /** Raises the epoch, once for each claim, however often it is sent. */
+    /** Raises the epoch, once for each claim, also if it is sent several times. */
     const raise = Effect.gen(function*() {
       const operation = "acquiring the log"
       const head = "epoch, claim, lower, upper"
@@ -40,7 +40,7 @@ export const make: (database: Database, options: Options) => Effect.Effect<Log["
           [claim]
         )
         const found = raised === undefined ? yield* rowOf(database) : headOf(raised)
-        // Otherwise an attempt before has succeeded unnoticed, and somebody else has acquired the log since.
+        // Otherwise a previous attempt has succeeded unnoticed, and another writer has acquired the log since.
         if (found.claim === claim) return found
         claims++
       }
@@ -49,7 +49,7 @@ export const make: (database: Database, options: Options) => Effect.Effect<Log["
     const acquire: Log["Service"]["acquire"] = Effect.gen(function*() {
       yield* prepare
       const { epoch, lower, upper } = yield* raise
-      // A claim of unknown outcome is made again next time: the epoch may have been raised for it.
+      // A claim of unknown outcome is repeated next time: the epoch may have been raised for it.
       claims++
       const notify = yield* Hints.notifier(database)
       const onAppend = (): void => {

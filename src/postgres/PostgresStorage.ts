@@ -1,8 +1,9 @@
 /**
  * Log and blobs in a schema of a Postgres database.
  *
- * One process at a time may write, and any number may read; the database decides who. What a call has acknowledged is as
- * durable as Postgres makes its commits. The tables, the guarantees and the limits are described in `docs/postgres.md`.
+ * One process at a time may write, and any number may read; the database decides which process writes. An acknowledged
+ * call is as durable as Postgres makes its commits. The tables, the guarantees and the limits are described in
+ * `docs/postgres.md`.
  *
  * Needs the package `@effect/sql-pg`.
  *
@@ -16,20 +17,20 @@ import * as PostgresBlob from "./PostgresBlob.ts"
 import * as PostgresLog from "./PostgresLog.ts"
 
 /**
- * Where a store lies, and how it is reached.
+ * The location of a store, and its connection.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Options extends Database.Options {
-  /** The pause after which a follower looks for new entries while there are some; 50 milliseconds if absent. */
+  /** The pause between two polls of a follower while there are new entries; 50 milliseconds if absent. */
   readonly shortestPoll?: Duration.Input | undefined
-  /** The pause that it comes to while there are none; 1 second if absent. */
+  /** The longest pause between two polls while there are none; 1 second if absent. */
   readonly longestPoll?: Duration.Input | undefined
 }
 
 /**
- * Whether the schema of a store may have this name: up to 48 of `a-z`, `0-9` and `_`, no digit first.
+ * Whether a schema may have this name: up to 48 of `a-z`, `0-9` and `_`, without a digit first.
  *
  * @category guards
  * @since 0.1.0
@@ -37,10 +38,13 @@ export interface Options extends Database.Options {
 export const isSchema: (name: string) => boolean = Database.isSchema
 
 /**
- * The storage of one schema. Building it sends nothing. Whoever writes first makes the schema and its tables.
+ * The storage of one schema. Building the layer sends nothing. The first writer creates the schema and its tables.
  *
- * A newer writer fences the one before without asking. Acquiring the log fails with `UnsafeStore` where the server is set
- * to acknowledge commits before they are durable, and with `NotAStore` where the schema has other tables of these names.
+ * A newer writer fences the previous one at once. Acquiring the log fails with `UnsafeStore` if the server is
+ * configured to acknowledge commits before they are durable, and with `NotAStore` if the schema has other tables of
+ * these names.
+ *
+ * @see {@link layerLog}
  *
  * @example
  * ```ts check
@@ -64,7 +68,7 @@ export const layer = (options: Options): Layer.Layer<Log | Blob> =>
   }))
 
 /**
- * The log of one schema alone, for blobs that are kept elsewhere, such as in a bucket.
+ * The log of one schema alone, for blobs that are stored elsewhere, such as in a bucket.
  *
  * @category layers
  * @since 0.1.0

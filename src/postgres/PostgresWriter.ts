@@ -26,7 +26,7 @@ export const make: (options: Options) => Effect.Effect<Writer, never, Scope.Scop
     const { settling, whileOpen } = yield* WriterStatus.make
     let upper = bounds.upper
 
-    /** Why a statement found no row of this epoch at this upper. */
+    /** Finds why a statement found no row of this epoch at this upper. */
     const refusal = Effect.fnUntraced(function*(operation: string) {
       const [row] = yield* read(operation, `SELECT epoch, upper FROM ${tables.log}`)
       const current = Number(row?.["epoch"])
@@ -80,7 +80,7 @@ export const make: (options: Options) => Effect.Effect<Writer, never, Scope.Scop
           return entries.length === 0 ? Effect.succeed(upper) : settling(append(entries))
         }),
       truncate: (before) => whileOpen("truncating the log", () => truncate(before)),
-      // Each entry is a row of its own.
+      // Each entry is a separate row.
       rotate: whileOpen("rotating the log", () => Effect.void)
     }
   }
@@ -88,7 +88,10 @@ export const make: (options: Options) => Effect.Effect<Writer, never, Scope.Scop
 
 type Tables = Database["tables"]
 
-/** The statements of an append. Whoever raises the epoch at the same time holds the row until that is durable, or waits for it. */
+/**
+ * The statements of an append. A concurrent claim of a newer epoch waits for the row lock, or has it until it is
+ * durable.
+ */
 const insertions = (tables: Tables) => {
   const insertion = (count: string, given: string): string => `
     WITH head AS (
@@ -99,12 +102,12 @@ const insertions = (tables: Tables) => {
     RETURNING position`
   return {
     insertMany: insertion("cardinality($3::bigint[])", "unnest($3::bigint[], $4::bytea[]) WITH ORDINALITY"),
-    // A commit is one entry, and arrays of one make it a fifth slower.
+    // A commit is one entry; arrays of one element make it a fifth slower.
     insertOne: insertion("1", "(SELECT $3::bigint, $4::bytea, 1)")
   }
 }
 
-/** Deletes some entries below a position. What lies below the lower is nobody's, so that no epoch has to be compared. */
+/** Deletes some entries below a position. No writer uses entries below the lower, so that no epoch is compared. */
 const deletion = (tables: Tables): string => `
   WITH gone AS (
     DELETE FROM ${tables.entries} WHERE position IN (

@@ -1,6 +1,6 @@
 /**
- * How a database is reached: what a URL says, what the environment adds as it does for every client of Postgres, and which
- * of the two are refused, because leaving them out would connect in another way than was asked for.
+ * How to connect to a database: the URL, and what the environment adds to it as for every client of Postgres. Some
+ * settings of both are rejected, because ignoring them would connect in another way than requested.
  *
  * @internal
  */
@@ -11,9 +11,9 @@ import * as Platform from "../Platform.ts"
 export interface Settings {
   /** The URL, with what the environment adds. */
   readonly url: string
-  /** What is to be trusted, where that is more than the mode of the URL says. */
+  /** Which certificates to trust, if the mode of the URL does not define it. */
   readonly tls: Tls | undefined
-  /** Sessions are shared by a pooler, so that nothing can be left in one. */
+  /** A pooler shares sessions, so that no state can be left in one. */
   readonly pooled: boolean
 }
 
@@ -26,7 +26,7 @@ export interface Tls {
   readonly checkServerIdentity?: () => undefined
 }
 
-/** The variables that stand for a parameter of the URL that it does not have. */
+/** The environment variables that replace absent parameters of the URL. */
 export const variables: Readonly<Record<string, string>> = {
   PGHOST: "host",
   PGPORT: "port",
@@ -56,7 +56,7 @@ export const environment: Effect.Effect<ReadonlyMap<string, string>> = Effect.ge
   return found
 })
 
-/** What the URL itself says outside of its parameters. */
+/** The parts of the URL outside of its parameters. */
 const inAuthority = (url: URL): ReadonlySet<string> =>
   new Set([
     ...(url.hostname === "" ? [] : ["host", "port"]),
@@ -65,7 +65,7 @@ const inAuthority = (url: URL): ReadonlySet<string> =>
     ...(url.password === "" ? [] : ["password"])
   ])
 
-/** The settings, or what is wrong with them, which names no value. */
+/** The settings, or an error, which contains no value of a setting. */
 export const of = (text: string, added: ReadonlyMap<string, string>): Settings | string => {
   if (!URL.canParse(text)) return "its URL cannot be read"
   const url = new URL(text)
@@ -81,12 +81,12 @@ export const of = (text: string, added: ReadonlyMap<string, string>): Settings |
   }
   const tls = tlsOf(url.searchParams)
   if (typeof tls === "string") return tls
-  // The driver does not know this mode, whose options say everything.
+  // The driver does not know this mode; the options define it completely.
   if (url.searchParams.get("sslmode") === "no-verify") url.searchParams.set("sslmode", "require")
   return { url: url.href, tls, pooled: pooler === "transaction" }
 }
 
-/** What to trust, or what is wrong. Undefined where the mode says all, as the driver understands it. */
+/** Which certificates to trust, or an error. Undefined if the mode is enough for the driver. */
 const tlsOf = (parameters: URLSearchParams): Tls | string | undefined => {
   const root = parameters.get("sslrootcert")
   const mode = parameters.get("sslmode") ?? (root === null ? undefined : "verify-full")

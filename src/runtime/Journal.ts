@@ -117,12 +117,24 @@ export const make = Effect.fnUntraced(function*(
       )
     )
 
-  /** After the first `Fenced` the log is not used any more. */
-  const noting = <A>(operation: Effect.Effect<A, StorageError>): Effect.Effect<A, StorageError> =>
-    Effect.tapError(operation, (error) =>
-      Effect.sync(() => {
-        if (error._tag === "Fenced") overtake(error)
-      }))
+  /**
+   * From the first `Fenced` on, nothing is asked of the log any more. An operation that was under way while this journal itself
+   * acquired the log again meets an epoch of its own: that one may be tried again.
+   */
+  const noting = <A>(
+    operation: string,
+    run: (by: Writer) => Effect.Effect<A, StorageError>
+  ): Effect.Effect<A, StorageError> =>
+    Effect.suspend(() => {
+      const by = writer
+      return Effect.catchTag(run(by), "Fenced", (error): Effect.Effect<never, Fenced | Unavailable> => {
+        if (by !== writer || unresolved !== undefined) {
+          return Effect.fail(new Unavailable({ operation, detail: "the log was acquired again meanwhile" }))
+        }
+        overtake(error)
+        return Effect.fail(error)
+      })
+    })
 
   const authority: Journal["authority"] = Effect.suspend((): Effect.Effect<void, StorageError> => {
     if (overtaken !== undefined) return Effect.fail(overtaken)
@@ -142,27 +154,30 @@ export const make = Effect.fnUntraced(function*(
       buffer.clear()
       Commit.encode(commit, buffer)
       const bytes = buffer.view8()
-      return Effect.suspend(() =>
-        noting(tracedCall("Log.append", log.location, circuit.run("appending", writer.append(position, [bytes]), late)))
+      return noting(
+        "appending",
+        (by) => tracedCall("Log.append", log.location, circuit.run("appending", by.append(position, [bytes]), late))
+      ).pipe(
+        Effect.catchTag("Indeterminate", (failure) => {
+          unresolved = { position, commit }
+          return find(failure)
+        }),
+        Effect.as({ bytes: bytes.length })
       )
-        .pipe(
-          Effect.catchTag("Indeterminate", (failure) => {
-            unresolved = { position, commit }
-            return find(failure)
-          }),
-          Effect.as({ bytes: bytes.length })
-        )
     },
     settle,
     truncate: (before) =>
       Effect.suspend(() =>
         overtaken === undefined
-          ? noting(tracedCall("Log.truncate", log.location, circuit.run("truncating the log", writer.truncate(before))))
+          ? noting(
+            "truncating the log",
+            (by) => tracedCall("Log.truncate", log.location, circuit.run("truncating the log", by.truncate(before)))
+          )
           : Effect.fail(overtaken)
       ),
     rotate: Effect.suspend(() =>
       overtaken === undefined
-        ? noting(tracedCall("Log.rotate", log.location, circuit.retry(writer.rotate)))
+        ? noting("rotating the log", (by) => tracedCall("Log.rotate", log.location, circuit.retry(by.rotate)))
         : Effect.fail(overtaken)
     )
   }

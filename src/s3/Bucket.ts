@@ -1,8 +1,8 @@
 /**
  * The part of a bucket below a prefix, as the few calls that storage needs.
  *
- * Retries are made here and nowhere else, since only here is it known what an answer means: each call can be sent again
- * whatever became of it before. A write that was sent several times tells whether one of them may have been carried out.
+ * All retries are here, because only this module knows what an answer means: each call can be sent again, whatever its
+ * previous outcome. A write that was sent several times reports whether one of the attempts may have been executed.
  *
  * @internal
  */
@@ -24,23 +24,23 @@ import type { Info, Range } from "../storage/Blob.ts"
 import * as Failure from "./Failure.ts"
 
 /**
- * Where the objects of a store lie, and how they are reached. The entry point shows it as `S3Storage.Options`.
+ * The location of the objects of a store, and its connection. The entry point exports it as `S3Storage.Options`.
  */
 export interface Options {
   readonly bucket: string
-  /** What the keys of all objects of the store begin with, without a `/` at its ends; none if absent. */
+  /** The prefix of the keys of all objects of the store, without a `/` at its ends; none if absent. */
   readonly prefix?: string | undefined
   /** The URL of a store other than AWS; if absent, that of the region. */
   readonly endpoint?: string | undefined
-  /** If absent, the environment's (`AWS_REGION`, or the profile's); where there is an endpoint, `us-east-1`. */
+  /** If absent, that of the environment (`AWS_REGION`, or the profile's); with an endpoint, `us-east-1`. */
   readonly region?: string | undefined
-  /** `https://host/bucket/key` instead of `https://bucket.host/key`; if absent, where there is an endpoint. */
+  /** `https://host/bucket/key` instead of `https://bucket.host/key`; if absent, only with an endpoint. */
   readonly forcePathStyle?: boolean | undefined
   /** If absent, the usual chain: environment, profile, web identity, container, instance. */
   readonly credentials?: Credentials | undefined
   /** How long one attempt at a request may take; 30 seconds if absent. */
   readonly requestTimeout?: Duration.Input | undefined
-  /** When to try again what may be tried again; if absent, five times, after 50 ms to 1.6 s. */
+  /** The schedule of retries; if absent, five retries, after 50 ms to 1.6 s. */
   readonly retry?: Schedule.Schedule<unknown> | undefined
 }
 
@@ -56,38 +56,38 @@ export interface Upload {
   readonly id: string
 }
 
-/** A part of one that has arrived. */
+/** An uploaded part. */
 export interface Part {
   readonly PartNumber: number
   readonly ETag: string | undefined
 }
 
 /**
- * - `created`: the object is there, put by this call.
- * - `taken`: there was one before the call.
- * - `unclear`: there is one, and an attempt of this very call may have put that one, or one before it.
+ * - `created`: this call has put the object.
+ * - `taken`: the object existed before the call.
+ * - `unclear`: the object exists, and an attempt of this call may have put it, or one before it.
  */
 export type Claimed = "created" | "taken" | "unclear"
 
 export interface Bucket {
   readonly location: string
-  /** Puts the object unless there is one. False: there is one, possibly of an attempt of this very call. */
+  /** Puts the object if it is absent. False: it exists, possibly put by an attempt of this call. */
   readonly create: (key: string, bytes: Uint8Array) => Effect.Effect<boolean, StorageError>
-  /** As `create`, and tells whether an attempt before may have put an object that is no longer there. */
+  /** As `create`, but reports whether an earlier attempt may have put an object that was deleted since. */
   readonly claim: (key: string, bytes: Uint8Array) => Effect.Effect<Claimed, StorageError>
   readonly get: (key: string, range?: Range) => Effect.Effect<Option.Option<Uint8Array>, StorageError>
   readonly delete: (key: string) => Effect.Effect<void, StorageError>
-  /** The objects whose key starts with the prefix, in the order of keys. May lag behind. */
+  /** The objects whose key starts with the prefix, in the order of keys. The listing may be stale. */
   readonly list: (prefix: string) => Stream.Stream<Info, StorageError>
   readonly beginUpload: (key: string) => Effect.Effect<Upload, StorageError>
   readonly uploadPart: (upload: Upload, number: number, bytes: Uint8Array) => Effect.Effect<Part, StorageError>
-  /** Makes the object of the parts unless there is one. False: there is one, or the upload is gone. */
+  /** Makes the object from the parts if it is absent. False: it exists, or the upload is gone. */
   readonly completeUpload: (upload: Upload, parts: ReadonlyArray<Part>) => Effect.Effect<boolean, StorageError>
-  /** Gives the parts up. An upload that is gone already is no error. */
+  /** Aborts an upload. An upload that is already gone is no error. */
   readonly abortUpload: (upload: Upload) => Effect.Effect<void, StorageError>
 }
 
-/** Pauses of 50 ms to 1.6 s, six tries in all. */
+/** Pauses of 50 ms to 1.6 s, six attempts in all. */
 const defaultRetry: Schedule.Schedule<unknown> = Schedule.exponential("50 millis").pipe(
   Schedule.jittered,
   Schedule.upTo({ times: 5 })
@@ -134,7 +134,7 @@ export const make: (options: Options) => Effect.Effect<Bucket, never, Scope.Scop
             if (bytes.length !== found.ContentLength) throw incomplete()
             return Option.some(bytes.subarray(0, range?.length))
           },
-          // A range that begins behind the end is refused only where there is an object.
+          // A range that begins behind the end is rejected only if the object exists.
           { 404: Option.none(), 416: Option.some(new Uint8Array(0)) }
         ),
       delete: (key) =>
@@ -195,7 +195,7 @@ export const make: (options: Options) => Effect.Effect<Bucket, never, Scope.Scop
 const configOf = ({ credentials, endpoint, forcePathStyle, region }: Options): S3ClientConfig => ({
   maxAttempts: 1,
   forcePathStyle: forcePathStyle ?? endpoint !== undefined,
-  // Not every store knows the client's own checksums. What the library stores has checksums in it.
+  // Some stores do not support the client's own checksums. The stored data has its own checksums.
   requestChecksumCalculation: "WHEN_REQUIRED",
   responseChecksumValidation: "WHEN_REQUIRED",
   ...(endpoint === undefined ? {} : { endpoint }),
@@ -209,7 +209,7 @@ const revealed = ({ accessKeyId, secretAccessKey, sessionToken }: Credentials) =
   ...(sessionToken === undefined ? {} : { sessionToken: Redacted.value(sessionToken) })
 })
 
-/** A range of no bytes has no header of its own. */
+/** An empty range cannot be expressed in a header. */
 const rangeOf = (range: Range | undefined): string | undefined =>
   range === undefined ? undefined : `bytes=${range.offset}-${range.offset + Math.max(1, range.length) - 1}`
 
@@ -221,7 +221,7 @@ interface Abort {
   readonly abortSignal: AbortSignal
 }
 
-/** Sends a request until it is answered. `expected` are the refusals, by status, that are an answer like another. */
+/** Sends a request until it is answered. `expected` are the rejections, by status, that count as answers. */
 type Request = <A>(
   operation: string,
   send: (abort: Abort) => Promise<A>,

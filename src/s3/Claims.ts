@@ -10,13 +10,13 @@ import type { Bucket } from "./Bucket.ts"
 import * as EntryList from "./EntryList.ts"
 import * as Record from "./Record.ts"
 
-/** The beginning of an epoch, and what was retained then. */
+/** The beginning of an epoch, and the retained bounds at that time. */
 export interface Claim {
   readonly header: Record.Header
   readonly bounds: Bounds
 }
 
-/** Begins an epoch, and nobody else has that one. `opener` tells this opener from all others. */
+/** Begins an epoch that no other opener has. `opener` identifies this opener. */
 export const make = (
   bucket: Bucket,
   chain: EntryList.EntryList,
@@ -31,7 +31,7 @@ export const make = (
     const record = bucket.create(EntryList.recordKey(number), Record.encode({ number, epoch, position, opener }, []))
     const isCreated = chain.anchor() === undefined ? yield* chain.beginNew(record) : yield* record
     yield* chain.refresh
-    // Whoever slept may have created a number that was given out, truncated and deleted meanwhile.
+    // An opener that was stopped may have created a number that was issued, truncated and deleted meanwhile.
     const isPart = chain.headers().some((header) => header.number === number)
     if (isCreated && !isPart) yield* Effect.ignore(bucket.delete(EntryList.recordKey(number)))
   })
@@ -40,7 +40,7 @@ export const make = (
     yield* chain.refresh
     for (;;) {
       const header = chain.headers().at(-1)
-      // Also an epoch that an attempt before has begun, and could not know or use.
+      // Also an epoch that an earlier attempt has begun, without being able to know or use it.
       if (header !== undefined && header.opener === opener && header.count === 0 && header.epoch > given) {
         given = header.epoch
         return { header, bounds: { lower: chain.anchor()!.position, upper: header.position } }

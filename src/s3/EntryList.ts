@@ -1,14 +1,14 @@
 /**
- * The chain: the records of a log by their numbers, as far as this opener knows them.
+ * The entry list: the records of a log by their numbers, as far as this opener knows them.
  *
- * Records are `log/<number>`, created if absent, so that a number is given out once. An anchor `anchors/<number>` names
- * the record that the log begins with. Two invariants make every question answerable by reads of single objects, and a
- * listing no more than a hint:
+ * Records are `log/<number>`, created if absent, so that a number is used once. An anchor `anchors/<number>` names the
+ * record that the log begins with. Because of two invariants, every question can be answered by reads of single
+ * objects, and a listing is only a hint:
  *
- * - An anchor is deleted before any record at or behind it. So where an anchor is there after a look at the records,
- *   none of them was missing because it had been deleted.
- * - A record that begins an epoch is never deleted. So a writer that slept finds its next number taken for ever, however
- *   much has been forgotten meanwhile; and a log whose record 0 is missing is new.
+ * - An anchor is deleted before any record at or behind it. If an anchor still exists after the records were read, none
+ *   of them was missing because of a deletion.
+ * - A record that begins an epoch is never deleted. A writer that was stopped therefore always finds its next number
+ *   taken, however much was truncated meanwhile; and a log whose record 0 is missing is new.
  *
  * @internal
  */
@@ -19,11 +19,14 @@ import type { Bucket } from "./Bucket.ts"
 import * as Record from "./Record.ts"
 
 export interface EntryList {
-  /** Learns what the log has become. */
+  /** Reads the current state of the log. */
   readonly refresh: Effect.Effect<void, StorageError>
-  /** Looks for one more record, and for the anchor, at once. Whether anything has changed: a hint, as they may race. */
+  /**
+   * Looks for one more record, and for the anchor, at once. Returns whether anything has changed: a hint, since they
+   * may race.
+   */
   readonly peek: Effect.Effect<boolean, StorageError>
-  /** Whether no record was deleted, so far, of those that were there when this opener last learned of the log. */
+  /** Whether all records still exist that existed when this opener last read the state of the log. */
   readonly isIntact: Effect.Effect<boolean, StorageError>
   /** The record that the log begins with; none where there is no log yet. */
   readonly anchor: () => Record.Anchor | undefined
@@ -33,18 +36,18 @@ export interface EntryList {
   readonly next: () => number
   /** The next entry's position. */
   readonly upper: () => number
-  /** Adds a record of this opener's own, if it is the next. */
+  /** Adds a record that this opener has created, if it is the next. */
   readonly push: (header: Record.Header) => void
-  /** Creates the first record of a new log, with its anchor. False: there is one. */
+  /** Creates the first record of a new log, with its anchor. False if there is one. */
   readonly beginNew: (record: Effect.Effect<boolean, StorageError>) => Effect.Effect<boolean, StorageError>
-  /** Lets the log begin with another record, and deletes what is before it. */
+  /** Makes the log begin with another record, and deletes those before it. */
   readonly forget: (anchor: Record.Anchor) => Effect.Effect<void, StorageError>
 }
 
-/** Records that are looked at, or deleted, at the same time. */
+/** How many records are read, or deleted, at the same time. */
 const width = 16
 
-/** How long to wait for a listing to catch up. */
+/** How long to wait for a listing to become current. */
 const patience = Schedule.exponential("20 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 6 }))
 
 const pad = (number: number): string => String(number).padStart(16, "0")
@@ -77,7 +80,7 @@ export const make = (bucket: Bucket): EntryList => {
     anchor = found
   }
 
-  /** Follows the records up to the first that is not there. */
+  /** Reads the records up to the first one that does not exist. */
   const walk = Effect.gen(function*() {
     for (let ahead = 1;; ahead = Math.min(width, ahead * 2)) {
       const from = next()
@@ -118,7 +121,7 @@ export const make = (bucket: Bucket): EntryList => {
     if (anchor !== undefined && anchor.number < to.number) old.add(anchorKey(anchor.number))
     yield* removeAll(bucket, old)
     begin(to)
-    // What is left behind here is deleted when the log is truncated the next time.
+    // Objects that remain after a failure here are deleted when the log is truncated the next time.
     const forgotten = yield* keysBefore(bucket, records, recordKey(to.number))
     yield* removeAll(bucket, forgotten.filter(({ bytes }) => bytes > Record.headerBytes).map(({ key }) => key))
   })
@@ -126,7 +129,7 @@ export const make = (bucket: Bucket): EntryList => {
   const beginNew = Effect.fnUntraced(function*(record: Effect.Effect<boolean, StorageError>) {
     const isAnchored = yield* bucket.create(anchorKey(0), Record.encodeAnchor({ number: 0, position: 0 }))
     const isCreated = yield* record
-    // The log was begun, and its first anchor deleted, while this opener slept: it must not come back.
+    // The log was begun, and its first anchor deleted, while this opener was stopped: the anchor must not come back.
     if (isAnchored && !isCreated) yield* bucket.delete(anchorKey(0))
     return isCreated
   })

@@ -1,5 +1,5 @@
 /**
- * What an attempt at a request to S3 ended with, when it did not succeed.
+ * The failures of an attempt at a request to S3.
  *
  * @internal
  */
@@ -7,22 +7,22 @@ import { Duration } from "effect"
 import { AccessDenied, Indeterminate, NotAStore, OutOfSpace, type StorageError, Unavailable } from "../PersistError.ts"
 
 /**
- * - `refused`: the store said no, and will say it again.
- * - `busy`: the request was not carried out, and may be tried again.
- * - `unknown`: the request may have been carried out.
+ * - `refused`: the store rejected the request, and would reject a retry.
+ * - `busy`: the request was not executed, and may be retried.
+ * - `unknown`: the request may have been executed.
  */
 export type Kind = "refused" | "busy" | "unknown"
 
 export interface Failure {
   readonly kind: Kind
-  /** The HTTP status; 0 where there was no answer. */
+  /** The HTTP status; 0 if there was no answer. */
   readonly status: number
-  /** The name that S3, or the platform, has for it. */
+  /** The error's name in S3, or on the platform. */
   readonly code: string
   readonly detail: string
 }
 
-/** Answers that promise that nothing was done: a conflict between conditional writes, and throttling. */
+/** Answers that guarantee that nothing was done: a conflict between conditional writes, and throttling. */
 const busyStatus = new Set([409, 429])
 
 /** Failures to reach the store at all. */
@@ -35,7 +35,7 @@ export const timedOut = (patience: Duration.Input): Failure => ({
   detail: `no answer within ${Duration.toSeconds(patience)} s`
 })
 
-/** Reads what the client threw. */
+/** Classifies what the client threw. */
 export const of = (thrown: unknown): Failure => {
   const error = record(thrown)
   const status = Number(record(error["$metadata"])["httpStatusCode"] ?? 0)
@@ -50,7 +50,7 @@ const kindOf = (status: number, code: string): Kind => {
   return code === "CredentialsProviderError" ? "refused" : "unknown"
 }
 
-/** S3's names for credentials that it does not take, whatever the status that comes with them. */
+/** S3's names for invalid credentials, whatever the status. */
 const badCredentials = new Set([
   "CredentialsProviderError",
   "ExpiredToken",
@@ -60,7 +60,7 @@ const badCredentials = new Set([
   "SignatureDoesNotMatch"
 ])
 
-/** What a person can do about a store that does not let this process in. */
+/** What an operator can do about a store that denies access to this process. */
 const adviceOf = ({ code, status }: Failure): string | undefined => {
   if (code === "RequestTimeTooSkewed") return "set the clock of this machine"
   if (badCredentials.has(code) || status === 401) return "give credentials that are valid, and have not expired"
@@ -70,7 +70,7 @@ const adviceOf = ({ code, status }: Failure): string | undefined => {
 const record = (value: unknown): Record<string, unknown> =>
   typeof value === "object" && value !== null ? value as Record<string, unknown> : {}
 
-/** The error that callers of storage get. `mayHaveHappened`: some attempt at a change had an unknown outcome. */
+/** The error for callers of storage. `mayHaveHappened`: some attempt at a change had an unknown outcome. */
 export const toStorageError = (
   failure: Failure,
   operation: string,

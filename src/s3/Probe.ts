@@ -1,9 +1,9 @@
 /**
- * What a store honours, found out by trying it: of several creations of one object at the same time at most one may
+ * Tests whether a store honours conditional writes: of several creations of one object at the same time at most one may
  * succeed, and none after it.
  *
- * A log is made of numbered objects, each of which must be created once. On a store that answers every put with success,
- * two writers would overwrite each other's records, and both would believe that theirs are durable.
+ * A log is made of numbered objects, each of which must be created once. On a store that answers every put with
+ * success, two writers would overwrite each other's records, and both would take theirs for durable.
  *
  * @internal
  */
@@ -13,7 +13,7 @@ import type { Bucket } from "./Bucket.ts"
 
 const rivals = 4
 
-/** Fails with `UnsafeStore` where conditional writes do not hold. */
+/** Fails with `UnsafeStore` if conditional writes are not honoured. */
 export const run = Effect.fnUntraced(function*(bucket: Bucket, nonce: bigint) {
   const key = `probe/${nonce.toString(16)}`
   const problem = yield* Effect.ensuring(problemOf(bucket, key), Effect.ignore(bucket.delete(key)))
@@ -29,7 +29,7 @@ const problemOf = Effect.fnUntraced(function*(bucket: Bucket, key: string) {
     return "an object was created twice (If-None-Match is ignored)"
   }
   const found = Option.getOrUndefined(yield* bucket.get(key))?.[0]
-  // Where the answer to the winner was lost, any of them may be it.
+  // If the answer to the successful creation was lost, any of them may have succeeded.
   const isKept = winners === 1 ? found === created.indexOf(true) : found !== undefined && found < rivals
   return isKept ? undefined : "a creation that was refused has changed the object"
 })

@@ -1,9 +1,9 @@
 /**
- * The bytes of the objects that make up a log: records, and anchors. `docs/s3.md` is the specification. Nothing here
- * does I/O.
+ * The bytes of the objects that make up a log: records, and anchors. `docs/s3.md` is the specification. This module
+ * does no I/O.
  *
- * A record is a header, and the entries behind it, each with its length. The header has a checksum of its own, so that
- * the way through a log can be found by headers alone.
+ * A record is a header, followed by the entries, each with its length. The header has its own checksum, so that a log
+ * can be traversed by headers alone.
  *
  * @internal
  */
@@ -18,14 +18,14 @@ export const headerBytes = 56
 const recordMagic = 0x524d_4454 // "TDMR"
 const anchorMagic = 0x414d_4454 // "TDMA"
 
-/** A record without its entries. One of no entries says that its epoch begins. */
+/** A record without its entries. A record that has no entries begins its epoch. */
 export interface Header {
   readonly number: number
   readonly epoch: number
   /** The position of the first entry. */
   readonly position: number
   readonly count: number
-  /** Tells the opener that wrote it from all others. */
+  /** Identifies the opener that wrote it. */
   readonly opener: bigint
   readonly bodyChecksum: number
 }
@@ -57,11 +57,11 @@ export const encode = (identity: Identity, entries: ReadonlyArray<Uint8Array>): 
   return writer.view8()
 }
 
-/** The header of the record at this number. Throws `Corrupt` or `UnsupportedFormat` where it is none. */
+/** The header of the record at this number. Throws `Corrupt` or `UnsupportedFormat` if it is invalid. */
 export const decodeHeader = (bytes: Uint8Array, location: string, number: number): Header =>
   readHeader(new ByteReader(bytes, location), number).header
 
-/** The entries of a record, which has the header that the log is known to have there. */
+/** The entries of a record, whose header must be the one that the log is known to have there. */
 export const decodeEntries = (bytes: Uint8Array, location: string, expected: Header): ReadonlyArray<Uint8Array> => {
   const reader = new ByteReader(bytes, location)
   const { bodyBytes, header } = readHeader(reader, expected.number)
@@ -115,7 +115,7 @@ const start = (writer: ByteWriter, magic: number): void => {
   writer.u32(formatVersion)
 }
 
-/** Reads magic and version, and looks at the checksum with which the first `size` bytes end. */
+/** Reads magic and version, and verifies the checksum at the end of the first `size` bytes. */
 const checkStart = (reader: ByteReader, magic: number, size: number): void => {
   reader.need(size)
   if (reader.u32() !== magic) corrupt(reader, "this is no object of a Tidemark log")

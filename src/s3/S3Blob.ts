@@ -1,8 +1,9 @@
 /**
  * Blobs as objects: `blobs/<key>`. An object appears whole or not at all, and the first put of a key wins.
  *
- * What is larger than a part is uploaded in parts, a few at a time. An upload that fails is aborted, so that its parts
- * cost nothing; where the process dies in the middle, the bucket's lifecycle rule for incomplete uploads has to do it.
+ * Larger blobs than a part are uploaded in parts, a few at a time. An upload that fails is aborted, so that its parts
+ * cost nothing. If the process dies during an upload, the bucket's lifecycle rule for incomplete uploads has to remove
+ * the parts.
  *
  * @internal
  */
@@ -13,14 +14,16 @@ import * as BlobKey from "../storage/BlobKey.ts"
 import type { Bucket, Upload } from "./Bucket.ts"
 
 export interface Options {
-  /** What is larger is uploaded in parts of this size, in bytes. S3 takes no parts under 5 MiB, but for the last one. */
+  /**
+   * Larger blobs are uploaded in parts of this size, in bytes. S3 rejects parts under 5 MiB, except for the last one.
+   */
   readonly partBytes: number
 }
 
-/** S3 takes no more parts than these. */
+/** S3's limit of parts. */
 const maxParts = 10_000
 
-/** Parts of one blob that are on their way at the same time. */
+/** How many parts of one blob are uploaded at the same time. */
 const partsInFlight = 4
 
 const folder = "blobs/"
@@ -50,8 +53,8 @@ const locate = (key: string): string => {
 }
 
 /**
- * Not every store looks at the condition at the end of an upload, so that it is looked before as well. Keys are given
- * out once: two puts of one key at the same time carry the same bytes.
+ * Some stores ignore the condition at the end of an upload, so that it is also checked before. Keys are never reused:
+ * two puts of one key at the same time have the same bytes.
  */
 const putInParts = Effect.fnUntraced(function*(bucket: Bucket, path: string, bytes: Uint8Array, partBytes: number) {
   if (yield* isThere(bucket, path)) return
@@ -62,7 +65,7 @@ const putInParts = Effect.fnUntraced(function*(bucket: Bucket, path: string, byt
   )
 })
 
-/** Whether the object is of this upload; otherwise there is one of another. */
+/** Whether the object was made by this upload, and not by another one. */
 const uploadParts = Effect.fnUntraced(
   function*(bucket: Bucket, upload: Upload, bytes: Uint8Array, partBytes: number) {
     const count = Math.ceil(bytes.length / partBytes)
@@ -72,7 +75,7 @@ const uploadParts = Effect.fnUntraced(
       { concurrency: partsInFlight }
     )
     if (yield* bucket.completeUpload(upload, parts)) return true
-    // The upload is gone: an attempt whose answer was lost has ended it, or somebody has swept it away.
+    // The upload is gone: an attempt whose answer was lost has completed it, or it was removed by a cleanup.
     if (yield* isThere(bucket, upload.key)) return false
     return yield* new Indeterminate({ operation: `upload of "${upload.key}"`, detail: "the upload has disappeared" })
   }

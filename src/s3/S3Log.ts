@@ -1,9 +1,9 @@
 /**
- * The log in a bucket: who may write it, reading it, noticing that it grew.
+ * The log in a bucket: acquiring it, reading it, noticing that it grew.
  *
- * An append is one record, created at the number after the last. To acquire is to create a record of a new epoch there:
- * the writer before finds its next number taken, sees by whom, and is fenced. Nothing else decides who may write, so
- * that no clock and no lease has to be right.
+ * An append is one record, created at the number after the last. To acquire the log is to create a record of a new
+ * epoch there. The previous writer finds its next number taken, reads the record's epoch, and is fenced. Nothing else
+ * decides which process may write, so that no clock and no lease has to be right.
  *
  * @internal
  */
@@ -60,7 +60,7 @@ export const make: (bucket: Bucket, options: Options) => Effect.Effect<Log["Serv
         Effect.flatMap((claimed) => S3Writer.make({ bucket, chain, claim: claimed, onAppend }))
       ),
       bounds: Effect.map(chain.refresh, boundsNow),
-      // What is known already is under way to the reader while this looks whether there is more.
+      // Known records are already on their way to the reader while this checks whether there are more.
       read: (from) =>
         Stream.suspend(() => {
           if (chain.anchor() === undefined) return readNew(from)
@@ -90,7 +90,7 @@ const entriesOf = Effect.fnUntraced(
     const gone = new Unavailable({ operation: "reading the log", detail: `record ${number} has been truncated away` })
     if (Option.isNone(bytes)) return yield* gone
     const entries = yield* decode(() => Record.decodeEntries(bytes.value, bucket.location + key, header)).pipe(
-      // Whoever slept may have put another one in the place of a record that had been deleted.
+      // A writer that was stopped may have put another record in the place of a deleted one.
       Effect.tapErrorTag("Corrupt", () =>
         Effect.andThen(
           chain.refresh,
@@ -114,7 +114,7 @@ const problemsOf = (
     Effect.catchTag(["Corrupt", "UnsupportedFormat"], (problem) => Effect.succeed([problem]))
   )
 
-/** Looks whether there are records after those that this opener knows. */
+/** Checks whether there are records after those that this opener knows. */
 const polling = (chain: EntryList.EntryList, { poll }: Options): Stream.Stream<void> =>
   Stream.suspend(() => {
     let seen = chain.next()

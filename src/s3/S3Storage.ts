@@ -1,9 +1,9 @@
 /**
  * Log and blobs in a bucket of an S3-compatible object store.
  *
- * One process at a time may write, and any number may read; nothing but the bucket is needed to decide who. What a call
- * has acknowledged is as durable as the store makes its objects. The keys, the guarantees and the costs are described
- * in `docs/s3.md`.
+ * One process at a time may write, and any number may read; only the bucket is needed to decide which process writes.
+ * An acknowledged call is as durable as the store makes its objects. The keys, the guarantees and the costs are
+ * described in `docs/s3.md`.
  *
  * Needs the package `@aws-sdk/client-s3`.
  *
@@ -17,7 +17,7 @@ import * as S3Blob from "./S3Blob.ts"
 import * as S3Log from "./S3Log.ts"
 
 /**
- * Keys to sign requests with, where the environment's are not the right ones.
+ * Keys to sign requests with, if those of the environment are not the right ones.
  *
  * @category models
  * @since 0.1.0
@@ -25,7 +25,7 @@ import * as S3Log from "./S3Log.ts"
 export type Credentials = Bucket.Credentials
 
 /**
- * Keys as plain text, kept where no log or inspection shows them.
+ * Makes credentials from plain text. They are stored so that no log or inspection shows them.
  *
  * @category constructors
  * @since 0.1.0
@@ -41,37 +41,39 @@ export const credentials = (plain: {
 })
 
 /**
- * Where blobs lie, and how they get there.
+ * The location of blobs, and how they are uploaded.
  *
  * @category models
  * @since 0.1.0
  */
 export interface BlobOptions extends Bucket.Options {
-  /** What is larger is uploaded in parts of this size, in bytes; 8 MiB if absent. S3 takes no parts under 5 MiB. */
+  /** Larger blobs are uploaded in parts of this size, in bytes; 8 MiB if absent. S3 rejects parts under 5 MiB. */
   readonly partBytes?: number | undefined
 }
 
 /**
- * Where a store lies, and how it is reached.
+ * The location of a store, and its connection.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Options extends BlobOptions {
-  /** The pause after which a follower looks for new entries while there are some; 10 milliseconds if absent. */
+  /** The pause between two polls of a follower while there are new entries; 10 milliseconds if absent. */
   readonly shortestPoll?: Duration.Input | undefined
-  /** The pause that it comes to while there are none; 1 second if absent. */
+  /** The longest pause between two polls while there are none; 1 second if absent. */
   readonly longestPoll?: Duration.Input | undefined
 }
 
 const defaultPartBytes = 8 * 1024 * 1024
 
 /**
- * The storage of one bucket, or of the part of it below a prefix. Building it sends nothing.
+ * The storage of one bucket, or of the part of it below a prefix. Building the layer sends nothing.
  *
- * The first acquisition of the log tries out whether the store honours conditional writes, and fails with `UnsafeStore`
- * where it does not. A newer writer fences the one before without asking. Truncation forgets whole appends:
- * `bounds.lower` may stay below what was asked for.
+ * The first acquisition of the log tests whether the store honours conditional writes, and fails with `UnsafeStore` if
+ * it does not. A newer writer fences the previous one at once. Truncation removes whole appends: `bounds.lower` may
+ * stay below the requested position.
+ *
+ * @see {@link layerBlob}
  *
  * @example
  * ```ts check
@@ -96,8 +98,10 @@ export const layer = (options: Options): Layer.Layer<Log | Blob> =>
   }))
 
 /**
- * The blobs of one bucket alone, for a log that is kept elsewhere. Safe also on stores that ignore conditional writes,
- * since a store never gives a key to two blobs.
+ * The blobs of one bucket alone, for a log that is stored elsewhere. It is also safe on stores that ignore conditional
+ * writes, since a store never uses a key for two blobs.
+ *
+ * @see {@link layer}
  *
  * @category layers
  * @since 0.1.0

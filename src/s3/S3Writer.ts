@@ -28,7 +28,7 @@ export const make: (options: Options) => Effect.Effect<Writer, never, Scope.Scop
     let next = number + 1
     let upper = bounds.upper
 
-    /** Finds out who has taken the number that this writer wanted. */
+    /** Finds which opener has taken the number that this writer needed. */
     const findRival = Effect.fnUntraced(function*(mine: Record.Header, claimed: Bucket.Claimed) {
       const found = yield* Effect.catchTag(
         EntryList.headerOf(bucket, mine.number),
@@ -38,7 +38,8 @@ export const make: (options: Options) => Effect.Effect<Writer, never, Scope.Scop
       if (found === undefined) return yield* unknown("a record was there, and is gone")
       if (Record.isSame(found, mine)) return
       if (found.epoch > epoch) {
-        // An attempt before may have been applied, read by the next writer, and forgotten: what is there came later.
+        // An earlier attempt may have been applied, read by the next writer, and truncated: the present record came
+        // later.
         if (claimed === "unclear" && !(yield* chain.isIntact)) {
           return yield* unknown("records of then have been deleted")
         }
@@ -82,7 +83,7 @@ export const make: (options: Options) => Effect.Effect<Writer, never, Scope.Scop
           return entries.length === 0 ? Effect.succeed(upper) : settling(append(entries))
         }),
       truncate: (before) => whileOpen("truncating the log", () => truncate(before)),
-      // Each append is an object of its own.
+      // Each append is a separate object.
       rotate: whileOpen("rotating the log", () => Effect.void)
     }
   }

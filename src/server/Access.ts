@@ -1,5 +1,5 @@
 /**
- * Who may use the server: whoever has its token; where there is none, programs of this machine.
+ * Who may use the server: clients with its token or, without a token, programs on this machine.
  *
  * @internal
  */
@@ -13,7 +13,7 @@ import * as Problem from "./Problem.ts"
 
 const encoder = new TextEncoder()
 
-/** An empty token is none that somebody could have. */
+/** An empty token counts as no token. */
 const matches = (token: Redacted.Redacted, given: Redacted.Redacted): boolean =>
   Redacted.value(token) !== "" &&
   Mac.timingSafeEqual(encoder.encode(Redacted.value(token)), encoder.encode(Redacted.value(given)))
@@ -34,11 +34,11 @@ export const layer = (token: Redacted.Redacted | undefined): Layer.Layer<Api.Aut
     bearer: (handler, { credential }) => Effect.andThen(check(token, credential), handler)
   })
 
-/** What follows the scheme in a header Authorization, or nothing where that is another scheme. */
+/** What follows the scheme in an `Authorization` header, or nothing if the scheme is another one. */
 export const credential = (authorization: string | undefined): string =>
   /^bearer +([^ ]+)$/i.exec(authorization ?? "")?.[1] ?? ""
 
-/** For what is not in the API: fails without the token. */
+/** For routes outside of the API: fails without the token. */
 export const required = (token: Redacted.Redacted | undefined) =>
   Effect.flatMap(
     HttpServerRequest.HttpServerRequest,
@@ -50,7 +50,7 @@ const isLoopbackIp = (ip: NetAddress.IpAddress): boolean => NetAddress.isLoopbac
 const isLocal = (address: NetAddress.SocketAddress): boolean =>
   NetAddress.isUnixPathAddress(address) || isLoopbackIp(address.address)
 
-/** The address of the server; refuses a token that is empty, and none where other machines can connect. */
+/** The address of the server. Rejects an empty token, and an absent one where other machines can connect. */
 export const address = Effect.fnUntraced(function*(token: Redacted.Redacted | undefined) {
   const { address } = yield* HttpServer.HttpServer
   if (token !== undefined && Redacted.value(token) === "") {
@@ -73,10 +73,12 @@ const loopbackHost = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/i
 const isLoopbackAddress = (address: string): boolean =>
   Option.exists(Result.getSuccess(NetAddress.ipFromString(address)), isLoopbackIp)
 
-/** Whether a server that listens at a host is reached from this machine only. */
+/** Whether a server that listens on a host can be reached from this machine only. */
 export const isLoopbackHost = (host: string): boolean => host === "localhost" || isLoopbackAddress(host)
 
-/** Whether the connection comes from this machine. Those of a Unix socket have no address, and come from nowhere else. */
+/**
+ * Whether the connection comes from this machine. Connections to a Unix socket have no address; they are always local.
+ */
 const isLocalPeer = (peer: Option.Option<string>, server: NetAddress.SocketAddress): boolean =>
   Option.match(peer, {
     onNone: () => NetAddress.isUnixPathAddress(server),
@@ -93,9 +95,10 @@ const isCrossOrigin = (headers: HttpServerRequest.HttpServerRequest["headers"]):
 }
 
 /**
- * Whether the request comes from another machine or from a page of another site. A browser sends the latter to this
- * machine as well: a name that the other site controls may point here, which shows in `Host`; a form may be sent here,
- * which shows in `Origin`; an image or a script may be loaded from here, which shows in `Sec-Fetch-Site`.
+ * Whether the request comes from another machine, or from a page of another site. A browser on this machine can send
+ * such a request, too. A name that the other site controls may resolve to this machine (DNS rebinding), which shows in
+ * `Host`. A form may be submitted to this machine, which shows in `Origin`. An image or a script may be loaded from it,
+ * which shows in `Sec-Fetch-Site`.
  */
 export const isForeign = (
   { headers, peerAddress }: Pick<HttpServerRequest.HttpServerRequest, "headers" | "peerAddress">,

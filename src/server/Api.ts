@@ -1,6 +1,6 @@
 /**
- * The HTTP API: what there is to ask, and what the answers look like. It holds no implementation, so that clients share
- * it; `OpenApi.fromApi(Api)` describes it for everybody else.
+ * The HTTP API: its endpoints and the form of their responses. The module has no implementation, so that clients can
+ * share it. `OpenApi.fromApi(Api)` describes it for programs in other languages.
  *
  * @since 0.1.0
  */
@@ -19,7 +19,7 @@ import * as Problem from "./Problem.ts"
 import { FrontierJson, NewUpdateJson, RowJson, SubscriptionId, TimeJson, UpdateJson } from "./Rows.ts"
 
 /**
- * Demands the server's token, if it has one.
+ * Requires the server's token, if the server has one.
  *
  * @category middleware
  * @since 0.1.0
@@ -30,7 +30,7 @@ export class Authorization extends HttpApiMiddleware.Service<Authorization>()("t
 }) {}
 
 /**
- * Refuses requests whose bytes are no UTF-8, or whose integers would be rounded.
+ * Rejects requests whose bytes are not UTF-8, or whose integers would be rounded.
  *
  * @category middleware
  * @since 0.1.0
@@ -61,11 +61,11 @@ export const Collection = Schema.Struct({
 })
 
 /**
- * What a subscriber hears, as server-sent events.
+ * What a subscriber receives, as server-sent events.
  *
  * - `updates`: updates at times that are complete, consolidated.
- * - `progress`: every update at a time before the frontier has been told. Its id names the collection and the frontier:
- *   a client that stores what it was told together with this id can resume there.
+ * - `progress`: every update at a time before the frontier has been delivered. The id of the event names the collection
+ *   and the frontier. A client that stores the delivered updates together with this id can resume there.
  * - `problem`: the stream cannot go on, and ends.
  *
  * @category schemas
@@ -91,7 +91,7 @@ export const Event = Schema.Union([
   })
 ])
 
-/** A row may have 16 MiB, and its JSON more. */
+/** A row may have 16 MiB; its JSON may be larger. */
 const maxElementBytes = 128 * 1024 * 1024
 
 const params = { name: Schema.String }

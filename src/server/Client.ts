@@ -28,7 +28,7 @@ export interface Options {
 export type Client = HttpApiClient.ForApi<typeof Api>
 
 /**
- * Makes a client over the `HttpClient` there is, such as that of `FetchHttpClient.layer`.
+ * Makes a client over the `HttpClient` in the context, such as that of `FetchHttpClient.layer`.
  *
  * @category constructors
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * Server-sent events: how complete times, and the end of them, look on the wire.
+ * Server-sent events: the encoding of complete times and of the end of a stream.
  *
  * @internal
  */
@@ -11,12 +11,12 @@ import type { ValueOutOfRange } from "../PersistError.ts"
 import type { Update } from "../Update.ts"
 import * as Problem from "./Problem.ts"
 
-/** What a subscription over HTTP may fail with on its way. */
+/** What a subscription over HTTP may fail with while it runs. */
 export type EventsError = SubscribeError | ValueOutOfRange
 
 const encoder = new TextEncoder()
 
-/** The length of the text of one event, about: parsers hold one in memory. */
+/** The approximate length of the text of one event: parsers keep one event in memory. */
 const eventLength = 64 * 1024
 
 const updatesEvents = (updates: ReadonlyArray<Update<Json, Json>>): string => {
@@ -35,17 +35,17 @@ const updatesEvents = (updates: ReadonlyArray<Update<Json, Json>>): string => {
   return open === 0 ? text : `${text}]\n\n`
 }
 
-/** The bytes that tell an event of a subscription to the collection of this id. */
+/** The bytes that deliver an event of a subscription to the collection with this id. */
 export const render = (event: CollectionEvent<Json, Json>, collection: number): Uint8Array => {
   if (event._tag === "Updates") return encoder.encode(updatesEvents(event.updates))
   const frontier = Frontier.toJson(event.frontier)
   return encoder.encode(`event: progress\nid: ${collection}-${frontier}\ndata: ${JSON.stringify({ frontier })}\n\n`)
 }
 
-/** A comment, which clients ignore: a connection that nobody listens on any more breaks by it. */
+/** A comment, which clients ignore. Sending it detects a connection whose client is gone. */
 export const heartbeat = encoder.encode(": \n\n")
 
-/** Tells why nothing more follows. */
+/** Reports why the stream ends. */
 export const problem = (error: EventsError): Uint8Array => {
   const { detail, status, title, type } = Problem.of(error)
   return encoder.encode(`event: problem\ndata: ${JSON.stringify({ type, status, title, detail })}\n\n`)

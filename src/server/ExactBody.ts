@@ -1,6 +1,6 @@
 /**
- * Refuses requests that would be read as something else than was sent: bytes that are no UTF-8, integers that would be
- * rounded. Bodies are read only after the token was checked.
+ * Rejects requests that would be read differently from how they were sent: bytes that are not UTF-8, and integers that
+ * would be rounded. Bodies are read only after the token was checked.
  *
  * @internal
  */
@@ -14,13 +14,13 @@ const decoder = new TextDecoder("utf-8", { fatal: true })
 
 const refuse = (detail: string) => Effect.fail(new Problem.Inexact({ detail }))
 
-/** Names places of the API's own only: what is below a key or a value is the user's. */
+/** Names only positions that the API itself defines: the contents of a key or a value belong to the user. */
 const placeOf = ([list, index, field]: ReadonlyArray<string>): string =>
   index === undefined ? (list ?? "it") : `${list}[${index}]${field === undefined ? "" : `.${field}`}`
 
 const checkText = (text: string, place: (path: ReadonlyArray<string>) => string) => {
   const found = Result.try(() => ExactJson.findInexact(text))
-  // What is no JSON is refused by whoever reads it.
+  // The handler rejects what is not JSON.
   if (Result.isFailure(found) || found.success === undefined) return Effect.void
   return refuse(`${place(found.success)} ${ExactJson.refusal}`)
 }

@@ -1,9 +1,10 @@
 /**
- * One reading of a collection for all of its subscribers.
+ * One shared read of a collection for all of its subscribers.
  *
- * A stretch of complete times is read, decoded and rendered once, and its bytes are kept, up to a limit, under the
- * frontier where it begins. Subscribers pull: who stands at that frontier takes the bytes, and who finds none there is
- * behind, and reads the collection itself up to the newest frontier. So no subscriber, however slow, makes memory grow.
+ * Each range of complete times is read, decoded and rendered once. Its bytes are cached, up to a limit, under the
+ * frontier where the range begins. Subscribers pull. A subscriber at that frontier sends the cached bytes. A subscriber
+ * that finds no cached bytes is behind; it reads the collection itself, up to the newest frontier. A slow subscriber
+ * therefore does not make memory grow.
  *
  * @internal
  */
@@ -13,26 +14,26 @@ import type { Json } from "../client/StoredJson.ts"
 import type { Frontier } from "../Frontier.ts"
 import { type EventsError, render } from "./Events.ts"
 
-/** What a subscriber is to do next. */
+/** The next step of a subscriber. */
 export type Step =
-  /** Send bytes that tell everything up to a frontier. */
+  /** Send bytes that deliver everything up to a frontier. */
   | { readonly _tag: "Shared"; readonly bytes: Uint8Array; readonly to: Frontier }
   /** Read the collection up to a frontier. */
   | { readonly _tag: "Behind"; readonly until: Frontier }
-  /** Nothing, but it has been a while. */
+  /** Send a heartbeat: there has been nothing to deliver for a while. */
   | { readonly _tag: "Idle" }
-  /** Nothing will follow. */
+  /** End: nothing will follow. */
   | { readonly _tag: "End" }
 
 export interface Fanout {
-  /** Waits until there is something to do for who has been told everything before `told`. */
+  /** Waits until there is a next step for a subscriber that has received everything before the given frontier. */
   readonly next: (told: Frontier) => Effect.Effect<Step, EventsError>
 }
 
 export interface Options {
-  /** Bytes of stretches that are kept, in all. */
+  /** The limit of the cached bytes, in all. */
   readonly maxBytes: number
-  /** How often everybody is woken who has nothing to do, in milliseconds. */
+  /** How often a subscriber with nothing to do is woken, in milliseconds. */
   readonly heartbeat: number
 }
 
@@ -58,7 +59,7 @@ export const make = Effect.fnUntraced(function*(
   })
   const add = (bytes: Uint8Array) => {
     pendingBytes += bytes.length
-    // What is too large to be kept is read by each subscriber.
+    // A range that is too large for the cache is read by each subscriber.
     if (pendingBytes <= maxBytes) pending.push(bytes)
     else pending = []
   }

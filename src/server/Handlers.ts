@@ -1,5 +1,5 @@
 /**
- * What the endpoints do.
+ * The handlers of the endpoints.
  *
  * @internal
  */
@@ -46,7 +46,7 @@ const encoder = new TextEncoder()
 const ndjson = <E>(rows: Stream.Stream<unknown, E>): Stream.Stream<Uint8Array, E> =>
   Stream.map(Stream.chunks(rows), (chunk) => encoder.encode(chunk.map((row) => `${JSON.stringify(row)}\n`).join("")))
 
-/** The time to read as of: the one asked for, or else the last that is sealed. */
+/** The time to read as of: the requested one, or else the last sealed one. */
 const timeOf = ({ name, upper }: Description, asOf: number | undefined): Effect.Effect<number, AsOfNotSealed> => {
   const time = asOf ?? Frontier.lastSettled(upper)
   return time === undefined
@@ -54,7 +54,7 @@ const timeOf = ({ name, upper }: Description, asOf: number | undefined): Effect.
     : Effect.succeed(time)
 }
 
-/** Refuses to tell from where history was given up, before an answer has begun. */
+/** Rejects a request to read from before `since`, before a response has begun. */
 const checkStart = ({ name, since }: Description, start: SubscribeOptions) => {
   const first = start.from === undefined || start.from === 0 ? start.asOf : start.from - 1
   return first === undefined || first >= since
@@ -62,7 +62,7 @@ const checkStart = ({ name, since }: Description, start: SubscribeOptions) => {
     : Effect.fail(new AsOfBeforeSince({ collection: name, asOf: first, since }))
 }
 
-/** Where a subscription resumes: the header, which browsers send, goes before the parameter. */
+/** Where a subscription resumes. The header, which browsers send, has priority over the parameter. */
 const resumption = (lastEventId: string | undefined, from: number | undefined) =>
   lastEventId === undefined ? { collection: undefined, frontier: from } : parseSubscriptionId(lastEventId)
 
@@ -78,7 +78,7 @@ type JsonUpdate = Update<StoredJson.Json, StoredJson.Json>
 const updatesOf = (given: ReadonlyArray<typeof NewUpdateJson.Type>): ReadonlyArray<JsonUpdate> =>
   given.map(({ diff = 1, ...row }) => ({ ...row, diff }))
 
-/** Refuses updates that cannot be stored, and says which is the first. */
+/** Rejects updates that cannot be stored, and reports the first of them. */
 const checkUpdates = (
   description: Description,
   updates: ReadonlyArray<JsonUpdate>
@@ -167,7 +167,7 @@ export const layer = (options: Options) =>
             if (collection !== undefined && collection !== description.id) {
               return yield* recreated(params.name, collection, description.id)
             }
-            // Everything has been told; this status keeps browsers from asking again.
+            // Everything has been delivered; this status keeps browsers from reconnecting.
             if (from === Frontier.empty) return HttpServerResponse.empty({ status: 204 })
             const start = from === undefined ? query : { from }
             yield* checkStart(description, start)

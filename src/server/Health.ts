@@ -1,5 +1,5 @@
 /**
- * Probes, which need no token: whether the process answers, and whether its store does.
+ * Probes, which need no token: whether the process responds, and whether its store does.
  *
  * @internal
  */

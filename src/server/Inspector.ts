@@ -1,6 +1,6 @@
 /**
- * The page at `/`: what collections there are, and the contents of one as of a time. It reads only, and loads nothing
- * from anywhere else.
+ * The page at `/`: the collections, and the contents of one as of a time. It only reads, and loads nothing from other
+ * servers.
  *
  * @internal
  */
@@ -88,7 +88,7 @@ const html = `<!doctype html>
 </html>
 `
 
-/** The page, which a browser is to let do nothing but ask this server. */
+/** The page, with a policy that lets a browser contact this server only. */
 export const page = HttpServerResponse.text(html, {
   contentType: "text/html; charset=utf-8",
   headers: {

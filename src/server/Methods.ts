@@ -1,5 +1,5 @@
 /**
- * Which methods an address has.
+ * The HTTP methods of each path.
  *
  * @internal
  */
@@ -18,7 +18,7 @@ HttpApi.reflect(Api, {
   onEndpoint: ({ endpoint: { method, path } }) => void routes.push({ method, pattern: pattern(path) })
 })
 
-/** What the header Allow says, or `undefined` where there is nothing at the address. */
+/** The value of the header `Allow`, or `undefined` if there is nothing at the path. */
 export const allowed = (url: string): string | undefined => {
   const [path] = url.split("?", 1) as [string]
   const methods = routes.filter((route) => route.pattern.test(path)).map(({ method }) => method)

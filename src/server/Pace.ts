@@ -1,6 +1,7 @@
 /**
- * Readers that do not read. What is sent waits for the reader, so that it takes no memory; but a reader that takes
- * nothing for a while is disconnected, since it keeps a place among the subscribers, or stored batches from being deleted.
+ * Disconnects clients that stop reading. Data waits for the client to read, so that it takes no memory. A client that
+ * reads nothing for a while is disconnected, since it counts as a subscriber, or keeps stored batches from being
+ * deleted.
  *
  * @internal
  */
@@ -8,14 +9,14 @@ import { Clock, Effect, type Fiber, Metric, Schedule, Stream } from "effect"
 import * as Metrics from "./Metrics.ts"
 
 export interface Pace {
-  /** Ends the request that sends these bytes when its reader has stalled. */
+  /** Ends the request that sends these bytes when its client has stopped reading. */
   readonly guard: <E>(bytes: Stream.Stream<Uint8Array, E>) => Stream.Stream<Uint8Array, E>
 }
 
-/** `limit` is how long a reader may take nothing, in milliseconds. */
+/** `limit` is how long a client may read nothing, in milliseconds. */
 export const make = Effect.fnUntraced(function*(limit: number) {
   const clock = yield* Clock.Clock
-  /** Who has been handed bytes, and when, and has not asked for more. */
+  /** The clients that have received bytes and have not asked for more, and when they received them. */
   const handed = new Map<Fiber.Fiber<unknown, unknown>, number>()
 
   const sweep = Effect.suspend(() => {

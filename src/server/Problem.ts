@@ -1,6 +1,6 @@
 /**
  * What a request may fail with: problem bodies (RFC 9457), one type for each error of the library that a caller can
- * tell apart and act on. The tags are those of `PersistError`, so that code that catches them stays the same.
+ * distinguish and act on. The tags are those of `PersistError`, so that code that catches them works with both.
  *
  * @since 0.1.0
  */
@@ -44,7 +44,7 @@ export class CollectionDestroyed extends HttpApiError.Problem<CollectionDestroye
 }) {}
 
 /**
- * The collection to resume in was destroyed, and the one of its name now is another.
+ * The collection to resume in was destroyed, and its name now belongs to another one.
  *
  * @category errors
  * @since 0.1.0
@@ -56,7 +56,7 @@ export class CollectionRecreated extends HttpApiError.Problem<CollectionRecreate
 }) {}
 
 /**
- * The history at the place asked for was given up. `since` is the first time that can be read.
+ * The requested time is before `since`, the first time that can be read: the history before it was discarded.
  *
  * @category errors
  * @since 0.1.0
@@ -80,7 +80,7 @@ export class AsOfNotSealed extends HttpApiError.Problem<AsOfNotSealed>()("AsOfNo
 }, { upper: FrontierJson }) {}
 
 /**
- * Somebody else has appended. `actual` is the upper that the collection has.
+ * Another writer has appended first. `actual` is the current upper of the collection.
  *
  * @category errors
  * @since 0.1.0
@@ -92,7 +92,7 @@ export class UpperMismatch extends HttpApiError.Problem<UpperMismatch>()("UpperM
 }, { actual: FrontierJson }) {}
 
 /**
- * The request does not fit the frontiers of the collection. Nothing of it was applied.
+ * The request contradicts the frontiers of the collection. No part of it was applied.
  *
  * @category errors
  * @since 0.1.0
@@ -106,7 +106,7 @@ export class InvalidRequest extends HttpApiError.Problem<InvalidRequest>()("Inva
 }) {}
 
 /**
- * The collection exists with other codecs, or with a schema that breaks with the one asked for.
+ * The collection exists with other codecs, or with a schema that is incompatible with the requested one.
  *
  * @category errors
  * @since 0.1.0
@@ -118,8 +118,8 @@ export class CodecMismatch extends HttpApiError.Problem<CodecMismatch>()("CodecM
 }) {}
 
 /**
- * A key, a value, a time or a diff cannot be stored in this collection. Nothing of the request was applied. `row` is the
- * place of the first such update in the request, from 0.
+ * A key, a value, a time or a diff cannot be stored in this collection. No part of the request was applied. `row` is
+ * the index of the first such update in the request, from 0.
  *
  * @category errors
  * @since 0.1.0
@@ -131,7 +131,7 @@ export class ValueOutOfRange extends HttpApiError.Problem<ValueOutOfRange>()("Va
 }, { row: Schema.optionalKey(Schema.Number) }) {}
 
 /**
- * The request would be read as something else than was sent: it is no UTF-8, or has an integer that would be rounded.
+ * The request would be read differently from how it was sent: it is not UTF-8, or has an integer that would be rounded.
  *
  * @category errors
  * @since 0.1.0
@@ -155,7 +155,7 @@ export class InvalidName extends HttpApiError.Problem<InvalidName>()("InvalidNam
 }) {}
 
 /**
- * As many subscribers as the server may have are there already.
+ * The server has reached its limit of subscribers.
  *
  * @category errors
  * @since 0.1.0
@@ -167,7 +167,7 @@ export class TooManySubscribers extends HttpApiError.Problem<TooManySubscribers>
 }) {}
 
 /**
- * The store could not do it now, and did not. Trying again is safe.
+ * The store was unavailable, and the request was not applied. It is safe to retry.
  *
  * @category errors
  * @since 0.1.0
@@ -179,7 +179,7 @@ export class Unavailable extends HttpApiError.Problem<Unavailable>()("Unavailabl
 }) {}
 
 /**
- * Another process writes the store by now, so that this server answers nothing any more. Ask that one.
+ * Another process has become the writer of the store, and this server no longer answers. Send the request to that one.
  *
  * @category errors
  * @since 0.1.0
@@ -191,7 +191,7 @@ export class Fenced extends HttpApiError.Problem<Fenced>()("Fenced", {
 }) {}
 
 /**
- * The server only reads.
+ * The server is read-only.
  *
  * @category errors
  * @since 0.1.0
@@ -203,7 +203,7 @@ export class ReadOnly extends HttpApiError.Problem<ReadOnly>()("ReadOnly", {
 }) {}
 
 /**
- * No space is left. Nothing of the request was applied.
+ * No space is left. No part of the request was applied.
  *
  * @category errors
  * @since 0.1.0
@@ -215,7 +215,7 @@ export class OutOfSpace extends HttpApiError.Problem<OutOfSpace>()("OutOfSpace",
 }) {}
 
 /**
- * Nobody knows whether the request was applied: read before trying again.
+ * The outcome is unknown: the request may have been applied. Read before you retry.
  *
  * @category errors
  * @since 0.1.0
@@ -227,7 +227,7 @@ export class Indeterminate extends HttpApiError.Problem<Indeterminate>()("Indete
 }) {}
 
 /**
- * The store is damaged, or this server may not use it.
+ * The store is damaged, or this server has no permission to use it.
  *
  * @category errors
  * @since 0.1.0
@@ -238,7 +238,7 @@ export class StoreFailed extends HttpApiError.Problem<StoreFailed>()("StoreFaile
   title: "The store is damaged, or this server may not use it"
 }) {}
 
-/** @internal What an answer about a collection may be instead. */
+/** @internal Errors of a response about a collection. */
 export const reading = [
   UnknownCollection,
   CollectionDestroyed,
@@ -254,7 +254,7 @@ export const reading = [
   ValueOutOfRange
 ] as const
 
-/** @internal As `reading`, and what only a change may run into. */
+/** @internal As `reading`, with the errors that only a change can have. */
 export const writing = [...reading, InvalidRequest, UpperMismatch] as const
 
 const detailed = ({ message }: Error) => ({ detail: message })
@@ -291,10 +291,10 @@ type Tag = keyof typeof byTag
 /** Errors of the library. */
 export type Problematic = Parameters<(typeof byTag)[Tag]>[0]
 
-/** The problem of an error. */
+/** The problem that stands for an error. */
 export type Of<E extends Problematic> = ReturnType<(typeof byTag)[E["_tag"]]>
 
-/** @internal The problem that tells an error of the library. */
+/** @internal The problem that reports an error of the library. */
 export const of = <E extends Problematic>(error: E): Of<E> => {
   const make: (error: never) => unknown = byTag[error._tag]
   return make(error as never) as Of<E>

@@ -1,5 +1,5 @@
 /**
- * Times, frontiers and rows as they are on the wire.
+ * Times, frontiers and rows on the wire.
  *
  * @since 0.1.0
  */
@@ -15,7 +15,7 @@ import * as Frontier from "../Frontier.ts"
 export const TimeJson = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }))
 
 /**
- * A frontier: a time, or `"empty"` for the one that settles everything.
+ * A frontier: a time, or `"empty"` for the frontier after all times.
  *
  * @category schemas
  * @since 0.1.0
@@ -31,8 +31,8 @@ export const FrontierJson = Schema.Union([TimeJson, Schema.Literal("empty")]).pi
 )
 
 /**
- * Where a subscription stands: `<id of the collection>-<frontier>`, as the id of an event has it, or a frontier alone, which
- * is one of whatever collection has the name.
+ * Where a subscription resumes: `<id of the collection>-<frontier>`, as in the id of an event, or a frontier alone,
+ * which applies to the collection that has the name now.
  *
  * @category schemas
  * @since 0.1.0
@@ -42,7 +42,7 @@ export const SubscriptionId = Schema.String.check(
   Schema.makeFilter((text) => Frontier.isFrontier(parseSubscriptionId(text).frontier))
 )
 
-/** @internal What a `SubscriptionId` says. */
+/** @internal The parts of a `SubscriptionId`. */
 export const parseSubscriptionId = (
   text: string
 ): { readonly collection: number | undefined; readonly frontier: number } => {
@@ -77,7 +77,7 @@ export const RowJson = Schema.Struct({ ...row, diff: Schema.Int })
 export const UpdateJson = Schema.Struct({ ...row, time: TimeJson, diff: Schema.Int })
 
 /**
- * An update that is asked for: `diff` is 1 where it is left out.
+ * An update in a request: `diff` is 1 if absent.
  *
  * @category schemas
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * How many subscribers there are, and may be.
+ * Counts the subscribers, and limits their number.
  *
  * @internal
  */
@@ -8,7 +8,7 @@ import * as Metrics from "./Metrics.ts"
 import * as Problem from "./Problem.ts"
 
 export interface Seats {
-  /** Takes a place until the scope closes. */
+  /** Counts a subscriber until the scope closes. */
   readonly take: Effect.Effect<void, Problem.TooManySubscribers, Scope.Scope>
 }
 

@@ -30,30 +30,33 @@ import * as Inspector from "./Inspector.ts"
 import * as Methods from "./Methods.ts"
 
 /**
- * Who may use the server, and how much.
+ * Access control and limits of the server.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Options {
   /**
-   * What requests must bring as bearer token; not empty. Without one, the server must listen on the loopback interface
-   * or a Unix socket, and answers only connections from this machine to a name of that interface, and none that a
+   * The bearer token that requests must have; not empty. Without one, the server must listen on the loopback interface
+   * or a Unix socket. It then answers only connections from this machine to a name of that interface, and none that a
    * browser makes for a page of another origin.
    */
   readonly token?: Redacted.Redacted | undefined
-  /** Bytes that the body of a request may have. Default 16 MiB. */
+  /** The largest body of a request, in bytes. Default 16 MiB. */
   readonly maxBodyBytes?: ByteSize.Input | undefined
-  /** Subscribers that may be connected. Default 4,096. */
+  /** The largest number of connected subscribers. Default 4,096. */
   readonly maxSubscribers?: number | undefined
-  /** Bytes of events that are kept for the subscribers of one collection; slower ones read it again. Default 4 MiB. */
+  /**
+   * The bytes of events that are cached for the subscribers of one collection; slower ones read it again. Default 4
+   * MiB.
+   */
   readonly fanoutBytes?: number | undefined
   /**
-   * How often a subscriber is sent something, if only a comment, and how often a server that writes makes sure that no other process
-   * has taken over its store. Default 15 seconds.
+   * How often a heartbeat is sent to an idle subscriber, and how often a server that writes checks that no other
+   * process has taken over its store. Default 15 seconds.
    */
   readonly heartbeat?: Duration.Input | undefined
-  /** How long a reader may take nothing of what is sent before it is disconnected. Default 30 seconds. */
+  /** How long a client may read nothing of what is sent before it is disconnected. Default 30 seconds. */
   readonly stallTimeout?: Duration.Input | undefined
 }
 
@@ -70,13 +73,13 @@ const titles: Readonly<Record<number, string>> = {
   415: "The body must be application/json"
 }
 
-/** A refusal says how to ask (RFC 9110, section 11.6.1). */
+/** A rejection says how to authenticate (RFC 9110, section 11.6.1). */
 const challenged = (response: HttpServerResponse.HttpServerResponse): HttpServerResponse.HttpServerResponse =>
   response.status === 401
     ? HttpServerResponse.setHeader(response, "www-authenticate", `Bearer realm="tidemark"`)
     : response
 
-/** What the server itself refuses looks like what the API refuses. */
+/** Rejections by the server itself have the form of those by the API. */
 const asProblem = (response: HttpServerResponse.HttpServerResponse): HttpServerResponse.HttpServerResponse => {
   const { headers, status } = response
   if (status < 400 || headers["content-type"] === ProblemDetails.contentType) return response
@@ -90,7 +93,7 @@ const asProblem = (response: HttpServerResponse.HttpServerResponse): HttpServerR
     : HttpServerResponse.setHeader(problem, "connection", headers["connection"])
 }
 
-/** There may be something at the address under another method. */
+/** There may be something at the path under another method. */
 const forMethod = (
   response: HttpServerResponse.HttpServerResponse,
   url: string
@@ -110,7 +113,7 @@ const respond = Effect.fnUntraced(function*<E>(cause: Cause.Cause<E>) {
   return response
 })
 
-/** Around every request, whether there is something at its address or not. */
+/** Wraps every request, whether there is something at its path or not. */
 const around = ({ maxBodyBytes = 16 * mebibyte, token }: Options, address: NetAddress.SocketAddress) => {
   const maxBodySize = ByteSize.fromInputUnsafe(maxBodyBytes)
   return HttpRouter.middleware(
@@ -142,10 +145,10 @@ const metrics = (token: Redacted.Redacted | undefined) =>
 
 const prometheus = "text/plain; version=0.0.4; charset=utf-8"
 
-/** Names of collections are part of addresses. */
+/** Names of collections are part of paths. */
 const maxParamLength = 4096
 
-/** A server that nobody writes to would go on with what it knows, were it not for this. */
+/** Without this check, a server that receives no writes would not notice that it is fenced. */
 const watching = (heartbeat: number) =>
   Layer.effectDiscard(
     Effect.flatMap(PersistClient, ({ confirm }) =>
@@ -188,10 +191,10 @@ const serve = (options: Options, address: NetAddress.SocketAddress) => {
 }
 
 /**
- * Serves the store on the `HttpServer` there is. Once the store has ended (see `PersistClient.ended`), requests are answered 503 with
- * the reason, and subscriptions end with it.
+ * Serves the store on the `HttpServer` in the context. Once the store has ended (see `PersistClient.ended`), requests
+ * are answered 503 with the reason, and subscriptions end with it.
  *
- * `ValueOutOfRange`: the token is empty, or there is none and other machines can connect to where the server listens.
+ * `ValueOutOfRange`: the token is empty, or it is absent and other machines can connect to the address of the server.
  *
  * @example
  * ```ts

@@ -1,5 +1,5 @@
 /**
- * One subscriber: how it gets from where it stands to where the others are, and goes on with them.
+ * One subscriber: it catches up with the shared read of its collection, and then follows it.
  *
  * @internal
  */
@@ -11,7 +11,10 @@ import type { SubscribeOptions } from "../client/Subscription.ts"
 import * as Events from "./Events.ts"
 import type { Fanout } from "./Fanout.ts"
 
-/** The same elements, with a heartbeat whenever one has been waited for that long. A wait that it cuts short goes on behind it. */
+/**
+ * The same elements, with a heartbeat after each wait of that length. The interrupted wait continues after the
+ * heartbeat.
+ */
 const withHeartbeats = <E>(stream: Stream.Stream<Uint8Array, E>, interval: number): Stream.Stream<Uint8Array, E> =>
   Stream.unwrap(Effect.gen(function*() {
     const pull = yield* Stream.toPull(stream)
@@ -29,9 +32,9 @@ const withHeartbeats = <E>(stream: Stream.Stream<Uint8Array, E>, interval: numbe
   }))
 
 /**
- * The events of one subscriber, as bytes. It tells first what the collection holds, then what all others are told as
- * well; a subscriber that has fallen behind those reads the collection again until it has caught up. Between two pulls it
- * holds nothing but its frontier.
+ * The events of one subscriber, as bytes. First the contents of the collection are delivered, then the shared events. A
+ * subscriber that falls behind reads the collection again until it has caught up. Between two pulls it keeps only its
+ * frontier.
  */
 export const events = (
   read: CollectionReader<Json, Json>,
@@ -53,10 +56,10 @@ export const events = (
       if (!begun) {
         begun = true
         const first = own(Stream.takeUntil(read.subscribe(start), (event) => event._tag === "Progress"))
-        // It may be long until there is a first time to tell.
+        // It may take long until there is a first complete time to deliver.
         return withHeartbeats(first, heartbeat)
       }
-      // The store was closed before there was anything to tell.
+      // The store was closed before there was anything to deliver.
       if (told === undefined) return yield* Cause.done()
       const step = yield* fanout.next(told)
       switch (step._tag) {
@@ -74,7 +77,7 @@ export const events = (
     })
     return Stream.fromPull(Effect.succeed(Effect.map(next, (events) => [events] as const))).pipe(
       Stream.flatMap((events) => events),
-      // The headers of an answer may wait for its first byte.
+      // Some servers send the headers of a response only with its first byte.
       (events) => Stream.concat(Stream.succeed(Events.heartbeat), events),
       Stream.catch((error) => Stream.succeed(Events.problem(error)))
     )

@@ -1,8 +1,9 @@
 /**
  * Cells: a collection with one value a key, whose changes are read-modify-write, all or none.
  *
- * A change is one `compareAndAppend`, which seals the time that it is at. When somebody else was first, the change is
- * computed anew from what is there then. The history is given up as it goes, so that the collection follows what is live.
+ * A change is one `compareAndAppend`, which seals the time of the change. If another writer was first, the change is
+ * recomputed from the new contents. History is compacted regularly, so that the size of the collection follows that of
+ * the live data.
  *
  * @internal
  */
@@ -17,20 +18,20 @@ import * as Update from "../Update.ts"
 
 export type CellsError = OpenViewError | ReadError | WriteError | RegisterError | UpperMismatch
 
-/** Keys and their new values; `undefined` removes. A key comes once. */
+/** Keys and their new values; `undefined` removes. Each key occurs once. */
 export type Change<V> = ReadonlyMap<string, V | undefined>
 
 export interface Cells<V> {
   readonly get: (key: string) => Effect.Effect<V | undefined, CellsError>
   /** The keys that begin with the prefix, and their values, in the order of the keys' UTF-8 bytes. */
   readonly withPrefix: (prefix: string) => Stream.Stream<readonly [key: string, value: V], CellsError>
-  /** Applies the change that `decide` makes of what it reads; changes come one after the other. */
+  /** Applies the change that `decide` computes from what it reads; changes come one after the other. */
   readonly change: <A, E, R>(
     decide: Effect.Effect<readonly [change: Change<V>, result: A], E, R>
   ) => Effect.Effect<A, CellsError | E, R>
 }
 
-/** After so many changes the history before is given up. */
+/** After this many changes the earlier history is compacted. */
 const compactEvery = 1024
 
 export const make = Effect.fnUntraced(function*<V>(

@@ -1,9 +1,9 @@
 /**
  * Effect's `EventJournal`, on a collection: the local journal of `effect/eventlog`.
  *
- * Entries, what each remote has still to be sent, and how far each was read, are rows of one collection, so that every
- * operation is one commit, which is durable before anybody hears of it. Ids, conflicts and compaction are left to
- * Effect's journal in memory, which is filled from the collection when it is opened.
+ * The entries, those still to be sent to each remote, and the sequence read from each remote are rows of one
+ * collection. Every operation is one commit, which is durable before its entries are published. Ids, conflicts and
+ * compaction are handled by Effect's journal in memory, which is filled from the collection when it is opened.
  *
  * @since 0.1.0
  */
@@ -67,7 +67,7 @@ const entryOf = (key: string, { event, payload, primaryKey }: EntryRow): Effects
 const failing = (method: string) =>
   Effect.mapError((cause: Cells.CellsError) => new Effects.EventJournalError({ method, cause }))
 
-/** The sequence after all that are acknowledged without a gap. */
+/** The sequence number after all those that are acknowledged without a gap. */
 const acknowledged = (next: number, acks: ReadonlyArray<Effects.RemoteAck>): number => {
   const sequences = new Set(acks.map(({ sequence }) => sequence))
   let after = next
@@ -76,8 +76,10 @@ const acknowledged = (next: number, acks: ReadonlyArray<Effects.RemoteAck>): num
 }
 
 /**
- * Makes the service on a collection, which is made where there is none. All entries are kept in memory, as they are by
- * Effect's other journals when they are read.
+ * Makes the service on a collection, which is created if absent. All entries are kept in memory, as Effect's other
+ * journals do when they are read.
+ *
+ * @see {@link layer}
  *
  * @category constructors
  * @since 0.1.0
@@ -85,12 +87,12 @@ const acknowledged = (next: number, acks: ReadonlyArray<Effects.RemoteAck>): num
 export const make = Effect.fnUntraced(function*({ collection = "event-journal" }: Options = {}) {
   const cells = yield* Cells.make(collection, codec)
   const memory = yield* Effects.makeMemory
-  /** For the journal in memory, all that is imported is of one remote; which one it is, the collection knows. */
+  /** In the journal in memory, all imports belong to one remote; the collection has the actual one. */
   const anyRemote = Effects.makeRemoteIdUnsafe()
 
   const keys = (prefix: string) => Stream.runCollect(Stream.map(cells.withPrefix(prefix), ([key]) => key))
   const unsentKey = (remote: string, key: string) => `${unsentPrefix}${remote}/${key.slice(entryPrefix.length)}`
-  /** Rows that say that entries are to be sent to all remotes but one. */
+  /** Rows for entries that are to be sent to all remotes but one. */
   const unsent = (entries: ReadonlyArray<Effects.Entry>, except?: string) =>
     Effect.map(
       keys(remotePrefix),
@@ -101,7 +103,7 @@ export const make = Effect.fnUntraced(function*({ collection = "event-journal" }
     )
   const nextOf = (remote: string) =>
     Effect.map(cells.get(`${remotePrefix}${remote}`), (row) => (row as RemoteRow | null | undefined)?.next)
-  /** Notes a remote that is heard of for the first time: it is to be sent everything. */
+  /** Records a new remote: all entries are to be sent to it. */
   const ensure = Effect.fnUntraced(function*(remoteId: Effects.RemoteId) {
     const remote = hexOf(remoteId)
     yield* cells.change(Effect.gen(function*() {
@@ -139,7 +141,7 @@ export const make = Effect.fnUntraced(function*({ collection = "event-journal" }
         undefined
       ] as const
     }))
-  /** What the journal in memory would keep for its remote is in the collection. */
+  /** The state of a remote, which the journal in memory would store, is in the collection. */
   const forget = memory.withRemoteUncommited(anyRemote, () => Effect.void)
 
   const stored = yield* Stream.runCollect(cells.withPrefix(entryPrefix))
@@ -177,7 +179,7 @@ export const make = Effect.fnUntraced(function*({ collection = "event-journal" }
               const compacted = compact === undefined
                 ? Effect.succeed(uncommitted.map(({ entry }) => entry))
                 : restore(compact(uncommitted))
-              // Without entries there is no effect to run, but the remote has been read so far.
+              // Without entries there is no effect to run, but the position in the remote has advanced.
               return Effect.tap(compacted, (left) => left.length === 0 ? commit : Effect.void)
             },
             effect: (batch) => Effect.andThen(restore(effect(batch)), commit)
@@ -221,7 +223,7 @@ export const make = Effect.fnUntraced(function*({ collection = "event-journal" }
 })
 
 /**
- * Effect's `EventJournal` on a collection of the store: give it to `EventLog.layer`.
+ * Effect's `EventJournal` on a collection of the store: provide it to `EventLog.layer`.
  *
  * @category layers
  * @since 0.1.0

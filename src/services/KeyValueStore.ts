@@ -1,5 +1,5 @@
 /**
- * Effect's `KeyValueStore`, on a collection. What is set is durable when `set` returns.
+ * Effect's `KeyValueStore`, on a collection. A value is durable when `set` returns.
  *
  * Effect's `Persistence`, and with it `PersistedCache`, works on it as well: `Persistence.layerKvs`.
  *
@@ -21,7 +21,7 @@ export interface Options {
   readonly collection?: string | undefined
 }
 
-/** Text as itself, and bytes as the tools show them. */
+/** Text as itself, and bytes as the tools print them. */
 type Stored = string | { readonly $bytes: string }
 
 const codec = Codec.json as unknown as Codec.Codec<Stored>
@@ -44,7 +44,9 @@ const failing = (method: string, key?: string) =>
   )
 
 /**
- * Makes the service on a collection, which is made where there is none.
+ * Makes the service on a collection, which is created if absent.
+ *
+ * @see {@link layer}
  *
  * @category constructors
  * @since 0.1.0

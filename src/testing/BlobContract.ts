@@ -12,7 +12,7 @@ import { Blob } from "../storage/Blob.ts"
 import { dies, same, type Test } from "./Contract.ts"
 
 /**
- * Makes a new, empty place for blobs. Each build of the layer is another opener of it, as a restarted process would be.
+ * Makes a new, empty blob store. Each build of the layer opens it anew, as a restarted process would.
  *
  * @category models
  * @since 0.1.0
@@ -33,7 +33,7 @@ export const tests = (makeStore: MakeStore): ReadonlyArray<Test> => {
   return [...content(withBlobs), ...keys(withBlobs)]
 }
 
-/** A test with an opener of a new place for blobs, and what opens the same place again. */
+/** A test with an opened new blob store, and a function that opens the same one again. */
 type WithBlobs = (
   name: string,
   run: (
@@ -42,7 +42,7 @@ type WithBlobs = (
   ) => Effect.Effect<void, unknown, Scope.Scope>
 ) => Test
 
-/** What was put is what is read, until it is deleted. */
+/** A blob can be read as it was put, until it is deleted. */
 const content = (withBlobs: WithBlobs): ReadonlyArray<Test> => [
   withBlobs(
     "a blob is what was put, for every opener",

@@ -1,6 +1,6 @@
 /**
- * What a contract is made of: named effects that a test runner runs one by one. They die with a message where the
- * contract does not hold, and need no particular runner.
+ * The parts of a contract: named effects that a test runner executes one by one. They die with a message where the
+ * contract is violated, and need no particular runner.
  *
  * @since 0.1.0
  */
@@ -8,7 +8,7 @@ import { Effect, type Scope } from "effect"
 import * as Platform from "../Platform.ts"
 
 /**
- * One promise of a contract, and the effect that checks it.
+ * One rule of a contract, and the effect that checks it.
  *
  * @category models
  * @since 0.1.0
@@ -18,7 +18,7 @@ export interface Test {
   readonly run: Effect.Effect<void, unknown, Scope.Scope>
 }
 
-/** Dies where the two do not have the same JSON; byte arrays compare by content. */
+/** Dies unless the two have the same JSON; byte arrays are compared by content. */
 export const same = (actual: unknown, expected: unknown, what: string): Effect.Effect<void> =>
   Effect.suspend(() => {
     const [found, wanted] = [JSON.stringify(plain(actual)), JSON.stringify(plain(expected))]
@@ -44,7 +44,7 @@ export const failsWith = <A, E extends { readonly _tag: string }, R>(
     onSuccess: () => Effect.die(new Error(`${what}: it succeeded, but ${tag} was expected`))
   })
 
-/** Dies unless the effect does. */
+/** Dies unless the effect dies. */
 export const dies = <A, E, R>(effect: Effect.Effect<A, E, R>, what: string): Effect.Effect<void, never, R> =>
   Effect.flatMap(
     Effect.exit(effect),

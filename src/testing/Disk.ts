@@ -1,20 +1,22 @@
 /**
- * A simulated disk: files and directories that forget in a crash what was not flushed.
+ * A simulated disk: in a crash, its files and directories may lose what was not flushed.
  *
- * A file has what readers see, and what is on the disk; `flush` makes the second the first. In a crash each 512-byte
- * sector that was written since is lost or kept by a seeded choice, so that writes are torn; so is a new length. Changes
- * of directories are journaled, as most file systems do it: flushing a directory makes everything up to its last change
- * durable, and in a crash a beginning of what is left survives. On a disk whose directories are unordered, flushing one
- * stores its own changes alone, and in a crash any of what is left survive. Flushing a file says nothing of its name.
+ * A file has contents that readers see, and contents on the disk; `flush` copies the first to the second. In a crash, a
+ * seeded choice decides for each 512-byte sector written since whether it is lost or kept, so that writes are torn. The
+ * same applies to a new length. Changes of directories are journaled, as in most file systems. Flushing a directory
+ * makes everything up to its last change durable, and in a crash a prefix of the other changes survives. On a disk
+ * whose directories are unordered, flushing one stores its own changes alone, and in a crash any subset of the others
+ * survives. Flushing a file does not make its name durable. How file systems differ here is described by Pillai et al.,
+ * "All File Systems Are Not Created Equal" (OSDI 2014).
  *
- * Nothing here knows of `node:fs`, or of Effect. Paths are absolute, with `/`.
+ * This module depends neither on `node:fs` nor on Effect. Paths are absolute, with `/`.
  *
  * @since 0.1.0
  */
 import type { Prng } from "./Prng.ts"
 
 /**
- * What crashes keep or lose whole.
+ * The size of a sector: a crash keeps or loses each one whole.
  *
  * @category models
  * @since 0.1.0
@@ -22,7 +24,7 @@ import type { Prng } from "./Prng.ts"
 export const sectorBytes = 512
 
 /**
- * An operation that the disk refuses, with the code of POSIX.
+ * An operation that the disk rejects, with its POSIX error code.
  *
  * @category errors
  * @since 0.1.0
@@ -37,14 +39,14 @@ export class DiskError extends Error {
   }
 }
 
-/** A file's bytes; what is behind `size` is zero. */
+/** A file's bytes; those behind `size` are zero. */
 interface Image {
   bytes: Uint8Array
   size: number
 }
 
 /**
- * A file, whatever its names.
+ * A file, independent of its names.
  *
  * @category models
  * @since 0.1.0
@@ -77,7 +79,7 @@ export interface Directory {
 }
 
 /**
- * What a path leads to.
+ * The file or directory at a path.
  *
  * @category models
  * @since 0.1.0
@@ -89,14 +91,14 @@ interface Place {
   readonly name: string
 }
 
-/** A change of directories that is not on the disk. */
+/** A change of directories that is not on the disk yet. */
 interface Change {
   readonly places: ReadonlyArray<Place>
   readonly store: () => void
 }
 
 /**
- * Which changes of directories survive a crash: a beginning of all, or any of them.
+ * Which changes of directories survive a crash: a prefix of them, or any subset.
  *
  * @category models
  * @since 0.1.0
@@ -138,7 +140,7 @@ export const make = (directories: Directories = "journaled"): Disk => ({
 const namesOf = (path: string): ReadonlyArray<string> => path.split("/").filter((name) => name !== "")
 
 /**
- * What is at a path, or undefined.
+ * The file or directory at a path, or undefined.
  *
  * @category operations
  * @since 0.1.0
@@ -193,7 +195,7 @@ const add = <N extends Node>(self: Disk, path: string, node: N): N => {
 }
 
 /**
- * At most `length` bytes from `offset`, as they are seen now.
+ * At most `length` bytes from `offset`, as readers see them now.
  *
  * @category operations
  * @since 0.1.0
@@ -202,7 +204,7 @@ export const read = ({ seen }: File, offset: number, length: number): Uint8Array
   seen.bytes.slice(offset, Math.max(offset, Math.min(offset + length, seen.size)))
 
 /**
- * Writes bytes at `offset`, to be seen at once, and to be stored by a flush.
+ * Writes bytes at `offset`. Readers see them at once; a flush stores them.
  *
  * @category operations
  * @since 0.1.0
@@ -217,7 +219,7 @@ export const write = ({ dirty, seen }: File, bytes: Uint8Array, offset: number):
 }
 
 /**
- * Cuts a file off, or makes it longer with zeros.
+ * Truncates a file, or extends it with zeros.
  *
  * @category operations
  * @since 0.1.0
@@ -233,7 +235,7 @@ const touch = (dirty: Set<number>, begin: number, end: number): void => {
   for (let sector = Math.floor(begin / sectorBytes); sector * sectorBytes < end; sector++) dirty.add(sector)
 }
 
-/** There is always room for whole sectors. */
+/** Memory is allocated in whole sectors. */
 const reserve = (image: Image, size: number): void => {
   if (size <= image.bytes.length) return
   const bytes = new Uint8Array(Math.ceil(Math.max(size, image.bytes.length * 2) / sectorBytes) * sectorBytes)
@@ -250,8 +252,9 @@ const reserve = (image: Image, size: number): void => {
 export const flush = (file: File): void => settle(file, () => true)
 
 /**
- * A flush that fails: it has stored some sectors, and the others count as clean from now on, as with most kernels. They
- * are seen until the crash, and no later flush stores them.
+ * A flush that fails. It has stored some sectors; the others count as clean from now on, as with most kernels. They can
+ * be read until the crash, and no later flush stores them. See Rebello et al., "Can Applications Recover from fsync
+ * Failures?" (2020).
  *
  * @category operations
  * @since 0.1.0
@@ -267,14 +270,14 @@ const settle = ({ dirty, seen, stored }: File, survives: () => boolean): void =>
     stored.bytes.set(seen.bytes.subarray(begin, begin + sectorBytes), begin)
   }
   dirty.clear()
-  // What a file loses is zero if it grows again.
+  // Bytes that a file loses are zero if it grows again.
   stored.bytes.fill(0, stored.size)
 }
 
 // --- directories ---
 
 /**
- * A new directory, with its parents. Returns the first path that was made, if any.
+ * Makes a directory, with its parents. Returns the first path that was made, if any.
  *
  * @category operations
  * @since 0.1.0
@@ -309,7 +312,7 @@ export const link = (self: Disk, from: string, to: string): void => {
 }
 
 /**
- * Another name instead of the one before; what had it is gone. All of it or nothing survives a crash.
+ * Renames a file. A file that had the new name is replaced. In a crash, all of the change survives or nothing.
  *
  * @category operations
  * @since 0.1.0
@@ -341,7 +344,7 @@ export const remove = (self: Disk, path: string): void => {
 }
 
 /**
- * What is in a directory, in the order in which it came.
+ * The names in a directory, in the order of their creation.
  *
  * @category operations
  * @since 0.1.0
@@ -351,8 +354,8 @@ export const list = (self: Disk, path: string): ReadonlyArray<readonly [name: st
 ]
 
 /**
- * Stores the changes of a directory. On a disk with a journal also all before them, on one whose directories are
- * unordered only those of the same names.
+ * Stores the changes of a directory. On a disk with a journal, it also stores all changes before them; on one whose
+ * directories are unordered, only those of the same names.
  *
  * @category operations
  * @since 0.1.0
@@ -377,11 +380,11 @@ const storeChanges = (self: Disk, count: number): void => {
 
 // --- crashes ---
 
-/** How much of what was not flushed a crash leaves, for one file. */
+/** How much of the unflushed data of one file a crash keeps. */
 const survivals = [0, 0.5, 1]
 
 /**
- * A power failure: what was not flushed is lost, or is there, or is there in part.
+ * A power failure: unflushed data is lost, kept, or kept in part.
  *
  * @category operations
  * @since 0.1.0
@@ -405,7 +408,7 @@ export const crash = (self: Disk, random: Prng): void => {
 }
 
 /**
- * Turns one bit of a file over, for ever.
+ * Flips one bit of a file permanently.
  *
  * @category operations
  * @since 0.1.0

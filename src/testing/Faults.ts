@@ -1,15 +1,15 @@
 /**
- * What goes wrong in a simulated storage, and how often.
+ * The faults of a simulated storage, and how often they occur.
  *
- * A `Profile` has a probability for each kind of fault, and a script, which says what happens to the n-th call of an
- * operation. The n-th call of an operation has the same fate in every run of a seed, whatever the other calls are.
+ * A `Profile` has a probability for each kind of fault, and a script, which defines the fault of the n-th call of an
+ * operation. The n-th call of an operation has the same fault in every run of a seed, independent of the other calls.
  *
  * @example
  * ```ts
  * import { Faults } from "tidemark/testing"
  *
  * const slowNetwork: Faults.Profile = { ...Faults.none, slow: 0.5, slowMillis: 2_000 }
- * // The third append is applied, but its caller is told that nobody knows.
+ * // The third append is applied, but its caller receives `Indeterminate`.
  * const scripted: Faults.Profile = { ...Faults.none, script: { append: { 3: "applied" } } }
  * ```
  *
@@ -53,23 +53,23 @@ export type Operation =
   | "sync directory"
 
 /**
- * What can happen to a call.
+ * The faults of a call.
  *
- * - `unavailable`: it fails with `Unavailable`, and does nothing. A disk fails with an I/O error, half-way.
+ * - `unavailable`: it fails with `Unavailable`, and has no effect. A disk fails with an I/O error, half-way.
  * - `slow`: it takes up to `slowMillis` longer.
- * - `applied`: a write is done, but fails with `Indeterminate`.
- * - `late`: a write fails with `Indeterminate`, and is done up to `slowMillis` later, also if its caller has died. An
- *   append that somebody newer has fenced by then is not done.
- * - `lost`: a write fails with `Indeterminate`, and is never done.
- * - `full`: a write fails with `OutOfSpace`, and does nothing.
- * - `stale`: a list shows what there was at the list before.
+ * - `applied`: a write is applied, but fails with `Indeterminate`.
+ * - `late`: a write fails with `Indeterminate`, and is applied up to `slowMillis` later, also if its caller has died.
+ *   An append is not applied if a newer writer has fenced its own by then.
+ * - `lost`: a write fails with `Indeterminate`, and is never applied.
+ * - `full`: a write fails with `OutOfSpace`, and has no effect.
+ * - `stale`: a list shows the blobs at the time of the previous list.
  * - `rot`: one bit of what is read is wrong: for a log entry or blob always the same bit.
  *
  * These happen to calls of a simulated disk only:
  *
- * - `refused`: it does nothing, and fails with EIO, ENOSPC, EMFILE or EACCES.
- * - `broken`: it is done, and fails with EIO.
- * - `stopped`: the process that makes it is stopped before it or after it, for up to `stopMillis`.
+ * - `refused`: it has no effect, and fails with EIO, ENOSPC, EMFILE or EACCES.
+ * - `broken`: it is applied, and fails with EIO.
+ * - `stopped`: the process that makes the call is stopped before or after it, for up to `stopMillis`.
  *
  * @category models
  * @since 0.1.0
@@ -88,7 +88,7 @@ export type Kind =
   | "stopped"
 
 /**
- * The probability of each kind, from 0 to 1, for a call that it can happen to; for `rot`, for a log entry or a blob.
+ * The probability of each kind, from 0 to 1, for a call that can have it; for `rot`, for a log entry or a blob.
  *
  * @category models
  * @since 0.1.0
@@ -96,16 +96,16 @@ export type Kind =
 export interface Profile extends Readonly<Record<Kind, number>> {
   /** The longest delay of `slow` and `late`, in milliseconds of virtual time. */
   readonly slowMillis: number
-  /** For how long a process is stopped at most, in milliseconds of virtual time. */
+  /** The longest time for which a process is stopped, in milliseconds of virtual time. */
   readonly stopMillis: number
   /** How often in a row a call of a simulated disk is refused or broken at most, once it is; at least 1. */
   readonly streak: number
-  /** What happens to the n-th call of an operation, counted from 1. It goes before the probabilities. */
+  /** The fault of the n-th call of an operation, counted from 1. It overrides the probabilities. */
   readonly script?: { readonly [O in Operation]?: { readonly [call: number]: Kind } } | undefined
 }
 
 /**
- * Nothing goes wrong.
+ * No faults.
  *
  * @category profiles
  * @since 0.1.0
@@ -128,7 +128,7 @@ export const none: Profile = {
 }
 
 /**
- * A bad day: now and then a call is slow, fails, or leaves its caller without an answer.
+ * Occasional faults: now and then a call is slow, fails, or has an unknown outcome.
  *
  * @category profiles
  * @since 0.1.0
@@ -145,8 +145,8 @@ export const mild: Profile = {
 }
 
 /**
- * Everything that a correct store survives without a loss, all the time. There is no `rot` in it: what has rotted can
- * only be noticed.
+ * All faults that a correct store survives without a loss, all the time. It has no `rot`, which a store can only
+ * detect.
  *
  * @category profiles
  * @since 0.1.0
@@ -164,18 +164,18 @@ export const harsh: Profile = {
 }
 
 /**
- * A disk that fails, and a machine that leaves processes without time: every call of a simulated disk can fail, also
- * several times in a row, before or after it is done, and its process can be stopped at it.
+ * A disk that fails, and a machine that stops processes. Every call of a simulated disk can fail, also several times in
+ * a row, before or after it is applied, and its process can be stopped at it.
  *
  * @category profiles
  * @since 0.1.0
  */
 export const disk: Profile = { ...none, slow: 0.02, refused: 0.01, broken: 0.005, stopped: 0.01, streak: 15 }
 
-/** What every call of a simulated disk can meet. */
+/** The faults that every call of a simulated disk can have. */
 const ofDisks = ["refused", "broken", "stopped"] as const
 
-/** The kinds that a call can meet, in the order in which the dice are cast. */
+/** The kinds that a call can have, in the order of their random draws. */
 const meets: Readonly<Record<Operation, ReadonlyArray<Exclude<Kind, "rot">>>> = {
   acquire: ["unavailable", "slow"],
   append: ["unavailable", "slow", "applied", "late", "lost", "full"],
@@ -204,23 +204,23 @@ const meets: Readonly<Record<Operation, ReadonlyArray<Exclude<Kind, "rot">>>> = 
 
 const operations = Object.keys(meets) as ReadonlyArray<Operation>
 
-/** What a call is to meet. */
+/** The fault of a call. */
 export interface Fate {
   readonly kind: Exclude<Kind, "rot"> | undefined
   /** In milliseconds, for `slow`, `late` and `stopped`. */
   readonly delay: number
-  /** In [0, 2^32): decides what the kind leaves open. */
+  /** In [0, 2^32): decides the details of the kind. */
   readonly choice: number
 }
 
-/** A fault that goes on for some calls. */
+/** A fault that continues for some calls. */
 interface Streak {
   readonly kind: Kind | undefined
   left: number
 }
 
 /**
- * Decides what each call meets. One of them is shared by the decorators of a storage.
+ * Decides the fault of each call. The decorators of a storage share one injector.
  *
  * @category services
  * @since 0.1.0
@@ -230,11 +230,11 @@ export class Injector extends Context.Service<Injector, {
   readonly next: (operation: Operation) => Fate
   /** The bytes of a log entry or blob as they are read: the same, or a copy with one wrong bit. @internal */
   readonly rotten: (name: string, offset: number, bytes: Uint8Array) => Uint8Array
-  /** Does a write when the delay is over, whatever becomes of its caller. @internal */
+  /** Applies a write when the delay is over, also if its caller has died. @internal */
   readonly later: (write: Effect.Effect<unknown, unknown>, delay: number) => Effect.Effect<void>
-  /** Faults so far. */
+  /** The number of faults so far. */
   readonly count: () => number
-  /** No more faults from here on, or faults again. */
+  /** Stops the faults, or resumes them. */
   readonly pause: (isPaused: boolean) => void
   readonly isPaused: () => boolean
 }>()("tidemark/testing/Injector") {}
@@ -244,12 +244,12 @@ export interface Options {
   readonly seed: number
   readonly faults: Replay.Counter
   readonly trace: Trace.Trace
-  /** Where late writes go on: these fibers outlive the callers. */
+  /** Late writes run in this scope: these fibers outlive the callers. */
   readonly surroundings: Context.Context<never>
 }
 
 const fine: Fate = { kind: undefined, delay: 0, choice: 0 }
-/** Blobs rot within their first bytes: where a reader is sure to look. */
+/** Blobs rot within their first bytes, which a reader certainly reads. */
 const rottenBytes = 256
 
 export const make = ({ faults, profile, seed, surroundings, trace }: Options): Injector["Service"] => {
@@ -267,7 +267,7 @@ export const make = ({ faults, profile, seed, surroundings, trace }: Options): I
     return undefined
   }
 
-  /** As `cast`, or what has befallen the call before, and goes on. */
+  /** As `cast`, or the fault of the previous call, if it continues. */
   const fall = (operation: Operation, random: Prng.Prng): Kind | undefined => {
     const begun = streaks.get(operation)
     if (begun !== undefined && begun.left > 0) {
@@ -281,7 +281,7 @@ export const make = ({ faults, profile, seed, surroundings, trace }: Options): I
     return kind
   }
 
-  /** Rot is no call's: it is there whenever somebody looks. */
+  /** Rot belongs to no call: it is there at every read. */
   const rotten = (name: string, offset: number, bytes: Uint8Array): Uint8Array => {
     if (profile.rot === 0) return bytes
     const hash = Trace.make()
@@ -340,8 +340,8 @@ export const layer = (profile: Profile): Layer.Layer<Injector> =>
   )
 
 /**
- * Lets a call meet its fate. The delay of `slow` is before the call, so that others may come first. Unless it is a
- * write, nothing can befall it whose outcome its caller does not hear of.
+ * Applies the fault of a call. The delay of `slow` is before the call, so that others may come first. Only a write can
+ * have a fault with an unknown outcome.
  *
  * @internal
  */
@@ -364,10 +364,10 @@ export const meet = <A, E, R>(
     }
   })
 
-/** Whether the caller of a write does not hear how it ended. @internal */
+/** Whether the caller of a write does not learn its outcome. @internal */
 export const isUnheard = ({ kind }: Fate): boolean => kind === "applied" || kind === "late" || kind === "lost"
 
-/** Such a write. @internal */
+/** A write with an unknown outcome. @internal */
 export const unheard = (
   injector: Injector["Service"],
   operation: Operation,

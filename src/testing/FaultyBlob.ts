@@ -1,5 +1,5 @@
 /**
- * Blobs with faults: a decorator that keeps the promises of `Blob`, at its worst.
+ * Blobs with faults: a decorator that fulfils the contract of `Blob`, in its worst case.
  *
  * @since 0.1.0
  */
@@ -10,7 +10,7 @@ import * as BlobKey from "../storage/BlobKey.ts"
 import * as Faults from "./Faults.ts"
 
 /**
- * Puts faults into a blob store. Its lists may be stale, as those of some object stores are.
+ * Adds faults to a blob store. Its lists may be stale, as those of some object stores are.
  *
  * @category layers
  * @since 0.1.0
@@ -20,7 +20,7 @@ export const layer: Layer.Layer<Blob, never, Blob | Faults.Injector> = Layer.eff
   Effect.gen(function*() {
     const blob = yield* Blob
     const injector = yield* Faults.Injector
-    /** Everything there was at the last list. */
+    /** The blobs at the time of the last list. */
     let listed: ReadonlyArray<Info> = []
 
     const write = (operation: "put" | "delete", call: Effect.Effect<void, StorageError>) =>

@@ -1,5 +1,5 @@
 /**
- * A log with faults: a decorator that keeps the promises of `Log`, at its worst.
+ * A log with faults: a decorator that fulfils the contract of `Log`, in its worst case.
  *
  * @since 0.1.0
  */
@@ -9,9 +9,9 @@ import { type Entry, Log, type Writer } from "../storage/Log.ts"
 import * as Faults from "./Faults.ts"
 
 /**
- * Puts faults into a log.
+ * Adds faults to a log.
  *
- * After an `Indeterminate` append the writer is unusable, as the contract says: acquire again, and look.
+ * After an `Indeterminate` append the writer is unusable, as the contract says: acquire the log again, and read.
  *
  * @category layers
  * @since 0.1.0
@@ -44,7 +44,7 @@ export const layer: Layer.Layer<Log, never, Log | Faults.Injector> = Layer.effec
           guarded("append", (fate) => {
             if (!Faults.isUnheard(fate)) return writer.append(position, entries)
             isUsable = false
-            // The entries are the caller's again as soon as it has its answer.
+            // The caller may reuse the entries as soon as it has its answer.
             const copies = entries.map((entry) => entry.slice())
             return Faults.unheard(injector, "append", fate, writer.append(position, copies))
           }),

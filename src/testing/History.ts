@@ -1,9 +1,10 @@
 /**
- * Recorded histories: what was asked of a store, by whom, when, and what the answer was.
+ * Recorded histories: which client requested what of a store, when, and what the reply was.
  *
- * A history is plain data. Several processes may record parts of one, each into lines of JSON, which are put together
- * afterwards, as long as their clocks agree: an operation that completed before another was invoked came before it. What
- * overlaps may have happened in either order.
+ * A history is plain data. Several processes may record parts of one, each into lines of JSON, which are joined
+ * afterwards, if their clocks agree. An operation that completed before another was invoked came before it. Operations
+ * that overlap may have happened in either order. The model is that of Herlihy and Wing, "Linearizability" (1990), as
+ * Jepsen records it.
  *
  * @since 0.1.0
  */
@@ -35,7 +36,7 @@ export type Row = readonly [key: string, value: string, multiplicity: number]
 export type RecordedFrontier = Frontier.Frontier | null
 
 /**
- * Keys from one on and before another.
+ * The keys from a first one on and before another.
  *
  * @category models
  * @since 0.1.0
@@ -46,8 +47,8 @@ export interface Keys {
 }
 
 /**
- * What was asked. Collections are named by their ids, which are never given again. A `Snapshot` with `keys` was of those
- * only. `Listen` goes on from a snapshot of everything, and says what that has shown.
+ * The requested operation. Collections are named by their ids, which are never reused. A `Snapshot` with `keys` was of
+ * those only. `Listen` continues from a snapshot of everything, and includes the contents of that snapshot.
  *
  * @category models
  * @since 0.1.0
@@ -90,7 +91,7 @@ export type Call =
   }
 
 /**
- * What a subscriber or a listener has heard.
+ * What was delivered to a subscriber or a listener.
  *
  * @category models
  * @since 0.1.0
@@ -100,15 +101,15 @@ export type Told =
   | { readonly _tag: "Progress"; readonly frontier: RecordedFrontier }
 
 /**
- * What the answer was.
+ * The reply.
  *
  * - `Done`: for `Open` and `Destroy`.
- * - `Gone`: for a `Destroy` of what was destroyed before.
+ * - `Gone`: for a `Destroy` of a collection that was already destroyed.
  * - `Registered`: the collection's id.
  * - `Sequenced`: the sequence number of a write, seal or compaction.
  * - `Contents`: a snapshot.
- * - `Told`: everything that a subscriber or a listener has heard, also if it then failed, or was cut off.
- * - `Refused`: the name of the error, and the reason or the actual upper where it has one.
+ * - `Told`: everything that was delivered to a subscriber or a listener, also if it then failed or was interrupted.
+ * - `Refused`: the name of the error, with its reason or the actual upper if it has one.
  *
  * @category models
  * @since 0.1.0
@@ -137,20 +138,20 @@ export type Reply =
  * One operation.
  *
  * - `ok`: it was acknowledged.
- * - `failed`: it was told to have had no effect, and may have none.
- * - `unknown`: nobody knows, because the answer says so, or because none came.
+ * - `failed`: the reply says that it had no effect, and it must have none.
+ * - `unknown`: the outcome is not known, because the reply says so, or because there was none.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Operation {
-  /** Who asked: one opening of the store. */
+  /** The client that requested it: one opening of the store. */
   readonly client: string
   readonly call: Call
   readonly outcome: "ok" | "failed" | "unknown"
   /** On a clock that all clients share, in any unit. */
   readonly invoked: number
-  /** Absent where no answer came. */
+  /** Absent if there was no reply. */
   readonly completed?: number | undefined
   readonly reply?: Reply | undefined
 }
@@ -171,8 +172,8 @@ export type History = ReadonlyArray<Operation>
  */
 export interface Recorder {
   /**
-   * Executes an operation and records it. `reply` makes the record of its success; what it fails with is recorded as
-   * `unknown` if it is `Indeterminate`, and as `failed` otherwise. One that is interrupted, or never ends, is `unknown`.
+   * Executes an operation and records it. `reply` makes the record of its success. A failure is recorded as `unknown`
+   * if it is `Indeterminate`, and as `failed` otherwise. An operation that is interrupted, or never ends, is `unknown`.
    */
   readonly record: <A, E, R>(
     client: string,
@@ -180,23 +181,23 @@ export interface Recorder {
     effect: Effect.Effect<A, E, R>,
     reply: (result: A) => Reply
   ) => Effect.Effect<A, E, R>
-  /** Begins to subscribe or to listen. What is heard counts from then on, whatever becomes of who hears it. */
+  /** Begins to subscribe or to listen. Every delivery counts from then on, even if the subscriber is killed. */
   readonly subscription: (
     client: string,
     call: Call & { readonly _tag: "Subscribe" | "Listen" }
   ) => (event: Told) => void
-  /** What was recorded so far. */
+  /** The operations recorded so far. */
   readonly history: () => History
 }
 
-/** What an operation is recorded to be refused with that ended without an error of its type. @internal */
+/** The recorded error name of an operation that ended without a typed error. @internal */
 export const defect = "Defect"
 
-/** An operation that may still get its answer. */
+/** An operation that may still get its reply. */
 type Recording = { -readonly [Field in keyof Operation]: Operation[Field] }
 
 /**
- * A recorder. Without `now`, it counts: enough for clients in one process.
+ * Makes a recorder. Without `now`, it uses a counter, which is enough for clients in one process.
  *
  * @category constructors
  * @since 0.1.0
@@ -234,7 +235,7 @@ const counter = (): () => number => {
   return () => count++
 }
 
-/** What failed without a type is a defect, after which nothing is sure. */
+/** An untyped failure is a defect, after which nothing is certain. */
 const refused = (error: unknown): Reply => {
   const { _tag, actual, reason } = error as Partial<Record<"_tag" | "reason", string>> & { readonly actual?: number }
   return _tag === undefined

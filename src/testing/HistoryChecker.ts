@@ -1,27 +1,30 @@
 /**
- * Judges recorded histories.
+ * Checks recorded histories.
  *
- * What is asked of a history:
+ * The rules for a history:
  *
- * - A snapshot of everything shows exactly the commands at or before its place of the order, one as of a time exactly the
- *   updates at or before the time, and a subscription every update at a time once: whole commands only. What was
- *   acknowledged is there, what was told to have failed is not, and what is unknown is there for good or not at all.
- * - A snapshot and what a listener has heard after it show every command up to the last one heard, once; no update
- *   comes after a seal of its time.
- * - The order of the sequence numbers is that of real time: what was acknowledged before something else was asked for
- *   comes before it.
- * - Frontiers do not move back, are never ahead of what was asked for, and nothing is written below a seal.
- * - Of all who compare and append at one upper, one succeeds.
- * - What is refused is refused for a reason.
+ * - A snapshot of everything shows exactly the commands at or before its place of the order. A snapshot as of a time
+ *   shows exactly the updates at or before that time, and a subscription every update at a time once. Only whole
+ *   commands are shown. Acknowledged commands are shown, failed ones are not, and one of unknown outcome is shown
+ *   permanently or never.
+ * - A snapshot and the deliveries to a listener after it show every command up to the last delivered one, once. No
+ *   update follows a seal of its time.
+ * - The order of the sequence numbers is that of real time: a command that was acknowledged before another was
+ *   requested comes before it.
+ * - Frontiers do not move back and are never ahead of the requested ones, and nothing is written below a seal.
+ * - Of all clients that compare and append at one upper, one succeeds.
+ * - Every rejection has a reason.
  *
- * A command of unknown outcome is recognised in reads by a row that no other command has written. Give each command such
- * a row, at its earliest time, in each collection that it writes to; rows of unknown commands without one are not judged.
+ * A command of unknown outcome is recognised in reads by a row that no other command has written. Give each command
+ * such a row, at its earliest time, in each collection that it writes to. Rows of unknown commands without one are not
+ * checked.
  *
- * Real time binds the clients of one store like this. What changes it is bound to everything. A client that reads only
- * shows everything that was acknowledged before it was asked. A client that writes shows that of its own, and what there
- * was when it was opened: it may not know yet that somebody newer has taken over.
+ * Real time binds the clients of one store as follows. Changes are bound to all operations. A read-only client shows
+ * everything that was acknowledged before its request. A client that writes shows its own commands, and the contents
+ * when it was opened: it may not know yet that a newer writer has taken over.
  *
- * It takes O(n log n) in the number of rows recorded.
+ * It takes O(n log n) in the number of recorded rows. Kingsbury and Alvaro, "Elle" (2020), also recover an order from
+ * values that only one command has written.
  *
  * @since 0.1.0
  */
@@ -33,7 +36,7 @@ import * as HistoryReads from "./HistoryReads.ts"
 import type { Kind, Violation } from "./HistoryViolation.ts"
 
 /**
- * Everything that is wrong with a history.
+ * All violations of a history.
  *
  * @example
  * ```ts
@@ -80,7 +83,7 @@ export const check = (history: History.History): ReadonlyArray<Violation> => {
 type Facts = HistoryFacts.Facts
 type Operation<Tag> = History.Operation & { readonly call: Extract<History.Call, { readonly _tag: Tag }> }
 
-/** Everything but the rows of reads, and what takes two operations to see. */
+/** All checks but those of the rows of reads, and those that compare two operations. */
 const checkOperation = (facts: Facts, operation: History.Operation, index: number): ReadonlyArray<Violation> => {
   const { call, client, invoked, outcome, reply } = operation
   const violations: Array<Violation> = []
@@ -109,7 +112,7 @@ const checkOperation = (facts: Facts, operation: History.Operation, index: numbe
   for (const collection of collectionsOf(call)) {
     const name = facts.names.get(collection)
     if (name === undefined) continue
-    // What changes nothing may be answered by a client that does not know yet that it was taken over from.
+    // An operation that changes nothing may be answered by a client that does not know yet that it is fenced.
     const alive = isWritten ? facts.ids.before(name, invoked) : facts.ids.shown(name, client, invoked)
     if (collection < alive) violate("DestroyedInUse", `collection ${collection} was destroyed before`, collection)
   }
@@ -148,7 +151,7 @@ const collectionsOf = (call: History.Call): ReadonlyArray<number> => {
     case "CompareAndAppend":
       return [call.collection]
     case "Snapshot":
-      // A time that is complete may be read for as long as the reader does not know.
+      // A reader may read a complete time until it learns that the time was compacted.
       return call.asOf === undefined ? [call.collection] : []
   }
 }
@@ -181,7 +184,7 @@ const snapshotViolations = (
   return found
 }
 
-/** Why a refusal has no reason. */
+/** Why a rejection has no reason. */
 const refusalViolation = (
   { asked, names }: Facts,
   { call, completed = Infinity }: History.Operation,
@@ -227,7 +230,7 @@ const refusalViolation = (
   }
 }
 
-/** No sequence number is given to two commands that wrote rows, and in its order no write is below a seal. */
+/** No sequence number belongs to two commands that wrote rows, and in its order no write is below a seal. */
 const checkOrder = (commands: HistoryCommands.Commands): ReadonlyArray<Violation> => {
   const given = new Map<number, number>()
   return commands.all.flatMap(({ index, outcome, seqNo }): ReadonlyArray<Violation> => {
@@ -239,7 +242,7 @@ const checkOrder = (commands: HistoryCommands.Commands): ReadonlyArray<Violation
   })
 }
 
-/** Of all who expected one upper, and moved it, one may have succeeded. */
+/** Of all commands that expected one upper, and moved it, only one may have succeeded. */
 const checkAppends = (history: History.History): ReadonlyArray<Violation> => {
   const winners = new Map<string, number>()
   return history.flatMap(({ call, outcome }, index): ReadonlyArray<Violation> => {
@@ -254,7 +257,7 @@ const checkAppends = (history: History.History): ReadonlyArray<Violation> => {
   })
 }
 
-/** The rows of reads, collection by collection. */
+/** Checks the rows of reads, collection by collection. */
 const checkReads = (
   history: History.History,
   commands: HistoryCommands.Commands,

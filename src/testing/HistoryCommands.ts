@@ -1,8 +1,9 @@
 /**
- * The commands of a history that write rows: whose rows they are, and which of those of unknown outcome were applied.
+ * The commands of a history that write rows: which rows they own, and which commands of unknown outcome were applied.
  *
- * A row that one command alone has written is its own. Who sees an own row sees the command, and so must see all of it;
- * this is how a command of unknown outcome is found to be applied, and how a difference gets a name.
+ * A row that only one command has written is that command's own. A read that shows an own row shows the command, and
+ * must show all of it. In this way a command of unknown outcome is found to be applied, and a difference can be
+ * attributed to a command.
  *
  * @internal
  */
@@ -13,18 +14,18 @@ export type RowId = string
 export const rowId = (key: string, value: string): RowId => `${key.length}:${key}${value}`
 
 export interface Command {
-  /** Its place in the history. */
+  /** Its index in the history. */
   readonly index: number
   readonly client: string
   readonly outcome: History.Operation["outcome"]
   readonly invoked: number
-  /** Infinity where no answer came. */
+  /** Infinity if there was no reply. */
   readonly completed: number
   /**
-   * Its place in the order. Of one of unknown outcome: that of the first read that shows it; undefined where none does.
+   * Its place in the order. If the outcome is unknown: that of the first read that shows it; undefined if none does.
    */
   seqNo: number | undefined
-  /** Whether it is certain to have been applied. */
+  /** Whether it certainly was applied. */
   isApplied: boolean
   /** By collection. */
   readonly updates: ReadonlyMap<number, ReadonlyArray<History.Update>>
@@ -34,11 +35,11 @@ export interface Commands {
   readonly all: ReadonlyArray<Command>
   /** Of one collection, whatever their outcome. */
   readonly of: (collection: number) => ReadonlyArray<Command>
-  /** The command whose own row it is. */
+  /** The command that owns the row. */
   readonly ownerOf: (collection: number, row: RowId) => Command | undefined
   /**
-   * The earliest time of its rows in a collection, if a row of its own is at it: whether the command is in a read that
-   * begins at or before it can be told. -1 otherwise.
+   * The earliest time of its rows in a collection, if it owns a row at that time. Only then can a read that begins at
+   * or before that time show whether the command was applied. -1 otherwise.
    */
   readonly toldAt: (command: Command, collection: number) => number
 }
@@ -104,7 +105,7 @@ const targetsOf = (call: History.Call) => {
   }
 }
 
-/** A row of two commands is nobody's, nor is one that its command takes back itself. */
+/** A row that two commands have written has no owner, nor has a row that its command retracts itself. */
 const own = (
   owners: Map<number, Map<RowId, Command | undefined>>,
   collection: number,
@@ -123,7 +124,7 @@ const own = (
   }
 }
 
-/** Notes the commands of unknown outcome that a read shows. */
+/** Records the commands of unknown outcome that a read shows. */
 const noteSeen = (commands: Commands, { call, reply }: History.Operation): void => {
   const see = (collection: number, [key, value]: readonly [string, string, ...ReadonlyArray<unknown>]) => {
     const command = commands.ownerOf(collection, rowId(key, value))

@@ -1,5 +1,5 @@
 /**
- * What a history makes certain, and what it makes possible, since when: frontiers, sequence numbers, ids.
+ * What a history makes certain, what it makes possible, and since when: frontiers, sequence numbers, ids.
  *
  * @internal
  */
@@ -19,9 +19,9 @@ export interface Facts {
   /** By name: the smallest id that may be alive. */
   readonly ids: Known<string>
   readonly names: ReadonlyMap<number, string>
-  /** What may be in force: everything asked for, but for what was told to have failed. */
+  /** What may be in force: everything that was requested, except what failed. */
   readonly possible: Asked
-  /** A command is judged after those before it in its group, also if the group then fails. */
+  /** A command is checked after those before it in its group, also if the group then fails. */
   readonly asked: Asked
 }
 
@@ -31,7 +31,7 @@ export interface Asked {
   readonly destroyed: Timelines<string>
 }
 
-/** What is certain for everybody, and what each client knows of its own. */
+/** What is certain for all clients, and what each client knows of its own commands. */
 export class Known<Name> {
   private readonly all = new Timelines<Name>()
   private readonly own = new Map<string, Timelines<Name>>()
@@ -48,12 +48,12 @@ export class Known<Name> {
     own.of(name).add(at, value)
   }
 
-  /** What was certain for everybody. */
+  /** What was certain for all clients. */
   before(name: Name, moment: number): number {
     return this.all.of(name).before(moment)
   }
 
-  /** What a client must show that was asked at a moment. */
+  /** What a client must show to a request at a moment. */
   shown(name: Name, client: string, moment: number): number {
     const opening = this.opened.get(client)
     const isWriter = opening?.call._tag === "Open" && opening.call.mode === "writer"

@@ -1,7 +1,8 @@
 /**
- * Judges what listeners received after their snapshots: every commit once, and no update below a delivered seal.
+ * Checks what was delivered to listeners after their snapshots: every commit once, and no update below a delivered
+ * seal.
  *
- * A snapshot and everything heard after it, up to a command whose place is known, is a snapshot at that place.
+ * A snapshot and all deliveries after it, up to a command whose place is known, form a snapshot at that place.
  *
  * @internal
  */
@@ -15,7 +16,7 @@ export type Listen = History.Call & { readonly _tag: "Listen" }
 type Told = ReadonlyArray<History.Told>
 type Updates = History.Told & { readonly _tag: "Updates" }
 
-/** The commands whose own rows were heard together. */
+/** The commands whose own rows were delivered together. */
 const heardIn = (commands: Commands, { collection }: Listen, { updates }: Updates): ReadonlySet<Command> =>
   new Set(updates.flatMap(([key, value]) => commands.ownerOf(collection, rowId(key, value)) ?? []))
 
@@ -25,7 +26,10 @@ const lastOf = (heard: ReadonlySet<Command>): number | undefined => {
   return places.length === 0 ? undefined : Math.max(...places)
 }
 
-/** Notes the commands of unknown outcome that were heard: they come before those that were heard after them. */
+/**
+ * Records the commands of unknown outcome that were delivered: they precede the commands that were delivered after
+ * them.
+ */
 export const note = (commands: Commands, history: History.History): void => {
   for (const { call, reply } of history) {
     if (call._tag === "Listen" && reply?._tag === "Told") noteHeard(commands, call, reply.events)
@@ -50,11 +54,11 @@ const noteHeard = (commands: Commands, call: Listen, events: Told): void => {
   }
 }
 
-/** What a listener knew when it had heard the last command whose place is known. */
+/** What a listener had received with the last command whose place is known. */
 export interface Hearing {
   readonly seqNo: number
   readonly rows: ReadonlyArray<History.Row>
-  /** Rows of commands that were heard with it, and may come before or after it. */
+  /** Rows of commands that were delivered with it, and may come before or after it. */
   readonly unclear: ReadonlySet<RowId>
 }
 
@@ -76,7 +80,7 @@ export const hearing = (commands: Commands, call: Listen, events: Told): Hearing
   }
 }
 
-/** Seals that move back or are ahead of what was asked for, and updates at times that were told to be complete. */
+/** Seals that move back or are ahead of the requested ones, and updates at times that were delivered as complete. */
 export const progressViolations = (
   call: Listen,
   events: Told,

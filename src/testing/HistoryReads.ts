@@ -1,8 +1,8 @@
 /**
- * Judges what reads have shown: the consolidation of the commands that they must show, whole commands only.
+ * Checks what reads have shown: the consolidation of the commands that they must show, whole commands only.
  *
- * A snapshot of everything is judged at its place of the order, one as of a time, and a subscription, at the times that
- * are complete. Both are sweeps over sorted commands, with the sums so far at hand.
+ * A snapshot of everything is checked at its place of the order. A snapshot as of a time, and a subscription, are
+ * checked at the times that are complete. Both are sweeps over sorted commands, with running sums.
  *
  * @internal
  */
@@ -14,7 +14,7 @@ import type { Kind, Violation } from "./HistoryViolation.ts"
 /** Sums of diffs by row, without zeros. */
 export type Sums = Map<RowId, number>
 
-/** What a read was to show, and what it has shown. */
+/** What a read must show, and what it has shown. */
 interface Comparison {
   readonly read: number
   readonly what: string
@@ -23,10 +23,10 @@ interface Comparison {
   readonly found: ReadonlyMap<RowId, number>
   /** Commands that are in `expected`. */
   readonly isExpected: (command: Command) => boolean
-  /** Times that count. */
+  /** The times that are compared. */
   readonly from: number
   readonly until: number
-  /** Keys that count, if not all do. */
+  /** The keys that are compared, if not all. */
   readonly keys?: History.Keys | undefined
 }
 
@@ -35,9 +35,9 @@ export interface SequencedRead {
   readonly seqNo: number
   readonly completed: number
   readonly found: Sums
-  /** Rows that it may show or not. */
+  /** The rows that it may show or not. */
   readonly unclear?: ReadonlySet<RowId>
-  /** Up to it, the order of the reader's client is the order of all. */
+  /** Up to it, the order of the reader's client is the global order. */
   readonly certainUpTo: number
   /** Whether the order of the reader's client may have branched off before this client's. */
   readonly mayBeBehind: (client: string) => boolean
@@ -66,7 +66,7 @@ export const sumRows = (rows: ReadonlyArray<History.Row>): Sums => {
   return sums
 }
 
-/** Rows at `from` or later of commands of which nobody can tell whether they were applied. */
+/** Rows at `from` or later of commands of which it is uncertain whether they were applied. */
 const unsureRows = (commands: Commands, collection: number, from: number): ReadonlySet<RowId> => {
   const rows = new Set<RowId>()
   for (const command of commands.of(collection)) {
@@ -78,7 +78,7 @@ const unsureRows = (commands: Commands, collection: number, from: number): Reado
   return rows
 }
 
-/** Snapshots of everything in one collection, at their places of the order. */
+/** Checks snapshots of everything in one collection, at their places of the order. */
 export const checkSequenced = (
   commands: Commands,
   collection: number,
@@ -110,8 +110,9 @@ export const checkSequenced = (
 }
 
 /**
- * Sequence numbers of commands without effect are not durable: those of a client that somebody newer has taken over from
- * may run ahead of the order of all. Of the newer commands such a read may show any, if they are not of its future.
+ * Sequence numbers of commands without effect are not durable. Those of a client that a newer writer has fenced may
+ * therefore run ahead of the global order. Such a read may show any of the newer commands, if they are not of its
+ * future.
  */
 const leftOut = (
   commands: Commands,
@@ -151,7 +152,7 @@ export interface TimedRead {
   readonly keys?: History.Keys | undefined
 }
 
-/** The updates at times from one on and before another, as a subscription has told them. */
+/** The updates at times from a first one on and before another, as a subscription has delivered them. */
 export interface Stretch {
   readonly index: number
   readonly from: number
@@ -167,8 +168,8 @@ export interface Reads {
 }
 
 /**
- * Notes what a subscription has told. Its first stretch shows contents, every other one each update once. What comes
- * without a progress after it has not been told yet.
+ * Records the deliveries of a subscription. Its first range shows contents, every other one each update once. Updates
+ * without a progress after them do not count as delivered yet.
  */
 export const follow = (
   reads: Reads,
@@ -318,7 +319,7 @@ const compare = (
   return excess.size === 0 ? [] : explain(commands, comparison, excess)
 }
 
-/** Names the commands that a difference comes from. */
+/** Names the commands that explain a difference. */
 const explain = (commands: Commands, comparison: Comparison, excess: Sums): ReadonlyArray<Violation> => {
   const { collection, from, keys, until } = comparison
   const violations: Array<Violation> = []
@@ -369,7 +370,7 @@ const timesShown = (
   excess: Sums
 ): number | undefined => {
   const own = [...rows].filter(([row]) => commands.ownerOf(collection, row) === command)
-  // Shown outside of its times, if it has none within them.
+  // Shown outside of its times, if no row is within them.
   if (own.length === 0) return 1
   const times = own.map(([row, diff]) => (excess.get(row) ?? 0) / diff)
   return times.every((each) => each === times[0]) && times[0] !== 0 ? times[0] : undefined

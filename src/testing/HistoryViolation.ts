@@ -1,23 +1,23 @@
 /**
- * What can be wrong with a recorded history.
+ * The violations that a recorded history can have.
  *
  * @since 0.1.0
  */
 import type * as History from "./History.ts"
 
 /**
- * What can be wrong.
+ * The kinds of violations.
  *
  * - `LostWrite`, `DoubledWrite`, `HalfCommand`, `FailedWriteVisible`, `FutureWrite`: a read shows a command not at all,
- *   several times, in part, against its answer, or too early.
- * - `WrongSum`: a read differs from what it must show in a way that no command explains.
- * - `StaleRead`: a read comes before something that was acknowledged before it was asked for.
- * - `OrderViolated`: a sequence number comes before one that was acknowledged earlier, or was given twice.
- * - `FrontierRegressed`, `FrontierAhead`: a frontier is behind what was acknowledged, or ahead of what was asked for.
+ *   several times, in part, although it failed, or too early.
+ * - `WrongSum`: a read differs from the expected contents in a way that no command explains.
+ * - `StaleRead`: a read lacks something that was acknowledged before the read was requested.
+ * - `OrderViolated`: a sequence number is lower than one acknowledged earlier, or was used twice.
+ * - `FrontierRegressed`, `FrontierAhead`: a frontier is behind what was acknowledged, or ahead of what was requested.
  * - `SealedTimeWritten`: a write below an acknowledged seal was accepted.
  * - `AppendedTwice`: two clients have appended at the same expected upper.
- * - `DestroyedInUse`: a destroyed collection has taken a command.
- * - `WronglyRefused`: nothing that was asked for can be the reason of a refusal.
+ * - `DestroyedInUse`: a destroyed collection has accepted a command.
+ * - `WronglyRefused`: no requested operation can be the reason of a rejection.
  * - `Defect`: an operation died.
  *
  * @category models
@@ -41,23 +41,23 @@ export type Kind =
   | "Defect"
 
 /**
- * Something wrong in a history.
+ * A violation in a history.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Violation {
   readonly kind: Kind
-  /** The place in the history of the operation whose answer is wrong. */
+  /** The index in the history of the operation whose reply is wrong. */
   readonly operation: number
-  /** The places of the operations that it contradicts, or that it shows wrongly. */
+  /** The indices of the operations that it contradicts, or that it shows wrongly. */
   readonly others: ReadonlyArray<number>
   readonly collection?: number | undefined
   readonly detail: string
 }
 
 /**
- * A violation as text: what is wrong, and the operations that it is about.
+ * A violation as text: its kind, and the operations involved.
  *
  * @category formatting
  * @since 0.1.0

@@ -1,10 +1,10 @@
 /**
- * Live runs: the program of a simulation on storage that is really there, such as a database or a bucket.
+ * Live runs: the program of a simulation on real storage, such as a database or a bucket.
  *
  * The seed decides what the program does, what the injected faults are, and how wrong the clock of each process is: an
- * hour early or late, or not at all. When things happen is up to the machine, so that a failure may need several runs of
- * its seed to be seen again. Time goes by faster than usual, as programs spend much of it asleep. Processes are groups of
- * fibers, as in a simulation, that can be killed: what they have sent by then may still arrive.
+ * hour early or late, or not at all. The machine decides when things happen, so that replaying a failure may take
+ * several runs of its seed. Time passes faster than usual, since programs spend much of it asleep. Processes are groups
+ * of fibers, as in a simulation, and can be killed. Requests that they have sent by then may still arrive.
  *
  * @example
  * ```ts
@@ -36,7 +36,7 @@ import * as Simulation from "./Simulation.ts"
 import * as Trace from "./Trace.ts"
 
 /**
- * What a live run runs, and on what.
+ * The program of a live run, and its storage.
  *
  * @category models
  * @since 0.1.0
@@ -45,17 +45,17 @@ export interface Options<A, E> {
   /** A non-negative integer. */
   readonly seed: number
   readonly program: Effect.Effect<A, E, Log | Blob | Simulation.Simulated | Faults.Injector | Scope.Scope>
-  /** Makes a store that nobody else uses. What it does to the store of its own accord ends when the injector is paused. */
+  /** Makes a store that nothing else uses. Faults that the storage itself injects end when the injector is paused. */
   readonly storage: Simulation.MakeStorage
   /** Default `Faults.none`. */
   readonly faults?: Faults.Profile | undefined
-  /** How many times as fast as usual time goes by. Default 20. */
+  /** How many times as fast as usual time passes. Default 20. */
   readonly speed?: number | undefined
 }
 
 const defaultSpeed = 20
 
-/** What the clocks of processes are wrong by. */
+/** By how much the clocks of processes are wrong. */
 const skews = [0, -3_600_000, 3_600_000]
 
 /**
@@ -93,7 +93,7 @@ export const run = <A, E>(options: Options<A, E>): Effect.Effect<A, E> =>
     return yield* Effect.provideContext(Simulation.inWorld(options, injector, simulatedOn), surroundings)
   })
 
-/** A clock that is wrong by some milliseconds, and on which time goes by faster. @internal */
+/** A clock that is wrong by some milliseconds, and on which time passes faster. @internal */
 export const clockOf = (clock: Clock.Clock, speed: number, skew: number): Clock.Clock =>
   clocksOf(clock, speed, skew).clock
 
@@ -108,7 +108,7 @@ const clocksOf = (clock: Clock.Clock, speed: number, skew: number) => {
   )
 }
 
-/** Fibers that run on Effect's own scheduler for as long as they live. */
+/** Fibers that run on Effect's own scheduler until the process is killed. */
 const makeProcess = (
   number: number,
   host: string,

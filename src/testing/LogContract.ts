@@ -12,7 +12,7 @@ import { Log, type Writer } from "../storage/Log.ts"
 import { dies, failsWith, same, type Test } from "./Contract.ts"
 
 /**
- * Makes a new, empty log. Each build of the layer is another opener of the same log, as a restarted process would be.
+ * Makes a new, empty log. Each build of the layer opens the same log anew, as a restarted process would.
  *
  * @category models
  * @since 0.1.0
@@ -38,22 +38,22 @@ export const tests = (makeStore: MakeStore): ReadonlyArray<Test> => {
   return [entries, authority, truncation, following].flatMap((part) => part(suite))
 }
 
-/** How the tests get at logs. */
+/** How the tests open logs. */
 interface Suite {
   readonly makeStore: MakeStore
-  /** A test with whatever opens the same new log. */
+  /** A test with a function that opens the same new log. */
   readonly withStore: (
     name: string,
     run: (open: Effect.Effect<Log["Service"], unknown, Scope.Scope>) => Effect.Effect<void, unknown, Scope.Scope>
   ) => Test
-  /** A test with one opener of a new log. */
+  /** A test with one opened new log. */
   readonly withLog: (
     name: string,
     run: (log: Log["Service"]) => Effect.Effect<void, unknown, Scope.Scope>
   ) => Test
 }
 
-/** What is appended is what is read. */
+/** Entries are read as they were appended. */
 const entries = ({ makeStore, withLog, withStore }: Suite): ReadonlyArray<Test> => [
   withLog(
     "positions count up from 0, whatever the size of the entries",
@@ -121,7 +121,7 @@ const entries = ({ makeStore, withLog, withStore }: Suite): ReadonlyArray<Test> 
   )
 ]
 
-/** Who may append, over restarts and takeovers. */
+/** Which opener may append, over restarts and takeovers. */
 const authority = ({ withLog, withStore }: Suite): ReadonlyArray<Test> => [
   withStore(
     "reopening goes on with the numbering and the entries",
@@ -173,7 +173,7 @@ const authority = ({ withLog, withStore }: Suite): ReadonlyArray<Test> => [
   )
 ]
 
-/** What truncation removes, and what it must leave. */
+/** What truncation removes, and what it must keep. */
 const truncation = ({ withLog, withStore }: Suite): ReadonlyArray<Test> => [
   withLog(
     "truncation forgets nothing at or behind its position",
@@ -238,7 +238,7 @@ const truncation = ({ withLog, withStore }: Suite): ReadonlyArray<Test> => [
   )
 ]
 
-/** What other openers see, and what `verify` reports. */
+/** What other openers read, and what `verify` reports. */
 const following = ({ withLog, withStore }: Suite): ReadonlyArray<Test> => [
   withStore(
     "another opener reads what a writer has acknowledged, and notices that there is more",
@@ -287,7 +287,7 @@ const following = ({ withLog, withStore }: Suite): ReadonlyArray<Test> => [
 const opening = (layer: Layer.Layer<Log>): Effect.Effect<Log["Service"], unknown, Scope.Scope> =>
   Effect.map(Layer.build(Layer.fresh(layer)), (context) => Context.get(context, Log))
 
-/** Runs in a scope of its own, so that what it opens is closed when it is done. */
+/** Runs in its own scope, so that everything opened is closed at its end. */
 const inScope = <A, E>(effect: Effect.Effect<A, E, Scope.Scope>): Effect.Effect<A, E> =>
   Effect.acquireUseRelease(
     Scope.make(),

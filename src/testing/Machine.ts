@@ -1,10 +1,10 @@
 /**
- * What a simulation runs on: the tasks that are ready, the virtual time, and the processes.
+ * The machine of a simulation: its ready tasks, its virtual time, and its processes.
  *
- * Of the tasks that are ready a seeded choice says which comes next, and after how many operations a fiber lets the
- * others run. Time stands still while anything is ready; when nothing is, it jumps to the next sleeper. A process is a
- * group of fibers that can be killed: none of them executes anything any more, not even a finalizer. It can be stopped,
- * too, and woken: meanwhile its fibers wait, and time goes by. Each process has clocks of its own, which can be set.
+ * Of the ready tasks, a seeded choice selects the next one, and after how many operations a fiber yields. Time stands
+ * still while a task is ready; when none is, it advances to the next sleeper. A process is a group of fibers that can
+ * be killed: none of them executes anything more, not even a finalizer. It can also be stopped and woken; meanwhile its
+ * fibers wait, and time advances. Each process has its own clocks, which can be set.
  *
  * @internal
  */
@@ -21,7 +21,7 @@ export interface Process {
   readonly context: Context.Context<never>
   readonly isAlive: () => boolean
   readonly kill: () => void
-  /** Stops it as a signal would. It goes on when it was woken as often as it was stopped. */
+  /** Stops it, as `SIGSTOP` would. It continues once it was woken as often as it was stopped. */
   readonly stop: () => void
   readonly wake: () => void
   readonly shiftClock: (shift: Shift) => void
@@ -43,14 +43,14 @@ export const defaultHost = "simulated"
 
 export interface Machine {
   readonly process: (host?: string) => Process
-  /** Executes the next task. False where none is ready. */
+  /** Executes the next task. False if none is ready. */
   readonly runNext: () => boolean
-  /** Unless anything is ready, wakes who sleeps the shortest. False where nobody is ready or sleeps. */
+  /** If no task is ready, wakes the sleeper with the earliest time. False if no task is ready or asleep. */
   readonly advance: () => boolean
   readonly now: () => number
   /** Tasks executed. */
   readonly steps: () => number
-  /** Stands for the scheduling choices alone. */
+  /** A hash of the scheduling choices alone. */
   readonly interleaving: () => string
 }
 
@@ -71,15 +71,15 @@ interface Sleeper {
   readonly wake: () => void
 }
 
-/** Of these, each seed picks how many operations a fiber executes at a stretch, on average. */
+/** Each seed chooses one of these: how many operations a fiber executes before it yields, on average. */
 const stretches = [4, 8, 16, 32, 64, 128, 256]
-/** Nobody keeps the others waiting for longer, as with Effect's own scheduler. */
+/** The most operations before a fiber yields, as with Effect's own scheduler. */
 const longestStretch = 2048
 const nanosPerMilli = 1_000_000
 
 type Admit = (task: () => void) => void
 
-/** What the tasks of a process go through on their way to be executed: they wait while it is stopped. */
+/** Every task of a process passes this on its way to be executed: it waits while the process is stopped. */
 export const makeGate = (admit: Admit) => {
   let stops = 0
   let held: Array<() => void> = []
@@ -96,7 +96,7 @@ export const makeGate = (admit: Admit) => {
   }
 }
 
-/** Clocks that can be set, over one that cannot. */
+/** Clocks that can be set, on top of a clock that cannot. */
 export const makeClock = (
   base: { readonly millis: () => number; readonly monotonicNanos: () => bigint },
   sleep: Clock.Clock["sleep"]
@@ -131,7 +131,7 @@ export const make = ({ choices, random, trace }: Options): Machine => {
   let now = 0
   let processes = 0
   let ready: Array<Task> = []
-  /** The earliest last; of two at the same time the first to sleep last. */
+  /** Sorted with the earliest last; of two at the same time, the first one to sleep is last. */
   let sleepers: Array<Sleeper> = []
 
   const chose = (choice: number): void => {
@@ -181,8 +181,8 @@ export const make = ({ choices, random, trace }: Options): Machine => {
     const { clock, shift } = makeClock({ millis, monotonicNanos: nanos }, sleepOf(() => process, gate.pass))
     const scheduler: Scheduler.Scheduler = {
       executionMode: "async",
-      // A fiber of a dead or stopped process that somebody else resumes stops here, before it executes anything. Others go
-      // at least one step: Effect forgets an interruption that waits for its turn where the fiber has not begun yet.
+      // A fiber of a dead or stopped process that is resumed from outside stops here, before it executes anything.
+      // Other fibers execute at least one step: Effect loses a pending interruption of a fiber that has not begun yet.
       shouldYield: (fiber) =>
         !isAlive || gate.isStopped() || fiber.currentOpCount >= longestStretch ||
         (fiber.currentOpCount > 1 && yields()),

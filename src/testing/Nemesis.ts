@@ -1,10 +1,10 @@
 /**
- * The nemesis: processes that write, read, follow, die, come back and take the store from each other, over storage with
- * faults, and a judge over every answer that they received.
+ * The nemesis: processes that write, read, subscribe, die, restart and take the store over from each other, on storage
+ * with faults, and a checker of every reply that they received.
  *
- * It is a program for a simulation: its seed decides everything. At its end the faults stop, a last client opens the
- * store, and must succeed in all it asks for: what is stored is then what is referenced, and no more than the limits
- * allow.
+ * It is a program for a simulation: its seed decides everything. At its end the faults stop, and a last client opens
+ * the store. All of its operations must succeed. The stored blobs are then exactly the referenced ones, and within the
+ * limits.
  *
  * @example
  * ```ts
@@ -50,7 +50,7 @@ export interface Options {
 }
 
 /**
- * What a nemesis has found. The message tells of the first few.
+ * The violations that a nemesis has found. The message names the first few.
  *
  * @category errors
  * @since 0.1.0
@@ -73,7 +73,9 @@ export class NemesisFound extends Error {
 }
 
 /**
- * The program. It returns what it has recorded, if nothing is wrong with it, and dies with `NemesisFound` otherwise.
+ * The program. It returns what it has recorded if there is no violation, and dies with `NemesisFound` otherwise.
+ *
+ * @see {@link HistoryChecker}
  *
  * @category constructors
  * @since 0.1.0
@@ -104,7 +106,7 @@ const choose = (
   return weighted.find(([, weight]) => (dice -= weight) < 0)![0]
 }
 
-/** Takes one step. Where no writer is left, one starts instead of what only a writer can do. */
+/** Takes one step. If no writer is left, one starts instead of a step that needs a writer. */
 const take = Effect.fnUntraced(function*(world: World.World, step: NemesisProfile.Step, random: Prng.Prng) {
   const writers = world.nodes.filter(({ mode }) => mode === "writer")
   switch (step) {
@@ -134,13 +136,13 @@ const reads: ReadonlySet<NemesisProfile.Step> = new Set(
   ["snapshot", "snapshotAsOf", "subscribe", "listen", "resume", "readPart"]
 )
 
-/** How much longer than the last fault everything waits that was on its way. */
+/** How long after the last fault the program waits for late writes. */
 const calm = "1 minute"
 
-/** How long an operation may take then: on real storage, time may go by faster than that works. */
+/** The timeout of an operation then: on real storage, virtual time may pass faster than the storage works. */
 const patience = "1 hour"
 
-/** Some close, all die, and the faults stop. */
+/** Some processes close, all others die, and the faults stop. */
 const end = Effect.fnUntraced(function*(world: World.World) {
   const random = yield* drawn
   const injector = yield* Faults.Injector
@@ -154,7 +156,7 @@ const end = Effect.fnUntraced(function*(world: World.World) {
   yield* aftermath(world, random)
 })
 
-/** Without faults, a last client must succeed in everything, and leave what it should. @internal */
+/** Without faults, all operations of a last client must succeed, and the stored data must be as expected. @internal */
 export const aftermath = Effect.fnUntraced(function*(world: World.World, random: Prng.Prng) {
   const options: PersistClient.Options = {
     ...World.optionsOf(random),
@@ -192,10 +194,10 @@ const mustSucceed = <E, R>(world: World.World, what: string, effect: Effect.Effe
       if (exit._tag === "Failure") world.problems.push(`${what} failed without faults: ${String(exit.cause)}`)
     }))
 
-/** As of so many times. The subscription shows the others. */
+/** As of this many times. The subscription shows the others. */
 const sampled = 6
 
-/** Every collection: everything, as of each time that can be read, and by subscription. */
+/** Reads every collection: all contents, as of each time that can be read, and by subscription. */
 const readEverything = Effect.fnUntraced(
   function*(world: World.World, client: string, persist: World.Client, random: Prng.Prng) {
     const asked = { world, random, node: { client } }
@@ -214,7 +216,7 @@ const readEverything = Effect.fnUntraced(
   }
 )
 
-/** What happened at `since` is not told apart from what happened before: resuming there is refused, or tells it once. */
+/** An update at `since` cannot be distinguished from those before: resuming there is rejected, or delivers it once. */
 const resumeAtSince = (
   asked: Parameters<typeof Reads.follow>[0],
   read: Parameters<typeof Reads.follow>[1],
@@ -228,7 +230,7 @@ const resumeAtSince = (
     Effect.catchTag("AsOfBeforeSince", () => Effect.void)
   )
 
-/** What is stored is what is referenced, and the log is as short as the limits say. */
+/** The stored blobs are the referenced ones, and the log is within its limits. */
 const inspect = Effect.fnUntraced(function*(world: World.World) {
   const blob = yield* Blob
   const log = yield* Log
@@ -247,7 +249,7 @@ const inspect = Effect.fnUntraced(function*(world: World.World) {
 
 const damaged = new Set(["Corrupt", "DecodeError", "NotAStore", "UnsupportedFormat"])
 
-/** Storage whose bytes do not rot is never found to be damaged. */
+/** Storage without bit rot must never be reported as damaged. */
 const damages = (history: History.History): ReadonlyArray<string> =>
   history.flatMap(({ call, reply }) =>
     reply?._tag === "Refused" && damaged.has(reply.error) ? [`${call._tag} has found damage: ${reply.error}`] : []
@@ -260,7 +262,7 @@ const judge = Effect.fnUntraced(function*(world: World.World) {
   return found === undefined ? history : yield* Effect.die(found)
 })
 
-/** Everything that is wrong, if anything is. @internal */
+/** All violations, if there are any. @internal */
 export const find = (noted: ReadonlyArray<string>, history: History.History): NemesisFound | undefined => {
   const problems = [...noted, ...damages(history)]
   const violations = HistoryChecker.check(history)

@@ -1,5 +1,5 @@
 /**
- * What the clients of a nemesis ask of a store, each with its record in the history.
+ * The operations that the clients of a nemesis request of a store, each with its record in the history.
  *
  * @internal
  */
@@ -20,13 +20,13 @@ import {
 } from "./NemesisWorld.ts"
 import type { Prng } from "./Prng.ts"
 
-/** Some are used more than others. */
+/** The weights of the collections: some are used more than others. */
 const weights = [9, 5, 3, 1, 1]
 const letters = ["a", "b", "c", "d", "e"].flatMap((letter, i) => Array.from({ length: weights[i]! }, () => letter))
 
 export const name = (random: Prng): string => random.pick(letters)
 
-/** Who asks, for what, with which chances. */
+/** The client, the collection, and the random numbers. */
 export interface Asking {
   readonly world: World
   readonly node: Pick<Node, "client" | "mode" | "opened">
@@ -59,7 +59,7 @@ const openedOf = (asking: Asking, client: Client, name: string): Effect.Effect<O
     return Effect.tap(registered, (each) => Effect.sync(() => node.opened.set(name, each)))
   })
 
-/** Asks something of an open collection. A handle of a destroyed one is given up. */
+/** Requests an operation of an open collection. A handle of a destroyed collection is dropped. */
 const asking = <A>(
   asked: Asking,
   client: Client,
@@ -100,7 +100,7 @@ const write = (asked: Asking) => (client: Client): Effect.Effect<unknown, unknow
     )
   })
 
-/** Some of it is too late, if anything is sealed. */
+/** Some of the updates are too late, if anything is sealed. */
 const writeSealed = (asked: Asking) => (client: Client): Effect.Effect<unknown, unknown> =>
   asking(asked, client, ({ handles, id }, { upper }) => {
     const rows = updates(asked, Math.max(0, upper - 3), upper + 1)
@@ -175,7 +175,7 @@ const snapshotAsOf = (asked: Asking): (client: Client) => Effect.Effect<unknown,
   return snapshot(asked, since + asked.random.int(Math.max(1, upper + 1 - since)))
 }
 
-/** Follows for a while, from where a subscriber before it has stopped, or from the beginning. */
+/** Subscribes for a while, from where a previous subscriber has stopped, or from the beginning. */
 const subscribe = (asked: Asking) => (client: Client): Effect.Effect<unknown, unknown> =>
   asking(asked, client, ({ handles, id }) => {
     const { random, world } = asked
@@ -204,7 +204,7 @@ const compact = ({ name }: Asking) => (client: Client): Effect.Effect<unknown, u
 
 const stop = () => (client: Client): Effect.Effect<unknown, unknown> => client.stop
 
-/** A snapshot of everything whose place is between two writes that may share a commit. */
+/** A snapshot of everything, at a place between two writes that may share a commit. */
 const readMidGroup = (asked: Asking) => (client: Client): Effect.Effect<unknown, unknown> => {
   const each = [write(asked), snapshot(asked), write(asked)]
   return Effect.forEach(each, (job) => Effect.result(job(client)), { concurrency: "unbounded", discard: true })
@@ -213,7 +213,7 @@ const readMidGroup = (asked: Asking) => (client: Client): Effect.Effect<unknown,
 const through = (read: Reads.Read) => (asked: Asking) => (client: Client): Effect.Effect<unknown, unknown> =>
   asking(asked, client, (opened) => read({ ...asked, client, ...opened }))
 
-/** By the step that asks for it. */
+/** The operations by the step that requests them. */
 export const byStep = {
   write,
   writeSealed,

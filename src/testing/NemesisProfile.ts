@@ -1,5 +1,5 @@
 /**
- * What a nemesis does, and how often.
+ * Which steps a nemesis takes, and how often.
  *
  * @since 0.1.0
  */
@@ -10,14 +10,14 @@
  * - `write`, `writeSealed`, `writeMulti`: updates of one collection; some of them below its seal; updates of several.
  * - `seal`, `allowCompaction`, `compareAndAppend`: frontiers.
  * - `snapshot`, `snapshotAsOf`, `subscribe`: reads; subscribers stop and resume.
- * - `listen`, `resume`: a snapshot and what follows it; subscriptions from where something begins or ends.
+ * - `listen`, `resume`: a snapshot and the updates after it; subscriptions from the limits of the history.
  * - `readPart`, `readMidGroup`: a key, a range, a history, changes, a snapshot in parts; a snapshot between two writes.
- * - `destroy`: a collection goes; whoever writes to its name next begins it anew.
- * - `maintain`, `compact`: maintenance, now.
+ * - `destroy`: destroys a collection; the next client that writes to its name creates it anew.
+ * - `maintain`, `compact`: immediate maintenance.
  * - `start`, `stop`, `kill`: a writer opens the store, also while another has it; one closes it; one dies.
  * - `crash`: all processes die at once, and the storage loses what a power failure may take.
  * - `follow`: a read-only client opens the store.
- * - `pause`: time goes by.
+ * - `pause`: time passes.
  *
  * @category models
  * @since 0.1.0
@@ -55,7 +55,7 @@ export type Step =
 export type Profile = Readonly<Record<Step, number>>
 
 /**
- * A bit of everything.
+ * All steps.
  *
  * @category profiles
  * @since 0.1.0
@@ -86,7 +86,7 @@ export const mixed: Profile = {
 }
 
 /**
- * Much is written and read, and nobody dies.
+ * Many reads and writes, without deaths.
  *
  * @category profiles
  * @since 0.1.0
@@ -103,7 +103,7 @@ export const busy: Profile = {
 }
 
 /**
- * Writers die and come back all the time.
+ * Writers die and restart all the time.
  *
  * @category profiles
  * @since 0.1.0
@@ -111,7 +111,7 @@ export const busy: Profile = {
 export const crashes: Profile = { ...mixed, start: 4, kill: 16, crash: 6 }
 
 /**
- * Several writers take the store from each other.
+ * Several writers take the store over from each other.
  *
  * @category profiles
  * @since 0.1.0
@@ -119,7 +119,7 @@ export const crashes: Profile = { ...mixed, start: 4, kill: 16, crash: 6 }
 export const rivals: Profile = { ...mixed, start: 14, kill: 4, compareAndAppend: 14 }
 
 /**
- * Collections come and go.
+ * Collections are created and destroyed.
  *
  * @category profiles
  * @since 0.1.0
@@ -127,7 +127,7 @@ export const rivals: Profile = { ...mixed, start: 14, kill: 4, compareAndAppend:
 export const churn: Profile = { ...mixed, destroy: 8, maintain: 6, compact: 6 }
 
 /**
- * One process at a time, and power failures: for storage that a single process has to itself.
+ * One process at a time, and power failures: for storage that only one process uses.
  *
  * @category profiles
  * @since 0.1.0
@@ -135,7 +135,7 @@ export const churn: Profile = { ...mixed, destroy: 8, maintain: 6, compact: 6 }
 export const alone: Profile = { ...mixed, start: 0, follow: 0, kill: 0, crash: 6 }
 
 /**
- * All of them, by name.
+ * All profiles, by name.
  *
  * @category profiles
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * How the clients of a nemesis read: in every way that there is, each with its record in the history.
+ * How the clients of a nemesis read: in every way that the API offers, each with its record in the history.
  *
  * @internal
  */
@@ -11,14 +11,14 @@ import type * as History from "./History.ts"
 import type { Client, Node, Opened, Place, World } from "./NemesisWorld.ts"
 import type { Prng } from "./Prng.ts"
 
-/** Who reads. */
+/** The client that reads. */
 export interface Reader {
   readonly world: World
   readonly node: Pick<Node, "client">
   readonly random: Prng
 }
 
-/** Who reads what. */
+/** The client, and the collection that it reads. */
 export interface Reading extends Reader, Opened {
   readonly client: Client
   readonly name: string
@@ -48,7 +48,7 @@ export const snapshot = (
   )
 }
 
-/** Follows for as long as it is asked to, and notes how far it came. */
+/** Subscribes until it is to end, and records how far it came. */
 export const follow = (
   { node, world }: Omit<Reader, "random">,
   read: Opened["handles"]["reader"],
@@ -71,7 +71,7 @@ const toldOf = (event: CollectionEvent<string, string>): History.Told =>
     updates: event.updates.map(({ diff, key, time, value }) => [key, value, time, diff])
   }
 
-/** Takes a snapshot, and listens for a while to what comes after it. */
+/** Takes a snapshot, and listens for a while to the updates after it. */
 export const listen: Read = ({ handles, id, node, random, world }) =>
   Effect.scoped(Effect.gen(function*() {
     const begin = Effect.gen(function*() {
@@ -92,11 +92,14 @@ export const listen: Read = ({ handles, id, node, random, world }) =>
     )
   }))
 
-/** The frontiers of the collection as they are now, if it still is the one that was opened. */
+/** The current frontiers of the collection, if it is still the one that was opened. */
 const frontiers = ({ client, id, name }: Reading) =>
   Effect.map(client.description(name), (found) => found.id === id ? found : undefined)
 
-/** Follows from the frontiers where something begins or ends: all that was given up is refused, nothing comes twice. */
+/**
+ * Subscribes from the frontiers at the limits: before `since` it must be rejected, and no update may be delivered
+ * twice.
+ */
 export const resume: Read = Effect.fnUntraced(function*(reading: Reading) {
   const { handles, id, random } = reading
   const found = yield* frontiers(reading)
@@ -111,7 +114,7 @@ export const resume: Read = Effect.fnUntraced(function*(reading: Reading) {
 
 const keys = ["a", "b", "c", "d", "e", "f"]
 
-/** Everything, by parts that are put together. */
+/** All contents, read by parts that are joined. */
 const byParts = ({ handles, random }: Reading, asOf: number) =>
   Effect.scoped(Effect.flatMap(handles.reader.snapshot({ asOf }), (snapshot) =>
     Effect.map(
@@ -121,12 +124,12 @@ const byParts = ({ handles, random }: Reading, asOf: number) =>
 
 const rowOf = ({ diff, key, value }: Update.Update<string, string>): Row<string, string> => [key, value, diff]
 
-/** Everything: what there was at the first time that is left, and what has changed since. */
+/** All contents: those at the first time that is left, and the changes since. */
 const byChanges = ({ handles }: Reading, since: number, asOf: number) =>
   Effect.gen(function*() {
     const first = yield* Stream.runCollect(handles.reader.range({ asOf: since }))
     return [...first, ...yield* Stream.runCollect(handles.reader.changes({ from: since, to: asOf }))]
-    // What was given up meanwhile is refused by the first time, which nobody has asked for.
+    // If history was compacted meanwhile, the first time is rejected, which the client has not chosen.
   }).pipe(Effect.catchTag("AsOfBeforeSince", () => Effect.interrupt))
 
 /** One key, from its history, which reaches back far enough if the time can be read afterwards. */
@@ -142,7 +145,7 @@ const byGet = ({ handles }: Reading, key: string, asOf: number) =>
     (values) => values.map(([value, multiplicity]): Row<string, string> => [key, value, multiplicity])
   )
 
-/** Reads a part, or all of it by parts, as of a complete time. */
+/** Reads a part of the contents, or all of them by parts, as of a complete time. */
 export const readPart: Read = Effect.fnUntraced(function*(reading: Reading) {
   const { handles, id, node, random, world } = reading
   const found = yield* frontiers(reading)

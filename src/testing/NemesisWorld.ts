@@ -1,5 +1,5 @@
 /**
- * The world that a nemesis plays with: processes that have the store open, and what is thought of the collections in it.
+ * The world of a nemesis: the processes that have the store open, and what is expected of its collections.
  *
  * @internal
  */
@@ -31,13 +31,13 @@ export interface Node {
 
 export type Job = (client: Client) => Effect.Effect<void>
 
-/** What a collection's frontiers may be by now. */
+/** The possible frontiers of a collection. */
 export interface Guess {
   upper: number
   since: number
 }
 
-/** Where a subscriber stopped. */
+/** The frontier where a subscriber stopped. */
 export interface Place {
   readonly collection: number
   frontier: number
@@ -47,10 +47,10 @@ export interface World {
   readonly recorder: History.Recorder
   readonly guesses: Map<string, Guess>
   readonly places: Array<Place>
-  /** Things that went wrong, and are in no history. */
+  /** Failures that are in no history. */
   readonly problems: Array<string>
   nodes: Array<Node>
-  /** How many clients and commands there have been. */
+  /** The number of clients and of commands so far. */
   clients: number
   commands: number
 }
@@ -91,7 +91,7 @@ export const optionsOf = (random: Prng): PersistClient.Options => ({
   ...random.chance(0.5) ? { retry: Schedule.recurs(0) } : {}
 })
 
-/** Opens the store for a client, which is recorded. */
+/** Opens the store for a client, and records it. */
 export const open = (
   world: World,
   client: string,
@@ -102,10 +102,10 @@ export const open = (
   return world.recorder.record(client, { _tag: "Open", mode }, opening, () => ({ _tag: "Done" }))
 }
 
-/** An opening that meets a fault is tried again. */
+/** An opening that meets a fault is retried. */
 const patience = Schedule.spaced("100 millis").pipe(Schedule.upTo({ times: 10 }))
 
-/** Starts a process that opens the store, and does its jobs, all at the same time. */
+/** Starts a process that opens the store, and executes its jobs, all at the same time. */
 export const start = Effect.fnUntraced(function*(world: World, mode: Node["mode"], random: Prng) {
   const client = `${mode} ${++world.clients}`
   const jobs = yield* Queue.unbounded<Job>()
@@ -127,8 +127,8 @@ export const forget = (world: World, client: string): void => {
 }
 
 /**
- * Has a process do something, and returns how to wait for its end, or that of the process. Its failures are in the
- * history; that it dies never is as it should be.
+ * Makes a process execute a job. Returns how to wait for the end of the job, or of the process. Failures of the job are
+ * in the history; that it dies is always an error.
  */
 export const dispatch = Effect.fnUntraced(
   function*(world: World, node: Node, what: string, job: (client: Client) => Effect.Effect<unknown, unknown>) {

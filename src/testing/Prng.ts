@@ -1,5 +1,5 @@
 /**
- * Seeded pseudo-random numbers (mulberry32), so that a test that fails fails again.
+ * Seeded pseudo-random numbers (mulberry32, by Tommy Ettinger), so that a failing test can be repeated.
  *
  * @internal
  */
@@ -14,7 +14,7 @@ export interface Prng {
   readonly bytes: (length: number) => Uint8Array
 }
 
-/** The seed of a stream of its own: what is drawn from one stream does not move another. */
+/** The seed of a separate stream: draws from one stream do not change another. */
 export const split = (seed: number, stream: number): number =>
   make(Math.imul(seed ^ 0x9e3779b9, 0x85ebca6b) ^ Math.imul(stream + 1, 0xc2b2ae35)).u32()
 

@@ -1,13 +1,13 @@
 /**
- * What a run of a simulation keeps of everything that its seed decides. A seed alone keeps all of it; a shrunk history
- * keeps a few scheduling choices, faults and steps, by their numbers, and does without the others.
+ * Which of the choices of a seed a run of a simulation keeps. A seed alone keeps all of them. A shrunk history keeps a
+ * few scheduling choices, faults and steps, by their numbers, and omits the others.
  *
  * As text it is what a failure prints: `17`, or `17:c4,9:f0:s` for seed 17 with two choices, one fault and no step.
  *
  * @internal
  */
 export interface Choices {
-  /** Where the scheduler departs from "first come, first served, until it waits". */
+  /** The points where the scheduler departs from "first come, first served, until it waits". */
   readonly choices?: ReadonlySet<number> | undefined
   readonly faults?: ReadonlySet<number> | undefined
   /** The effects that the program itself declares to be steps. */
@@ -16,12 +16,12 @@ export interface Choices {
 
 export type Kind = keyof Choices
 
-/** In the order in which leaving them out makes a history shorter. */
+/** In the order in which omitting them makes a history shorter. */
 export const kinds: ReadonlyArray<Kind> = ["steps", "faults", "choices"]
 
 export const all: Choices = {}
 
-/** A run of a seed, and what of it is kept. */
+/** A run of a seed, and which choices it keeps. */
 export interface Replay {
   readonly seed: number
   readonly kept: Choices
@@ -35,7 +35,7 @@ export const print = ({ kept, seed }: Replay): string => {
   return `${seed}${parts.join("")}`
 }
 
-/** Undefined where the text is not what `print` has made. */
+/** Undefined if the text was not made by `print`. */
 export const parse = (text: string): Replay | undefined => {
   if (!/^\d+(:[cfs](\d+(,\d+)*)?)*$/.test(text)) return undefined
   const [seed, ...parts] = text.split(":")
@@ -46,7 +46,7 @@ export const parse = (text: string): Replay | undefined => {
   return { seed: Number(seed), kept }
 }
 
-/** Numbers things of one kind as they come up, and says which of them are kept. */
+/** Numbers the choices of one kind in the order of their occurrence, and decides which of them are kept. */
 export interface Counter {
   readonly next: () => boolean
   readonly count: () => number

@@ -1,5 +1,5 @@
 /**
- * Looks through many seeds for a history that fails, and says how to see it again.
+ * Runs a program under many seeds, to find a history that fails, and prints how to replay it.
  *
  * @since 0.1.0
  */
@@ -9,26 +9,26 @@ import * as Shrink from "./Shrink.ts"
 import * as Simulation from "./Simulation.ts"
 
 /**
- * A program, and how many seeds to try.
+ * A program, and how many seeds to run it under.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Options<A, E> extends Omit<Simulation.Options<A, E>, "seed" | "kept"> {
-  /** How many seeds; the environment variable `TIDEMARK_SEEDS` goes before it. Default 100. */
+  /** How many seeds; the environment variable `TIDEMARK_SEEDS` overrides it. Default 100. */
   readonly seeds?: number | undefined
-  /** Default 0. */
+  /** The first seed. Default 0. */
   readonly firstSeed?: number | undefined
   /** How many histories the shrinker may try. Default 500. */
   readonly shrinkRuns?: number | undefined
-  /** Told of each seed that does not fail. */
+  /** Called for each seed that does not fail. */
   readonly onSeed?: ((outcome: Simulation.Outcome<A, E>) => void) | undefined
-  /** What to type behind `TIDEMARK_REPLAY=...` to run the program again, for the message of a failure. */
+  /** The command to run behind `TIDEMARK_REPLAY=...`, for the message of a failure. */
   readonly command?: string | undefined
 }
 
 /**
- * What was seen.
+ * What was run.
  *
  * @category models
  * @since 0.1.0
@@ -37,7 +37,7 @@ export interface Summary {
   readonly seeds: number
   /** How many different interleavings there were. */
   readonly interleavings: number
-  /** How many seeds were run twice, to see that their histories are the same. */
+  /** How many seeds were run twice, to check that their histories are the same. */
   readonly replayed: number
   readonly steps: number
   readonly faults: number
@@ -61,7 +61,7 @@ export class SeedFailed extends Error {
 }
 
 /**
- * A seed that had two histories: the program does something that the simulation does not decide.
+ * A seed that had two histories: the program depends on something that the simulation does not control.
  *
  * @category errors
  * @since 0.1.0
@@ -70,13 +70,13 @@ export class NotDeterministic extends Error {
   override readonly name = "NotDeterministic"
 }
 
-/** Of so many seeds one is run twice. */
+/** One of this many seeds is run twice. */
 const replayEvery = 50
 
 /**
- * Runs the program under one seed after the other. The first failure is shrunk, and ends it.
+ * Runs the program under one seed after the other. The first failure is shrunk, and ends the run.
  *
- * With the environment variable `TIDEMARK_REPLAY` only the history that it names is run.
+ * If the environment variable `TIDEMARK_REPLAY` is set, only the history that it names is run.
  *
  * @example
  * ```ts
@@ -110,7 +110,7 @@ export const check = Effect.fnUntraced(function*<A, E>(options: Options<A, E>) {
 })
 
 /**
- * As `check`, whatever the environment says.
+ * As `check`, but ignores the environment.
  *
  * @category running
  * @since 0.1.0
@@ -150,7 +150,9 @@ const checkAgain = Effect.fnUntraced(function*<A, E>(options: Options<A, E>, fir
 })
 
 /**
- * Runs the one history that a failure has printed, or that of a seed. Dies if it is neither.
+ * Runs one history: the one that a failure has printed, or that of a seed. Dies if the text is neither.
+ *
+ * @see {@link check}
  *
  * @category running
  * @since 0.1.0

@@ -1,8 +1,9 @@
 /**
- * Finds a shorter history with the same violation: leaves out steps of the program, then faults, then scheduling
- * choices, as long as what goes wrong stays the same.
+ * Finds a shorter history with the same violation. It omits steps of the program, then faults, then scheduling choices,
+ * as long as the violation stays the same.
  *
- * Halves are tried first, then quarters, and so on, as in delta debugging (Zeller and Hildebrandt 2002).
+ * Halves are tried first, then quarters, and so on, as in delta debugging: Zeller and Hildebrandt, "Simplifying and
+ * Isolating Failure-Inducing Input" (2002).
  *
  * @internal
  */
@@ -26,7 +27,7 @@ interface Search<A, E> {
   runsLeft: number
 }
 
-/** `failed` is the outcome of the options, `limit` the number of histories to try. */
+/** `failed` is the outcome of the options, `limit` the largest number of histories to try. */
 export const shrink = Effect.fnUntraced(function*<A, E>(
   options: Simulation.Options<A, E>,
   failed: Simulation.Outcome<A, E>,
@@ -39,7 +40,7 @@ export const shrink = Effect.fnUntraced(function*<A, E>(
     outcome: failed,
     runsLeft: limit
   }
-  // What is gone of one kind may make something of another kind superfluous.
+  // Omitting choices of one kind may make choices of another kind superfluous.
   let before: number
   do {
     before = size(search)
@@ -57,7 +58,7 @@ const numbersOf = <A, E>({ kept, outcome }: Search<A, E>, kind: Replay.Kind): Re
 const size = <A, E>(search: Search<A, E>): number =>
   Replay.kinds.reduce((sum, kind) => sum + numbersOf(search, kind).length, 0)
 
-/** Leaves out pieces of what is kept of a kind, from the end to the beginning, and then smaller ones. */
+/** Omits ranges of the kept choices of a kind, from the end to the beginning, and then smaller ones. */
 const shrinkKind = Effect.fnUntraced(function*<A, E>(search: Search<A, E>, kind: Replay.Kind) {
   for (let piece = numbersOf(search, kind).length; piece >= 1; piece = Math.floor(piece / 2)) {
     let end = numbersOf(search, kind).length
@@ -71,7 +72,7 @@ const shrinkKind = Effect.fnUntraced(function*<A, E>(search: Search<A, E>, kind:
   }
 })
 
-/** Keeps that much less, if the violation is still there. */
+/** Keeps the shorter replay, if it has the same violation. */
 const attempt = Effect.fnUntraced(function*<A, E>(search: Search<A, E>, kept: Replay.Choices) {
   search.runsLeft--
   const outcome = yield* Simulation.simulate({ ...search.options, kept })

@@ -1,11 +1,12 @@
 /**
- * Deterministic simulation: one seed is one history, bit for bit.
+ * Deterministic simulation: one seed determines one history, bit for bit.
  *
- * A program runs with a seeded scheduler, virtual time, seeded randomness, and a storage with seeded faults. Everything
- * that a real run leaves to chance is decided by the seed, so that a failure that was seen once can be seen again, and
- * a year of sleep takes no time. A hash over everything that has happened proves it.
+ * A program runs with a seeded scheduler, virtual time, seeded randomness, and a storage with seeded faults. The seed
+ * decides everything that a real run leaves to chance. A failure can therefore be replayed, and a year of sleep takes
+ * no time. A hash over all events of the run proves that two runs were the same.
  *
- * The idea is that of FoundationDB's simulation, and of TigerBeetle's.
+ * The idea is from FoundationDB (Zhou et al., "FoundationDB: A Distributed Unbundled Transactional Key Value Store",
+ * 2021) and from TigerBeetle's simulator.
  *
  * @example
  * ```ts
@@ -48,11 +49,11 @@ import * as Violation from "./Violation.ts"
  * @since 0.1.0
  */
 export interface Storage {
-  /** Each build of it is another opener, as a restarted process would be. */
+  /** Each build of it opens the storage anew, as a restarted process would. */
   readonly layer: Layer.Layer<Log | Blob>
-  /** What happens to it when a process that uses it is killed. */
+  /** The effect on the storage when a process that uses it is killed. */
   readonly killed: Effect.Effect<void>
-  /** What happens to it when the power fails. */
+  /** The effect on the storage when the power fails. */
   readonly crash: Effect.Effect<void>
 }
 
@@ -73,15 +74,15 @@ export type MakeStorage = Effect.Effect<Storage, never, Faults.Injector | Scope.
 export interface Options<A, E> {
   /** A non-negative integer. It decides everything. */
   readonly seed: number
-  /** What a simulated program may use besides: `Simulated`, through the functions of this module. */
+  /** The services that a simulated program may use besides: `Simulated`, through the functions of this module. */
   readonly program: Effect.Effect<A, E, Log | Blob | Simulated | Faults.Injector | Scope.Scope>
   /** Default `Faults.none`. */
   readonly faults?: Faults.Profile | undefined
-  /** After so many steps of the scheduler the program counts as stuck. Default 10 million. */
+  /** After this many steps of the scheduler the program counts as stuck. Default 10 million. */
   readonly maxSteps?: number | undefined
   /** Default: a `MemoryStorage`, in which everything is durable at once. */
   readonly storage?: MakeStorage | undefined
-  /** Of everything that the seed decides, what the run does: for histories that were shrunk. Default: everything. */
+  /** Which of the seed's choices the run keeps: for histories that were shrunk. Default: all. */
   readonly kept?: Replay.Choices | undefined
 }
 
@@ -93,24 +94,24 @@ export interface Options<A, E> {
  */
 export interface Outcome<A, E> {
   readonly seed: number
-  /** Of the program. It dies with a `Stuck` where it cannot end. */
+  /** The program's exit. It dies with a `Stuck` if it cannot end. */
   readonly exit: Exit.Exit<A, E>
-  /** 64 bits in hexadecimal: of everything that has happened. */
+  /** A hash of all events, 64 bits in hexadecimal. */
   readonly traceHash: string
   /** How often the scheduler has resumed a fiber. */
   readonly steps: number
-  /** 64 bits in hexadecimal: of the scheduling choices alone. */
+  /** A hash of the scheduling choices alone, 64 bits in hexadecimal. */
   readonly interleaving: string
   /** How much time has passed in the simulation. */
   readonly virtualMillis: number
-  /** How many faults there were. */
+  /** The number of faults. */
   readonly faults: number
-  /** How many scheduling choices, faults and steps of the program there were to be kept or left out. */
+  /** The number of scheduling choices, faults and steps of the program that can be kept or omitted. */
   readonly counts: Readonly<Record<Replay.Kind, number>>
 }
 
 /**
- * The program waits for something that never comes, or never ends.
+ * The program never ends, or waits for something that never happens.
  *
  * @category errors
  * @since 0.1.0
@@ -120,7 +121,7 @@ export class Stuck extends Error {
 }
 
 /**
- * What a program can ask of the simulation that it runs in, through the functions of this module.
+ * What a program can use of the simulation that it runs in, through the functions of this module.
  *
  * @category services
  * @since 0.1.0
@@ -136,12 +137,12 @@ export class Simulated extends Context.Service<Simulated, {
   readonly steps: Replay.Counter
   /** @internal */
   readonly storage: Storage
-  /** What kills the processes that live. @internal */
+  /** Kills all living processes. @internal */
   readonly living: Set<Effect.Effect<void>>
 }>()("tidemark/testing/Simulated") {}
 
 /**
- * Adds something to the history that the trace hash stands for.
+ * Adds a value to the history that the trace hash covers.
  *
  * @category operations
  * @since 0.1.0
@@ -150,8 +151,8 @@ export const note = (text: string): Effect.Effect<void, never, Simulated> =>
   Simulated.use(({ trace }) => Effect.sync(() => trace.text(text)))
 
 /**
- * A step of the program: something that the shrinker may leave out, with randomness of its own, so that leaving it out
- * does not change the steps after it. Without a value if it was left out.
+ * A step of the program, which the shrinker may omit. It has its own randomness, so that omitting it does not change
+ * the steps after it. None if it was omitted.
  *
  * @category operations
  * @since 0.1.0
@@ -172,13 +173,13 @@ export const step = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A |
 export type Shift = Machine.Shift
 
 /**
- * Where a process runs.
+ * The machine of a process.
  *
  * @category models
  * @since 0.1.0
  */
 export interface SpawnOptions {
-  /** The name of its machine, for storage that tells machines apart; all processes run on the same one if absent. */
+  /** The name of its machine, for storage that distinguishes machines. Processes without a name run on the same one. */
   readonly host?: string | undefined
 }
 
@@ -191,11 +192,15 @@ export interface SpawnOptions {
 export interface Process<A, E> {
   /** How it ended. It dies with `Killed` if it was killed before. */
   readonly exit: Effect.Effect<Exit.Exit<A, E>>
-  /** Ends it as a crash would: none of its fibers executes anything more, no finalizer runs, nothing is closed. */
+  /**
+   * Ends it as a crash would: none of its fibers executes anything more, no finalizer runs, nothing is closed.
+   *
+   * @see {@link crash}
+   */
   readonly kill: Effect.Effect<void>
-  /** Stops it as `SIGSTOP` would: its fibers wait, and time goes by without them. */
+  /** Stops it as `SIGSTOP` would: its fibers wait, and time advances. */
   readonly stop: Effect.Effect<void>
-  /** Lets it go on, when it was woken as often as it was stopped. */
+  /** Continues it, once it was woken as often as it was stopped. */
   readonly wake: Effect.Effect<void>
   /**
    * Sets its clocks, in milliseconds: the wall clock forward or back, the monotonic one forward. Sleepers do not wake
@@ -205,7 +210,7 @@ export interface Process<A, E> {
 }
 
 /**
- * How a process ended that was killed.
+ * The exit of a process that was killed.
  *
  * @category errors
  * @since 0.1.0
@@ -218,8 +223,8 @@ export class Killed extends Error {
 type Unopened<R> = Exclude<Exclude<R, Log | Blob>, Scope.Scope>
 
 /**
- * Runs an effect as a process of its own, which opens the storage anew. What its log and blobs have made durable
- * outlives it.
+ * Runs an effect as a separate process, which opens the storage anew. What its log and blobs have made durable survives
+ * it.
  *
  * @category operations
  * @since 0.1.0
@@ -257,7 +262,9 @@ export const spawn: <A, E, R>(
 )
 
 /**
- * A power failure: every process that was spawned dies, and the storage forgets what was not flushed.
+ * A power failure: every spawned process dies, and the storage loses what was not flushed.
+ *
+ * @see {@link spawn}
  *
  * @category operations
  * @since 0.1.0
@@ -276,17 +283,17 @@ export const randomOf = (seed: number): typeof Random.Random.Service => {
   }
 }
 
-/** Each kind of chance has a stream of its own. @internal */
+/** Each kind of chance has its own stream of random numbers. @internal */
 export const streams = { choices: 0, program: 1, faults: 2, steps: 1000 }
 const defaultSteps = 10_000_000
 
-/** Steps that finalizers may take after the program was given up. */
+/** Steps that finalizers may take after the program was abandoned. */
 const closingSteps = 100_000
 
 /**
  * Runs a program once.
  *
- * The program may use promises, but nothing that the simulation does not decide: no timers, files, sockets or threads.
+ * The program may use promises, but nothing that the simulation does not control: no timers, files, sockets or threads.
  *
  * @category running
  * @since 0.1.0
@@ -366,12 +373,12 @@ const toTheEnd = <A, E>(
   })
 }
 
-/** Runs until it is over; says why it never is. */
+/** Runs until the program ends, or reports why it never does. */
 const drive = Effect.fnUntraced(function*(machine: Machine.Machine, isOver: () => boolean, maxSteps: number) {
   while (!isOver()) {
     if (machine.steps() >= maxSteps) return `it did not end within ${maxSteps} steps`
     if (machine.runNext()) continue
-    // Whatever promises of the program have to do comes before time goes on.
+    // The program's promises are processed before time advances.
     yield* Effect.yieldNow
     if (!isOver() && !machine.advance()) return "nothing is ready, and nobody sleeps: it waits for what never comes"
   }
@@ -379,7 +386,9 @@ const drive = Effect.fnUntraced(function*(machine: Machine.Machine, isOver: () =
 })
 
 /**
- * As `simulate`, as a promise.
+ * As `simulate`, but returns a promise.
+ *
+ * @see {@link simulate}
  *
  * @category running
  * @since 0.1.0

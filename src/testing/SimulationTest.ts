@@ -17,7 +17,7 @@ import * as Seeds from "./Seeds.ts"
 import type * as Simulation from "./Simulation.ts"
 
 /**
- * What is needed of a test runner's `it`.
+ * The part of a test runner's `it` that is needed.
  *
  * @category models
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * What only ever grows, as it was seen over time: the greatest value that was certain before a moment.
+ * A value that only grows, as it was observed over time: the greatest value that was certain before a moment.
  *
  * @internal
  */

@@ -1,10 +1,10 @@
 /**
- * What happened in a simulation, as a running hash: two runs with the same hash had the same history.
+ * The events of a simulation, as a running hash: two runs with the same hash had the same history.
  *
  * @internal
  */
 export interface Trace {
-  /** An integer; what is beyond 32 bits does not count. */
+  /** An integer; bits beyond 32 do not count. */
   readonly number: (value: number) => void
   readonly text: (value: string) => void
   /** 64 bits in hexadecimal. */

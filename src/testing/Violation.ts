@@ -1,11 +1,11 @@
 /**
- * What is wrong with how a program ended, in a form in which two histories can be compared.
+ * The violations at the end of a program, in a form in which two histories can be compared.
  *
  * @internal
  */
 import type { Cause, Exit } from "effect"
 
-/** The errors' names and messages, without the numbers in them. Undefined where nothing is wrong. */
+/** The errors' names and messages, without the numbers in them. Undefined if there is no violation. */
 export const of = (exit: Exit.Exit<unknown, unknown>): string | undefined =>
   exit._tag === "Success" ? undefined : exit.cause.reasons.map(describe).join("; ").replaceAll(/\d+/g, "#")
 

@@ -1,5 +1,5 @@
 /**
- * Running a view: its updates as they become complete, and its contents as a collection of their own.
+ * Runs a view: its updates as they become complete, and its contents as a collection.
  *
  * @since 0.1.0
  */
@@ -18,7 +18,7 @@ import * as Dataflow from "./Dataflow.ts"
 import type { View } from "./View.ts"
 
 /**
- * What running a view may fail with. `AsOfBeforeSince`: an input has given up the history where the view begins.
+ * The errors of a running view. `AsOfBeforeSince`: an input has discarded the history where the view begins.
  *
  * @category errors
  * @since 0.1.0
@@ -26,10 +26,12 @@ import type { View } from "./View.ts"
 export type ChangesError = SubscribeError | ValueOutOfRange
 
 /**
- * The updates of a view, and how far it is complete: as `subscribe` of a collection, and with the same elements. It begins
- * with the contents as of `asOf`, or of the beginning of the history that its inputs have.
+ * The updates of a view, and its progress, with the same elements as `subscribe` of a collection. It begins with the
+ * contents as of `asOf`, or as of the first time that all inputs can read.
  *
- * Memory follows what the view must remember: the rows of both sides of a `join`, those of every key of a `reduce`.
+ * Memory depends on the state of the view: the rows of both sides of a `join`, those of every key of a `reduce`.
+ *
+ * @see {@link materialize}
  *
  * @category running
  * @since 0.1.0
@@ -60,7 +62,7 @@ export const changes = <K, V, E>(
     )
   })
 
-/** Steps through complete times, one after the other. `inputs` are in the order of their times. */
+/** Iterates over complete times, one after the other. `inputs` are in the order of their times. */
 const advance = <K, V, E>(
   dataflow: Dataflow.Dataflow<K, V, E>,
   inputs: ReadonlyArray<ReadonlyArray<Update.Update<unknown, unknown>>>
@@ -84,12 +86,15 @@ const advance = <K, V, E>(
 }
 
 /**
- * Keeps a collection equal to a view, exactly once across restarts: every stretch of complete times is appended and
- * sealed in one step, so that the collection's own upper says where to go on. Passes on what it has made durable.
+ * Keeps a collection equal to a view, exactly once across restarts. Every range of complete times is appended and
+ * sealed in one step, so that the collection's own upper shows where to resume. It emits what it has made durable.
  *
- * It goes on from the contents of the inputs as of the last complete time, which they must still have: compact an input
- * no further than to the upper of the views on it, less one. Otherwise it fails with `AsOfBeforeSince`, before anything is
- * written. Of two that keep the same collection one fails with `UpperMismatch`. After any failure it can be run again.
+ * It resumes from the contents of the inputs as of the last complete time, which they must still have: compact an input
+ * no further than to the upper of the views on it, less one. Otherwise it fails with `AsOfBeforeSince`, before anything
+ * is written. If two processes keep the same collection, one fails with `UpperMismatch`. After any failure it can be
+ * run again.
+ *
+ * @see {@link changes}
  *
  * @category running
  * @since 0.1.0
@@ -107,7 +112,7 @@ export const materialize = <K, V, E, E2>(
       (expected, chunk) => {
         const frontier = chunk.reduce((to, event) => event._tag === "Progress" ? event.frontier : to, expected)
         if (frontier <= expected) return Effect.succeed([expected, []] as const)
-        // A chunk has the updates with their progress. What comes before `expected` is there already: it only brings the
+        // A chunk has the updates with their progress. Those before `expected` are already stored: they only bring the
         // dataflow up to date.
         const rows = chunk.flatMap((event) => event._tag === "Updates" ? event.updates : [])
           .filter(({ time }) => time >= expected)

@@ -9,9 +9,9 @@ import * as Update from "../Update.ts"
 import { type Entry, entry, type Input, type Nodes, type View } from "./View.ts"
 
 export interface Dataflow<K, V, E> {
-  /** The inputs to feed it from, each once. */
+  /** The inputs that feed it, each once. */
   readonly inputs: ReadonlyArray<Input<E>>
-  /** Takes updates of one time, by input, and gives those of the view, consolidated. */
+  /** Receives updates of one time, by input, and returns those of the view, consolidated. */
   readonly step: (
     time: Timestamp,
     updates: ReadonlyArray<ReadonlyArray<Update.Update<unknown, unknown>>>

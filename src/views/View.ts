@@ -1,15 +1,16 @@
 /**
- * Views: what is computed from collections, kept up to date by what changes.
+ * Views: results computed from collections, and updated incrementally.
  *
- * A view is a description, built from collections with `map`, `filter`, `join`, `reduce` and so on. `changes` runs it:
- * whenever a time of all its inputs is complete, the updates of that time go through a dataflow, and what comes out are
- * the updates of the view at that time. The cost follows what has changed, not what there is.
+ * A view is a description, built from collections with `map`, `filter`, `join`, `reduce` and so on. `changes` runs it.
+ * Whenever a time is complete in all its inputs, the updates of that time go through a dataflow. Its output is the
+ * updates of the view at that time. The cost depends on the number of changes, not on the size of the inputs.
  *
- * The dataflow is `@tanstack/db-ivm`, a TypeScript take on differential dataflow, which an application that uses views
- * installs. Every row travels under the canonical text of its data, so that equality never rests on a hash. Rows of views
- * are therefore plain data: what JSON has, and `Date`, `bigint`, `Map`, `Set` and bytes besides.
+ * The dataflow is `@tanstack/db-ivm`, an implementation of differential dataflow (McSherry et al., "Differential
+ * dataflow", 2013) in TypeScript. An application that uses views installs it. Every row is identified by the canonical
+ * text of its data, so that equality never depends on a hash. Rows of views are therefore plain data: JSON, and also
+ * `Date`, `bigint`, `Map`, `Set` and bytes.
  *
- * Inputs of one view share one unit of time. The functions given must be pure, and may not throw.
+ * Inputs of one view share one unit of time. The functions must be pure, and must not throw.
  *
  * @since 0.1.0
  */
@@ -21,7 +22,7 @@ import type { SubscribeError, SubscribeOptions } from "../client/Subscription.ts
 import type { ValueOutOfRange } from "../PersistError.ts"
 
 /**
- * A row of a view, with what it is the same as.
+ * A row of a view, with the text that identifies it.
  *
  * @internal
  */
@@ -34,7 +35,7 @@ export type Entry<K, V> = [id: string, row: readonly [key: K, value: V]]
  * @since 0.1.0
  */
 export interface Input<out E> {
-  /** The handle. The same one twice is read once. */
+  /** The handle. If the same one is used twice, it is read once. */
   readonly handle: object
   readonly subscribe: (
     options: SubscribeOptions
@@ -42,7 +43,7 @@ export interface Input<out E> {
 }
 
 /**
- * A view with rows `(key, value)`. `E` is what the registration of its inputs may have failed with.
+ * A view with rows `(key, value)`. `E` is the error of the registration of its inputs.
  *
  * @category models
  * @since 0.1.0
@@ -53,7 +54,7 @@ export interface View<out K, out V, out E = never> {
   readonly build: (nodes: Nodes) => Ivm.IStreamBuilder<Entry<K, V>>
 }
 
-/** @internal The places in one dataflow of what a view is built from: each once, however often it is used. */
+/** @internal The nodes of a view in one dataflow: each is built once, however often it is used. */
 export interface Nodes {
   readonly input: (input: Input<unknown>) => Ivm.IStreamBuilder<Entry<unknown, unknown>>
   readonly view: <K, V>(view: View<K, V, unknown>) => Ivm.IStreamBuilder<Entry<K, V>>
@@ -67,7 +68,7 @@ export const identify = (data: unknown): string =>
 export const entry = <K, V>(key: K, value: V): Entry<K, V> => [identify([key, value]), [key, value]]
 
 /**
- * A collection as it is.
+ * A view of a collection.
  *
  * @category constructors
  * @since 0.1.0
@@ -81,7 +82,7 @@ export const from = <K, V, E>(read: CollectionReader<K, V, E>): View<K, V, E> =>
 }
 
 /**
- * Every row becomes another one. Rows that become the same one add up.
+ * Maps every row to another one. The multiplicities of rows with the same result are added.
  *
  * @category combinators
  * @since 0.1.0
@@ -95,7 +96,7 @@ export const map = <K, V, E, K2, V2>(
 })
 
 /**
- * The rows for which it holds.
+ * Keeps the rows for which the predicate is true.
  *
  * @category combinators
  * @since 0.1.0
@@ -109,7 +110,9 @@ export const filter = <K, V, E>(
 })
 
 /**
- * Every pair of rows with the same key. To join by something else, `map` it to the key first.
+ * Every pair of rows with the same key. To join by another value, `map` it to the key first.
+ *
+ * @see {@link map}
  *
  * @category combinators
  * @since 0.1.0
@@ -130,13 +133,15 @@ export const join = <K, A, E, B, E2>(
     )
 })
 
-/** Rows under the text of their keys. */
+/** Rows, indexed by the text of their keys. */
 const keyed = <K, V>(nodes: Nodes, view: View<K, V, unknown>): Ivm.IStreamBuilder<[string, Entry<K, V>]> =>
   nodes.view(view).pipe(Ivm.map((row): [string, Entry<K, V>] => [identify(row[1][0]), row]))
 
 /**
- * For every key the values that `f` makes of all its values and their multiplicities. It is called with the values of
- * the keys that change, in an order that only depends on the values.
+ * For every key the values that `f` returns for all its values and their multiplicities. `f` is called with the values
+ * of the keys that change, in an order that depends only on the values.
+ *
+ * @see {@link count}
  *
  * @category combinators
  * @since 0.1.0
@@ -161,7 +166,9 @@ export const reduce = <K, V, E, V2>(
 })
 
 /**
- * How many rows every key has.
+ * The number of rows of every key.
+ *
+ * @see {@link reduce}
  *
  * @category combinators
  * @since 0.1.0
@@ -171,7 +178,7 @@ export const count = <K, V, E>(self: View<K, V, E>): View<K, number, E> =>
   reduce(map(self, (key) => [key, null]), (values) => values.map(([, multiplicity]) => multiplicity))
 
 /**
- * Every row once, however often it is there.
+ * Every row once, whatever its multiplicity.
  *
  * @category combinators
  * @since 0.1.0
@@ -190,7 +197,7 @@ export const distinct = <K, V, E>(self: View<K, V, E>): View<K, V, E> => ({
 
 /**
  * The first `limit` of the distinct rows by an order, after the first `offset`. Rows that are equal by the order are
- * ordered by their data, so that the same rows always give the same result.
+ * ordered by their data, so that the same rows always have the same result.
  *
  * @category combinators
  * @since 0.1.0

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Deferred, Effect, Fiber, Result } from "effect"
+import { Context, Deferred, Effect, Fiber, Latch, Result } from "effect"
 import { TestClock } from "effect/testing"
 import type * as PersistClient from "../../src/client/PersistClient.ts"
 import { OutOfSpace } from "../../src/PersistError.ts"
@@ -74,6 +74,26 @@ describe("fencing", () => {
       assert.strictEqual(Faulty.count(control, "delete"), deleted)
       assert.includeMembers(yield* Store.storedKeys(next.storage), yield* Store.referencedKeys(next.storage))
       assert.lengthOf(yield* Store.contents(next.reader), 51)
+    }))
+
+  it.effect("a writer that acquires the log again does not take its own epoch for another's", () =>
+    Effect.gen(function*() {
+      const { control, old, zombie } = yield* two()
+      const latch = Latch.makeUnsafe(false)
+      let isUnderWay = false
+      control.before = (operation) => {
+        if (operation !== "truncate") return Effect.void
+        isUnderWay = true
+        return latch.await
+      }
+      const confirming = yield* Effect.forkChild(Effect.flip(zombie.confirm))
+      yield* Store.until(() => isUnderWay)
+      control.nextAppend = "lost"
+      assert.propertyVal(yield* Effect.flip(old.writer.append([put("a")])), "_tag", "Unavailable")
+      yield* latch.open
+      assert.propertyVal(yield* Fiber.join(confirming), "_tag", "Unavailable")
+      yield* old.writer.append([put("b")])
+      yield* zombie.confirm
     }))
 
   it.effect("an append of unknown outcome is answered as it was, also if somebody else has the log by then", () =>

@@ -3,9 +3,11 @@ import { Context, Effect, Fiber, Metric, Schedule, Stream, Tracer } from "effect
 import { TestClock } from "effect/testing"
 import * as MultiWriter from "../../src/client/MultiWriter.ts"
 import * as PersistClient from "../../src/client/PersistClient.ts"
+import * as WorkerMerger from "../../src/node/WorkerMerger.ts"
 import * as PersistError from "../../src/PersistError.ts"
 import * as Command from "../../src/runtime/Command.ts"
 import * as HoldFiles from "../../src/runtime/HoldFiles.ts"
+import { Merger } from "../../src/runtime/Merger.ts"
 import * as Metrics from "../../src/runtime/Metrics.ts"
 import { Blob } from "../../src/storage/Blob.ts"
 import * as Update from "../../src/Update.ts"
@@ -81,6 +83,7 @@ describe("metrics", () => {
       yield* Effect.scoped(everything)
       yield* outOfSpaceAndStale
       yield* damagedHold
+      yield* workerless
       yield* defects
       yield* look
       yield* Fiber.interrupt(looking)
@@ -121,6 +124,18 @@ const outOfSpaceAndStale = Effect.scoped(Effect.gen(function*() {
   isFull = false
   control.before = (operation, detail) =>
     operation === "put" && detail.startsWith("batch/") ? Effect.ignore(client.destroy("s")) : Effect.void
+  yield* client.compact("s")
+}))
+
+/** A merge whose worker cannot be started. */
+const workerless = Effect.scoped(Effect.gen(function*() {
+  const start = () => {
+    throw new Error("no worker")
+  }
+  const merger = yield* WorkerMerger.make({ start })
+  const client = yield* Effect.provideService(Store.client(yield* Store.memory, Store.tiny), Merger, merger)
+  const { writer } = yield* client.createOrLoad("s", Store.text)
+  yield* writer.append([put("a")])
   yield* client.compact("s")
 }))
 

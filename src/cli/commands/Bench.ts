@@ -1,5 +1,5 @@
 /**
- * `tidemark bench`: how fast Tidemark is on a disk of the user's.
+ * `tidemark bench`: the speed of Tidemark on a disk of the user's.
  *
  * @internal
  */

@@ -1,5 +1,5 @@
 /**
- * `tidemark compact`: gives up history, and rewrites a collection into as few bytes as that allows.
+ * `tidemark compact`: discards history, and rewrites a collection into as few bytes as possible.
  *
  * @internal
  */
@@ -15,7 +15,7 @@ import { common } from "../Root.ts"
 import * as Store from "../Store.ts"
 import * as Times from "../Times.ts"
 
-/** Only says what would become of it. */
+/** Only prints what the result would be. */
 const rehearse = Effect.fnUntraced(function*(name: string, since: Option.Option<number>) {
   const { description } = yield* StoredJson.open(name)
   const to = Option.getOrElse(since, () => description.since)

@@ -1,5 +1,5 @@
 /**
- * `tidemark copy`: a store to another place.
+ * `tidemark copy`: copies a store to another location.
  *
  * @internal
  */

@@ -1,6 +1,6 @@
 /**
- * `tidemark demo`: the main job on real input. A git history becomes a collection, and its contents as of sampled commits
- * are compared with what git says.
+ * `tidemark demo`: the main use case on real input. A git history becomes a collection, and its contents as of sampled
+ * commits are compared with the output of git.
  *
  * @internal
  */
@@ -54,7 +54,7 @@ const check = Effect.fnUntraced(function*(history: History, read: CollectionRead
   return { time, commit, files, differences: Math.max(differences, expected.size) } satisfies Check
 }, Effect.scoped)
 
-/** Compacts without giving up any history, and says what giving up all but the last commit would save. */
+/** Compacts without discarding history, and prints how much discarding all but the last commit would save. */
 const compacted = Effect.gen(function*() {
   const before = yield* Footprint.read("files")
   yield* PersistClient.use((client) => client.compact("files"))
@@ -78,7 +78,7 @@ const sizesText = ({ after, before, latest }: Sizes): string => {
   return `${gain}\nThe last commit alone would be ${Footprint.format(latest)}, ${Footprint.saving(after, latest)}.`
 }
 
-/** A path for the commands to try: a README if there is one. */
+/** A path for the suggested commands: a README if there is one. */
 const examplePath = Effect.fnUntraced(function*(read: CollectionReader<string, string>, time: number) {
   const { contents } = yield* read.snapshot({ asOf: time })
   return yield* Stream.runFold(
@@ -97,7 +97,7 @@ const historyOf = Effect.fnUntraced(function*(repo: string) {
 
 const quoted = (text: string): string => /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
 
-/** How the tool was started, so that the next commands can be copied. */
+/** How the tool was started, so that the suggested commands can be copied. */
 const invocation = (flags: ReadonlyArray<string>): string => {
   const script = process.env.npm_lifecycle_event
   const tool = script === undefined ? "tidemark" : script === "npx" ? "npx tidemark" : "npm run -s tidemark --"

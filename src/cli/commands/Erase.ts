@@ -1,5 +1,5 @@
 /**
- * `tidemark erase`: takes a key out of history and storage.
+ * `tidemark erase`: removes a key from history and storage.
  *
  * @internal
  */

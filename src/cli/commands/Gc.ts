@@ -1,5 +1,5 @@
 /**
- * `tidemark gc`: deletes what nothing refers to.
+ * `tidemark gc`: deletes blobs that nothing refers to.
  *
  * @internal
  */
@@ -14,7 +14,7 @@ import * as Store from "../Store.ts"
 
 const find = Effect.flatMap(Store.recover, ({ state }) => Orphans.list(state, Effect.void))
 
-/** Being the writer, also after the listing, it knows that nobody is about to refer to them. */
+/** It is the writer, also after the listing, and therefore knows that no process is about to refer to them. */
 export const remove = Effect.gen(function*() {
   const log = yield* Log
   const blob = yield* Blob

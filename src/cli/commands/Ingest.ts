@@ -1,5 +1,5 @@
 /**
- * `tidemark ingest`: updates of another program into a collection.
+ * `tidemark ingest`: appends updates of another program to a collection.
  *
  * @internal
  */
@@ -23,7 +23,7 @@ import * as Store from "../Store.ts"
 import * as Values from "../Values.ts"
 
 interface Input extends Format.Source {
-  /** How many there are, if that is known. */
+  /** How many bytes there are, if that is known. */
   readonly size: number | undefined
 }
 
@@ -54,7 +54,7 @@ interface Options {
   readonly recreate: boolean
 }
 
-/** Brings everything into the collection. What fails says what was acknowledged before. */
+/** Appends the whole input to the collection. An error says what was acknowledged before. */
 const run = Effect.fnUntraced(function*(name: string, source: Input, { format, recreate, resume }: Options) {
   const { description, isThere, open } = yield* Store.destination(name, recreate)
   const sealed = description.upper
@@ -87,7 +87,7 @@ const run = Effect.fnUntraced(function*(name: string, source: Input, { format, r
     progress.add(source.size === undefined ? event.updates.length : 0)
   })
   const page = (events: ReadonlyArray<CollectionEvent<StoredJson.Json, StoredJson.Json>>) =>
-    // A slow producer's rows are not kept waiting for others.
+    // The rows of a slow producer do not wait for others.
     Effect.andThen(Effect.forEach(events, take, { discard: true }), pipeline.flush)
 
   const bytes = Stream.tap(
@@ -103,7 +103,7 @@ const run = Effect.fnUntraced(function*(name: string, source: Input, { format, r
     Effect.andThen(pipeline.finish),
     Effect.catch(Effect.fnUntraced(function*(error) {
       const isInput = error instanceof InvalidInput
-      // What stands before a wrong place is taken.
+      // The rows before an error are appended.
       if (isInput) yield* Effect.ignore(pipeline.flush)
       yield* pipeline.abandon
       const what = isInput ? `${error.place}: ${error.detail}` : error.message

@@ -17,7 +17,7 @@ import * as Output from "../Output.ts"
 import { common } from "../Root.ts"
 import * as Store from "../Store.ts"
 
-/** The token, from the environment: what stands on a command line, everybody on the machine can see. */
+/** The token, from the environment: the command line is visible to all users of the machine. */
 const tokenFor = Effect.fnUntraced(function*(host: string) {
   const token = Option.getOrUndefined(yield* Config.option(Config.Redacted("TIDEMARK_TOKEN")))
   if (token !== undefined && Redacted.value(token) === "") {
@@ -31,7 +31,7 @@ const tokenFor = Effect.fnUntraced(function*(host: string) {
   return token
 })
 
-/** A server that answers also while it listens and nothing handles its requests, which is so for a moment. */
+/** A server that also answers in the short time while it listens and no handler is installed yet. */
 const answering = () => {
   const server = createServer((_, response) => {
     if (server.listenerCount("request") > 1) return
@@ -42,13 +42,13 @@ const answering = () => {
 
 let hasStopped = false
 
-/** The exit code after SIGTERM, which is how a server is asked to stop: then it has done what it was asked to. */
+/** The exit code after SIGTERM, which is the usual request to stop a server: it counts as success. */
 export const terminationCode = (): number => hasStopped ? 0 : 143
 
-/** For how long a server whose store has ended says so. */
+/** For how long a server whose store has ended reports that. */
 const farewell = "500 millis"
 
-/** A server that stands by looks every second, and says once that it does. */
+/** A server on standby retries every second, and reports once that it does. */
 const waiting = {
   schedule: Schedule.spaced("1 second").pipe(
     Schedule.tap(({ attempt, input }) =>
@@ -58,7 +58,10 @@ const waiting = {
   while: ({ _tag }: { readonly _tag: string }) => _tag === "Locked" || _tag === "Fenced"
 }
 
-/** Sends metrics, traces and logs where the variables of OpenTelemetry say, and those that they name. */
+/**
+ * Sends metrics, traces and logs to the endpoint that the OpenTelemetry variables configure, and only those that they
+ * enable.
+ */
 const telemetry = Otlp.layerFromConfig({ resource: { serviceName: "tidemark" } }).pipe(
   Layer.provide([OtlpSerialization.layerJson, FetchHttpClient.layer])
 )
@@ -101,14 +104,14 @@ export const serve = Command.make(
     })
     const http = NodeHttpServer.layer(answering, { host, port, gracefulShutdownTimeout: "1 second" })
     const server = Server.layer({ token })
-    // It listens once the store is open: connections that are refused are tried again, by event sources as well.
+    // It listens once the store is open: clients retry refused connections, also event sources.
     const opened = Layer.provideMerge(http, readOnly ? Store.reading(storage) : Store.writing(storage))
     const serving = Effect.gen(function*() {
       const running = yield* Layer.build(
         Layer.provideMerge(Layer.provide(Layer.effectDiscard(announce), server), [opened, telemetry])
       )
       const { ended } = Context.get(running, PersistClient)
-      // By then those who are connected have been told.
+      // By then the reason has been delivered to all connected clients.
       return yield* Effect.tapError(ended, () => Effect.sleep(farewell))
     }).pipe(
       Effect.scoped,

@@ -18,13 +18,13 @@ const storages = {
   none: Faults.none,
   mild: Faults.mild,
   harsh: Faults.harsh,
-  /** No store survives that: it shows what a violation looks like. */
+  /** No store survives these faults: they show what a violation looks like. */
   rot: { ...Faults.none, rot: 0.5 }
 }
 
 const replayPattern = /^\d+(:[cfs][\d,]*)*$/
 
-/** The violation in full is a result; that there is one, and how to see it again, is the failure. */
+/** The full violation is a result; its occurrence, and how to replay it, is the failure. */
 const tell = Effect.fnUntraced(function*(found: Seeds.SeedFailed | Seeds.NotDeterministic, again: string) {
   const { json } = yield* common
   if (found instanceof Seeds.NotDeterministic) return yield* new Failure({ message: found.message })

@@ -1,5 +1,5 @@
 /**
- * `tidemark unlock`: takes the lock of a store from a writer that is gone with its host.
+ * `tidemark unlock`: removes the lock of a writer whose host is gone.
  *
  * @internal
  */

@@ -1,5 +1,5 @@
 /**
- * `tidemark verify`: every checksum and invariant of a store.
+ * `tidemark verify`: checks every checksum and invariant of a store.
  *
  * @internal
  */
