@@ -118,8 +118,8 @@ export const make = Effect.fnUntraced(function*(
     )
 
   /**
-   * From the first `Fenced` on, nothing is asked of the log any more. An operation that was under way while this journal itself
-   * acquired the log again meets an epoch of its own: that one may be tried again.
+   * After the first `Fenced` the log is not used any more. An exception: if this journal itself has acquired the log
+   * again, an operation that was under way is fenced by the journal's own epoch, and may be retried.
    */
   const noting = <A>(
     operation: string,
