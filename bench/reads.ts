@@ -49,7 +49,7 @@ const fill = (directory: string) =>
     for (let i = 0; i < batches; i++) yield* writer.append(batch(i))
     yield* writer.seal(batches)
     process.kill(process.pid, "SIGKILL")
-    yield* Effect.never
+    return yield* Effect.never
   }).pipe(Effect.provide(client(directory, { memoryBytes: 1024 * mebibyte, logBytes: 1024 * mebibyte })))
 
 const firstGet = (directory: string) =>

@@ -18,6 +18,7 @@ const packages = ["radosgw", "ceph-mon", "ceph-osd", "ceph-mgr"]
 
 /** A lease is good for three minutes. */
 const renewal = 30_000
+const bootTries = 2
 
 /** Its address, or why there is none. */
 export type Gateway = { readonly endpoint: string } | { readonly missing: string }
@@ -77,14 +78,17 @@ const freePort = (): Promise<number> =>
 const boot = async (): Promise<Gateway> => {
   const missing = install()
   if (missing !== undefined) return { missing }
-  const [port, monitor] = [await freePort(), await freePort()]
-  const directory = join(fs.mkdtempSync(`${pointer}-`), String(port))
-  if (!run(join(import.meta.dirname, "gateway.sh"), directory, String(port), String(monitor))) {
-    return { missing: `it did not start; see ${directory}` }
+  for (let tries = 1;; tries++) {
+    const [port, monitor] = [await freePort(), await freePort()]
+    const directory = join(fs.mkdtempSync(`${pointer}-`), String(port))
+    if (run(join(import.meta.dirname, "gateway.sh"), directory, String(port), String(monitor))) {
+      fs.writeFileSync(pointer, directory)
+      keep(directory)
+      return { endpoint: endpointOf(directory) }
+    }
+    // Another process may have taken a port, or the machine was too busy for the daemons' own patience.
+    if (tries === bootTries) return { missing: `it did not start; see ${directory}` }
   }
-  fs.writeFileSync(pointer, directory)
-  keep(directory)
-  return { endpoint: endpointOf(directory) }
 }
 
 /** One test file boots it; others that want it at the same time wait. */
