@@ -48,13 +48,21 @@ export const latest: Policy = times(1)
  * @since 0.1.0
  */
 export const duration = (span: Duration.Input): Policy => () => {
-  const millis = Duration.toMillis(Duration.fromInputUnsafe(span))
+  const lastBefore = observing(Duration.toMillis(Duration.fromInputUnsafe(span)))
+  return ({ since, upper }, _nowMillis, runMillis) => lastBefore(upper, runMillis) ?? since
+}
+
+/**
+ * @internal Observes when each upper was reached. Returns the last time that was sealed a span of milliseconds ago, if
+ * the observation is as old as that.
+ */
+export const observing = (millis: number) => {
   const seen: Array<{ readonly at: number; readonly upper: Frontier.Frontier }> = []
-  return ({ since, upper }, _nowMillis, runMillis) => {
+  return (upper: Frontier.Frontier, runMillis: number): Frontier.Timestamp | undefined => {
     if (upper !== Infinity && seen.at(-1)?.upper !== upper) seen.push({ at: runMillis, upper })
     while (seen.length > 1 && seen[1]!.at <= runMillis - millis) seen.shift()
     const oldest = seen[0]
-    return oldest === undefined || oldest.at > runMillis - millis ? since : Math.max(0, oldest.upper - 1)
+    return oldest === undefined || oldest.at > runMillis - millis ? undefined : Math.max(0, oldest.upper - 1)
   }
 }
 

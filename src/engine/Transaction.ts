@@ -34,6 +34,12 @@ export interface Transaction {
   readonly writes: ReadonlyArray<Target & { readonly columns: Columns }>
 }
 
+/** Whether a key lies in the range. */
+export const includes = ({ from, to }: KeyRange, key: Uint8Array): boolean =>
+  (from === undefined || Compare.compareBytes(key, from) >= 0) &&
+  (to === undefined || Compare.compareBytes(key, to) < 0)
+
+/** The same for the key of a row, which is not copied. */
 const contains = ({ from, to }: KeyRange, columns: Columns, row: number): boolean =>
   (from === undefined || Compare.compareKeyTo(columns, row, from) >= 0) &&
   (to === undefined || Compare.compareKeyTo(columns, row, to) < 0)

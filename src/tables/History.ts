@@ -4,7 +4,7 @@
  * @internal
  */
 import { Duration, Effect, Schedule } from "effect"
-import { makeRun } from "../client/Retention.ts"
+import { makeRun, observing } from "../client/Retention.ts"
 import type { Timestamp } from "../Frontier.ts"
 import * as Command from "../runtime/Command.ts"
 import type { AnyRelation } from "./Relation.ts"
@@ -30,14 +30,9 @@ type Policy = (last: Timestamp, clock: { readonly start: number; readonly run: n
 
 const spanOf = (span: Duration.Input): Policy => {
   const millis = Duration.toMillis(Duration.fromInputUnsafe(span))
-  const seen: Array<{ readonly at: number; readonly last: Timestamp }> = []
-  return (last, { run, start }) => {
-    if (seen.at(-1)?.last !== last) seen.push({ at: run, last })
-    while (seen.length > 1 && seen[1]!.at <= run - millis) seen.shift()
-    // The later of two bounds: by the clock, and by when the times were observed.
-    const bySight = seen[0]!.at <= run - millis ? seen[0]!.last : 0
-    return Math.max(0, bySight, 1_000 * (start + run - millis))
-  }
+  const lastBefore = observing(millis)
+  // The later of two bounds: by the clock, and by when the times were observed.
+  return (last, { run, start }) => Math.max(lastBefore(last + 1, run) ?? 0, 1_000 * (start + run - millis))
 }
 
 const commitsOf = (count: number, watch: (noted: () => void) => void, now: () => Timestamp): Policy => {

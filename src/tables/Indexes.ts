@@ -8,10 +8,12 @@ import { Effect, Stream } from "effect"
 import * as Compare from "../batch/Compare.ts"
 import { ByteWriter } from "../ByteWriter.ts"
 import * as Codec from "../Codec.ts"
+import { includes } from "../engine/Transaction.ts"
 import type { Timestamp } from "../Frontier.ts"
 import { ValueOutOfRange } from "../PersistError.ts"
 import { attempt } from "./Encoding.ts"
 import { type IndexKey, writeEntry, writeIndexKey } from "./Keys.ts"
+import * as Overlay from "./Overlay.ts"
 import { idOf, type Relation } from "./Relation.ts"
 import type { TransactError } from "./TableStore.ts"
 import type { Workspace } from "./Workspace.ts"
@@ -103,21 +105,18 @@ export const keysIn = <K, V>(
   sortedBy: IndexKey | undefined
 ): Stream.Stream<K, TransactError> =>
   Stream.unwrap(Effect.gen(function*() {
-    const { from, to } = yield* boundsOf(sortedBy)
-    const { entries } = workspace.range(index.relation, { from, to })
-    const { reader } = index.relation.collection
-    const stored = reader.range({ from, to, asOf: workspace.readAt })
+    const bounds = yield* boundsOf(sortedBy)
+    const { entries } = workspace.range(index.relation, bounds)
+    const { codecs, collection } = index.relation
+    const stored = collection.reader.range({ ...bounds, asOf: workspace.readAt })
     if (entries.size === 0) return Stream.map(stored, ([, key]) => key)
-    const found = new Map<string, { readonly entry: Uint8Array; readonly key: K }>()
-    yield* Stream.runForEach(stored, ([entry, key]) => Effect.sync(() => void found.set(idOf(entry), { entry, key })))
-    yield* attempt(() => {
+    const rows = Stream.map(stored, ([entry, key]) => [entry, key] as const)
+    const all = Overlay.over(rows, ([entry]) => ({ bytes: entry, id: idOf(entry) }), function*() {
       for (const [id, { diff, key, value }] of entries) {
-        const isInside = Compare.compareBytes(key, from) >= 0 && (to === undefined || Compare.compareBytes(key, to) < 0)
-        if (!isInside || diff === 0) continue
-        if (diff < 0) found.delete(id)
-        else found.set(id, { entry: key, key: index.relation.codecs.value.decode(value, 0, value.length) })
+        if (diff === 0 || !includes(bounds, key)) continue
+        const row = diff < 0 ? undefined : [key, codecs.value.decode(value, 0, value.length)] as const
+        yield { id, bytes: key, row }
       }
     })
-    const inOrder = [...found.values()].toSorted((a, b) => Compare.compareBytes(a.entry, b.entry))
-    return Stream.fromIterable(inOrder.map(({ key }) => key))
+    return Stream.map(all, ([, key]) => key)
   }))

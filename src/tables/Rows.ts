@@ -8,10 +8,12 @@ import * as Compare from "../batch/Compare.ts"
 import { ByteWriter } from "../ByteWriter.ts"
 import * as Client from "../client/Rows.ts"
 import type { Prefix } from "../Codec.ts"
+import { includes } from "../engine/Transaction.ts"
 import type { Timestamp } from "../Frontier.ts"
 import { attempt } from "./Encoding.ts"
 import * as Indexes from "./Indexes.ts"
 import type { IndexKey } from "./Keys.ts"
+import * as Overlay from "./Overlay.ts"
 import type { Relation } from "./Relation.ts"
 import { Row } from "./RowCache.ts"
 import type { TransactError } from "./TableStore.ts"
@@ -67,46 +69,50 @@ export const getIn = <K, V>(workspace: Workspace, { relation }: Rows<K, V>, key:
     valueOf
   )
 
-/** Replaces the value of a key by the result of `change`, and returns the result. */
-export const changeIn = <K, V>(
+/** Replaces the row of a key, and its index entries, by what `change` computes from the present one. */
+const replaceIn = <K, V, A>(
   workspace: Workspace,
   { indexes, relation }: Rows<K, V>,
   key: K,
-  change: (before: Option.Option<V>) => Option.Option<V>
-): Effect.Effect<Option.Option<V>, TransactError> =>
+  change: (before: Row<V> | undefined) => { readonly after: Option.Option<V>; readonly result: A }
+): Effect.Effect<A, TransactError> =>
   Effect.flatMap(
     attempt(() => relation.locate(key)),
     (located) =>
       Effect.flatMap(workspace.get(relation, located), (before) =>
         attempt(() => {
-          const after = change(before === undefined ? Option.none() : Option.some(before.value()))
+          const { after, result } = change(before)
           const row = Option.isNone(after) ? undefined : encode(relation, after.value)
           if (indexes.length > 0) {
             Indexes.change(workspace, indexes, key, located.bytes, before?.value(), Option.getOrUndefined(after))
           }
           workspace.put(relation, located, before, row)
-          return after
+          return result
         }))
   )
 
-/** Like `changeIn`, but does not decode the old value. */
+/** Replaces the value of a key by the result of `change`, and returns the result. */
+export const changeIn = <K, V>(
+  workspace: Workspace,
+  rows: Rows<K, V>,
+  key: K,
+  change: (before: Option.Option<V>) => Option.Option<V>
+): Effect.Effect<Option.Option<V>, TransactError> =>
+  replaceIn(workspace, rows, key, (before) => {
+    const after = change(before === undefined ? Option.none() : Option.some(before.value()))
+    return { after, result: after }
+  })
+
+/** Like `changeIn`, but does not decode the old value. Returns whether there was one. */
 export const setIn = <K, V>(
   workspace: Workspace,
-  { indexes, relation }: Rows<K, V>,
+  rows: Rows<K, V>,
   key: K,
   value: V | undefined
-): Effect.Effect<boolean, TransactError> =>
-  Effect.flatMap(
-    attempt(() => relation.locate(key)),
-    (located) =>
-      Effect.flatMap(workspace.get(relation, located), (before) =>
-        attempt(() => {
-          const row = value === undefined ? undefined : encode(relation, value)
-          if (indexes.length > 0) Indexes.change(workspace, indexes, key, located.bytes, before?.value(), value)
-          workspace.put(relation, located, before, row)
-          return before !== undefined
-        }))
-  )
+): Effect.Effect<boolean, TransactError> => {
+  const after = value === undefined ? Option.none<V>() : Option.some(value)
+  return replaceIn(workspace, rows, key, (before) => ({ after, result: before !== undefined }))
+}
 
 export const rangeAt = <K, V>(
   { relation }: Rows<K, V>,
@@ -144,26 +150,14 @@ export const rangeIn = <K, V>(
     const written = workspace.range(relation, bounds).rows
     const stored = rangeAt(rows, range, workspace.readAt)
     if (written.size === 0) return stored
-    const found = new Map<string, { readonly bytes: Uint8Array; readonly row: readonly [K, V] }>()
-    yield* Stream.runForEach(stored, (row) =>
-      Effect.map(attempt(() => relation.locate(row[0])), ({ bytes, id }) => void found.set(id, { bytes, row })))
-    yield* attempt(() => {
+    const { key: codec } = relation.codecs
+    return Overlay.over(stored, ([key]) => relation.locate(key), function*() {
       for (const [id, { after, bytes }] of written) {
-        const isInside = (bounds.from === undefined || Compare.compareBytes(bytes, bounds.from) >= 0) &&
-          (bounds.to === undefined || Compare.compareBytes(bytes, bounds.to) < 0)
-        if (!isInside) {
-          continue
-        }
-        if (after === undefined) {
-          found.delete(id)
-        } else found.set(id, { bytes, row: [relation.codecs.key.decode(bytes, 0, bytes.length), after.value()] })
+        if (!includes(bounds, bytes)) continue
+        const row = after && [codec.decode(bytes, 0, bytes.length), after.value()] as const
+        yield { id, bytes, row }
       }
     })
-    return Stream.fromIterable(
-      [...found.values()].toSorted((a, b) =>
-        Compare.compareBytes(a.bytes, b.bytes)
-      ).map(({ row }) => row)
-    )
   }))
 
 type Found<K, V> = Stream.Stream<readonly [key: K, value: V], TransactError>
