@@ -7,7 +7,7 @@
  *
  * @internal
  */
-import type { Schema } from "effect"
+import { Predicate, type Schema } from "effect"
 import { canonical } from "./CanonicalJson.ts"
 
 /**
@@ -60,7 +60,7 @@ export const into = (document: string, layout: Layout): string =>
 export const kept = (document: string, from: string): string => {
   const layout = find(from)
   const parsed = parse(document)
-  if (!isObject(parsed) || layout === undefined && parsed[keyword] === undefined) return document
+  if (!Predicate.isReadonlyObject(parsed) || layout === undefined && parsed[keyword] === undefined) return document
   const { [keyword]: _, ...rest } = parsed
   return canonical("schema", layout === undefined ? rest : { ...rest, [keyword]: layout })
 }
@@ -71,7 +71,7 @@ export const without = (document: string): string => kept(document, "")
 /** The layout that a document has, or `undefined` where it has none that can be read. */
 export const find = (document: string): Layout | undefined => {
   const parsed = parse(document)
-  const layout = isObject(parsed) ? parsed[keyword] : undefined
+  const layout = Predicate.isReadonlyObject(parsed) ? parsed[keyword] : undefined
   return isLayout(layout, 0) ? layout : undefined
 }
 
@@ -83,14 +83,11 @@ const parse = (document: string): unknown => {
   }
 }
 
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
-
 const plain: ReadonlySet<unknown> = new Set<Plain>(["json", "string", "number", "int", "boolean", "date"])
 
 const isLayout = (layout: unknown, depth: number): layout is Layout => {
   if (typeof layout === "string") return plain.has(layout)
-  if (!isObject(layout) || depth > maxDepth) return false
+  if (!Predicate.isReadonlyObject(layout) || depth > maxDepth) return false
   const { array, literals, nullable, record, struct, tag, tuple, union } = layout
   if (literals !== undefined) return isListOf(literals, isLiteral)
   if (struct !== undefined) return isListOf(struct, (field) => isField(field, depth))

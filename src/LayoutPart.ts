@@ -196,7 +196,7 @@ const put = (object: Record<string, unknown>, name: string, value: unknown): voi
 }
 
 export const objectOf = (value: unknown): Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value) ? value as Record<string, unknown> : misfit()
+  Predicate.isReadonlyObject(value) ? value : misfit()
 
 /** Objects by the literal in a field, which each of the parts leaves out. */
 export const union = (tag: string, members: ReadonlyArray<readonly [Layout.Literal, Part]>): Part => {

@@ -52,7 +52,7 @@ const open = <A>(of: Schema.Constraint, document: string, isTrusted: boolean, wh
   const layout = Layout.find(document) ?? Layout.unknown
   const part = LayoutSchema.build(of.ast, layout, !isTrusted)
   const ofJson = LayoutJson.of(layout)
-  const read = reader(part.decode) as Codec<A>["decode"]
+  const decode = either(part.decode as (from: LayoutInput) => A, whole.decode)
   return {
     name: typedName,
     document,
@@ -60,17 +60,19 @@ const open = <A>(of: Schema.Constraint, document: string, isTrusted: boolean, wh
     encode: (value, into) => {
       if (!fits(part, value, into)) writeJson(ofJson, whole.toJson(value), into)
     },
-    decode: (bytes, start, end) =>
-      bytes[start] === inLayout && start < end ? read(bytes, start, end) : whole.decode(bytes, start, end),
-    select: (names) => selecting(of, layout, isTrusted, names, whole)
+    decode,
+    select: (names) => selecting(of, layout, isTrusted, names, decode)
   }
 }
 
-const reader = (decode: Part["decode"]) => (bytes: Uint8Array, start: number, end: number): unknown => {
-  const from = new LayoutInput(bytes, start + 1, end)
-  const value = decode(from)
-  return from.offset === end ? value : reject("schema", `${end - from.offset} bytes are left over`)
-}
+/** Decodes values in the layout by `decode`, and values in JSON by `whole`. */
+const either =
+  <A>(decode: (from: LayoutInput) => A, whole: Codec<A>["decode"]): Codec<A>["decode"] => (bytes, start, end) => {
+    if (start === end || bytes[start] !== inLayout) return whole(bytes, start, end)
+    const from = new LayoutInput(bytes, start + 1, end)
+    const value = decode(from)
+    return from.offset === end ? value : reject("schema", `${end - from.offset} bytes are left over`)
+  }
 
 /**
  * Writes the value in the layout, or writes nothing. Errors of a schema's own functions are reported when the value is
@@ -106,7 +108,7 @@ const selecting = <A>(
   layout: Layout.Layout,
   isTrusted: boolean,
   names: ReadonlyArray<string>,
-  whole: Whole<A>
+  decode: Codec<A>["decode"]
 ): Codec<A>["decode"] => {
   const wanted = new Set(names)
   const { ast } = of
@@ -114,12 +116,8 @@ const selecting = <A>(
   const fields = isPlain && ast.indexSignatures.length === 0
     ? LayoutSchema.fieldsOf(ast, layout, !isTrusted, undefined)
     : undefined
-  const read = fields === undefined ? undefined : reader(LayoutStruct.selected(fields, wanted))
-  const all = read === undefined ? open(of, Layout.into("{}", layout), isTrusted, whole).decode : whole.decode
-  return (bytes, start, end) =>
-    read !== undefined && bytes[start] === inLayout && start < end
-      ? read(bytes, start, end) as A
-      : picked(all(bytes, start, end), wanted)
+  const all: Codec<A>["decode"] = (bytes, start, end) => picked(decode(bytes, start, end), wanted)
+  return fields === undefined ? all : either(LayoutStruct.selected(fields, wanted) as (from: LayoutInput) => A, all)
 }
 
 /** The same value with these fields only. A value that is not an object is unchanged. */
@@ -131,15 +129,14 @@ export const picked = <A>(value: A, wanted: ReadonlySet<string>): A =>
 /** For tools: the JSON of the values of a collection with this document. */
 export const ofJson = (document: string): Codec<Schema.Json> => {
   const part = LayoutJson.of(Layout.find(document) ?? Layout.unknown)
-  const read = reader(part.decode)
   return {
     name: typedName,
     document,
     fingerprint: undefined,
     encode: (value, into) => writeJson(part, value, into),
-    decode: (bytes, start, end) =>
-      bytes[start] === inLayout && start < end
-        ? read(bytes, start, end) as Schema.Json
-        : parseJson("schema", bytes, start, end)
+    decode: either(
+      part.decode as (from: LayoutInput) => Schema.Json,
+      (bytes, start, end) => parseJson("schema", bytes, start, end)
+    )
   }
 }

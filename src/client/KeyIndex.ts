@@ -8,6 +8,7 @@
  * @internal
  */
 import type * as Columns from "../batch/Columns.ts"
+import * as Hash from "../batch/Hash.ts"
 import type { MemoryChunk } from "../engine/Collection.ts"
 import type { MemoryChunks } from "../engine/ReadView.ts"
 
@@ -151,9 +152,5 @@ const hasKey = ({ keyData, keyOffsets }: Columns.Columns, row: number, key: Uint
   return at === 0
 }
 
-/** FNV-1a. Its high bits are mixed into the low ones, which select the bucket. */
-const hashOf = (data: Uint8Array, start: number, end: number): number => {
-  let hash = 0x811c9dc5
-  for (let i = start; i < end; i++) hash = Math.imul(hash ^ data[i]!, 0x01000193)
-  return (hash ^ (hash >>> 15)) >>> 0
-}
+const hashOf = (data: Uint8Array, start: number, end: number): number =>
+  Hash.finish(Hash.add(Hash.empty, data, start, end))

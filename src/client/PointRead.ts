@@ -8,6 +8,7 @@ import * as BatchFile from "../batch/BatchFile.ts"
 import * as Columns from "../batch/Columns.ts"
 import * as Compare from "../batch/Compare.ts"
 import { addDiffs } from "../batch/Consolidate.ts"
+import * as Hash from "../batch/Hash.ts"
 import type { Batch, Part } from "../engine/Batch.ts"
 import type { ReadView } from "../engine/ReadView.ts"
 import type { HoldExpired, StorageError } from "../PersistError.ts"
@@ -157,10 +158,7 @@ const valueHash = ({ valueData, valueOffsets }: Columns.Columns, row: number): n
   const start = valueOffsets[row]!
   const end = valueOffsets[row + 1]!
   const head = Math.min(end, start + hashedBytes)
-  let hash = end - start
-  for (let i = start; i < head; i++) hash = Math.imul(hash ^ valueData[i]!, 0x01000193)
-  for (let i = Math.max(head, end - hashedBytes); i < end; i++) hash = Math.imul(hash ^ valueData[i]!, 0x01000193)
-  return hash
+  return Hash.add(Hash.add(end - start, valueData, start, head), valueData, Math.max(head, end - hashedBytes), end)
 }
 
 /**

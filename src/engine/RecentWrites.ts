@@ -1,13 +1,14 @@
 /**
  * The newest writes on the timeline, by key: what transactions are validated against.
  *
- * Keys are identified by a hash of 31 bits. A collision of hashes can only cause a needless conflict: no conflict is
+ * Keys are identified by a hash of 30 bits. A collision of hashes can only cause a needless conflict: no conflict is
  * missed. Memory is bounded by two generations of keys. When the newer generation is full it becomes the older one, and
  * the previous older one is discarded. Transactions that read before then cannot be validated any more.
  *
  * @internal
  */
 import type { Columns } from "../batch/Columns.ts"
+import * as Hash from "../batch/Hash.ts"
 import type { Frontier, Timestamp } from "../Frontier.ts"
 import type { Change } from "./Commit.ts"
 import type { State } from "./State.ts"
@@ -62,9 +63,6 @@ export const addTo = (times: Map<number, Timestamp>, collection: number, columns
   }
 }
 
-/** FNV-1a over the collection and the key, in as many bits as a small integer of the JavaScript engine has. */
-export const hashOf = (collection: number, bytes: Uint8Array, start: number, end: number): number => {
-  let hash = Math.imul(0x811c9dc5 ^ collection, 0x01000193)
-  for (let i = start; i < end; i++) hash = Math.imul(hash ^ bytes[i]!, 0x01000193)
-  return (hash ^ (hash >>> 15)) & 0x3fff_ffff
-}
+/** Of the collection and the key, in as many bits as a small integer of the JavaScript engine has. */
+export const hashOf = (collection: number, bytes: Uint8Array, start: number, end: number): number =>
+  Hash.finish(Hash.add(Hash.step(Hash.empty, collection), bytes, start, end)) & 0x3fff_ffff

@@ -10,7 +10,6 @@ import { canonicalJson } from "../Codec.ts"
 import * as Unavailable from "./Unavailable.ts"
 
 type Json = Schema.Json
-type Row = { readonly [name: string]: Json }
 
 export interface Removal {
   readonly key: Json
@@ -31,13 +30,11 @@ const isEmpty = (value: Json): boolean => {
   return typeof value === "object" && value !== null ? Object.keys(value).length === 0 : !value
 }
 
-const isRow = (row: Json): row is Row => typeof row === "object" && row !== null && !Array.isArray(row)
-
 const isSame = (a: Json, b: Json): boolean => canonicalJson(a) === canonicalJson(b)
 
-const columnsOf = (row: Row): string => JSON.stringify(Object.keys(row).toSorted())
+const columnsOf = (row: Unavailable.Row): string => JSON.stringify(Object.keys(row).toSorted())
 
-const identify = (table: string, row: Row): string => `${table} ${columnsOf(row)}`
+const identify = (table: string, row: Unavailable.Row): string => `${table} ${columnsOf(row)}`
 
 /** Observes the rows of a flow, and reports why a row `before` cannot be trusted to be what the table had, if so. */
 export const make = () => {
@@ -47,12 +44,14 @@ export const make = () => {
   return {
     /** Learns from a row `after` a change, which is always complete. */
     inserted: (table: string, key: Json, after: Json): void => {
-      if (isRow(key) && isRow(after) && columnsOf(key) === columnsOf(after)) whole.add(identify(table, after))
+      if (Unavailable.isRow(key) && Unavailable.isRow(after) && columnsOf(key) === columnsOf(after)) {
+        whole.add(identify(table, after))
+      }
     },
     violation: ({ before, defaults, key, table }: Removal): string | undefined => {
       if (before === null) return `it has no row \`before\`; ${advice}`
       if (Unavailable.isIn(before)) return `its row \`before\` is without a large column; ${advice}`
-      if (!isRow(before) || !isRow(key)) return undefined
+      if (!Unavailable.isRow(before) || !Unavailable.isRow(key)) return undefined
       const columns = Object.entries(before)
       if (columns.some(([name, value]) => name in key && !isSame(value, key[name]!))) {
         return `its row \`before\` has another key than the message; ${advice}`

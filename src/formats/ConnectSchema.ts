@@ -3,7 +3,7 @@
  *
  * @internal
  */
-import type { Schema } from "effect"
+import { Predicate, type Schema } from "effect"
 import * as ExactJson from "../ExactJson.ts"
 import * as Platform from "../Platform.ts"
 import * as Decimal from "./Decimal.ts"
@@ -12,7 +12,7 @@ type Json = Schema.Json
 type Fields = { readonly [name: string]: Json }
 
 export const isObject = (value: unknown): value is Fields =>
-  typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof ExactJson.Inexact)
+  Predicate.isReadonlyObject(value) && !(value instanceof ExactJson.Inexact)
 
 const fieldsOf = (schema: Json | undefined): ReadonlyMap<unknown, Fields> => {
   const fields = isObject(schema) ? schema["fields"] : undefined

@@ -3,7 +3,7 @@
  *
  * @internal
  */
-import type { Schema } from "effect"
+import { Predicate, type Schema } from "effect"
 
 type Json = Schema.Json
 
@@ -19,8 +19,9 @@ const forms = new Set([
 
 const isUnavailable = (cell: Json): boolean => forms.has(typeof cell === "string" ? cell : JSON.stringify(cell))
 
-const isRow = (row: Json): row is { readonly [name: string]: Json } =>
-  typeof row === "object" && row !== null && !Array.isArray(row)
+export type Row = { readonly [name: string]: Json }
+
+export const isRow = (row: Json): row is Row => Predicate.isReadonlyObject(row)
 
 /** Whether a column of the row is missing. */
 export const isIn = (row: Json): boolean => isRow(row) && Object.values(row).some(isUnavailable)
