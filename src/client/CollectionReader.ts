@@ -151,11 +151,7 @@ export const rowsOf = <K, V, E>(
   const window = { toTime: asOf + 1, since }
   return Effect.flatMap(target(self), (at) =>
     Effect.flatMap(
-      compute(() => {
-        const now = sealedNow(store, at.id, asOf)
-        if (now === undefined) return undefined
-        return PointRead.inMemory(store.batches, runs, ReadView.whole(now, store.state().seqNo), key, window)
-      }),
+      sealedInMemory(store, runs, at.id, asOf, () => key, window),
       (rows) =>
         rows !== undefined ? Effect.succeed(rows) : Effect.acquireUseRelease(
           openAt(store, at, { asOf }),
@@ -164,6 +160,24 @@ export const rowsOf = <K, V, E>(
         )
     ))
 }
+
+/**
+ * The rows of a key as of a time, if it is sealed and all rows that may have the key are in memory. It runs
+ * synchronously. `keyOf` may throw `ValueOutOfRange`.
+ */
+const sealedInMemory = (
+  store: Store,
+  runs: Runs.Runs,
+  id: number,
+  asOf: Frontier.Timestamp,
+  keyOf: () => Uint8Array,
+  window: PointRead.Window
+) =>
+  compute(() => {
+    const now = sealedNow(store, id, asOf)
+    if (now === undefined) return undefined
+    return PointRead.inMemory(store.batches, runs, ReadView.whole(now, store.state().seqNo), keyOf(), window)
+  })
 
 /**
  * The same handle with another policy for rows that do not decode.
@@ -277,15 +291,6 @@ const keyReads = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs, views: Re
       return yield* PointRead.rows(store.batches, runs, at.view, bytes, window(at))
     }))
 
-  /** The same as of a sealed time, synchronously, if all rows that may have the key are in memory. */
-  const rowsInMemory = (id: number, key: K, asOf: number) =>
-    compute(() => {
-      const now = sealedNow(store, id, asOf)
-      if (now === undefined) return undefined
-      const view = ReadView.whole(now, store.state().seqNo)
-      return PointRead.inMemory(store.batches, runs, view, Rows.encodeKeyInto(codecs, key, keyBytes), at(asOf))
-    })
-
   const values = (rows: Columns.Columns) =>
     Rows.decode(name, codecs, policy, rows, (_, value, __, diff): readonly [V, number] => [value, diff])
 
@@ -296,7 +301,7 @@ const keyReads = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs, views: Re
         const waiting = rowsOf(key, options, () => at(asOf))
         if (asOf === undefined) return Effect.flatMap(waiting, values)
         return Effect.flatMap(
-          rowsInMemory(id, key, asOf),
+          sealedInMemory(store, runs, id, asOf, () => Rows.encodeKeyInto(codecs, key, keyBytes), at(asOf)),
           (rows) => rows === undefined ? Effect.flatMap(waiting, values) : values(rows)
         )
       }),

@@ -36,15 +36,15 @@ export interface Place {
   readonly writes: number
 }
 
-/** Columns of at least this many bytes are appended as they are; smaller ones of a group share a block. */
-const ownBlockBytes = 64 * 1024
+/** Columns of at least this many bytes are appended as they are; smaller ones of a group share a chunk. */
+const ownChunkBytes = 64 * 1024
 
 interface Pending {
   readonly live: Collection
   upper: Frontier
   since: Frontier
   readonly writes: Array<Columns.Columns>
-  /** Small writes that will share a block. */
+  /** Small writes that will share a chunk. */
   open: Array<Columns.Columns>
 }
 
@@ -82,9 +82,8 @@ export class Stage {
   write(targets: ReadonlyArray<Target & { readonly columns: Columns.Columns }>): number | InvalidRequest {
     const seqNo = ++this.seqNo
     for (const target of targets) {
-      const pending = this.pendingOf(target.id)
-      if (pending === undefined) return destroyed(seqNo, target)
-      if (pending.live.registration.isOnTimeline) return onTimeline(seqNo, target)
+      const pending = this.writable(target, seqNo)
+      if (pending instanceof InvalidRequest) return pending
       const late = firstBelow(target.columns, pending.upper)
       if (late !== undefined) {
         return new InvalidRequest({
@@ -103,9 +102,8 @@ export class Stage {
   seal(targets: ReadonlyArray<Target>, upper: Frontier): number | InvalidRequest {
     const seqNo = ++this.seqNo
     for (const target of targets) {
-      const pending = this.pendingOf(target.id)
-      if (pending === undefined) return destroyed(seqNo, target)
-      if (pending.live.registration.isOnTimeline) return onTimeline(seqNo, target)
+      const pending = this.writable(target, seqNo)
+      if (pending instanceof InvalidRequest) return pending
       if (upper < pending.upper) {
         return new InvalidRequest({
           seqNo,
@@ -148,10 +146,13 @@ export class Stage {
    * is expected. A collection is named at most once.
    */
   compareAndAppend(targets: ReadonlyArray<Conditional>): number | InvalidRequest | UpperMismatch {
+    const seqNo = this.seqNo + 1
     for (const target of targets) {
-      const pending = this.pendingOf(target.id)
-      if (pending === undefined) return destroyed(++this.seqNo, target)
-      if (pending.live.registration.isOnTimeline) return onTimeline(++this.seqNo, target)
+      const pending = this.writable(target, seqNo)
+      if (pending instanceof InvalidRequest) {
+        this.seqNo = seqNo
+        return pending
+      }
       if (pending.upper !== target.expected) {
         return new UpperMismatch({ collection: target.name, expected: target.expected, actual: pending.upper })
       }
@@ -161,7 +162,8 @@ export class Stage {
       this.append(pending, target.columns)
       pending.upper = target.upper
     }
-    return ++this.seqNo
+    this.seqNo = seqNo
+    return seqNo
   }
 
   /**
@@ -250,6 +252,13 @@ export class Stage {
     return { writer, attempt, seqNo: this.seqNo, changes }
   }
 
+  /** What is staged of a live collection that is not on the timeline, or why the target is no such collection. */
+  private writable(target: Target, seqNo: number): Pending | InvalidRequest {
+    const pending = this.pendingOf(target.id)
+    if (pending === undefined) return destroyed(seqNo, target)
+    return pending.live.registration.isOnTimeline ? onTimeline(seqNo, target) : pending
+  }
+
   private pendingOf(collection: number): Pending | undefined {
     const known = this.pending.get(collection)
     if (known !== undefined) return known
@@ -265,7 +274,7 @@ export class Stage {
     const size = Columns.goodputBytes(columns)
     this.bytes += size
     this.rows += columns.length
-    if (size >= ownBlockBytes) {
+    if (size >= ownChunkBytes) {
       close(pending)
       pending.writes.push(columns)
     } else pending.open.push(columns)
