@@ -99,7 +99,7 @@ const inputsOf = (batches: Batches, runs: Runs.Runs, view: ReadView.ReadView, qu
 }
 
 /**
- * Sorted runs of the rows in memory. A short range of times touches few blocks, which are sorted for this read only.
+ * Sorted runs of the rows in memory. A short range of times touches few chunks, which are sorted for this read only.
  */
 const memory = (
   runs: Runs.Runs,
@@ -107,10 +107,10 @@ const memory = (
   from: number,
   to: number
 ): ReadonlyArray<Columns.Columns> => {
-  const overlapping = ReadView.chunksWhere(view, (block) => block.maxTime >= from && block.minTime < to)
+  const overlapping = ReadView.chunksWhere(view, (chunk) => chunk.maxTime >= from && chunk.minTime < to)
   if (overlapping.length === 0) return []
   if (overlapping.length * 4 > view.chunks.count) return runs.of(view.chunks)
-  return [Runs.sorted(overlapping.map((block) => block.columns))]
+  return [Runs.sorted(overlapping.map((chunk) => chunk.columns))]
 }
 
 const once = (columns: Columns.Columns): Scan<Columns.Columns> => {

@@ -13,15 +13,15 @@ import type { MemoryChunks } from "../engine/ReadView.ts"
 import { KeyIndex } from "./KeyIndex.ts"
 
 interface Run {
-  /** How many blocks it covers. */
-  readonly blocks: number
+  /** How many chunks it covers. */
+  readonly chunks: number
   readonly last: MemoryChunk
   readonly columns: Columns.Columns
 }
 
 export interface Runs {
-  /** Sorted runs that together hold exactly the rows of the blocks: a collection's blocks from the first on. */
-  readonly of: (blocks: MemoryChunks) => ReadonlyArray<Columns.Columns>
+  /** Sorted runs that together hold exactly the rows of the chunks: a collection's chunks from the first on. */
+  readonly of: (chunks: MemoryChunks) => ReadonlyArray<Columns.Columns>
   /** The rows of one key, found without sorting. */
   readonly keys: KeyIndex
 }
@@ -41,7 +41,7 @@ export const make = (): Runs => {
       let covered = 0
       const usable: Array<Run> = []
       for (const run of runs) {
-        const end = covered + run.blocks
+        const end = covered + run.chunks
         if (end > count || list[end - 1] !== run.last) break
         usable.push(run)
         covered = end
@@ -55,9 +55,9 @@ export const make = (): Runs => {
   }
 }
 
-const sortedRun = (blocks: ReadonlyArray<MemoryChunk>): Run | undefined => {
-  if (blocks.length === 0) return undefined
-  return { blocks: blocks.length, last: blocks.at(-1)!, columns: sorted(blocks.map((block) => block.columns)) }
+const sortedRun = (chunks: ReadonlyArray<MemoryChunk>): Run | undefined => {
+  if (chunks.length === 0) return undefined
+  return { chunks: chunks.length, last: chunks.at(-1)!, columns: sorted(chunks.map((chunk) => chunk.columns)) }
 }
 
 /** Merges runs from the end while the last is not much smaller than the one before it. */
@@ -65,7 +65,7 @@ const merged = (runs: Array<Run>): Array<Run> => {
   while (runs.length > 1 && runs.at(-2)!.columns.length < 2 * runs.at(-1)!.columns.length) {
     const b = runs.pop()!
     const a = runs.pop()!
-    runs.push({ blocks: a.blocks + b.blocks, last: b.last, columns: sorted([a.columns, b.columns]) })
+    runs.push({ chunks: a.chunks + b.chunks, last: b.last, columns: sorted([a.columns, b.columns]) })
   }
   return runs
 }

@@ -3,7 +3,7 @@
  *
  * Rows live in three places, and every logical update in exactly one of them:
  *
- * - **blocks**: unsealed rows in memory, the very columns that were appended to the log, in arrival order;
+ * - **chunks**: unsealed rows in memory, the very columns that were appended to the log, in arrival order;
  * - **spills**: unsealed rows that were moved out of memory, as sorted batches;
  * - **trace**: sealed rows, as sorted batches in the order of their times.
  *
@@ -58,11 +58,11 @@ export interface Collection {
   since: Frontier
   traceUpper: Frontier
   chunks: Array<MemoryChunk>
-  /** Rows of log positions below it are no longer in `blocks`. */
+  /** Rows of log positions below it are no longer in `chunks`. */
   chunksFrom: number
   spills: ReadonlyArray<Batch.Batch>
   trace: ReadonlyArray<Batch.Batch>
-  /** Bytes and rows of `blocks`. */
+  /** Bytes and rows of `chunks`. */
   memoryBytes: number
   memoryRows: number
 }

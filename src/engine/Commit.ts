@@ -38,7 +38,7 @@ export interface Registration {
 export interface Swap {
   readonly _tag: "Swap"
   readonly collection: number
-  /** The memory blocks of log positions from `chunksFrom` on and before `chunksBefore` are replaced, all of them. */
+  /** The memory chunks of log positions from `chunksFrom` on and before `chunksBefore` are replaced, all of them. */
   readonly chunksFrom: number
   readonly chunksBefore: number
   /** Ids of the spills replaced. */

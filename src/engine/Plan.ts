@@ -20,7 +20,7 @@ export interface Rewrite {
   readonly reason: "flush" | "drain" | "merge" | "compaction" | "erasure"
   readonly collection: number
   /** Rows in memory: all that there were when it was planned, or none. */
-  readonly blocks: ReadonlyArray<Collection.MemoryChunk>
+  readonly chunks: ReadonlyArray<Collection.MemoryChunk>
   readonly chunksFrom: number
   readonly chunksBefore: number
   readonly spills: ReadonlyArray<Batch.Batch>
@@ -109,11 +109,11 @@ export const rewrites = (
  * rollup: the oldest ones, as many as the limit admits, and all that were before the `logFrom` of an earlier rollup.
  */
 export const horizon = (state: State, limits: Limits): number => {
-  const blocks = [...state.collections.values()].flatMap((collection) => collection.chunks)
+  const chunks = [...state.collections.values()].flatMap((collection) => collection.chunks)
   let inline = 0
-  for (const block of blocks.toSorted((a, b) => a.position - b.position)) {
-    inline += block.bytes
-    if (inline > limits.inlineBytes) return Math.max(block.position, state.logFrom)
+  for (const chunk of chunks.toSorted((a, b) => a.position - b.position)) {
+    inline += chunk.bytes
+    if (inline > limits.inlineBytes) return Math.max(chunk.position, state.logFrom)
   }
   return state.position
 }
@@ -206,7 +206,7 @@ const gatherOf = (
   sealedTo: Frontier
 ): Omit<Rewrite, "reason"> => ({
   collection: collection.registration.id,
-  blocks: [...collection.chunks],
+  chunks: [...collection.chunks],
   chunksFrom: collection.chunksFrom,
   chunksBefore: position,
   spills,
@@ -244,7 +244,7 @@ export const merge = (collection: Collection.Collection, start: number, end: num
   return {
     reason: "merge",
     collection: collection.registration.id,
-    blocks: [],
+    chunks: [],
     chunksFrom: 0,
     chunksBefore: 0,
     spills: [],

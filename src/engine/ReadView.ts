@@ -10,7 +10,7 @@ import type { Frontier } from "../Frontier.ts"
 import type * as Batch from "./Batch.ts"
 import type { Collection, MemoryChunk } from "./Collection.ts"
 
-/** The first `count` blocks of a list that only grows, so that opening a view copies nothing. */
+/** The first `count` chunks of a list that only grows, so that opening a view copies nothing. */
 export interface MemoryChunks {
   readonly list: ReadonlyArray<MemoryChunk>
   readonly count: number
@@ -30,10 +30,10 @@ export interface ReadView {
   readonly trace: ReadonlyArray<Batch.Batch>
 }
 
-/** The collection as it is, with its first `blocks` blocks, after the given command. */
+/** The collection as it is, with its first `chunks` chunks, after the given command. */
 export const make = (
   collection: Collection,
-  place: { readonly seqNo: number; readonly upper: Frontier; readonly since: Frontier; readonly blocks: number }
+  place: { readonly seqNo: number; readonly upper: Frontier; readonly since: Frontier; readonly chunks: number }
 ): ReadView => ({
   collection: collection.registration.id,
   name: collection.registration.name,
@@ -43,7 +43,7 @@ export const make = (
   traceUpper: collection.traceUpper,
   // With an empty since nothing can be read, whether or not the rows have been compacted away.
   ...(place.since === Infinity ? nothing : {
-    chunks: { list: collection.chunks, count: place.blocks },
+    chunks: { list: collection.chunks, count: place.chunks },
     spills: collection.spills,
     trace: collection.trace
   })
@@ -51,14 +51,14 @@ export const make = (
 
 /** The collection as it is now. */
 export const whole = (collection: Collection, seqNo: number): ReadView =>
-  make(collection, { seqNo, upper: collection.upper, since: collection.since, blocks: collection.chunks.length })
+  make(collection, { seqNo, upper: collection.upper, since: collection.since, chunks: collection.chunks.length })
 
 const nothing = { chunks: { list: [], count: 0 }, spills: [], trace: [] }
 
-/** The blocks that satisfy `isWanted`. */
+/** The chunks that satisfy `isWanted`. */
 export const chunksWhere = (
   { chunks: { count, list } }: ReadView,
-  isWanted: (block: MemoryChunk) => boolean
+  isWanted: (chunk: MemoryChunk) => boolean
 ): Array<MemoryChunk> => {
   const wanted: Array<MemoryChunk> = []
   for (let i = 0; i < count; i++) if (isWanted(list[i]!)) wanted.push(list[i]!)

@@ -71,7 +71,7 @@ const encodeCollection = (
   writer: ByteWriter,
   written: number
 ): void => {
-  const blocks = collection.chunks.filter((block) => block.position < logFrom)
+  const chunks = collection.chunks.filter((chunk) => chunk.position < logFrom)
   Commit.encodeRegistration(collection.registration, writer, written)
   writer.frontier(collection.upper)
   writer.frontier(collection.since)
@@ -79,9 +79,9 @@ const encodeCollection = (
   Batch.encodeAll(collection.spills, writer)
   Batch.encodeAll(collection.trace, writer)
   writer.u64(collection.chunksFrom)
-  writer.u64(blocks.at(-1)?.seqNo ?? 0)
+  writer.u64(chunks.at(-1)?.seqNo ?? 0)
   writer.align(8)
-  Block.encode(blocks.length === 0 ? Columns.empty : Columns.concat(blocks.map((block) => block.columns)), writer)
+  Block.encode(chunks.length === 0 ? Columns.empty : Columns.concat(chunks.map((chunk) => chunk.columns)), writer)
 }
 
 const encodeEarlier = (earlier: ReadonlyArray<Collection.Documents>, writer: ByteWriter): void => {
@@ -161,7 +161,7 @@ export const stateViolation = (state: State.State): string | undefined => {
     if (violation !== undefined) return `collection "${name}": ${violation}`
     if (id >= state.nextCollection) return `collection "${name}" has an id that was never given`
     if (state.destroyed.has(name)) return `collection "${name}" is both live and destroyed`
-    if (collection.chunks.some((block) => block.seqNo > state.seqNo)) {
+    if (collection.chunks.some((chunk) => chunk.seqNo > state.seqNo)) {
       return `collection "${name}" has rows beyond the last sequence number`
     }
     for (const key of Collection.blobKeys(collection)) {

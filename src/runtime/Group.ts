@@ -124,7 +124,7 @@ export class Group {
       seqNo: place.seqNo,
       upper: place.upper,
       since: place.since,
-      blocks: collection.chunks.length - committed + place.writes
+      chunks: collection.chunks.length - committed + place.writes
     })
     return {
       view,

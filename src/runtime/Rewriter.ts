@@ -110,10 +110,10 @@ const erasing = (input: Input, key: Uint8Array, erased: (rows: number) => void):
 
 /** The inputs that may hold unsealed rows at times in [lower, upper). */
 const unsealedInputs = (options: Options, rewrite: Rewrite, lower: number, upper: number): ReadonlyArray<Input> => {
-  const blocks = rewrite.blocks.filter((block) => block.maxTime >= lower && block.minTime < upper)
+  const chunks = rewrite.chunks.filter((chunk) => chunk.maxTime >= lower && chunk.minTime < upper)
   const spills = rewrite.spills.filter((spill) => Batch.maxTime(spill) >= lower && Batch.minTime(spill) < upper)
   return [
-    ...(blocks.length === 0 ? [] : [memory(blocks, lower, upper)]),
+    ...(chunks.length === 0 ? [] : [memory(chunks, lower, upper)]),
     ...spills.map((spill) => stored(options, spill, lower, upper))
   ]
 }
@@ -122,14 +122,14 @@ const unsealedInputs = (options: Options, rewrite: Rewrite, lower: number, upper
 const pieceBytes = 1024 * 1024
 
 /** The rows in memory. */
-const memory = (blocks: ReadonlyArray<MemoryChunk>, lower: number, upper: number): Input => ({
+const memory = (chunks: ReadonlyArray<MemoryChunk>, lower: number, upper: number): Input => ({
   open: () => {
     let next = 0
     return Effect.sync(() => {
       const first = next
-      for (let bytes = 0; next < blocks.length && bytes < pieceBytes; next++) bytes += blocks[next]!.bytes
+      for (let bytes = 0; next < chunks.length && bytes < pieceBytes; next++) bytes += chunks[next]!.bytes
       if (next === first) return undefined
-      return { _tag: "Rows", columns: Columns.copy(blocks.slice(first, next).map((block) => block.columns)) }
+      return { _tag: "Rows", columns: Columns.copy(chunks.slice(first, next).map((chunk) => chunk.columns)) }
     })
   },
   lower,

@@ -60,7 +60,7 @@ describe("flush", () => {
       trace: [],
       maxLevel: 0
     })
-    assert.lengthOf(rewrite!.blocks, 2)
+    assert.lengthOf(rewrite!.chunks, 2)
   })
 
   it("is not due where there is nothing in memory", () => {
@@ -113,7 +113,7 @@ describe("trace_compact: a merge", () => {
     assert.deepStrictEqual(due(state), [])
     traced(state, small(3))
     const [rewrite] = Plan.rewrites(state, limits, 0)
-    assert.deepInclude(rewrite, { reason: "merge", lower: 0, upper: 4, maxLevel: Infinity, blocks: [], spills: [] })
+    assert.deepInclude(rewrite, { reason: "merge", lower: 0, upper: 4, maxLevel: Infinity, chunks: [], spills: [] })
     assert.deepStrictEqual(rewrite!.trace.map(({ parts }) => parts[0]!.key), ["b0", "b1", "b2", "b3"])
   })
 
@@ -219,7 +219,7 @@ describe("test_allow_compaction: a compaction", () => {
     apply(state, write(0, 150), allowCompaction(0, 300))
     const [rewrite] = Plan.rewrites(state, limits, 0)
     assert.deepInclude(rewrite, { reason: "compaction", since: 300, spillSince: 100, sealedTo: 100, upper: 100 })
-    assert.lengthOf(rewrite!.blocks, 1)
+    assert.lengthOf(rewrite!.chunks, 1)
   })
 
   it("compaction_beyond_upper: is not due for what is not sealed", () => {

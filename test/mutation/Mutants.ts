@@ -429,8 +429,8 @@ const engine: ReadonlyArray<Mutant> = [
   plant(
     "a rollup leaves out the last rows that it lets go",
     "engine/Rollup.ts",
-    "block.position < logFrom",
-    "block.position + 1 < logFrom",
+    "chunk.position < logFrom",
+    "chunk.position + 1 < logFrom",
     "crash/Memory",
     "runtime/Programs"
   ),

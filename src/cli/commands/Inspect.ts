@@ -36,7 +36,7 @@ const batchJson = (batch: Batch.Batch) => ({
 })
 
 const collectionJson = (collection: Collection) => {
-  const { chunks: blocks, memoryBytes, memoryRows, registration, since, spills, trace, traceUpper, upper } = collection
+  const { chunks, memoryBytes, memoryRows, registration, since, spills, trace, traceUpper, upper } = collection
   return {
     name: registration.name,
     id: registration.id,
@@ -45,7 +45,7 @@ const collectionJson = (collection: Collection) => {
     since: Frontier.toJson(since),
     upper: Frontier.toJson(upper),
     traceUpper: Frontier.toJson(traceUpper),
-    memory: { blocks: blocks.length, rows: memoryRows, bytes: memoryBytes },
+    memory: { blocks: chunks.length, rows: memoryRows, bytes: memoryBytes },
     spills: spills.map(batchJson),
     trace: trace.map(batchJson)
   }
@@ -67,7 +67,7 @@ const covers = ({ lower, since, upper }: Batch.Batch): string =>
   }`
 
 const collectionText = (collection: Collection): string => {
-  const { chunks: blocks, memoryBytes, memoryRows, registration: { key, name, value }, since, spills, trace, upper } =
+  const { chunks, memoryBytes, memoryRows, registration: { key, name, value }, since, spills, trace, upper } =
     collection
   const rows = [
     ["WHERE", "LEVEL", "ROWS", "BYTES", "TIMES", "PARTS", "WHY"],
@@ -76,8 +76,8 @@ const collectionText = (collection: Collection): string => {
       "-",
       Output.count(memoryRows),
       Output.bytes(memoryBytes),
-      `${Math.min(...blocks.map((block) => block.minTime))}..${Math.max(...blocks.map((block) => block.maxTime))}`,
-      String(blocks.length),
+      `${Math.min(...chunks.map((chunk) => chunk.minTime))}..${Math.max(...chunks.map((chunk) => chunk.maxTime))}`,
+      String(chunks.length),
       "not yet in a batch: read from the log into memory when the store is opened"
     ]]),
     ...spills.map((batch) => batchRow("spill", batch, "not sealed yet")),
