@@ -3,21 +3,9 @@ import { Effect, Schema, SchemaGetter } from "effect"
 import { ByteWriter } from "../src/ByteWriter.ts"
 import * as Codec from "../src/Codec.ts"
 import { DecodeError, ValueOutOfRange } from "../src/PersistError.ts"
+import { decode, encode } from "./utils/Codecs.ts"
 
 const options = { arbitrary: { runs: 300, seed: 1 } }
-
-const encode = <A>(codec: Codec.Codec<A>, value: A): Uint8Array => {
-  const writer = new ByteWriter(1)
-  codec.encode(value, writer)
-  return writer.finish()
-}
-
-/** Decodes from the middle of other bytes, as codecs do in columns. */
-const decode = <A>(codec: Codec.Codec<A>, bytes: Uint8Array): A => {
-  const around = new Uint8Array(bytes.length + 7).fill(0x22)
-  around.set(bytes, 3)
-  return codec.decode(around, 3, 3 + bytes.length)
-}
 
 const roundTrip = <A>(codec: Codec.Codec<A>, value: A): A => decode(codec, encode(codec, value))
 

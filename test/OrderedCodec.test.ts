@@ -1,27 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema, Stream } from "effect"
 import { compareBytes } from "../src/batch/Compare.ts"
-import { ByteWriter } from "../src/ByteWriter.ts"
 import * as StoredJson from "../src/client/StoredJson.ts"
 import * as Codec from "../src/Codec.ts"
 import { DecodeError, ValueOutOfRange } from "../src/PersistError.ts"
 import * as Update from "../src/Update.ts"
+import * as Codecs from "./utils/Codecs.ts"
+import { encode } from "./utils/Codecs.ts"
 import * as Store from "./utils/Store.ts"
 
 const options = { arbitrary: { runs: 300, seed: 1 } }
 
-const encode = <A>(codec: Codec.Codec<A>, value: A): Uint8Array => {
-  const writer = new ByteWriter(1)
-  codec.encode(value, writer)
-  return writer.finish()
-}
-
-/** Decodes from the middle of other bytes, as codecs do in columns. */
-const decode = <A>(codec: Codec.Codec<A>, bytes: Uint8Array): A => {
-  const around = new Uint8Array(bytes.length + 6).fill(0xff)
-  around.set(bytes, 3)
-  return codec.decode(around, 3, 3 + bytes.length)
-}
+/** Between bytes that no part begins or ends with. */
+const decode = <A>(codec: Codec.Codec<A>, bytes: Uint8Array): A => Codecs.decode(codec, bytes, 0xff)
 
 const refused = <A>(codec: Codec.Codec<A>, value: unknown): void => {
   assert.throws(() => encode(codec, value as A), ValueOutOfRange)

@@ -1,28 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema, SchemaGetter, Stream } from "effect"
-import { ByteWriter } from "../src/ByteWriter.ts"
 import * as Codec from "../src/Codec.ts"
 import * as Layout from "../src/Layout.ts"
 import { DecodeError, ValueOutOfRange } from "../src/PersistError.ts"
 import * as TypedCodec from "../src/TypedCodec.ts"
 import * as Update from "../src/Update.ts"
+import { decode, encode } from "./utils/Codecs.ts"
 import * as Store from "./utils/Store.ts"
 
 const options = { arbitrary: { runs: 60, seed: 1 } }
-
-const encode = <A>(codec: Pick<Codec.Codec<A>, "encode">, value: A): Uint8Array => {
-  const writer = new ByteWriter(1)
-  writer.u8(7)
-  codec.encode(value, writer)
-  return writer.finish().subarray(1)
-}
-
-/** Decodes from the middle of other bytes, as codecs do in columns. */
-const decode = <A>(codec: Pick<Codec.Codec<A>, "decode">, bytes: Uint8Array): A => {
-  const around = new Uint8Array(bytes.length + 6).fill(0x22)
-  around.set(bytes, 3)
-  return codec.decode(around, 3, 3 + bytes.length)
-}
 
 const isInLayout = (bytes: Uint8Array): boolean => bytes[0] === 1
 const jsonOf = <A>(codec: Codec.Codec<A>, value: A): Schema.Json =>

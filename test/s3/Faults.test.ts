@@ -44,6 +44,16 @@ const gate = (isMeant: (request: Proxy.Request) => boolean) =>
     return { choose, arrived: Deferred.await(arrived), open: Deferred.succeed(open, undefined) }
   })
 
+/** The first record meets a fault, and requests after it what `then` chooses. */
+const firstly = (fault: Proxy.Fault, then: Proxy.Proxy["choose"]): Proxy.Proxy["choose"] => {
+  let isFirst = true
+  return (request) => {
+    if (!isRecord(request) || !isFirst) return then(request)
+    isFirst = false
+    return fault
+  }
+}
+
 const appendAll = (writer: Writer, from: number, to: number) =>
   Effect.gen(function*() {
     for (let i = from; i < to; i++) yield* writer.append(i, [bytes(`entry ${i}`)])
@@ -149,12 +159,7 @@ for (const { endpoint, name } of stores) {
         const sleeper = yield* (yield* openLog(troubled)).acquire
         yield* appendAll(sleeper, 0, 3)
         const held = yield* gate(isRecord)
-        let isFirst = true
-        proxy.choose = (request) => {
-          if (!isRecord(request) || !isFirst) return held.choose(request)
-          isFirst = false
-          return "applied"
-        }
+        proxy.choose = firstly("applied", held.choose)
         const late = yield* Effect.forkChild(Effect.flip(sleeper.append(3, [bytes("entry 3")])))
         yield* held.arrived
         const other = yield* openLog(direct)
@@ -176,12 +181,7 @@ for (const { endpoint, name } of stores) {
         const sleeper = yield* (yield* openLog(troubled)).acquire
         yield* appendAll(sleeper, 0, 3)
         const held = yield* gate(isRecord)
-        let isFirst = true
-        proxy.choose = (request) => {
-          if (!isRecord(request) || !isFirst) return held.choose(request)
-          isFirst = false
-          return "lost"
-        }
+        proxy.choose = firstly("lost", held.choose)
         const late = yield* Effect.forkChild(Effect.flip(sleeper.append(3, [bytes("late")])))
         yield* held.arrived
         const writer = yield* (yield* openLog(direct)).acquire
