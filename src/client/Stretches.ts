@@ -13,16 +13,22 @@ export interface Stretches<K, V> {
   /** The events of a query over a view, from `read` or from an earlier call of it. */
   readonly of: <E>(
     query: Query,
-    rows: number,
+    bytes: number,
     read: Effect.Effect<ReadonlyArray<CollectionEvent<K, V>>, E>
   ) => Effect.Effect<ReadonlyArray<CollectionEvent<K, V>>, E>
 }
 
-/** Rows of recent stretches that are kept decoded, about. Each subscriber reads longer ranges itself. */
-const keptRows = 10_000
+/**
+ * Bytes of recent stretches that are kept decoded, about. Each subscriber reads larger ranges itself, piece by piece, as
+ * it has use for them.
+ */
+const keptBytes = 1024 * 1024
+
+/** Bytes that a decoded row takes beside its key and value, about. */
+const rowBytes = 100
 
 interface Decoded<K, V> {
-  readonly rows: number
+  readonly bytes: number
   readonly events: ReadonlyArray<CollectionEvent<K, V>>
 }
 
@@ -33,35 +39,35 @@ export const make = <K, V>(): Stretches<K, V> => {
   let kept = 0
   const keep = (name: string, added: Decoded<K, V>) => {
     recent.set(name, added)
-    kept += added.rows
-    for (const [oldest, { rows }] of recent) {
-      if (kept <= keptRows || oldest === name) break
+    kept += added.bytes
+    for (const [oldest, { bytes }] of recent) {
+      if (kept <= keptBytes || oldest === name) break
       recent.delete(oldest)
-      kept -= rows
+      kept -= bytes
     }
   }
   return {
-    of: ({ fromTime, toTime }, rows, read) => {
+    of: ({ fromTime, toTime }, bytes, read) => {
       const name = `${fromTime} ${toTime}`
       const known = Effect.sync(() => recent.get(name)?.events)
       return Effect.flatMap(known, (events) =>
         events === undefined
           ? one.withPermit(Effect.flatMap(known, (events) =>
             events === undefined
-              ? Effect.tap(read, (events) => Effect.sync(() => keep(name, { rows, events })))
+              ? Effect.tap(read, (events) => Effect.sync(() => keep(name, { bytes, events })))
               : Effect.succeed(events)))
           : Effect.succeed(events))
     }
   }
 }
 
-/** How many rows a query can have at most, if all of them are in memory and few. */
-export const shortRows = (view: ReadView.ReadView, { fromTime, toTime }: Query): number | undefined => {
+/** How many bytes the decoded rows of a query take, about, if all rows are in memory and the bytes are few. */
+export const shortBytes = (view: ReadView.ReadView, { fromTime, toTime }: Query): number | undefined => {
   const isStored = [...view.spills, ...view.trace].some(({ parts }) =>
     parts.some(({ maxTime, minTime }) => maxTime >= fromTime && minTime < toTime)
   )
   if (isStored) return undefined
-  const rows = ReadView.chunksWhere(view, (chunk) => chunk.maxTime >= fromTime && chunk.minTime < toTime)
-    .reduce((sum, { columns }) => sum + columns.length, 0)
-  return rows <= keptRows ? rows : undefined
+  const bytes = ReadView.chunksWhere(view, (chunk) => chunk.maxTime >= fromTime && chunk.minTime < toTime)
+    .reduce((sum, { bytes, columns }) => sum + bytes + rowBytes * columns.length, 0)
+  return bytes <= keptBytes ? bytes : undefined
 }

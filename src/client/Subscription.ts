@@ -69,18 +69,18 @@ export const make = <K, V>(options: Options<K, V>): Stream.Stream<CollectionEven
     const { start, store } = options
     const until = start.until ?? Infinity
     /** The last time that has been delivered, or none. Starting at 0 means that nothing has been delivered. */
-    let told: number | undefined = start.from === undefined || start.from === 0 ? undefined : start.from - 1
+    let delivered: number | undefined = start.from === undefined || start.from === 0 ? undefined : start.from - 1
 
     /** The events of the next range of complete times, once there is one. */
     const stretch: Pull.Pull<Stream.Stream<CollectionEvent<K, V>, SubscribeError>, SubscribeError> = Effect.gen(
       function*() {
-        while (told !== Infinity) {
+        while (delivered !== Infinity) {
           const position = store.feed.upper()
           const opened = store.viewNow(options.collection)
           if (opened === undefined) return yield* new CollectionDestroyed({ collection: options.name })
           const { since, upper } = opened.view
-          const base: number = told ?? start.asOf ?? since
-          const next = told === undefined ? base : told + 1
+          const base: number = delivered ?? start.asOf ?? since
+          const next = delivered === undefined ? base : delivered + 1
           if (next >= until && upper >= until) {
             opened.release()
             break
@@ -91,10 +91,10 @@ export const make = <K, V>(options: Options<K, V>): Stream.Stream<CollectionEven
           }
           if (upper > next) {
             const toTime = Math.min(upper, until)
-            const query = told === undefined
+            const query = delivered === undefined
               ? { fromTime: 0, toTime, since: base }
-              : { fromTime: told + 1, toTime, since: 0 }
-            told = toTime - 1
+              : { fromTime: delivered + 1, toTime, since: 0 }
+            delivered = toTime - 1
             return Stream.ensuring(between(options, opened, query), Effect.sync(opened.release))
           }
           opened.release()
@@ -120,7 +120,7 @@ const between = <K, V>(
     Stream.concat(Stream.succeed<CollectionEvent<K, V>>({ _tag: "Progress", frontier: query.toTime }))
   )
   // Times that were advanced to a `since` are delivered at it. Rows in quarantine are reported to each subscriber.
-  const rows = query.since === 0 && typeof options.policy === "string" ? Stretches.shortRows(view, query) : undefined
-  if (rows === undefined) return events
-  return Stream.unwrap(Effect.map(options.stretches.of(query, rows, Stream.runCollect(events)), Stream.fromArray))
+  const bytes = query.since === 0 && typeof options.policy === "string" ? Stretches.shortBytes(view, query) : undefined
+  if (bytes === undefined) return events
+  return Stream.unwrap(Effect.map(options.stretches.of(query, bytes, Stream.runCollect(events)), Stream.fromArray))
 }

@@ -211,6 +211,26 @@ describe("subscriptions", () => {
       ])
     }))
 
+  it.effect("get large values piece by piece, not all that are complete at once", () =>
+    Effect.gen(function*() {
+      const client = yield* Effect.flatMap(Store.memory, (storage) => Store.client(storage))
+      let decoded = 0
+      const value: Codec.Codec<string> = {
+        ...Codec.string,
+        decode: (bytes, start, end) => {
+          decoded++
+          return Codec.string.decode(bytes, start, end)
+        }
+      }
+      const { reader, writer } = yield* client.createOrLoad("s", { key: Codec.string, value })
+      for (let time = 0; time < 40; time++) {
+        yield* writer.append([Update.insert(`k${time}`, "v".repeat(200_000), time)])
+      }
+      yield* writer.seal(40)
+      yield* Stream.runDrain(Stream.take(reader.subscribe(), 1))
+      assert.isBelow(decoded, 20)
+    }))
+
   it.effect("of one handle decode a complete time once, however many there are", () =>
     Effect.gen(function*() {
       const client = yield* Effect.flatMap(Store.memory, (storage) => Store.client(storage))
