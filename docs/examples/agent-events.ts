@@ -80,9 +80,9 @@ const open = Effect.fnUntraced(function*({ keep, lag }: { readonly keep: number;
         const start = now
         const past = yield* events.get(id, { asOf: start - 1 })
         const replayed = past.map(([event]) => event).filter(({ seq }) => seq > after).toSorted((a, b) => a.seq - b.seq)
-        const live = Stream.flatMap(events.subscribe({ from: start }), (told) =>
-          told._tag === "Progress" ? Stream.empty : Stream.fromIterable(
-            told.updates.filter(({ diff, key }) =>
+        const live = Stream.flatMap(events.subscribe({ from: start }), (event) =>
+          event._tag === "Progress" ? Stream.empty : Stream.fromIterable(
+            event.updates.filter(({ diff, key }) =>
               key === id && diff > 0
             ).map(({ value }) => value)
               .toSorted((a, b) => a.seq - b.seq)
@@ -94,9 +94,9 @@ const open = Effect.fnUntraced(function*({ keep, lag }: { readonly keep: number;
       })),
     /** Which sessions changed, and their newest event: a slow reader hears less often, never wrongly. */
     changes: Stream.suspend(() => sessions.subscribe({ from: now })).pipe(
-      Stream.map((told) =>
+      Stream.map((event) =>
         new Map(
-          told._tag === "Progress" ? [] : told.updates.filter(({ diff }) => diff > 0)
+          event._tag === "Progress" ? [] : event.updates.filter(({ diff }) => diff > 0)
             .toSorted((a, b) => a.time - b.time).map(({ key, value }) => [key, value.seq] as const)
         )
       ),

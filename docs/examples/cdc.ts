@@ -90,7 +90,7 @@ const changesOf = Effect.fnUntraced(
       case "insert":
         return [yield* put(message.new)]
       case "update":
-        // The old key is told only where it was another one.
+        // The old key is there only where it was another one.
         return [...(message.key === null ? [] : [yield* remove(message.key)]), yield* put(message.new)]
       case "delete":
         return [yield* remove(message.key)]

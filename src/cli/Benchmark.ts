@@ -88,13 +88,13 @@ export const run = Effect.fnUntraced(function*(below: string, updates: number) {
   const batches = Math.max(1, Math.round(updates / batchRows))
   const singles = Math.max(64, Math.round(updates / 200))
   const progress = yield* Progress.make({ label: "measuring", total: batches * 2 + singles * 2 })
-  const told = (done: number) => Effect.sync(() => progress.add(done))
+  const progressed = (done: number) => Effect.sync(() => progress.add(done))
 
   const measured = Effect.gen(function*() {
     const persist = yield* PersistClient.PersistClient
     const { reader, writer } = yield* persist.createOrLoad("rows", text)
     const append = (start: number, length: number, done: number) =>
-      Effect.andThen(Effect.suspend(() => writer.append(rows(start, length))), told(done))
+      Effect.andThen(Effect.suspend(() => writer.append(rows(start, length))), progressed(done))
     for (let i = 0; i < Math.min(20, batches); i++) yield* append(i, batchRows, 0)
 
     const bytesBefore = yield* committed

@@ -101,12 +101,12 @@ export const events = <K, V>(
         if (failure !== undefined) return yield* failure
         const events: Array<CollectionEvent<K, V>> = []
         for (const entry of yield* entries) {
-          const heard = yield* Effect.result(hear(entry))
-          if (Result.isFailure(heard)) {
-            failure = heard.failure
+          const result = yield* Effect.result(hear(entry))
+          if (Result.isFailure(result)) {
+            failure = result.failure
             break
           }
-          for (const event of heard.success) events.push(event)
+          for (const event of result.success) events.push(event)
         }
         if (isNonEmpty(events)) return events
       }

@@ -58,7 +58,7 @@ export const decodeThrough =
         Stream.mapError((error) => Encoding.isCsvError(error) ? invalid(error) : error),
         Stream.chunks,
         Stream.map(takeAll),
-        Intake.told
+        Intake.eventsOf
       )
     })
 

@@ -187,7 +187,7 @@ const through =
         }
         return intake.taken()
       }
-      return Intake.told(Stream.map(Line.lines("Debezium", bytes), takeAll))
+      return Intake.eventsOf(Stream.map(Line.lines("Debezium", bytes), takeAll))
     })
 
 /** How many ended transactions are recognised: a million identifiers take some hundred megabytes. */

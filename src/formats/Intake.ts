@@ -72,7 +72,7 @@ export const make = <K, V>(format: string, unit: string, { check, upper: begin }
 }
 
 /** The events of all parts, up to the first error, independent of how the input is divided. */
-export const told = <K, V, E, R>(
+export const eventsOf = <K, V, E, R>(
   parts: Stream.Stream<Taken<K, V>, E, R>
 ): Stream.Stream<CollectionEvent<K, V>, E | InvalidInput, R> =>
   Stream.flatMap(

@@ -69,7 +69,7 @@ export const decodeThrough =
         }
         return intake.taken()
       }
-      return Intake.told(Stream.map(Line.lines("NDJSON", bytes), takeAll))
+      return Intake.eventsOf(Stream.map(Line.lines("NDJSON", bytes), takeAll))
     })
 
 const encoder = new TextEncoder()

@@ -140,13 +140,13 @@ export interface Meet {
 /** @internal */
 export const meet = (count: number): Meet => {
   const frontiers = Array.from({ length: count }, () => 0)
-  let told = 0
+  let reported = 0
   return {
     advance: (index, frontier) => {
       frontiers[index] = Math.max(frontiers[index]!, frontier)
       const earliest = Math.min(...frontiers)
-      if (earliest <= told) return undefined
-      told = earliest
+      if (earliest <= reported) return undefined
+      reported = earliest
       return earliest
     }
   }

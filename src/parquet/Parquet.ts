@@ -225,7 +225,7 @@ export const decodeThrough =
       return groups(file, metadata).pipe(
         Stream.map(takeAll),
         Stream.concat(Stream.sync(() => intake.taken(upper === undefined ? undefined : seal(intake, upper, number)))),
-        Intake.told
+        Intake.eventsOf
       )
     }))
 

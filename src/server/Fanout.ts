@@ -27,7 +27,7 @@ export type Step =
 
 export interface Fanout {
   /** Waits until there is a next step for a subscriber that has received everything before the given frontier. */
-  readonly next: (told: Frontier) => Effect.Effect<Step, EventsError>
+  readonly next: (delivered: Frontier) => Effect.Effect<Step, EventsError>
 }
 
 export interface Options {
@@ -92,10 +92,10 @@ export const make = Effect.fnUntraced(function*(
   )
   yield* Effect.forkScoped(Effect.schedule(wake, Schedule.spaced(heartbeat)))
 
-  const next = (told: Frontier): Effect.Effect<Step, EventsError> =>
+  const next = (delivered: Frontier): Effect.Effect<Step, EventsError> =>
     Effect.suspend((): Effect.Effect<Step, EventsError> => {
-      if (told < head) {
-        const stretch = stretches.get(told)
+      if (delivered < head) {
+        const stretch = stretches.get(delivered)
         return Effect.succeed(
           stretch === undefined ? { _tag: "Behind", until: head } : { _tag: "Shared", ...stretch }
         )
@@ -103,7 +103,7 @@ export const make = Effect.fnUntraced(function*(
       if (ended !== undefined) return Effect.as(ended, { _tag: "End" })
       return Effect.flatMap(
         Deferred.await(changed),
-        () => told < head || ended !== undefined ? next(told) : Effect.succeed<Step>({ _tag: "Idle" })
+        () => delivered < head || ended !== undefined ? next(delivered) : Effect.succeed<Step>({ _tag: "Idle" })
       )
     })
   return { next }

@@ -44,12 +44,12 @@ export const events = (
   heartbeat: number
 ): Stream.Stream<Uint8Array> =>
   Stream.suspend(() => {
-    let told = start.from
-    let begun = told !== undefined
+    let delivered = start.from
+    let begun = delivered !== undefined
 
     const own = (events: Stream.Stream<CollectionEvent<Json, Json>, Events.EventsError>) =>
       Stream.map(events, (event) => {
-        if (event._tag === "Progress") told = event.frontier
+        if (event._tag === "Progress") delivered = event.frontier
         return Events.render(event, collection)
       })
     const next: Pull.Pull<Stream.Stream<Uint8Array, Events.EventsError>, Events.EventsError> = Effect.gen(function*() {
@@ -60,15 +60,15 @@ export const events = (
         return withHeartbeats(first, heartbeat)
       }
       // The store was closed before there was anything to deliver.
-      if (told === undefined) return yield* Cause.done()
-      const step = yield* fanout.next(told)
+      if (delivered === undefined) return yield* Cause.done()
+      const step = yield* fanout.next(delivered)
       switch (step._tag) {
         case "Shared": {
-          told = step.to
+          delivered = step.to
           return Stream.succeed(step.bytes)
         }
         case "Behind":
-          return own(read.subscribe({ from: told, until: step.until }))
+          return own(read.subscribe({ from: delivered, until: step.until }))
         case "Idle":
           return Stream.succeed(Events.heartbeat)
         case "End":

@@ -49,7 +49,7 @@ const problems = (path: string) => Effect.flatMap(openLog(path), (log) => Stream
 
 describe("torn tails", () => {
   for (const rest of ["zeros", "garbage"]) {
-    it.effect(`a frame that is cut off anywhere, with ${rest} behind the cut, was never there`, () =>
+    it.effect(`a frame that is truncated anywhere, with ${rest} behind the cut, was never there`, () =>
       Effect.gen(function*() {
         const { path, root } = yield* makeCrashed(4)
         for (let cut = 0; cut < frame - 1; cut++) {
@@ -169,7 +169,7 @@ describe("damage", () => {
       )
     }))
 
-  it.effect("verify reports what is behind the end, and a file that was cut off", () =>
+  it.effect("verify reports what is behind the end, and a file that was truncated", () =>
     Effect.gen(function*() {
       const { path: open } = yield* makeCrashed(3)
       assert.deepStrictEqual(yield* problems(open), [])

@@ -144,7 +144,7 @@ describe("subscribing over HTTP", () => {
     }))
 
   it.live.each([1, 2, 3])(
-    "seed %i: cut off anywhere and resumed, nothing is skipped and nothing comes twice",
+    "seed %i: interrupted anywhere and resumed, nothing is skipped and nothing comes twice",
     (seed) =>
       Effect.gen(function*() {
         const random = Prng.make(seed)

@@ -63,7 +63,7 @@ const batchRow = (place: string, batch: Batch.Batch, why: string): ReadonlyArray
 
 const covers = ({ lower, since, upper }: Batch.Batch): string =>
   `sealed times ${lower} to before ${Frontier.format(upper)}${
-    since > 0 ? `, told apart from ${Frontier.format(since)} on` : ""
+    since > 0 ? `, distinguishable from ${Frontier.format(since)} on` : ""
   }`
 
 const collectionText = (collection: Collection): string => {

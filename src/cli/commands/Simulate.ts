@@ -25,7 +25,7 @@ const storages = {
 const replayPattern = /^\d+(:[cfs][\d,]*)*$/
 
 /** The full violation is a result; its occurrence, and how to replay it, is the failure. */
-const tell = Effect.fnUntraced(function*(found: Seeds.SeedFailed | Seeds.NotDeterministic, again: string) {
+const report = Effect.fnUntraced(function*(found: Seeds.SeedFailed | Seeds.NotDeterministic, again: string) {
   const { json } = yield* common
   if (found instanceof Seeds.NotDeterministic) return yield* new Failure({ message: found.message })
   const violation = found.cause instanceof Error ? found.cause.message : String(found.cause)
@@ -77,7 +77,7 @@ export const simulate = Command.make(
       return yield* first.includes(":") ? Seeds.replay(options, first) : Seeds.search(options)
     }).pipe(
       Effect.scoped,
-      Effect.catch((found) => tell(found, `--steps ${steps} --profile ${profile} --faults ${faults}`))
+      Effect.catch((found) => report(found, `--steps ${steps} --profile ${profile} --faults ${faults}`))
     )
     if (json) return yield* Output.json({ ok: true, ...summary })
     yield* Output.line(

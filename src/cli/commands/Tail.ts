@@ -37,14 +37,14 @@ export const tail = Command.make(
     const { storage } = yield* common
     const wanted = (updates: ReadonlyArray<Update<StoredJson.Json, StoredJson.Json>>): string =>
       updates.filter(({ time }) => time >= from).map(updateLine).join("")
-    const told = (event: CollectionEvent<StoredJson.Json, StoredJson.Json>): string =>
+    const textOf = (event: CollectionEvent<StoredJson.Json, StoredJson.Json>): string =>
       event._tag === "Progress" ? sealLine(event.frontier) : wanted(event.updates)
     yield* Effect.gen(function*() {
       const { reader } = yield* StoredJson.open(name)
       const { events, snapshot } = yield* reader.listen()
       yield* Stream.runForEachArray(snapshot.updates, (updates) => Output.write(wanted(updates)))
       if (snapshot.upper > 0) yield* Output.write(sealLine(snapshot.upper))
-      if (follow) yield* Stream.runForEachArray(events, (heard) => Output.write(heard.map(told).join("")))
+      if (follow) yield* Stream.runForEachArray(events, (batch) => Output.write(batch.map(textOf).join("")))
     }).pipe(Effect.scoped, Effect.provide(Store.reading(storage)))
   })
 ).pipe(
