@@ -14,6 +14,7 @@ import * as Metrics from "../runtime/Metrics.ts"
 import type { Store } from "../runtime/Store.ts"
 import * as Update from "../Update.ts"
 import type { CollectionEvent } from "./CollectionEvent.ts"
+import * as Recent from "./Recent.ts"
 import * as Rows from "./Rows.ts"
 import type { ReadError } from "./Snapshot.ts"
 
@@ -45,17 +46,9 @@ export const makeDecode = <K, V>(
   codecs: Rows.Codecs<K, V>,
   policy: Rows.DecodePolicy
 ): Decode<K, V> => {
-  const recent = new Map<Entry, { readonly rows: number; readonly updates: ReadonlyArray<Update.Update<K, V>> }>()
-  let kept = 0
-  const keep = (entry: Entry, rows: number, updates: ReadonlyArray<Update.Update<K, V>>) => {
-    recent.set(entry, { rows, updates })
-    kept += rows
-    for (const [oldest, { rows }] of recent) {
-      if (kept <= keptRows || oldest === entry) break
-      recent.delete(oldest)
-      kept -= rows
-    }
-  }
+  const recent = Recent.make<Entry, { readonly rows: number; readonly updates: ReadonlyArray<Update.Update<K, V>> }>(
+    keptRows
+  )
   const decode = (rows: Columns.Columns) =>
     Rows.decode<K, V, Update.Update<K, V>>(name, codecs, policy, rows, Update.make)
   if (typeof policy !== "string") return (_, rows) => decode(rows)
@@ -66,7 +59,7 @@ export const makeDecode = <K, V>(
       if (known?.rows === rows.length) return Effect.succeed(known.updates)
       return Effect.tap(decode(rows), (updates) =>
         Effect.sync(() => {
-          if (known === undefined) keep(entry, rows.length, updates)
+          if (known === undefined) recent.keep(entry, rows.length, { rows: rows.length, updates })
         }))
     })
 }

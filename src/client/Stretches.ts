@@ -8,6 +8,7 @@ import { Effect, Semaphore } from "effect"
 import * as ReadView from "../engine/ReadView.ts"
 import type { CollectionEvent } from "./CollectionEvent.ts"
 import type { Query } from "./Merging.ts"
+import * as Recent from "./Recent.ts"
 
 export interface Stretches<K, V> {
   /** The events of a query over a view, from `read` or from an earlier call of it. */
@@ -27,34 +28,19 @@ const keptBytes = 1024 * 1024
 /** Bytes that a decoded row takes beside its key and value, about. */
 const rowBytes = 100
 
-interface Decoded<K, V> {
-  readonly bytes: number
-  readonly events: ReadonlyArray<CollectionEvent<K, V>>
-}
-
 export const make = <K, V>(): Stretches<K, V> => {
   /** A subscriber that asks while another one reads waits for its result. */
   const one = Semaphore.makeUnsafe(1)
-  const recent = new Map<string, Decoded<K, V>>()
-  let kept = 0
-  const keep = (name: string, added: Decoded<K, V>) => {
-    recent.set(name, added)
-    kept += added.bytes
-    for (const [oldest, { bytes }] of recent) {
-      if (kept <= keptBytes || oldest === name) break
-      recent.delete(oldest)
-      kept -= bytes
-    }
-  }
+  const recent = Recent.make<string, ReadonlyArray<CollectionEvent<K, V>>>(keptBytes)
   return {
     of: ({ fromTime, toTime }, bytes, read) => {
       const name = `${fromTime} ${toTime}`
-      const known = Effect.sync(() => recent.get(name)?.events)
+      const known = Effect.sync(() => recent.get(name))
       return Effect.flatMap(known, (events) =>
         events === undefined
           ? one.withPermit(Effect.flatMap(known, (events) =>
             events === undefined
-              ? Effect.tap(read, (events) => Effect.sync(() => keep(name, { bytes, events })))
+              ? Effect.tap(read, (events) => Effect.sync(() => recent.keep(name, bytes, events)))
               : Effect.succeed(events)))
           : Effect.succeed(events))
     }

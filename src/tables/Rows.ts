@@ -4,7 +4,6 @@
  * @internal
  */
 import { Effect, Option, Stream } from "effect"
-import * as Compare from "../batch/Compare.ts"
 import { ByteWriter } from "../ByteWriter.ts"
 import * as Client from "../client/Rows.ts"
 import type { Prefix } from "../Codec.ts"
@@ -121,23 +120,6 @@ export const rangeAt = <K, V>(
 ): Stream.Stream<readonly [key: K, value: V], TransactError> =>
   Stream.map(relation.collection.reader.range({ ...range, asOf: time }), ([key, value]) => [key, value] as const)
 
-const isLater = (a: Uint8Array | undefined, b: Uint8Array | undefined): boolean =>
-  a !== undefined && (b === undefined || Compare.compareBytes(a, b) > 0)
-
-/** The bounds of a range, in bytes. */
-const boundsOf = <K, V>({ codecs }: Relation<K, V>, { from, prefix, to }: Range<K>) =>
-  attempt(() => {
-    const bytesOf = (key: K | undefined) =>
-      key === undefined ? undefined : Client.encodeKeyInto(codecs, key, scratch).slice()
-    const within = prefix === undefined ? undefined : codecs.key.prefixed?.(prefix)
-    const start = bytesOf(from)
-    const end = bytesOf(to)
-    return {
-      from: isLater(within?.from, start) ? within?.from : start,
-      to: end === undefined || isLater(end, within?.to ?? end) ? within?.to ?? end : end
-    }
-  })
-
 /** The rows of a range in a workspace, including its own writes. */
 export const rangeIn = <K, V>(
   workspace: Workspace,
@@ -146,7 +128,7 @@ export const rangeIn = <K, V>(
 ): Stream.Stream<readonly [key: K, value: V], TransactError> =>
   Stream.unwrap(Effect.gen(function*() {
     const { relation } = rows
-    const bounds = yield* boundsOf(relation, range)
+    const bounds = yield* Client.encodeBounds(relation.codecs, range)
     const written = workspace.range(relation, bounds).rows
     const stored = rangeAt(rows, range, workspace.readAt)
     if (written.size === 0) return stored
