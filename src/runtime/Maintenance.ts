@@ -9,6 +9,7 @@
  * @internal
  */
 import { Cause, Clock, type Context, Duration, Effect, Exit, Latch, Schedule, Semaphore } from "effect"
+import * as Overflow from "../engine/Overflow.ts"
 import * as Plan from "../engine/Plan.ts"
 import * as Rollup from "../engine/Rollup.ts"
 import type { Target } from "../engine/Stage.ts"
@@ -169,7 +170,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
         else uncertain.push(...keys)
       }))
 
-  const rewrite = Effect.fnUntraced(function*(planned: Plan.Rewrite) {
+  const rewrite = Effect.fnUntraced(function*(planned: Plan.Rewrite, how: "run" | "runApart" = "run") {
     const keys: Array<string> = []
     const rewriter = Rewriter.make({
       blob,
@@ -182,7 +183,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
         return key
       }
     })
-    const { bytes, erased, swap } = yield* Effect.onError(rewriter.run(planned), () => Effect.sync(() => abandon(keys)))
+    const { bytes, erased, swap } = yield* Effect.onError(rewriter[how](planned), () => Effect.sync(() => abandon(keys)))
     const isApplied = yield* naming(keys, mailbox.submit(new Command.Swap({ change: swap })))
     Metrics.compactionBytes.updateUnsafe(bytes, context)
     if (isApplied) {
@@ -305,6 +306,24 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   /** Whether there will be work to do even if nothing is committed. */
   const isUnfinished = (): boolean => quietRuns < runsBeforeTrim || isSweepDue || garbage.size() > 0
 
+  /** Rewrites that overflowed, by collection. */
+  const overflowed = new Map<number, string>()
+
+  /** Moves rows out of memory even where they cannot be summed, and then fails. */
+  const flush = (planned: Plan.Rewrite) =>
+    Effect.tapError(job(rewrite(planned)), (error): Effect.Effect<unknown, Failure> => {
+      if (error._tag !== "ValueOutOfRange") return Effect.void
+      if (planned.chunks.length > 0) return job(rewrite(Overflow.apart(planned), "runApart"))
+      overflowed.set(planned.collection, Overflow.attempt(planned))
+      return Effect.void
+    })
+
+  /** The rewrites that are due, but for those that would overflow again. */
+  const dueRewrites = (pace: Plan.Pace): ReadonlyArray<Plan.Rewrite> =>
+    Plan.rewrites(state, limits, logBytes(), pace).filter((planned) =>
+      planned.chunks.length > 0 || overflowed.get(planned.collection) !== Overflow.attempt(planned)
+    )
+
   const runAt = Effect.fnUntraced(function*(pace: Plan.Pace) {
     mayBeDue.closeUnsafe()
     /** Collections whose rows cannot be rewritten. They must not block the others. */
@@ -312,12 +331,12 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     for (let round = 0; round < maxRounds; round++) {
       const isRollupDue = Plan.isRollupDue(state, limits, logBytes(Plan.horizon(state, limits)))
       if (isRollupDue) yield* job(rollUp(Plan.logTarget(state, limits) * followersShare))
-      const due = Plan.rewrites(state, limits, logBytes(), pace).filter(({ collection }) => !stuck.has(collection))
+      const due = dueRewrites(pace).filter(({ collection }) => !stuck.has(collection))
       observe(due.length)
       if (due.length === 0) break
       for (const planned of due) {
         yield* Effect.catchTag(
-          job(rewrite(planned)),
+          flush(planned),
           ["ValueOutOfRange", "Corrupt"],
           (failure) => Effect.sync(() => stuck.set(planned.collection, failure))
         )
@@ -348,7 +367,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     const position = planned.chunksBefore
     const { erased, isApplied } = yield* job(rewrite(planned))
     if (!isApplied) return yield* new CollectionDestroyed({ collection: target.name })
-    for (const flush of Plan.flushes(state)) yield* job(rewrite(flush))
+    for (const planned of Plan.flushes(state)) yield* Effect.catchTag(flush(planned), "ValueOutOfRange", () => Effect.void)
     yield* job(rollUp(0))
     if (state.logFrom < position) return yield* Effect.die(new Error("rows before an erasure are in the log only"))
     // Listeners of truncated entries, and named holds, expire.

@@ -283,8 +283,8 @@ const rows: ReadonlyArray<Mutant> = [
   plant(
     "rows with the same key, value and time are not summed",
     "batch/Consolidate.ts",
-    "if (advanced === heldTime) sum =",
-    "if (advanced < 0) sum =",
+    "if (advanced === heldTime) sum.add",
+    "if (advanced < 0) sum.add",
     "batch/Consolidate"
   ),
   plant(
@@ -296,7 +296,7 @@ const rows: ReadonlyArray<Mutant> = [
   ),
   plant(
     "a sum of diffs may be rounded",
-    "batch/Consolidate.ts",
+    "batch/DiffSum.ts",
     "if (Number.isSafeInteger(sum)) return sum",
     "if (Number.isInteger(sum)) return sum",
     "batch/Consolidate"
@@ -350,15 +350,15 @@ const engine: ReadonlyArray<Mutant> = [
   plant(
     "a point read takes rows of two times for one",
     "client/PointRead.ts",
-    "last !== undefined && last.time === time && ",
-    "last !== undefined && ",
+    "last !== undefined && last.time === time && fits",
+    "last !== undefined && fits",
     "runtime/Programs"
   ),
   plant(
     "a point read forgets one of two equal rows",
     "client/PointRead.ts",
-    "      last.diff = addDiffs(last.diff, diff)",
-    "      last.diff = diff",
+    "if (isSame) last.diff += diff",
+    "if (isSame) last.diff = diff",
     "runtime/Programs"
   ),
   plant(
