@@ -181,7 +181,7 @@ const collect = (
     const diff = columns.diffs[row]!
     const isSame = last !== undefined && last.time === time && fits(last.diff, diff) &&
       Compare.compareValues(columns, last.row, columns, row) === 0
-    if (isSame) last.diff += diff
+    if (last !== undefined && isSame) last.diff += diff
     else {
       if (last !== undefined && last.diff !== 0) found.push(last)
       last = { columns, row, time, diff }

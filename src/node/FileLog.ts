@@ -5,6 +5,7 @@
  */
 import { Effect, FiberHandle, PubSub, Queue, Schedule, type Scope, Stream } from "effect"
 import fs from "node:fs"
+import { Fenced } from "../PersistError.ts"
 import type { Log } from "../storage/Log.ts"
 import * as Directory from "./Directory.ts"
 import * as File from "./File.ts"
@@ -24,6 +25,9 @@ export interface Options {
   readonly waitMillis: number
 }
 
+/** The last epoch in the log, or why it cannot be followed by another one. */
+type LastEpoch = Lock.Options["lastEpoch"]
+
 export const make: (options: Options) => Effect.Effect<Log["Service"], never, Scope.Scope> = Effect.fnUntraced(
   function*({ directory, leaseMillis, segmentBytes, waitMillis }) {
     const nonce = yield* Lock.makeNonce
@@ -42,11 +46,19 @@ export const make: (options: Options) => Effect.Effect<Log["Service"], never, Sc
 
     const lastEpoch = Effect.map(SegmentList.list(directory.log), ({ links }) => links.at(-1)?.epoch ?? 0)
 
-    const takeLock = Effect.gen(function*() {
+    /** Fails where the log has an epoch after `after` that is not of a failed attempt of this opener. */
+    const lastEpochAfter = (after: number) =>
+      Effect.flatMap(lastEpoch, (current) =>
+        current <= after || (current > given && current === lock?.epoch)
+          ? Effect.succeed(current)
+          : Effect.fail(new Fenced({ epoch: after, current })))
+
+    const takeLock = Effect.fnUntraced(function*(last: LastEpoch) {
+      yield* last
       // A failed attempt left its epoch to be used again, and at most an empty segment of it.
       if (lock !== undefined && lock.epoch > given && Lock.isHeld(lock)) return lock
       const before = lock
-      const taken = yield* Lock.acquire({ directory, machine, nonce, leaseMillis, waitMillis, lastEpoch })
+      const taken = yield* Lock.acquire({ directory, machine, nonce, leaseMillis, waitMillis, lastEpoch: last })
       lock = taken
       yield* FiberHandle.run(heartbeats, Lease.keep({ ...taken, isHeld: () => Lock.isHeld(taken) }, leaseMillis))
       if (before !== undefined) yield* File.close(before.fd)
@@ -60,9 +72,9 @@ export const make: (options: Options) => Effect.Effect<Log["Service"], never, Sc
       return Effect.andThen(FiberHandle.clear(heartbeats), Lock.release(released, nonce))
     })
 
-    const open = Effect.fnUntraced(function*(scope: Scope.Scope) {
+    const open = Effect.fnUntraced(function*(scope: Scope.Scope, last: LastEpoch) {
       yield* Directory.ensure(directory)
-      const taken = yield* takeLock
+      const taken = yield* takeLock(last)
       yield* Directory.removeLeftovers(directory)
       const recovered = yield* LogRecovery.recover(directory, taken).pipe(
         // While this process was stopped, others may have continued the log: then what it has read was not damage.
@@ -81,20 +93,22 @@ export const make: (options: Options) => Effect.Effect<Log["Service"], never, Sc
         Effect.andThen(releaseLock)
       )
 
-    const acquire: Log["Service"]["acquire"] = Effect.flatMap(Effect.scope, (scope) =>
-      Effect.acquireRelease(
-        open(scope).pipe(
-          File.orRefuse("acquiring the log", directory.root),
-          Effect.onError(() => releaseLock)
-        ),
-        close
-      )).pipe(Effect.map(({ writer }) => writer))
+    const acquire = (last: LastEpoch) =>
+      Effect.flatMap(Effect.scope, (scope) =>
+        Effect.acquireRelease(
+          open(scope, last).pipe(
+            File.orRefuse("acquiring the log", directory.root),
+            Effect.onError(() => releaseLock)
+          ),
+          close
+        )).pipe(Effect.map(({ writer }) => writer))
 
     const reader = LogReader.make(directory, machine, () => writers.at(-1))
 
     return {
       location: directory.root,
-      acquire,
+      acquire: acquire(lastEpoch),
+      acquireAfter: (epoch) => acquire(lastEpochAfter(epoch)),
       bounds: reader.bounds,
       read: reader.read,
       changes: Stream.merge(Stream.fromPubSub(ticks), changesOf(directory.log)),

@@ -357,8 +357,8 @@ const engine: ReadonlyArray<Mutant> = [
   plant(
     "a point read forgets one of two equal rows",
     "client/PointRead.ts",
-    "if (isSame) last.diff += diff",
-    "if (isSame) last.diff = diff",
+    "isSame) last.diff += diff",
+    "isSame) last.diff = diff",
     "runtime/Programs"
   ),
   plant(
@@ -518,8 +518,8 @@ const order: ReadonlyArray<Mutant> = [
   plant(
     "a takeover while an append was unknown is not noticed",
     "runtime/Journal.ts",
-    "if (current !== epoch + 1) overtake(",
-    "if (current < 0) overtake(",
+    "log.acquireAfter(writer.epoch)",
+    "log.acquire",
     "runtime/Fencing"
   ),
   plant(

@@ -280,8 +280,7 @@ describe("maintenance", () => {
       yield* Effect.exit(client.maintain)
       yield* client.maintain
       yield* client.compact("s")
-      const [first] = yield* Store.contents(reader)
-      assert.deepStrictEqual(first, ["k0", "v".repeat(40), 9])
+      assert.lengthOf(yield* Store.contents(reader), 41)
       assert.deepStrictEqual(yield* reader.get("k"), [["", 2 * huge.diff]])
       const { collections } = yield* Store.recovered(storage)
       assert.deepInclude(collections.get(0)!, { spills: [], chunks: [] })
