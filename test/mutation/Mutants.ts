@@ -647,6 +647,14 @@ const order: ReadonlyArray<Mutant> = [
     "client/Erasing"
   ),
   plant(
+    "an erasure leaves the rows of its key where they are",
+    "runtime/Rewriter.ts",
+    "without === undefined ? input.open() : erasing(input, without, erase)",
+    "input.open()",
+    "client/Erasing",
+    "testing/nemesis/Nemesis"
+  ),
+  plant(
     "an erasure is done before everything is deleted",
     "runtime/Maintenance.ts",
     "yield* one.withPermit(collect(Infinity))\n      if",
