@@ -203,7 +203,7 @@ const files: ReadonlyArray<Mutant> = [
     "node/SegmentFile.ts",
     "Effect.tap(Lock.confirm(lock)),",
     "",
-    "testing/Rivals"
+    "testing/simulation/Rivals"
   ),
   plant(
     "a lock file of another process counts as one's own",
@@ -328,14 +328,14 @@ const rows: ReadonlyArray<Mutant> = [
     "entry.position === cursor.position ? cursor.writes : 0",
     "0",
     "client/Listening",
-    "testing/Nemesis"
+    "testing/nemesis/Nemesis"
   ),
   plant(
     "a listener loses the commit after its snapshot",
     "client/Listen.ts",
     "let { position } = cursor",
     "let position = cursor.position + 1",
-    "testing/Nemesis"
+    "testing/nemesis/Nemesis"
   ),
   plant(
     "a key at the end of a block is not found",
@@ -367,7 +367,7 @@ const engine: ReadonlyArray<Mutant> = [
     "if (footer === undefined) return { part }",
     "if (footer === undefined) continue",
     "runtime/Programs",
-    "testing/Nemesis"
+    "testing/nemesis/Nemesis"
   ),
   plant(
     "a compacted store keeps the log's spare segments",
@@ -454,7 +454,7 @@ const engine: ReadonlyArray<Mutant> = [
     "if (base < since) {",
     "if (next < since) {",
     "client/Listening",
-    "testing/Nemesis"
+    "testing/nemesis/Nemesis"
   ),
   plant(
     "recovery begins at the oldest rollup",
