@@ -3,13 +3,12 @@
  *
  * @internal
  */
-import { Effect, Layer, Option, Schedule } from "effect"
+import { Effect, Layer, Option } from "effect"
 import * as PersistClient from "../client/PersistClient.ts"
 import * as StoredJson from "../client/StoredJson.ts"
 import * as Codec from "../Codec.ts"
 import * as Frontier from "../Frontier.ts"
 import * as Recovery from "../runtime/Recovery.ts"
-import { Blob } from "../storage/Blob.ts"
 import { Log } from "../storage/Log.ts"
 import * as Delivery from "./Delivery.ts"
 import type { Storage } from "./Root.ts"
@@ -51,10 +50,7 @@ export const destination = Effect.fnUntraced(function*(name: string, recreate: b
 })
 
 /** The state of the store as it is on disk now, and how many bytes of the log are behind its rollup. */
-export const recover = Effect.gen(function*() {
-  const { logSizes, state } = yield* Recovery.load(yield* Log, yield* Blob)
-  return { state, logBytes: logSizes.reduce((sum, { bytes }) => sum + bytes, 0) }
-}).pipe(
-  // A writer may truncate what is being read: then there is a newer state.
-  Effect.retry({ schedule: Schedule.spaced("50 millis"), times: 2 })
-)
+export const recover = Effect.map(Recovery.latest, ({ logSizes, state }) => ({
+  state,
+  logBytes: logSizes.reduce((sum, { bytes }) => sum + bytes, 0)
+}))

@@ -3,13 +3,13 @@
  *
  * @internal
  */
-import { Effect, Stream } from "effect"
+import { Effect, Schedule, Stream } from "effect"
 import * as Commit from "../engine/Commit.ts"
 import * as Rollup from "../engine/Rollup.ts"
 import * as State from "../engine/State.ts"
 import { Corrupt, type StorageError, Unavailable } from "../PersistError.ts"
-import type { Blob } from "../storage/Blob.ts"
-import type { Entry, Log } from "../storage/Log.ts"
+import { Blob } from "../storage/Blob.ts"
+import { type Entry, Log } from "../storage/Log.ts"
 import { decode } from "./Pure.ts"
 
 /** How large an entry of the log is. */
@@ -46,6 +46,14 @@ export const load = Effect.fnUntraced(function*(log: Log["Service"], blob: Blob[
   const logSizes = kept.map(({ bytes, position }) => ({ position, bytes: bytes.length }))
   return { state, logSizes, epoch: entries.at(-1)?.epoch ?? 0 } satisfies Recovered
 })
+
+/** The durable state now. */
+export const latest = Effect.gen(function*() {
+  return yield* load(yield* Log, yield* Blob)
+}).pipe(
+  // A writer may truncate what is being read: then there is a newer state.
+  Effect.retry({ schedule: Schedule.spaced("50 millis"), times: 2 })
+)
 
 /** The state of the newest rollup that the entries name, or the empty state where the log is whole. */
 const base = Effect.fnUntraced(function*(

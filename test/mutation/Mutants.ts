@@ -705,7 +705,7 @@ const order: ReadonlyArray<Mutant> = [
   ),
   plant(
     "gc deletes what a hold keeps",
-    "cli/Orphans.ts",
+    "runtime/Orphans.ts",
     "!isKept(key)",
     "key !== \"\"",
     "cli/Verify"

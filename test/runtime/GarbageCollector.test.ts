@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect } from "effect"
-import * as Gc from "../../src/cli/commands/Gc.ts"
 import { Fenced } from "../../src/PersistError.ts"
+import * as Orphans from "../../src/runtime/Orphans.ts"
 import { Blob } from "../../src/storage/Blob.ts"
 import { Log } from "../../src/storage/Log.ts"
 import * as MemoryStorage from "../../src/storage/MemoryStorage.ts"
@@ -81,7 +81,7 @@ describe("who may delete a blob", () => {
         control.before = () => Effect.void
         return Effect.orDie(takeOver)
       }
-      const removing = Effect.flip(Effect.scoped(Effect.provide(Gc.remove, storage)))
+      const removing = Effect.flip(Effect.scoped(Effect.provide(Orphans.remove, storage)))
       assert.propertyVal(yield* removing, "_tag", "Fenced")
       const { reader } = yield* (yield* Store.client(next, options)).createOrLoad("s", Store.text)
       assert.lengthOf(yield* Store.contents(reader), 40)

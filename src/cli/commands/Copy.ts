@@ -7,11 +7,11 @@ import { Effect } from "effect"
 import { Command, Flag } from "effect/cli"
 import { StorageConfig } from "../../config/index.ts"
 import * as StoreCopy from "../../runtime/StoreCopy.ts"
+import * as Verification from "../../runtime/Verification.ts"
 import { Failure } from "../Failure.ts"
 import * as Output from "../Output.ts"
 import * as Progress from "../Progress.ts"
 import { common } from "../Root.ts"
-import * as Verification from "../Verification.ts"
 
 export const copy = Command.make(
   "copy",
@@ -25,7 +25,8 @@ export const copy = Command.make(
     const copied = yield* StoreCopy.copy({ from: StorageConfig.layerUrl(from), to: target })
     const { problems } = yield* Effect.gen(function*() {
       const total = yield* Verification.size
-      return yield* Verification.run(yield* Progress.make({ label: "verifying", total, format: Output.bytes }))
+      const progress = yield* Progress.make({ label: "verifying", total, format: Output.bytes })
+      return yield* Verification.run(progress.add)
     }).pipe(Effect.scoped, Effect.provide(target))
     if (problems.length > 0) {
       const { detail, file } = problems[0]!

@@ -3,27 +3,14 @@
  *
  * @internal
  */
-import { Effect } from "effect"
+import { Effect, Logger } from "effect"
 import { Command, Flag } from "effect/cli"
-import { Blob } from "../../storage/Blob.ts"
-import { Log } from "../../storage/Log.ts"
-import * as Orphans from "../Orphans.ts"
+import * as Orphans from "../../runtime/Orphans.ts"
 import * as Output from "../Output.ts"
 import { common } from "../Root.ts"
 import * as Store from "../Store.ts"
 
 const find = Effect.flatMap(Store.recover, ({ state }) => Orphans.list(state, Effect.void))
-
-/** It is the writer, also after the listing, and therefore knows that no process is about to refer to them. */
-export const remove = Effect.gen(function*() {
-  const log = yield* Log
-  const blob = yield* Blob
-  const writer = yield* log.acquire
-  const { state } = yield* Store.recover
-  const orphans = yield* Orphans.list(state, writer.truncate(0))
-  yield* Effect.forEach(orphans, ({ key }) => blob.delete(key), { discard: true })
-  return orphans
-})
 
 export const gc = Command.make(
   "gc",
@@ -35,7 +22,10 @@ export const gc = Command.make(
   },
   Effect.fn(function*({ dryRun }) {
     const { json, storage } = yield* common
-    const orphans = yield* Effect.scoped(dryRun ? find : remove).pipe(Effect.provide(Store.existing(storage)))
+    const orphans = yield* Effect.scoped(dryRun ? find : Orphans.remove).pipe(
+      Effect.provideService(Logger.LogToStderr, true),
+      Effect.provide(Store.existing(storage))
+    )
     const bytes = Orphans.bytesOf(orphans)
     if (json) return yield* Output.json({ dryRun, blobs: orphans, bytes })
     for (const orphan of orphans) yield* Output.line(`blobs/${orphan.key}  ${Output.bytes(orphan.bytes)}`)

@@ -3,17 +3,17 @@
  *
  * @internal
  */
-import { Duration, Effect, Option } from "effect"
+import { Duration, Effect, Logger, Option } from "effect"
 import { Argument, Command } from "effect/cli"
 import * as Batch from "../../engine/Batch.ts"
 import type { Collection } from "../../engine/Collection.ts"
 import type { State } from "../../engine/State.ts"
 import * as Frontier from "../../Frontier.ts"
 import * as HoldFiles from "../../runtime/HoldFiles.ts"
+import * as Orphans from "../../runtime/Orphans.ts"
 import { Blob } from "../../storage/Blob.ts"
 import { Log } from "../../storage/Log.ts"
 import * as Footprint from "../Footprint.ts"
-import * as Orphans from "../Orphans.ts"
 import * as Output from "../Output.ts"
 import { common } from "../Root.ts"
 import * as Store from "../Store.ts"
@@ -103,7 +103,7 @@ export const inspect = Command.make(
       const log = yield* Log
       const bounds = yield* log.bounds
       const { logBytes, state } = yield* Store.recover
-      const orphans = yield* Orphans.list(state, Effect.void)
+      const orphans = yield* Effect.provideService(Orphans.list(state, Effect.void), Logger.LogToStderr, true)
       const holds = yield* HoldFiles.list(yield* Blob)
       const collections = Option.isSome(name)
         ? [yield* Footprint.collectionOf(state, name.value)]

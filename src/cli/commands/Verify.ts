@@ -5,11 +5,11 @@
  */
 import { Effect } from "effect"
 import { Command } from "effect/cli"
+import * as Verification from "../../runtime/Verification.ts"
 import { Failure } from "../Failure.ts"
 import * as Output from "../Output.ts"
 import * as Progress from "../Progress.ts"
 import { common } from "../Root.ts"
-import * as Verification from "../Verification.ts"
 
 export const verify = Command.make(
   "verify",
@@ -18,7 +18,8 @@ export const verify = Command.make(
     const { json, storage } = yield* common
     const { blobs, bytes, problems } = yield* Effect.gen(function*() {
       const total = yield* Verification.size
-      return yield* Verification.run(yield* Progress.make({ label: "verifying", total, format: Output.bytes }))
+      const progress = yield* Progress.make({ label: "verifying", total, format: Output.bytes })
+      return yield* Verification.run(progress.add)
     }).pipe(Effect.scoped, Effect.provide(storage))
     if (json) yield* Output.json({ ok: problems.length === 0, blobs, bytes, problems })
     else for (const { detail, file, offset } of problems) yield* Output.line(`${file}: offset ${offset}: ${detail}`)

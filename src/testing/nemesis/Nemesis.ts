@@ -31,9 +31,11 @@ import * as HistoryViolation from "../history/Violation.ts"
 import * as Prng from "../Prng.ts"
 import * as Simulation from "../simulation/Simulation.ts"
 import * as Faults from "../storage/Faults.ts"
+import * as Holding from "./Holding.ts"
 import * as Jobs from "./Jobs.ts"
 import * as NemesisProfile from "./Profile.ts"
 import * as Reads from "./Reads.ts"
+import * as Tools from "./Tools.ts"
 import * as World from "./World.ts"
 
 /**
@@ -116,6 +118,10 @@ const take = Effect.fnUntraced(function*(world: World.World, step: NemesisProfil
       return yield* World.start(world, "writer", random)
     case "follow":
       return yield* World.start(world, "reader", random)
+    case "gc":
+    case "verify":
+    case "copy":
+      return yield* Tools.start(world, step, random)
     case "crash":
       world.nodes = []
       return yield* Simulation.crash
@@ -128,12 +134,14 @@ const take = Effect.fnUntraced(function*(world: World.World, step: NemesisProfil
   }
   if (step === "stop") World.forget(world, node.client)
   const asked: Jobs.Asking = { world, node, random, name: Jobs.name(random) }
-  const ended = yield* World.dispatch(world, node, step, Jobs.byStep[step](asked))
+  const ended = yield* World.dispatch(world, node, step, jobs[step](asked))
   if (random.chance(0.5)) yield* Effect.timeoutOption(ended, "1 second")
 })
 
+const jobs = { ...Jobs.byStep, hold: Holding.hold }
+
 const reads: ReadonlySet<NemesisProfile.Step> = new Set(
-  ["snapshot", "snapshotAsOf", "subscribe", "listen", "resume", "readPart"]
+  ["snapshot", "snapshotAsOf", "subscribe", "listen", "resume", "readPart", "hold"]
 )
 
 /** How long after the last fault the program waits for late writes. */
@@ -169,6 +177,8 @@ export const aftermath = Effect.fnUntraced(function*(world: World.World, random:
     "the last writer",
     Effect.scoped(Effect.gen(function*() {
       const client = yield* World.open(world, "last", "writer", options)
+      // Holds whose clients are gone expire.
+      yield* Effect.sleep(calm)
       yield* readEverything(world, "last", client, random)
       yield* client.maintain
       yield* readEverything(world, "last", client, random)

@@ -14,10 +14,12 @@
  * - `readPart`, `readMidGroup`: a key, a range, a history, changes, a snapshot in parts; a snapshot between two writes.
  * - `erase`: removes a key from all history.
  * - `destroy`: destroys a collection; the next client that writes to its name creates it anew.
+ * - `hold`: a named hold is taken, or resumed, and read.
  * - `maintain`, `compact`: immediate maintenance.
  * - `start`, `stop`, `kill`: a writer opens the store, also while another has it; one closes it; one dies.
  * - `crash`: all processes die at once, and the storage loses what a power failure may take.
  * - `follow`: a read-only client opens the store.
+ * - `gc`, `verify`, `copy`: a tool as a process of its own.
  * - `pause`: time passes.
  *
  * @category models
@@ -40,6 +42,7 @@ export type Step =
   | "readMidGroup"
   | "erase"
   | "destroy"
+  | "hold"
   | "maintain"
   | "compact"
   | "start"
@@ -47,6 +50,9 @@ export type Step =
   | "kill"
   | "crash"
   | "follow"
+  | "gc"
+  | "verify"
+  | "copy"
   | "pause"
 
 /**
@@ -80,6 +86,7 @@ export const mixed: Profile = {
   readMidGroup: 3,
   erase: 2,
   destroy: 1,
+  hold: 3,
   maintain: 3,
   compact: 2,
   start: 2,
@@ -87,6 +94,9 @@ export const mixed: Profile = {
   kill: 3,
   crash: 1,
   follow: 2,
+  gc: 1,
+  verify: 2,
+  copy: 1,
   pause: 8
 }
 
@@ -104,7 +114,8 @@ export const busy: Profile = {
   start: 0,
   stop: 0,
   kill: 0,
-  crash: 0
+  crash: 0,
+  gc: 0
 }
 
 /**
@@ -137,7 +148,7 @@ export const churn: Profile = { ...mixed, destroy: 8, maintain: 6, compact: 6 }
  * @category profiles
  * @since 0.1.0
  */
-export const alone: Profile = { ...mixed, start: 0, follow: 0, kill: 0, crash: 6 }
+export const alone: Profile = { ...mixed, start: 0, follow: 0, kill: 0, crash: 6, gc: 0, verify: 0, copy: 0 }
 
 /**
  * All profiles, by name.

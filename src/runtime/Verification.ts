@@ -12,11 +12,10 @@ import * as Collection from "../engine/Collection.ts"
 import * as Rollup from "../engine/Rollup.ts"
 import * as State from "../engine/State.ts"
 import { Corrupt, type StorageError, UnsupportedFormat } from "../PersistError.ts"
-import * as HoldFiles from "../runtime/HoldFiles.ts"
 import { Blob } from "../storage/Blob.ts"
 import { Log } from "../storage/Log.ts"
-import type { Progress } from "./Progress.ts"
-import * as Store from "./Store.ts"
+import * as HoldFiles from "./HoldFiles.ts"
+import * as Recovery from "./Recovery.ts"
 
 export interface Problem {
   /** Relative to the store. */
@@ -55,8 +54,8 @@ export const size: Effect.Effect<number, StorageError, Blob> = Effect.gen(functi
   return yield* Stream.runFold(blob.list(""), () => 0, (sum, { bytes }) => sum + bytes)
 })
 
-/** Checks everything, also while a writer is running. */
-export const run = Effect.fnUntraced(function*(progress: Progress) {
+/** Checks everything, also while a writer is running. `checkedBytes` is told of the bytes of each blob. */
+export const run = Effect.fnUntraced(function*(checkedBytes: (bytes: number) => void) {
   const log = yield* Log
   const blob = yield* Blob
   const problems: Array<Problem> = []
@@ -75,7 +74,7 @@ export const run = Effect.fnUntraced(function*(progress: Progress) {
     found.problems.forEach(add)
     checked.set(key, found.footer)
     bytes += stored.value.length
-    progress.add(stored.value.length)
+    checkedBytes(stored.value.length)
     return true
   })
   yield* Stream.runForEach(blob.list(""), ({ key }) => check(key))
@@ -99,7 +98,7 @@ export const run = Effect.fnUntraced(function*(progress: Progress) {
     }
   )
 
-  const recovered = yield* Effect.result(Store.recover)
+  const recovered = yield* Effect.result(Recovery.latest)
   if (recovered._tag === "Failure") {
     const error = recovered.failure
     if (error._tag !== "Corrupt" && error._tag !== "UnsupportedFormat") return yield* error
@@ -125,7 +124,7 @@ export const run = Effect.fnUntraced(function*(progress: Progress) {
 })
 
 /** A running writer may have replaced a blob meanwhile. */
-const isStillNamed = (key: string) => Effect.map(Store.recover, ({ state }) => State.blobKeys(state).has(key))
+const isStillNamed = (key: string) => Effect.map(Recovery.latest, ({ state }) => State.blobKeys(state).has(key))
 
 const partsOf = function*(state: State.State) {
   for (const collection of state.collections.values()) {

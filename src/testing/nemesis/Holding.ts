@@ -1,0 +1,62 @@
+/**
+ * Clients with named holds: what a hold shows stays readable, whatever the writer compacts, or the hold is lost.
+ *
+ * @internal
+ */
+import { Effect, Stream } from "effect"
+import type * as PersistClient from "../../client/PersistClient.ts"
+import type * as History from "../history/History.ts"
+import { type Asking, name } from "./Jobs.ts"
+import { type Client, text } from "./World.ts"
+
+const names = ["one", "two"]
+
+/** Errors of a read of complete times in a hold. Storage that fails is no reason to doubt the hold. */
+const allowed = new Set(["HoldExpired", "Unavailable", "RuntimeShutdown", "UnknownCollection", "Fenced"])
+
+/** Takes or resumes a hold, reads from it for a while, and may release it. */
+export const hold = (asked: Asking) => (client: Client): Effect.Effect<unknown, unknown> =>
+  Effect.scoped(Effect.gen(function*() {
+    const { random, world } = asked
+    const reader = `hold ${++world.clients}`
+    const lease = random.pick([1_000, 5_000, 30_000])
+    const held = yield* world.recorder.record(
+      reader,
+      { _tag: "Open", mode: "reader" },
+      client.hold(random.pick(names), { lease }),
+      () => ({ _tag: "Done" })
+    )
+    for (let left = 1 + random.int(3); left > 0; left--) {
+      yield* read(asked, reader, held)
+      yield* Effect.sleep(random.int(4_000))
+    }
+    if (random.chance(0.3)) yield* held.release
+  }))
+
+/** Reads a collection as of a complete time that the hold has. */
+const read = ({ random, world }: Asking, reader: string, held: PersistClient.Hold) =>
+  Effect.gen(function*() {
+    const found = (yield* held.client.descriptions).find((each) => each.name === name(random))
+    if (found === undefined || found.upper <= found.since) return
+    const { id, since, upper } = found
+    const asOf = upper === Infinity ? since : since + random.int(upper - since)
+    const rows = Effect.gen(function*() {
+      const { reader } = yield* held.client.load(found.name, text)
+      const snapshot = yield* reader.snapshot({ asOf, wait: false })
+      return yield* Stream.runCollect(snapshot.contents)
+    })
+    const reply = (rows: ReadonlyArray<History.Row>): History.Reply => ({
+      _tag: "Contents",
+      seqNo: held.seqNo,
+      since,
+      upper,
+      rows
+    })
+    yield* world.recorder.record(reader, { _tag: "Snapshot", collection: id, asOf }, Effect.scoped(rows), reply).pipe(
+      Effect.catchIf(() => true, (error) =>
+        Effect.sync(() => {
+          const tag = (error as { readonly _tag?: string })._tag ?? String(error)
+          if (!allowed.has(tag)) world.problems.push(`a hold did not show a time that it had: ${tag}`)
+        }))
+    )
+  })
