@@ -65,32 +65,32 @@ const files: ReadonlyArray<Mutant> = [
   ),
   plant(
     "a segment is used again before it has lost its name",
-    "node/LogWriter.ts",
-    "    yield* File.syncDirectory(directory.log)\n    recycled.push",
-    "    recycled.push",
+    "node/Truncation.ts",
+    "      yield* File.syncDirectory(directory.log)\n      supply.keep",
+    "      supply.keep",
     "crash/Files",
     "node/Recycling"
   ),
   plant(
     "segments that are let go are thrown away under load",
-    "node/LogWriter.ts",
-    "Math.min(begun, keptSegments)",
-    "Math.min(begun, 3)",
+    "node/SegmentSupply.ts",
+    "Math.min(taken, keptSegments)",
+    "Math.min(taken, 3)",
     "node/Recycling"
   ),
   plant(
     "a segment of an older epoch is used again",
-    "node/LogWriter.ts",
-    "of === epoch && base",
+    "node/Truncation.ts",
+    "epoch === lock.epoch && base",
     "base",
     "node/Recycling",
     "node/FileStorage"
   ),
   plant(
     "segments that are still needed are forgotten",
-    "node/LogWriter.ts",
-    "after > forgotten",
-    "after > forgotten + 1",
+    "node/Truncation.ts",
+    "next <= before",
+    "next <= before + 1",
     "node/FileStorage",
     "crash/Files"
   ),
@@ -125,9 +125,9 @@ const files: ReadonlyArray<Mutant> = [
   ),
   plant(
     "a fenced writer acknowledges",
-    "node/LogWriter.ts",
-    "if (!Lock.isHeld(lock)) return resume(",
-    "if (lock.epoch < 0) return resume(",
+    "node/FrameAppender.ts",
+    "if (!authority.isHeld()) return resume(",
+    "if (upper < 0) return resume(",
     "node/Processes"
   ),
   plant(
@@ -592,8 +592,8 @@ const order: ReadonlyArray<Mutant> = [
   ),
   plant(
     "a segment that held what was erased is used again",
-    "node/LogWriter.ts",
-    "base >= rotatedAt && ",
+    "node/Truncation.ts",
+    " && base >= recycledFrom",
     "",
     "client/Erasing"
   ),
