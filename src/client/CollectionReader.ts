@@ -18,8 +18,8 @@ import {
   type StorageError,
   type ValueOutOfRange
 } from "../PersistError.ts"
+import { compute } from "../Pure.ts"
 import type { Failure, OpenedView } from "../runtime/Command.ts"
-import { compute } from "../runtime/Pure.ts"
 import type { ReadStore } from "../runtime/ReadStore.ts"
 import { traced } from "../runtime/Spans.ts"
 import * as Update from "../Update.ts"
