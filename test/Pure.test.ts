@@ -28,7 +28,7 @@ describe("pure code", () => {
       assert.strictEqual(Exit.isFailure(exit) && Cause.squash(exit.cause), error)
       assert.strictEqual(Exit.isFailure(exit) && Cause.hasDies(exit.cause), !failures.some((each) => each === error))
     }
-    assert.strictEqual(Effect.runSync(run(() => 1)), 1)
+    assert.strictEqual(Effect.runSync<number, unknown>(run(() => 1)), 1)
   })
 
   it("encoded: as encode, without an effect", () => {
