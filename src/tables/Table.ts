@@ -18,7 +18,7 @@ import * as Open from "./Open.ts"
 import * as Rows from "./Rows.ts"
 import * as TableStore from "./TableStore.ts"
 import * as Versions from "./Versions.ts"
-import type { Workspace } from "./Workspace.ts"
+import type { Contest, Workspace } from "./Workspace.ts"
 
 /**
  * What an operation of a table may fail with.
@@ -152,6 +152,7 @@ export interface Options<K, V, I> {
 
 /** The transaction that a fiber is in. The first table that it uses determines its store. */
 class Current extends Context.Service<Current, {
+  readonly contest: Contest
   bound: { readonly tables: TableStore.TableStore; readonly workspace: Workspace } | undefined
   isOver: boolean
 }>()("tidemark/tables/Current") {}
@@ -168,7 +169,7 @@ const inside = <A, E, R>(
     if (current.isOver) {
       return Effect.fail(new InvalidHandle({ detail: `table "${table}" was used in a transaction that is over` }))
     }
-    current.bound ??= { tables, workspace: tables.begin() }
+    current.bound ??= { tables, workspace: tables.begin(current.contest) }
     if (current.bound.tables !== tables) {
       return Effect.fail(new InvalidHandle({ detail: `table "${table}" is of another store than the transaction` }))
     }
@@ -318,13 +319,17 @@ export const transaction = <A, E, R>(
 ): Effect.Effect<A, E | TableError | TransactionTimeout, R> =>
   Effect.withFiber((fiber): Effect.Effect<A, E | TableError | TransactionTimeout, R> =>
     Context.getOrUndefined(fiber.context, Current) === undefined
-      ? TableStore.retried(attempt(effect, options), options.retry)
+      ? TableStore.retried((contest) => attempt(effect, contest, options), options.retry)
       : effect
   )
 
-const attempt = <A, E, R>(effect: Effect.Effect<A, E, R>, { timeout = "30 seconds" }: TransactionOptions) =>
+const attempt = <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+  contest: Contest,
+  { timeout = "30 seconds" }: TransactionOptions
+) =>
   Effect.suspend(() => {
-    const current: Current["Service"] = { bound: undefined, isOver: false }
+    const current: Current["Service"] = { contest, bound: undefined, isOver: false }
     const end = Effect.sync(() => {
       current.isOver = true
       current.bound?.tables.end(current.bound.workspace)
