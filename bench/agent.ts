@@ -5,19 +5,16 @@
  * 330,000 updates, 1 GB given and 32 MB live; the default is a tenth. Every store runs in a process of its own; processor
  * time is that of all its threads, user and system, without what making the events takes.
  */
-import * as fs from "node:fs"
-import * as os from "node:os"
-import * as path from "node:path"
 import { measure, type Measured } from "./agent/Measure.ts"
 import type { Figures } from "./agent/run.ts"
 import type { Name } from "./agent/Stores.ts"
+import { scratch } from "./Measure.ts"
 import { table } from "./Report.ts"
 import { machine } from "./Samples.ts"
 
 const scale = Number(process.argv[2] ?? "0.1")
 const only = process.argv[3]?.split(",")
-const base = fs.mkdtempSync(path.join(process.env["TIDEMARK_BENCH_DIR"] ?? os.tmpdir(), "tidemark-bench-"))
-process.on("exit", () => fs.rmSync(base, { recursive: true, force: true }))
+const base = scratch("agent")
 
 const names = (["none", "sqlite events", "sqlite upserts", "tidemark", "tables"] as const)
   .filter((name) => name === "none" || only === undefined || only.some((each) => name.startsWith(each)))

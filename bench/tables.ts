@@ -6,11 +6,9 @@
  * the table has their medians over `TIDEMARK_BENCH_RUNS` rounds (3).
  */
 import { fork } from "node:child_process"
-import * as fs from "node:fs"
-import * as os from "node:os"
 import * as path from "node:path"
 import { measure } from "./agent/Measure.ts"
-import { emptied, median } from "./Measure.ts"
+import { emptied, median, scratch } from "./Measure.ts"
 import { number, table } from "./Report.ts"
 import { machine } from "./Samples.ts"
 import type { Figures } from "./tables/run.ts"
@@ -18,8 +16,7 @@ import type { Figures } from "./tables/run.ts"
 const scale = Number(process.argv[2] ?? "0.2")
 const only = process.argv[3]?.split(",")
 const rounds = Number(process.env["TIDEMARK_BENCH_RUNS"] ?? "3")
-const base = fs.mkdtempSync(path.join(process.env["TIDEMARK_BENCH_DIR"] ?? os.tmpdir(), "tidemark-bench-"))
-process.on("exit", () => fs.rmSync(base, { recursive: true, force: true }))
+const base = scratch("tables")
 
 const child = (what: string): Promise<Figures> =>
   new Promise((resolve, reject) => {

@@ -1,11 +1,11 @@
 /**
- * What a store has when nobody works on it, written down as the history of one client that has asked for all of it. A history
+ * What a store has while no client works on it, written down as the history of one client that has asked for all of it. A history
  * that begins with a checkpoint can be judged by itself, so that a store may grow old while its judge stays young.
  */
 import { Effect, Stream } from "effect"
 import { PersistClient } from "tidemark"
-import type * as History from "../../src/testing/History.ts"
-import * as World from "../../src/testing/NemesisWorld.ts"
+import type * as History from "../../src/testing/history/History.ts"
+import * as World from "../../src/testing/nemesis/World.ts"
 import * as Journal from "./Journal.ts"
 
 /** Who is said to have asked for it. */

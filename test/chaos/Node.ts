@@ -1,15 +1,15 @@
 // `node Node.ts NAME SEED HOURS POSTGRES ENDPOINT PREFIX`: one process of the chaos, whose clock is wrong by so many hours.
 // It reads and follows the store; when no writer has given a sign of life for a while, it writes, until it is fenced. What
-// it asks and is told it says as lines of a journal.
+// it requests and receives it says as lines of a journal.
 import { Cause, Clock, Effect, Exit, Layer, Schedule, type Scope, Stream } from "effect"
 import type { Blob, Log } from "tidemark"
 import { PostgresStorage } from "tidemark/postgres"
 import { S3Storage } from "tidemark/s3"
-import * as Live from "../../src/testing/Live.ts"
-import * as Jobs from "../../src/testing/NemesisJobs.ts"
-import * as NemesisProfile from "../../src/testing/NemesisProfile.ts"
-import * as World from "../../src/testing/NemesisWorld.ts"
+import * as Jobs from "../../src/testing/nemesis/Jobs.ts"
+import * as NemesisProfile from "../../src/testing/nemesis/Profile.ts"
+import * as World from "../../src/testing/nemesis/World.ts"
 import * as Prng from "../../src/testing/Prng.ts"
+import * as Live from "../../src/testing/simulation/Live.ts"
 import { options } from "../s3/Buckets.ts"
 import * as Journal from "./Journal.ts"
 

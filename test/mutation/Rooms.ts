@@ -1,5 +1,5 @@
 /**
- * Which tests judge the automatic mutants of a room: those of its own and those of whoever uses it closely. Few enough that a
+ * Which tests judge the automatic mutants of a room: those of its own and those of the modules that use it closely. Few enough that a
  * mutant is judged in seconds; a mutant that they miss and the rest of the suite would find has earned a test here.
  */
 export interface Room {
@@ -22,10 +22,13 @@ export const rooms: ReadonlyArray<Room> = [
   { path: "src/parquet/", tests: ["test/parquet/*.test.ts"] },
   { path: "src/services/", tests: ["test/services/*.test.ts"] },
   { path: "src/server/", tests: ["test/server/*.test.ts"] },
-  { path: "src/node/", tests: ["test/node/*.test.ts", "test/crash/Files.test.ts", "test/testing/Disk*.test.ts"] },
+  {
+    path: "src/node/",
+    tests: ["test/node/*.test.ts", "test/crash/Files.test.ts", "test/testing/storage/Disk*.test.ts"]
+  },
   { path: "src/s3/", tests: ["test/s3/*.test.ts"] },
   { path: "src/postgres/", tests: ["test/postgres/*.test.ts"] },
-  { path: "src/testing/", tests: ["test/testing/*.test.ts"] },
+  { path: "src/testing/", tests: ["test/testing/**/*.test.ts"] },
   { path: "src/config/", tests: ["test/config/*.test.ts"] }
 ]
 

@@ -3,11 +3,11 @@ import { Effect, Layer } from "effect"
 import { PostgresStorage } from "tidemark/postgres"
 import { S3Storage } from "tidemark/s3"
 import { Log } from "../../src/storage/Log.ts"
-import * as Faults from "../../src/testing/Faults.ts"
 import * as Prng from "../../src/testing/Prng.ts"
-import type * as Simulation from "../../src/testing/Simulation.ts"
+import type * as Simulation from "../../src/testing/simulation/Simulation.ts"
+import * as Faults from "../../src/testing/storage/Faults.ts"
 import { server, terminate } from "../postgres/Server.ts"
-import * as Lives from "../testing/Lives.ts"
+import * as Lives from "../testing/nemesis/Lives.ts"
 import { options } from "./Buckets.ts"
 import { inProcess, onCeph } from "./Endpoints.ts"
 import * as Proxy from "./Proxy.ts"
@@ -26,7 +26,7 @@ const networkFaults: ReadonlyArray<Proxy.Fault> = [
   Effect.sleep("100 millis")
 ]
 
-/** A part of the bucket that nobody else uses, behind a network that fails now and then. */
+/** A part of the bucket of its own, behind a network that fails now and then. */
 const troubled = Effect.fnUntraced(function*(endpoint: string) {
   const injector = yield* Faults.Injector
   const random = Prng.make(1)
