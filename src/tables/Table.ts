@@ -63,6 +63,10 @@ export interface TableReader<in out K, in out V> {
  */
 export interface Table<in out K, in out V> extends TableReader<K, V> {
   readonly name: string
+  /**
+   * The time as of which `get` and `range` read: the last complete one. Changes after it are `changes({ from: now + 1 })`.
+   */
+  readonly now: Effect.Effect<Timestamp, TableError>
   /** Gives a key its value, and returns the time of the commit; in a transaction, the time as of which that reads. */
   readonly set: (key: K, value: V) => Effect.Effect<Timestamp, TableError>
   /** Removes a key. Returns whether it existed. */
@@ -183,7 +187,7 @@ const make = <K, V, I extends Indexes>(opened: Open.Opened<K, V>): Indexed<K, V,
     inside(tables, name, run)
   const streamed = <A>(of: (workspace: Workspace | undefined) => Stream.Stream<A, TableError>) =>
     Stream.unwrap(within((workspace) => Effect.succeed(of(workspace))))
-  const { now } = rows.relation
+  const now = () => rows.relation.now()
 
   /** Each operation is a transaction of its own, where there is none. */
   const changing = <A>(run: (workspace: Workspace) => Effect.Effect<A, TableStore.TransactError>) =>
@@ -209,6 +213,7 @@ const make = <K, V, I extends Indexes>(opened: Open.Opened<K, V>): Indexed<K, V,
   }
   const table: Table<K, V> = {
     name,
+    now: within((workspace) => Effect.sync(() => workspace === undefined ? now() : workspace.readAt)),
     get: (key) =>
       within((workspace) => workspace === undefined ? Rows.getNow(rows, key) : Rows.getIn(workspace, rows, key)),
     range: (range = {}) =>
