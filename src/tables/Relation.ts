@@ -14,7 +14,7 @@ import type { ReadError } from "../client/Snapshot.ts"
 import type { Timestamp } from "../Frontier.ts"
 import { NotKeyed } from "../PersistError.ts"
 import * as Platform from "../Platform.ts"
-import { compute } from "../runtime/Pure.ts"
+import { compute } from "../Pure.ts"
 import { Row, RowCache } from "./RowCache.ts"
 import { Turns } from "./Turns.ts"
 
