@@ -8,12 +8,14 @@
 import { Effect, type Scope } from "effect"
 import type { StorageError } from "../PersistError.ts"
 import type { Writer } from "../storage/Log.ts"
+import * as LogRules from "../storage/LogRules.ts"
 import * as Authority from "./Authority.ts"
 import type * as Directory from "./Directory.ts"
 import * as File from "./File.ts"
 import * as FrameAppender from "./FrameAppender.ts"
 import type * as Lock from "./Lock.ts"
 import type * as LogRecovery from "./LogRecovery.ts"
+import type { Reserve } from "./Reserve.ts"
 import * as Rotation from "./Rotation.ts"
 import * as Segment from "./Segment.ts"
 import * as SegmentSupply from "./SegmentSupply.ts"
@@ -33,6 +35,7 @@ export interface Options {
   readonly directory: Directory.Directory
   readonly lock: Lock.Lock
   readonly segmentBytes: number
+  readonly reserve: Reserve
   readonly recovered: LogRecovery.Recovered
   readonly scope: Scope.Scope
   /** Called after every durable append. */
@@ -71,13 +74,13 @@ interface Parts {
 }
 
 const makeWriter = (
-  { directory, lock, recovered }: Options,
+  { directory, lock, recovered, reserve }: Options,
   { appender, authority, rotation, turn }: Parts
 ): Writer => {
   const refuse = (operation: string) => File.orRefuse(operation, directory.root)
 
   const makeRoomAndAppend = (size: number, entries: ReadonlyArray<Uint8Array>) =>
-    refuse(Authority.appending)(rotation.makeRoom(size)).pipe(
+    refuse(Authority.appending)(reserve.admit(rotation.makeRoom(size))).pipe(
       Effect.catch(authority.explain),
       Effect.onError(() => Effect.sync(turn.end)),
       Effect.flatMap(() => appender.append(entries))
@@ -90,11 +93,13 @@ const makeWriter = (
       authority.check(() => {
         const upper = appender.upper()
         if (turn.isTaken()) return Effect.die(new Error("an append while another one is under way"))
-        if (position !== upper) return Effect.die(new Error(`an append at ${position}, but the log ends at ${upper}`))
+        LogRules.checkAppend(position, upper)
         if (entries.length === 0) return Effect.succeed(upper)
         turn.take()
         const size = Segment.dataSize(entries)
-        return rotation.isReady(size) ? appender.append(entries) : makeRoomAndAppend(size, entries)
+        return rotation.isReady(size) && !reserve.isShort()
+          ? appender.append(entries)
+          : makeRoomAndAppend(size, entries)
       }),
     truncate: (before) => authority.check(() => refuse("truncating the log")(rotation.truncate(before))),
     rotate: authority.check(() => {

@@ -124,6 +124,13 @@ const files: ReadonlyArray<Mutant> = [
     "node/Lease"
   ),
   plant(
+    "rows take the space that was freed for a destruction",
+    "node/LogWriter.ts",
+    "rotation.isReady(size) && !reserve.isShort()",
+    "rotation.isReady(size)",
+    "node/FullDisk"
+  ),
+  plant(
     "a fenced writer acknowledges",
     "node/FrameAppender.ts",
     "if (!authority.isHeld()) return resume(",
@@ -311,7 +318,7 @@ const rows: ReadonlyArray<Mutant> = [
   plant(
     "a merge keeps rows that cancel out",
     "batch/Merge.ts",
-    "if (sum !== 0) out.push(",
+    "if (diff !== 0) out.push(",
     "out.push(",
     "batch/Merge"
   ),
@@ -323,7 +330,7 @@ const rows: ReadonlyArray<Mutant> = [
     "client/Reading"
   ),
   plant(
-    "a listener hears what its snapshot has",
+    "a listener receives what its snapshot has",
     "client/Listen.ts",
     "entry.position === cursor.position ? cursor.writes : 0",
     "0",
@@ -449,7 +456,7 @@ const engine: ReadonlyArray<Mutant> = [
     "engine/State"
   ),
   plant(
-    "a subscription resumes at since, and hears history twice",
+    "a subscription resumes at since, and receives history twice",
     "client/Subscription.ts",
     "if (base < since) {",
     "if (next < since) {",
@@ -605,7 +612,7 @@ const order: ReadonlyArray<Mutant> = [
     "client/Erasing"
   ),
   plant(
-    "what was erased stays in a blob that nobody refers to",
+    "what was erased stays in a blob without a reference",
     "runtime/Eraser.ts",
     "    yield* collector.sweep\n",
     "",

@@ -3,13 +3,15 @@
  *
  * @internal
  */
-import { Effect, Stream } from "effect"
+import { Duration, Effect, Stream } from "effect"
 import type * as PersistClient from "../../client/PersistClient.ts"
 import type * as History from "../history/History.ts"
 import { type Asking, name } from "./Jobs.ts"
 import { type Client, text } from "./World.ts"
 
 const names = ["one", "two"]
+
+export const longestLease = Duration.seconds(30)
 
 /** Errors of a read of complete times in a hold. Storage that fails is no reason to doubt the hold. */
 const allowed = new Set(["HoldExpired", "Unavailable", "RuntimeShutdown", "UnknownCollection", "Fenced"])
@@ -19,7 +21,7 @@ export const hold = (asked: Asking) => (client: Client): Effect.Effect<unknown, 
   Effect.scoped(Effect.gen(function*() {
     const { random, world } = asked
     const reader = `hold ${++world.clients}`
-    const lease = random.pick([1_000, 5_000, 30_000])
+    const lease = random.pick([1_000, 5_000, Duration.toMillis(longestLease)])
     const held = yield* world.recorder.record(
       reader,
       { _tag: "Open", mode: "reader" },

@@ -1,0 +1,76 @@
+/**
+ * The store as the process that writes it reads and changes it: requests go through the mailbox to the owner, and what
+ * is sealed already is read beside it.
+ *
+ * @internal
+ */
+import { Deferred, Effect } from "effect"
+import * as ReadView from "../engine/ReadView.ts"
+import type { State } from "../engine/State.ts"
+import type { Log } from "../storage/Log.ts"
+import * as Command from "./Command.ts"
+import type { Eraser } from "./Eraser.ts"
+import type { Garbage } from "./Garbage.ts"
+import type { Journal } from "./Journal.ts"
+import type { LogPins } from "./LogPins.ts"
+import type { Mailbox } from "./Mailbox.ts"
+import type { Maintenance } from "./Maintenance.ts"
+import { reread } from "./Reread.ts"
+import type { Store } from "./Store.ts"
+
+export interface Options extends Pick<Store, "feed" | "observe" | "batches" | "ended" | "stop"> {
+  readonly log: Log["Service"]
+  readonly state: State
+  readonly mailbox: Mailbox
+  readonly journal: Journal
+  readonly garbage: Garbage
+  readonly pins: LogPins
+  readonly maintenance: Maintenance
+  readonly eraser: Eraser
+  /** How to take holds of the state that an effect gives. */
+  readonly taking: (current: Effect.Effect<State, Command.Failure>) => Store["hold"]
+}
+
+export const make = (options: Options): Store => {
+  const { batches, ended, eraser, feed, garbage, journal, log, mailbox, maintenance, observe, pins, state, stop } =
+    options
+  const describe = Effect.suspend(() => mailbox.submit(new Command.Describe()))
+  const sync = Effect.asVoid(describe)
+  return {
+    id: Symbol(log.location),
+    state: () => state,
+    feed,
+    observe,
+    batches,
+    offer: mailbox.offer,
+    submit: mailbox.submit,
+    openView: (target) =>
+      Effect.flatMap(mailbox.offer(new Command.OpenView({ target })), (reply) =>
+        // An interrupted caller does not receive the reply, so that the lease is released here.
+        Effect.onInterrupt(
+          Deferred.await(reply),
+          () => Effect.forkDetach(Effect.ignore(Effect.map(Deferred.await(reply), ({ release }) => release())))
+        )),
+    describe,
+    viewNow: (id) => {
+      const collection = state.collections.get(id)
+      if (collection === undefined) return undefined
+      const view = ReadView.whole(collection, state.seqNo)
+      return {
+        view,
+        cursor: { position: state.position, writes: 0 },
+        release: garbage.hold(ReadView.blobKeys(view))
+      }
+    },
+    pinLog: pins.hold,
+    reread: (position, collection) => reread(log, position, collection),
+    sync,
+    confirm: Effect.andThen(sync, journal.truncate(0)),
+    ended,
+    hold: options.taking(Effect.map(sync, () => state)),
+    compact: maintenance.compact,
+    erase: eraser.erase,
+    maintain: maintenance.runDue,
+    stop
+  }
+}
