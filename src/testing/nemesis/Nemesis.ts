@@ -164,8 +164,8 @@ const end = Effect.fnUntraced(function*(world: World.World) {
   yield* aftermath(world, random)
 })
 
-/** Holds whose clients are gone expire when a writer has seen no heartbeat for four times as long. */
-const aQuarterOfALease = Duration.times(Holding.longestLease, 0.25)
+/** Holds whose clients are gone expire when a writer has seen no heartbeat for a whole lease, in at least four looks. */
+const betweenLooks = Duration.times(Holding.longestLease, 0.3)
 
 /** Without faults, all operations of a last client must succeed, and the stored data must be as expected. @internal */
 export const aftermath = Effect.fnUntraced(function*(world: World.World, random: Prng.Prng) {
@@ -180,11 +180,11 @@ export const aftermath = Effect.fnUntraced(function*(world: World.World, random:
     "the last writer",
     Effect.scoped(Effect.gen(function*() {
       const client = yield* World.open(world, "last", "writer", options)
-      yield* Effect.repeat(Effect.andThen(client.maintain, Effect.sleep(aQuarterOfALease)), { times: 5 })
       yield* readEverything(world, "last", client, random)
       yield* client.maintain
       yield* readEverything(world, "last", client, random)
       for (const { name } of yield* client.descriptions) yield* client.compact(name)
+      yield* Effect.repeat(Effect.andThen(client.maintain, Effect.sleep(betweenLooks)), { times: 6 })
       yield* readEverything(world, "last", client, random)
       yield* client.stop
     }))
