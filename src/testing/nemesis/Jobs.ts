@@ -3,8 +3,9 @@
  *
  * @internal
  */
-import { Effect, Stream } from "effect"
+import { Effect, Schema, Stream } from "effect"
 import * as MultiWriter from "../../client/MultiWriter.ts"
+import * as Codec from "../../Codec.ts"
 import * as Update from "../../Update.ts"
 import type * as History from "../history/History.ts"
 import type { Prng } from "../Prng.ts"
@@ -27,17 +28,34 @@ export interface Asking {
   readonly name: string
 }
 
+/** Schemas of values, as collections store them; they do not change how the values of a nemesis are encoded. */
+const documents: ReadonlyArray<string> = [
+  "",
+  ...[1, 2, 3].map((fields) =>
+    Codec.schema(Schema.Struct(
+      Object.fromEntries(Array.from({ length: fields }, (_, i) => [`field${i}`, Schema.optionalKey(Schema.String)]))
+    )).document ?? ""
+  )
+]
+
+const noteDocument = ({ documents }: World, collection: number, document: string): void => {
+  if (document === "") return
+  documents.set(collection, (documents.get(collection) ?? new Set()).add(document))
+}
+
 const sequenced = (seqNo: number): History.Reply => ({ _tag: "Sequenced", seqNo })
 const destroyed = (isDone: boolean): History.Reply => ({ _tag: isDone ? "Done" : "Gone" })
 
 /** Opens a collection, once for each process. */
-const openedOf = (asking: Asking, client: Client, name: string): Effect.Effect<Opened, unknown> =>
+export const openedOf = (asking: Asking, client: Client, name: string): Effect.Effect<Opened, unknown> =>
   Effect.suspend(() => {
     const { node } = asking
     const known = node.opened.get(name)
     if (known !== undefined) return Effect.succeed(known)
+    const document = asking.random.pick(documents)
+    const schema = { value: { ...text.value, document }, schemaChange: "any" } as const
     const opening = node.mode === "writer"
-      ? client.createOrLoad(name, { ...text, recreate: true })
+      ? client.createOrLoad(name, { ...text, ...schema, recreate: true })
       : client.load(name, text)
     const opened = Effect.flatMap(
       opening,
@@ -49,7 +67,11 @@ const openedOf = (asking: Asking, client: Client, name: string): Effect.Effect<O
       opened,
       ({ id }) => ({ _tag: "Registered", collection: id })
     )
-    return Effect.tap(registered, (each) => Effect.sync(() => node.opened.set(name, each)))
+    return Effect.tap(registered, (each) =>
+      Effect.sync(() => {
+        node.opened.set(name, each)
+        if (node.mode === "writer") noteDocument(asking.world, each.id, document)
+      }))
   })
 
 /** Requests an operation of an open collection. A handle of a destroyed collection is dropped. */

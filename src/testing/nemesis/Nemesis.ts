@@ -21,6 +21,7 @@
  */
 import { Duration, Effect, Random, Schedule, Stream } from "effect"
 import type * as PersistClient from "../../client/PersistClient.ts"
+import * as Collection from "../../engine/Collection.ts"
 import * as State from "../../engine/State.ts"
 import * as Recovery from "../../runtime/Recovery.ts"
 import { Blob } from "../../storage/Blob.ts"
@@ -31,6 +32,7 @@ import * as HistoryViolation from "../history/Violation.ts"
 import * as Prng from "../Prng.ts"
 import * as Simulation from "../simulation/Simulation.ts"
 import * as Faults from "../storage/Faults.ts"
+import * as Feeds from "./Feeds.ts"
 import * as Holding from "./Holding.ts"
 import * as Jobs from "./Jobs.ts"
 import * as NemesisProfile from "./Profile.ts"
@@ -138,7 +140,7 @@ const take = Effect.fnUntraced(function*(world: World.World, step: NemesisProfil
   if (random.chance(0.5)) yield* Effect.timeoutOption(ended, "1 second")
 })
 
-const jobs = { ...Jobs.byStep, hold: Holding.hold }
+const jobs = { ...Jobs.byStep, hold: Holding.hold, feed: Feeds.feed, retain: Feeds.retain }
 
 const reads: ReadonlySet<NemesisProfile.Step> = new Set(
   ["snapshot", "snapshotAsOf", "subscribe", "listen", "resume", "readPart", "hold"]
@@ -254,6 +256,12 @@ const inspect = Effect.fnUntraced(function*(world: World.World) {
   const missing = [...referenced].filter((key) => !stored.has(key))
   if (leaked.length > 0) world.problems.push(`blobs are stored that nothing refers to: ${leaked.join(", ")}`)
   if (missing.length > 0) world.problems.push(`blobs are referred to that are not stored: ${missing.join(", ")}`)
+  for (const [id, documents] of world.documents) {
+    const collection = state.collections.get(id)
+    if (collection === undefined) continue
+    const kept = new Set(Collection.documents(collection).map(({ value }) => value))
+    if (![...documents].every((each) => kept.has(each))) world.problems.push(`collection ${id} has lost a schema`)
+  }
   const logBytes = logSizes.reduce((sum, { bytes }) => sum + bytes, 0)
   if (logBytes > World.limits.logBytes) world.problems.push(`the log keeps ${logBytes} bytes`)
   const { memoryBytes } = state

@@ -14,6 +14,7 @@
  * - `readPart`, `readMidGroup`: a key, a range, a history, changes, a snapshot in parts; a snapshot between two writes.
  * - `erase`: removes a key from all history.
  * - `destroy`: destroys a collection; the next client that writes to its name creates it anew.
+ * - `feed`, `retain`: operators continue where they were cut short; a policy moves `since` for a while.
  * - `hold`: a named hold is taken, or resumed, and read.
  * - `maintain`, `compact`: immediate maintenance.
  * - `start`, `stop`, `kill`: a writer opens the store, also while another has it; one closes it; one dies.
@@ -43,6 +44,8 @@ export type Step =
   | "erase"
   | "destroy"
   | "hold"
+  | "feed"
+  | "retain"
   | "maintain"
   | "compact"
   | "start"
@@ -87,6 +90,8 @@ export const mixed: Profile = {
   erase: 2,
   destroy: 1,
   hold: 3,
+  feed: 5,
+  retain: 1,
   maintain: 3,
   compact: 2,
   start: 2,

@@ -47,6 +47,8 @@ export interface World {
   readonly recorder: History.Recorder
   readonly guesses: Map<string, Guess>
   readonly places: Array<Place>
+  /** By collection: the schemas that a client was told to be stored. */
+  readonly documents: Map<number, Set<string>>
   /** Failures that are in no history. */
   readonly problems: Array<string>
   nodes: Array<Node>
@@ -59,6 +61,7 @@ export const make = (recorder: History.Recorder = History.recorder()): World => 
   recorder,
   guesses: new Map(),
   places: [],
+  documents: new Map(),
   problems: [],
   nodes: [],
   clients: 0,
