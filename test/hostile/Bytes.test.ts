@@ -22,14 +22,19 @@ import * as Store from "../utils/Store.ts"
 // Bytes of the golden store, altered, with their checksums put right as somebody who means harm would. What comes out is
 // a value or a typed error, soon, and within a bounded multiple of the input's memory. TIDEMARK_SEEDS=100: more of them.
 
-const golden = join(import.meta.dirname, "../golden/format-1")
+/** That of the present format, and those before it. */
+const stores = ["format-1", "format-2", `format-${Rollup.version}`, "typed-1"]
+const goldenOf = (store: string): string => join(import.meta.dirname, "../golden", store)
+const golden = goldenOf(`format-${Rollup.version}`)
 const seeds = Number(process.env["TIDEMARK_SEEDS"] ?? "1")
 const isLong = seeds > 1
 const rounds = 400 * seeds
 
-const read = (name: string): Uint8Array => new Uint8Array(fs.readFileSync(join(golden, name)))
+const read = (name: string, store = golden): Uint8Array => new Uint8Array(fs.readFileSync(join(store, name)))
 const named = (pattern: RegExp): ReadonlyArray<Uint8Array> =>
-  filesOf(golden).filter((name) => pattern.test(name)).map(read)
+  stores.map(goldenOf).flatMap((store) =>
+    filesOf(store).filter((name) => pattern.test(name)).map((name) => read(name, store))
+  )
 
 const segments = named(/\.seg$/)
 const rollups = named(/rollup/)
@@ -69,9 +74,17 @@ const alter = (random: Prng.Prng, sound: Uint8Array): Uint8Array => {
   return bytes
 }
 
+const bases = new Set(segments.map((bytes) => Number(viewOf(bytes).getBigUint64(8, true))))
+
+/** The position in the name of the file: that of the header, where there is a file of that name. */
+const baseOf = (bytes: Uint8Array): number => {
+  const base = bytes.length < 16 ? 0 : Number(viewOf(bytes).getBigUint64(8, true))
+  return bases.has(base) ? base : 0
+}
+
 /** The segment of a log as it is read: its header, its frames, their entries. */
 const readSegment = (bytes: Uint8Array): ReadonlyArray<Uint8Array> => {
-  const { seed } = Segment.decodeHeader(bytes.subarray(0, Segment.headerBytes), "segment", 0, 1)
+  const { seed } = Segment.decodeHeader(bytes.subarray(0, Segment.headerBytes), "segment", baseOf(bytes), 1)
   const page = Segment.page(bytes, 0)
   const entries: Array<Uint8Array> = []
   for (let at = Segment.headerBytes;;) {
@@ -87,9 +100,19 @@ const readSegment = (bytes: Uint8Array): ReadonlyArray<Uint8Array> => {
 
 const entries = segments.flatMap(readSegment)
 
+/** The log of each store behind its rollup, and how the state before it is made. */
+const logs = stores.map((store) => {
+  const files = filesOf(goldenOf(store))
+  const segment = read(files.find((name) => name.endsWith(".seg"))!, goldenOf(store))
+  const rollup = read(files.find((name) => name.includes("rollup"))!, goldenOf(store))
+  const isWhole = baseOf(segment) === 0
+  const begin = () => isWhole ? State.make() : Rollup.decode(rollup, "rollup")
+  return { begin, entries: readSegment(segment).slice(begin().position - baseOf(segment)) }
+})
+
 /** Where the frames of a segment end. */
 const frameEnds = (bytes: Uint8Array): ReadonlyArray<number> => {
-  const { seed } = Segment.decodeHeader(bytes.subarray(0, Segment.headerBytes), "segment", 0, 1)
+  const { seed } = Segment.decodeHeader(bytes.subarray(0, Segment.headerBytes), "segment", baseOf(bytes), 1)
   const page = Segment.page(bytes, 0)
   const ends = [Segment.headerBytes]
   for (;;) {
@@ -102,10 +125,9 @@ const frameEnds = (bytes: Uint8Array): ReadonlyArray<number> => {
 /** Alters the payload of one frame, and makes the frame's checksum right again. */
 const alterFrame = (random: Prng.Prng, sound: Uint8Array): Uint8Array => {
   const bytes = sound.slice()
-  const { seed } = Segment.decodeHeader(bytes.subarray(0, Segment.headerBytes), "segment", 0, 1)
+  const { seed } = Segment.decodeHeader(bytes.subarray(0, Segment.headerBytes), "segment", baseOf(bytes), 1)
   const page = Segment.page(bytes, 0)
-  let at = Segment.headerBytes
-  for (let skip = random.int(20); skip > 0; skip--) at += Segment.frameAt(page, at, seed)?.size ?? 0
+  const at = random.pick(frameEnds(sound).slice(0, -1))
   const frame = Segment.frameAt(page, at, seed)!
   bytes.set(alter(random, bytes.subarray(at + 12, at + frame.size)), at + 12)
   viewOf(bytes).setUint32(at, Platform.crc32(bytes.subarray(at + 4, at + frame.size), seed), true)
@@ -161,11 +183,13 @@ const readFooterAndBlocks = (bytes: Uint8Array): void =>
     BatchFile.readBlock(block, bytes.subarray(block.offset, block.offset + block.length), "batch")
   )
 
-/** Folds the golden log, with an altered entry in the place of a sound one. */
+/** Folds a golden log, with an altered entry in the place of a sound one. */
 const foldWith = (random: Prng.Prng, altered: Uint8Array): void => {
-  const state = State.make()
-  const at = random.int(entries.length)
-  for (const entry of [...entries.slice(0, at), altered]) State.apply(state, Commit.decode(entry, "log"), "log")
+  const { begin, entries } = random.pick(logs)
+  const state = begin()
+  for (const entry of [...entries.slice(0, random.int(entries.length + 1)), altered]) {
+    State.apply(state, Commit.decode(entry, "log"), "log")
+  }
 }
 
 const Sample = Schema.Struct({

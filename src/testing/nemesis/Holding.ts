@@ -6,7 +6,7 @@
 import { Duration, Effect, Stream } from "effect"
 import type * as PersistClient from "../../client/PersistClient.ts"
 import type * as History from "../history/History.ts"
-import { type Asking, name } from "./Jobs.ts"
+import type { Asking } from "./Jobs.ts"
 import { type Client, text } from "./World.ts"
 
 const names = ["one", "two"]
@@ -29,18 +29,28 @@ export const hold = (asked: Asking) => (client: Client): Effect.Effect<unknown, 
       () => ({ _tag: "Done" })
     )
     for (let left = 1 + random.int(3); left > 0; left--) {
-      yield* read(asked, reader, held)
-      yield* Effect.sleep(random.int(4_000))
+      yield* readAll(asked, reader, held)
+      yield* Effect.sleep(random.int(10_000))
     }
     if (random.chance(0.3)) yield* held.release
   }))
 
-/** Reads a collection as of a complete time that the hold has. */
-const read = ({ random, world }: Asking, reader: string, held: PersistClient.Hold) =>
+/** Reads each collection as of a complete time that the hold has. */
+const readAll = (asked: Asking, reader: string, held: PersistClient.Hold) =>
+  Effect.flatMap(
+    held.client.descriptions,
+    (all) => Effect.forEach(all, (found) => read(asked, reader, held, found), { discard: true })
+  )
+
+const read = (
+  { random, world }: Asking,
+  reader: string,
+  held: PersistClient.Hold,
+  found: PersistClient.Description
+) =>
   Effect.gen(function*() {
-    const found = (yield* held.client.descriptions).find((each) => each.name === name(random))
-    if (found === undefined || found.upper <= found.since) return
     const { id, since, upper } = found
+    if (upper <= since) return
     const asOf = upper === Infinity ? since : since + random.int(upper - since)
     const rows = Effect.gen(function*() {
       const { reader } = yield* held.client.load(found.name, text)
