@@ -9,14 +9,17 @@ import { CollectionDestroyed, ReadOnly } from "../PersistError.ts"
 import * as Command from "./Command.ts"
 import type { Store } from "./Store.ts"
 
-export interface Options extends Pick<Store, "state" | "feed" | "observe" | "batches" | "reread" | "hold" | "stop"> {
+export interface Options
+  extends Pick<Store, "state" | "feed" | "measured" | "observe" | "batches" | "reread" | "hold" | "stop">
+{
   /** Names the storage in messages. */
   readonly location: string
   /** After it, the state has everything that was durable before the call. */
   readonly catchUp: Store["sync"]
 }
 
-export const make = ({ batches, catchUp, feed, hold, location, observe, reread, state, stop }: Options): Store => {
+export const make = (options: Options): Store => {
+  const { batches, catchUp, feed, hold, location, measured, observe, reread, state, stop } = options
   const viewNow = (id: number): Command.OpenedView | undefined => {
     const { collections, position, seqNo } = state()
     const collection = collections.get(id)
@@ -27,6 +30,7 @@ export const make = ({ batches, catchUp, feed, hold, location, observe, reread, 
     id: Symbol(location),
     state,
     feed,
+    measured,
     observe,
     batches,
     offer: ({ _tag }) => refuse(_tag),

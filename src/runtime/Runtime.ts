@@ -31,9 +31,12 @@ import * as Observers from "./Observers.ts"
 import * as Owner from "./Owner.ts"
 import * as Recovery from "./Recovery.ts"
 import * as Resilience from "./Resilience.ts"
+import * as Series from "./Series.ts"
 import type { Store } from "./Store.ts"
 
 export interface Options {
+  /** What the metrics call the store; otherwise its location. */
+  readonly name: string | undefined
   readonly mailbox: Mailbox.Options
   readonly maxGroupBytes: number
   readonly limits: Limits
@@ -46,7 +49,13 @@ export interface Options {
   readonly resilience: Resilience.Options
 }
 
-export const make = (options: Options) => inOwnScope((close) => open(options, close))
+export const make = (options: Options) =>
+  inOwnScope((close) =>
+    Effect.flatMap(
+      Log,
+      ({ location }) => Series.within(options.name ?? location, "writer", open(options, close))
+    )
+  )
 
 /**
  * Opens in a scope that `close` closes before the surrounding one, which closes it otherwise, also if opening fails.
@@ -163,11 +172,13 @@ const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<
     }
   }
 
+  const measured = Series.of(context)
   const sync = Effect.asVoid(Effect.suspend(() => mailbox.submit(new Command.Describe())))
   const store: Store = {
     id: Symbol(log.location),
     state: () => state,
     feed,
+    measured,
     observe: observers.add,
     batches,
     offer: mailbox.offer,
@@ -186,10 +197,10 @@ const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<
     sync,
     confirm: Effect.andThen(sync, journal.truncate(0)),
     ended: Deferred.await(lost),
-    hold: HeldStore.taking(blob, cache, Effect.map(sync, () => state)),
-    compact: maintenance.compact,
-    erase: maintenance.erase,
-    maintain: maintenance.runDue,
+    hold: HeldStore.taking(blob, cache, Effect.map(sync, () => state), measured),
+    compact: (name) => measured(maintenance.compact(name)),
+    erase: (target, key) => measured(maintenance.erase(target, key)),
+    maintain: measured(maintenance.runDue),
     stop: Effect.andThen(close, mailbox.ended).pipe(
       Effect.flatMap((why) => why.cause === undefined ? Effect.void : Effect.fail(why))
     )

@@ -30,6 +30,8 @@ export interface Store {
   /** The durable state. To be read synchronously, and not to be kept: the store changes it. */
   readonly state: () => State
   readonly feed: Feed
+  /** Runs an effect so that what it measures is counted for this store. */
+  readonly measured: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /** Calls the observer with each commit as it becomes visible. Returns a function that ends it. */
   readonly observe: Observers["add"]
   readonly batches: BatchStore<StorageError | HoldExpired>
