@@ -34,7 +34,10 @@ const open = <A extends Cell>({ codec, key, rows }: Form<A>) => async (opening: 
     await runtime.runPromise(writer.seal(1))
   }
 
-  const writerFiber = (next: () => Batch | undefined, told: (millis: number) => void): Effect.Effect<void, unknown> =>
+  const writerFiber = (
+    next: () => Batch | undefined,
+    acknowledged: (millis: number) => void
+  ): Effect.Effect<void, unknown> =>
     Effect.suspend(() => {
       let batch = next()
       let start = 0
@@ -45,7 +48,7 @@ const open = <A extends Cell>({ codec, key, rows }: Form<A>) => async (opening: 
           return append(batch!)
         },
         step: () => {
-          told(performance.now() - start)
+          acknowledged(performance.now() - start)
           batch = next()
         }
       })
@@ -53,9 +56,9 @@ const open = <A extends Cell>({ codec, key, rows }: Form<A>) => async (opening: 
 
   return {
     append: (batch) => runtime.runPromise(append(batch)),
-    pump: (next, inFlight, told) =>
+    pump: (next, inFlight, acknowledged) =>
       runtime.runPromise(
-        Effect.forEach(Array.from({ length: inFlight }), () => writerFiber(next, told), {
+        Effect.forEach(Array.from({ length: inFlight }), () => writerFiber(next, acknowledged), {
           concurrency: "unbounded",
           discard: true
         })

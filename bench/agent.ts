@@ -7,18 +7,16 @@
  */
 import { fork } from "node:child_process"
 import * as fs from "node:fs"
-import * as os from "node:os"
 import * as path from "node:path"
 import type { Figures, Opened } from "./agent/run.ts"
 import type { Name } from "./agent/Stores.ts"
-import { median } from "./Measure.ts"
+import { median, scratch } from "./Measure.ts"
 import { table } from "./Report.ts"
 import { machine } from "./Samples.ts"
 
 const scale = Number(process.argv[2] ?? "0.1")
 const only = process.argv[3]?.split(",")
-const base = fs.mkdtempSync(path.join(process.env["TIDEMARK_BENCH_DIR"] ?? os.tmpdir(), "tidemark-bench-"))
-process.on("exit", () => fs.rmSync(base, { recursive: true, force: true }))
+const base = scratch("agent")
 
 const child = <A>(what: string, name: Name, directory: string): Promise<A> =>
   new Promise((resolve, reject) => {

@@ -9,27 +9,11 @@ import { Effect, Layer, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { fork } from "node:child_process"
 import * as fs from "node:fs"
-import * as os from "node:os"
 import * as path from "node:path"
 import { Codec, Metrics, PersistClient, Update } from "../src/index.ts"
 import { FileStorage } from "../src/node/index.ts"
-
-const scale = Number(process.env["TIDEMARK_BENCH_SCALE"] ?? "1")
-const count = (n: number): number => Math.max(1, Math.round(n * scale))
-
-interface Row {
-  readonly work: string
-  readonly figure: string
-  readonly target: string
-  readonly holds: boolean
-}
-
-const workDirectory = process.env["TIDEMARK_BENCH_DIR"] ?? os.tmpdir()
-const scratch = (name: string): string => {
-  const directory = fs.mkdtempSync(path.join(workDirectory, `tidemark-bench-${name}-`))
-  process.on("exit", () => fs.rmSync(directory, { recursive: true, force: true }))
-  return directory
-}
+import { count, median, now, scratch } from "./Measure.ts"
+import { print, type Row } from "./Target.ts"
 
 const client = (directory: string, options?: PersistClient.Options) =>
   PersistClient.layer(options).pipe(Layer.provide(FileStorage.layer({ directory })))
@@ -37,10 +21,6 @@ const client = (directory: string, options?: PersistClient.Options) =>
 const files = (name = "files") => (persist: PersistClient.PersistClient["Service"]) =>
   persist.createOrLoad(name, { key: Codec.string, value: Codec.string })
 
-const now = (): number => performance.now()
-const quantile = (values: ReadonlyArray<number>, q: number): number =>
-  values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * q))]!
-const median = (values: ReadonlyArray<number>): number => quantile(values, 0.5)
 const mebibytes = (bytes: number): string => `${(bytes / 1024 / 1024).toFixed(0)} MiB`
 
 const keyOf = (i: number): string => `key-${String(i).padStart(12, "0")}`
@@ -362,10 +342,5 @@ if (process.send !== undefined && chosen !== undefined && chosen in sections) {
   const names = chosen === undefined ? Object.keys(sections).filter((name) => name !== "filling") : [chosen]
   const rows: Array<Row> = []
   for (const name of names) rows.push(...await runSection(name))
-  console.log(`\nnode ${process.version}, ${os.cpus().length} cores, scale ${scale}\n`)
-  console.log("| work | figure | target | holds |\n|---|---|---|---|")
-  for (const { figure, holds, target, work } of rows) {
-    console.log(`| ${work} | ${figure} | ${target} | ${holds ? "yes" : "**no**"} |`)
-  }
-  if (rows.some(({ holds }) => !holds)) process.exitCode = 1
+  print(rows)
 }

@@ -100,7 +100,7 @@ describe("import directions", () => {
     ["src/runtime/Runtime.ts", `const x = await import("../client/Snapshot.ts")`, ["src/client/Snapshot.ts"]],
     ["src/client/Snapshot.ts", `import "../node/FileLog.ts"`, ["src/node/FileLog.ts"]],
     ["src/runtime/Pool.ts", `new Worker(new URL("../node/Worker.ts", import.meta.url))`, ["src/node/Worker.ts"]],
-    ["src/index.ts", `export * as Nemesis from "./testing/Nemesis.ts"`, ["src/testing/Nemesis.ts"]],
+    ["src/index.ts", `export * as Nemesis from "./testing/nemesis/Nemesis.ts"`, ["src/testing/nemesis/Nemesis.ts"]],
     ["src/node/FileLog.ts", `import * as Codec from "../index.ts"`, ["src/index.ts"]],
     ["src/engine/Trace.ts", `import * as Columns from "../batch/Columns.ts"\nimport "./Spine.ts"`, []],
     ["src/client/Snapshot.ts", `import * as Frontier from "../Frontier.ts"`, []]

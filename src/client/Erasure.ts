@@ -5,7 +5,7 @@
  */
 import { DateTime, Effect, Schema } from "effect"
 import * as Platform from "../Platform.ts"
-import type { Erased } from "../runtime/Maintenance.ts"
+import type { Erased } from "../runtime/Eraser.ts"
 
 /**
  * The result of an erasure. It contains only the hash of the key, so that it can be stored.

@@ -134,6 +134,13 @@ export const end = (fd: number, offset: number, frame: Uint8Array): Effect.Effec
     Effect.andThen(File.sync(fd))
   )
 
+/** Removes what a failed write behind `offset` may have left, so that it is never read. */
+export const cut = (fd: number, offset: number): Effect.Effect<void, File.FileError> =>
+  File.truncate(fd, offset).pipe(
+    Effect.andThen(File.truncate(fd, offset + Segment.openBytes)),
+    Effect.andThen(File.sync(fd))
+  )
+
 /**
  * Replaces a segment file by a copy that ends at `offset` with the frame. What a torn or failed write left is removed.
  * As with `enter`, the lock is checked before the copy replaces the segment.

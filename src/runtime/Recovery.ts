@@ -12,10 +12,16 @@ import type { Blob } from "../storage/Blob.ts"
 import type { Entry, Log } from "../storage/Log.ts"
 import { decode } from "./Pure.ts"
 
+/** How large an entry of the log is. */
+export interface LogSize {
+  readonly position: number
+  readonly bytes: number
+}
+
 export interface Recovered {
   readonly state: State.State
   /** Sizes of the entries that have not been truncated behind the newest rollup. */
-  readonly logSizes: ReadonlyArray<{ readonly position: number; readonly bytes: number }>
+  readonly logSizes: ReadonlyArray<LogSize>
   /** Of the writer that appended last, or 0. */
   readonly epoch: number
 }

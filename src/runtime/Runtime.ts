@@ -16,23 +16,28 @@ import { Log } from "../storage/Log.ts"
 import * as BatchStore from "./BatchStore.ts"
 import * as BlockCache from "./BlockCache.ts"
 import * as Command from "./Command.ts"
+import * as Eraser from "./Eraser.ts"
 import * as Feed from "./Feed.ts"
 import * as Garbage from "./Garbage.ts"
 import * as GarbageCollector from "./GarbageCollector.ts"
 import * as HeldStore from "./HeldStore.ts"
-import * as HoldWatch from "./HoldWatch.ts"
+import * as Jobs from "./Jobs.ts"
 import * as Journal from "./Journal.ts"
 import * as LogPins from "./LogPins.ts"
+import * as LogRetention from "./LogRetention.ts"
 import * as Mailbox from "./Mailbox.ts"
 import * as Maintenance from "./Maintenance.ts"
+import * as MemoryPressure from "./MemoryPressure.ts"
 import { Merger } from "./Merger.ts"
 import * as Metrics from "./Metrics.ts"
 import * as Observers from "./Observers.ts"
 import * as Owner from "./Owner.ts"
 import * as Recovery from "./Recovery.ts"
 import * as Resilience from "./Resilience.ts"
+import * as Rewrites from "./Rewrites.ts"
 import * as Series from "./Series.ts"
 import type { Store } from "./Store.ts"
+import * as Wakeups from "./Wakeups.ts"
 
 export interface Options {
   /** What the metrics call the store; otherwise its location. */
@@ -48,6 +53,12 @@ export interface Options {
   readonly maintenance: Schedule.Schedule<unknown>
   readonly resilience: Resilience.Options
 }
+
+/** What maintenance works on and with. */
+type Parts =
+  & Omit<GarbageCollector.Options, "grace">
+  & Omit<Rewrites.Options, "newBlobs" | "pressure" | "partBytes">
+  & Omit<LogRetention.Options, "newBlobs" | "limits">
 
 export const make = (options: Options) =>
   inOwnScope((close) =>
@@ -86,8 +97,7 @@ const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<
   const feed = Feed.make(state.position, options.feedBytes)
   const observers = Observers.make()
   const garbage = Garbage.make()
-  const holds = LogPins.make(options.heldLogBytes)
-  const merger = yield* Merger
+  const pins = LogPins.make(options.heldLogBytes)
   /** What has ended the store, if it was not `stop`. */
   const lost = Deferred.makeUnsafe<never, Fenced | Corrupt | RuntimeShutdown>()
   const lose = (failure: Fenced | Corrupt): void => {
@@ -101,25 +111,19 @@ const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<
   ))
   const journal = yield* Journal.make(log, writer, circuit, context, lose)
   const mailbox = yield* Mailbox.make(options.mailbox, context)
-  const deleting = GarbageCollector.gated(blob, journal)
-  const maintenance = yield* Maintenance.make({
+  const { eraser, maintenance } = yield* upkeep(options, {
     state,
     writerId,
-    blob: deleting,
+    blob,
     batches,
-    merger,
+    merger: yield* Merger,
     cache,
     garbage,
-    holds,
-    watch: HoldWatch.make(deleting),
+    pins,
     journal,
     mailbox,
     logSizes,
-    context,
-    limits: options.limits,
-    partBytes: options.partBytes,
-    schedule: options.maintenance,
-    grace: options.grace
+    context
   })
   /** A defect of the owner ends the store. The next writer recovers the state from the log. */
   const broken = (cause: Cause.Cause<never>) => {
@@ -192,20 +196,47 @@ const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<
         )),
     describe: Effect.suspend(() => mailbox.submit(new Command.Describe())),
     viewNow,
-    pinLog: holds.hold,
+    pinLog: pins.hold,
     reread: (position, collection) => reread(log, position, collection),
     sync,
     confirm: Effect.andThen(sync, journal.truncate(0)),
     ended: Deferred.await(lost),
     hold: HeldStore.taking(blob, cache, Effect.map(sync, () => state), measured),
     compact: (name) => measured(maintenance.compact(name)),
-    erase: (target, key) => measured(maintenance.erase(target, key)),
+    erase: (target, key) => measured(eraser.erase(target, key)),
     maintain: measured(maintenance.runDue),
     stop: Effect.andThen(close, mailbox.ended).pipe(
       Effect.flatMap((why) => why.cause === undefined ? Effect.void : Effect.fail(why))
     )
   }
   return store
+})
+
+/** Maintenance and erasure, put together from what they share. */
+const upkeep = Effect.fnUntraced(function*({ grace, limits, maintenance, partBytes }: Options, parts: Parts) {
+  const { context, mailbox, state } = parts
+  const collector = yield* GarbageCollector.make({ ...parts, grace })
+  const { newBlobs } = collector
+  const pressure = MemoryPressure.make(state, limits, mailbox)
+  const wakeups = Wakeups.make(maintenance)
+  const jobs = Jobs.make(collector, pressure, wakeups, context)
+  const rewrites = Rewrites.make({ ...parts, newBlobs, pressure, partBytes })
+  const retention = LogRetention.make({ ...parts, newBlobs, limits })
+  return {
+    maintenance: Maintenance.make({
+      state,
+      limits,
+      mailbox,
+      jobs,
+      rewrites,
+      retention,
+      collector,
+      pressure,
+      wakeups,
+      context
+    }),
+    eraser: Eraser.make({ state, mailbox, jobs, rewrites, retention, collector })
+  }
 })
 
 /** About how many bytes of the log a slow listener reads at once. */

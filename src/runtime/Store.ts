@@ -17,11 +17,11 @@ import type {
 } from "../PersistError.ts"
 import type { BatchStore } from "./BatchStore.ts"
 import type { Command, Description, Failure, OpenedView } from "./Command.ts"
+import type { Erased } from "./Eraser.ts"
 import type { Entry, Feed } from "./Feed.ts"
 import type { Take } from "./HeldStore.ts"
 import type { LogPin } from "./LogPins.ts"
 import type { Reply } from "./Mailbox.ts"
-import type { Erased } from "./Maintenance.ts"
 import type { Observers } from "./Observers.ts"
 
 export interface Store {

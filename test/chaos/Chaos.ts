@@ -6,9 +6,9 @@
  * The seed decides which faults there are and how long they last; the machine decides what they meet.
  */
 import { Effect, type Scope } from "effect"
-import type * as History from "../../src/testing/History.ts"
-import * as Nemesis from "../../src/testing/Nemesis.ts"
-import * as World from "../../src/testing/NemesisWorld.ts"
+import type * as History from "../../src/testing/history/History.ts"
+import * as Nemesis from "../../src/testing/nemesis/Nemesis.ts"
+import * as World from "../../src/testing/nemesis/World.ts"
 import * as Prng from "../../src/testing/Prng.ts"
 import { terminate } from "../postgres/Server.ts"
 import * as Checkpoint from "./Checkpoint.ts"

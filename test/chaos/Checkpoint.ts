@@ -4,8 +4,8 @@
  */
 import { Effect, Stream } from "effect"
 import { PersistClient } from "tidemark"
-import type * as History from "../../src/testing/History.ts"
-import * as World from "../../src/testing/NemesisWorld.ts"
+import type * as History from "../../src/testing/history/History.ts"
+import * as World from "../../src/testing/nemesis/World.ts"
 import * as Journal from "./Journal.ts"
 
 /** Who is said to have asked for it. */

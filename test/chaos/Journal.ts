@@ -3,7 +3,7 @@
  * a line when it begins, and again when it has ended.
  */
 import { Effect } from "effect"
-import * as History from "../../src/testing/History.ts"
+import * as History from "../../src/testing/history/History.ts"
 
 /** What a node says. */
 export type Line =

@@ -4,8 +4,8 @@
  */
 import fs from "node:fs"
 import { join } from "node:path"
-import * as Disk from "../../src/testing/Disk.ts"
 import type * as Prng from "../../src/testing/Prng.ts"
+import * as Disk from "../../src/testing/storage/Disk.ts"
 import type { Event } from "./Recorder.ts"
 
 export interface Machine {

@@ -65,32 +65,32 @@ const files: ReadonlyArray<Mutant> = [
   ),
   plant(
     "a segment is used again before it has lost its name",
-    "node/LogWriter.ts",
-    "    yield* File.syncDirectory(directory.log)\n    recycled.push",
-    "    recycled.push",
+    "node/Truncation.ts",
+    "      yield* File.syncDirectory(directory.log)\n      supply.keep",
+    "      supply.keep",
     "crash/Files",
     "node/Recycling"
   ),
   plant(
     "segments that are let go are thrown away under load",
-    "node/LogWriter.ts",
-    "Math.min(begun, keptSegments)",
-    "Math.min(begun, 3)",
+    "node/SegmentSupply.ts",
+    "Math.min(taken, keptSegments)",
+    "Math.min(taken, 3)",
     "node/Recycling"
   ),
   plant(
     "a segment of an older epoch is used again",
-    "node/LogWriter.ts",
-    "of === epoch && base",
+    "node/Truncation.ts",
+    "epoch === lock.epoch && base",
     "base",
     "node/Recycling",
     "node/FileStorage"
   ),
   plant(
     "segments that are still needed are forgotten",
-    "node/LogWriter.ts",
-    "after > forgotten",
-    "after > forgotten + 1",
+    "node/Truncation.ts",
+    "next <= before",
+    "next <= before + 1",
     "node/FileStorage",
     "crash/Files"
   ),
@@ -125,9 +125,9 @@ const files: ReadonlyArray<Mutant> = [
   ),
   plant(
     "a fenced writer acknowledges",
-    "node/LogWriter.ts",
-    "if (!Lock.isHeld(lock)) return resume(",
-    "if (lock.epoch < 0) return resume(",
+    "node/FrameAppender.ts",
+    "if (!authority.isHeld()) return resume(",
+    "if (upper < 0) return resume(",
     "node/Processes"
   ),
   plant(
@@ -203,7 +203,7 @@ const files: ReadonlyArray<Mutant> = [
     "node/SegmentFile.ts",
     "Effect.tap(Lock.confirm(lock)),",
     "",
-    "testing/Rivals"
+    "testing/simulation/Rivals"
   ),
   plant(
     "a lock file of another process counts as one's own",
@@ -328,14 +328,14 @@ const rows: ReadonlyArray<Mutant> = [
     "entry.position === cursor.position ? cursor.writes : 0",
     "0",
     "client/Listening",
-    "testing/Nemesis"
+    "testing/nemesis/Nemesis"
   ),
   plant(
     "a listener loses the commit after its snapshot",
     "client/Listen.ts",
     "let { position } = cursor",
     "let position = cursor.position + 1",
-    "testing/Nemesis"
+    "testing/nemesis/Nemesis"
   ),
   plant(
     "a key at the end of a block is not found",
@@ -367,11 +367,11 @@ const engine: ReadonlyArray<Mutant> = [
     "if (footer === undefined) return { part }",
     "if (footer === undefined) continue",
     "runtime/Programs",
-    "testing/Nemesis"
+    "testing/nemesis/Nemesis"
   ),
   plant(
     "a compacted store keeps the log's spare segments",
-    "runtime/Maintenance.ts",
+    "runtime/LogRetention.ts",
     "    yield* mailbox.submit(new Command.Rotate())\n",
     "",
     "node/Recycling"
@@ -454,7 +454,7 @@ const engine: ReadonlyArray<Mutant> = [
     "if (base < since) {",
     "if (next < since) {",
     "client/Listening",
-    "testing/Nemesis"
+    "testing/nemesis/Nemesis"
   ),
   plant(
     "recovery begins at the oldest rollup",
@@ -531,33 +531,33 @@ const order: ReadonlyArray<Mutant> = [
   ),
   plant(
     "blobs are deleted before the commit that unnames them",
-    "runtime/Maintenance.ts",
-    "    const isApplied = yield* naming(",
-    "    for (const batch of planned.trace) for (const { key } of batch.parts) yield* Effect.ignore(blob.delete(key))\n" +
-      "    const isApplied = yield* naming(",
+    "runtime/Rewrites.ts",
+    "      const isApplied = yield* newBlobs.naming(",
+    "      for (const { parts } of planned.trace) for (const { key } of parts) yield* Effect.ignore(options.blob.delete(key))\n" +
+      "      const isApplied = yield* newBlobs.naming(",
     "crash/Memory",
     "runtime/Maintenance"
   ),
   plant(
     "a rollup is named before it is stored",
-    "runtime/Maintenance.ts",
-    "    yield* Effect.onError(blob.put(key, bytes), () => Effect.sync(() => abandon([key])))\n" +
-      "    yield* naming([key], mailbox.submit(new Command.Rollup({ key, position, logFrom })))\n",
-    "    yield* naming([key], mailbox.submit(new Command.Rollup({ key, position, logFrom })))\n" +
-      "    yield* Effect.onError(blob.put(key, bytes), () => Effect.sync(() => abandon([key])))\n",
+    "runtime/LogRetention.ts",
+    "    yield* Effect.onError(options.blob.put(key, bytes), () => Effect.sync(() => newBlobs.abandon([key])))\n" +
+      "    yield* newBlobs.naming([key], mailbox.submit(new Command.Rollup({ key, position, logFrom })))\n",
+    "    yield* newBlobs.naming([key], mailbox.submit(new Command.Rollup({ key, position, logFrom })))\n" +
+      "    yield* Effect.onError(options.blob.put(key, bytes), () => Effect.sync(() => newBlobs.abandon([key])))\n",
     "crash/Memory"
   ),
   plant(
     "the log is truncated before the rollup is named",
-    "runtime/Maintenance.ts",
-    "    yield* naming([key], mailbox.submit(new Command.Rollup(",
-    "    yield* journal.truncate(logFrom)\n    yield* naming([key], mailbox.submit(new Command.Rollup(",
+    "runtime/LogRetention.ts",
+    "    yield* newBlobs.naming([key], mailbox.submit(new Command.Rollup(",
+    "    yield* journal.truncate(logFrom)\n    yield* newBlobs.naming([key], mailbox.submit(new Command.Rollup(",
     "crash/Memory"
   ),
   plant(
     "the log is truncated under a slow listener",
-    "runtime/Maintenance.ts",
-    "Math.min(firstOfLast(freed, kept) ?? logFrom, options.holds.lowest())",
+    "runtime/LogRetention.ts",
+    "Math.min(firstOfLast(freed, kept) ?? logFrom, pins.lowest())",
     "firstOfLast(freed, kept) ?? logFrom",
     "client/Listening",
     "runtime/Maintenance"
@@ -571,15 +571,15 @@ const order: ReadonlyArray<Mutant> = [
   ),
   plant(
     "a writer does not ask whether it was taken over before it deletes",
-    "runtime/Maintenance.ts",
-    "    const held = yield* confirm.pipe(",
+    "runtime/GarbageCollector.ts",
+    "    const held = yield* settled.pipe(\n      Effect.andThen(isWriter),",
     "    const held = yield* Effect.void.pipe(",
     "runtime/GarbageCollector"
   ),
   plant(
     "nothing sweeps what a crash left behind",
     "runtime/Maintenance.ts",
-    "if (isSweepDue) yield* job(sweep)",
+    "if (collector.isSweepDue()) yield* jobs.run(collector.sweep)",
     "",
     "crash/Memory"
   ),
@@ -592,23 +592,23 @@ const order: ReadonlyArray<Mutant> = [
   ),
   plant(
     "a segment that held what was erased is used again",
-    "node/LogWriter.ts",
-    "base >= rotatedAt && ",
+    "node/Truncation.ts",
+    " && base >= recycledFrom",
     "",
     "client/Erasing"
   ),
   plant(
     "what was erased stays in the log under a slow listener",
-    "runtime/Maintenance.ts",
-    "    yield* journal.truncate(state.logFrom)\n",
+    "runtime/Eraser.ts",
+    "    yield* retention.truncateAll\n",
     "",
     "client/Erasing"
   ),
   plant(
     "what was erased stays in a blob that nobody refers to",
-    "runtime/Maintenance.ts",
-    "    yield* sweep\n    return { position",
-    "    return { position",
+    "runtime/Eraser.ts",
+    "    yield* collector.sweep\n",
+    "",
     "client/Erasing"
   ),
   plant(
@@ -627,7 +627,7 @@ const order: ReadonlyArray<Mutant> = [
   ),
   plant(
     "blobs that a named hold keeps are deleted",
-    "runtime/Maintenance.ts",
+    "runtime/GarbageCollector.ts",
     "const keys = taken.filter((key) => !held.has(key))",
     "const keys = taken",
     "client/Holds"
@@ -648,15 +648,15 @@ const order: ReadonlyArray<Mutant> = [
   ),
   plant(
     "an erasure is done before everything is deleted",
-    "runtime/Maintenance.ts",
-    "yield* one.withPermit(collect(Infinity))\n      if",
-    "yield* collect(Infinity)\n      if",
+    "runtime/Eraser.ts",
+    "yield* jobs.alone(collector.collectAll)\n",
+    "yield* collector.collectAll\n",
     "client/Erasing"
   ),
   plant(
     "a hold outlives an erasure",
-    "runtime/Maintenance.ts",
-    "    yield* options.watch.release\n",
+    "runtime/Eraser.ts",
+    "    yield* collector.releaseHolds\n",
     "",
     "client/Erasing"
   ),

@@ -22,10 +22,13 @@ export const rooms: ReadonlyArray<Room> = [
   { path: "src/parquet/", tests: ["test/parquet/*.test.ts"] },
   { path: "src/services/", tests: ["test/services/*.test.ts"] },
   { path: "src/server/", tests: ["test/server/*.test.ts"] },
-  { path: "src/node/", tests: ["test/node/*.test.ts", "test/crash/Files.test.ts", "test/testing/Disk*.test.ts"] },
+  {
+    path: "src/node/",
+    tests: ["test/node/*.test.ts", "test/crash/Files.test.ts", "test/testing/storage/Disk*.test.ts"]
+  },
   { path: "src/s3/", tests: ["test/s3/*.test.ts"] },
   { path: "src/postgres/", tests: ["test/postgres/*.test.ts"] },
-  { path: "src/testing/", tests: ["test/testing/*.test.ts"] },
+  { path: "src/testing/", tests: ["test/testing/**/*.test.ts"] },
   { path: "src/config/", tests: ["test/config/*.test.ts"] }
 ]
 

@@ -1,6 +1,6 @@
 import { describe, it } from "@effect/vitest"
-import * as BlobContract from "../../src/testing/BlobContract.ts"
-import * as LogContract from "../../src/testing/LogContract.ts"
+import * as BlobContract from "../../src/testing/storage/BlobContract.ts"
+import * as LogContract from "../../src/testing/storage/LogContract.ts"
 import { makeStore } from "./Temporary.ts"
 
 describe("log_impl_test: files", () => {

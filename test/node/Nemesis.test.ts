@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import * as Faults from "../../src/testing/Faults.ts"
-import * as Nemesis from "../../src/testing/Nemesis.ts"
-import * as NemesisProfile from "../../src/testing/NemesisProfile.ts"
-import * as Seeds from "../../src/testing/Seeds.ts"
+import * as Nemesis from "../../src/testing/nemesis/Nemesis.ts"
+import * as NemesisProfile from "../../src/testing/nemesis/Profile.ts"
+import * as Seeds from "../../src/testing/simulation/Seeds.ts"
+import * as Faults from "../../src/testing/storage/Faults.ts"
 import * as DiskStorage from "../utils/DiskStorage.ts"
 
 // The real code of src/node on a simulated disk, through power failures.

@@ -6,7 +6,7 @@ import { Effect } from "effect"
 import fs from "node:fs"
 import { join } from "node:path"
 import { vi } from "vitest"
-import * as LogContract from "../../src/testing/LogContract.ts"
+import * as LogContract from "../../src/testing/storage/LogContract.ts"
 import { append, crashed, directory, entry, makeStore, openLog, readTexts, texts } from "./Temporary.ts"
 
 vi.mock("node:fs", async (original) => {

@@ -1,6 +1,6 @@
 import { it as base } from "@effect/vitest"
-import * as Faults from "../../src/testing/Faults.ts"
-import * as SimulationTest from "../../src/testing/SimulationTest.ts"
+import * as SimulationTest from "../../src/testing/simulation/SimulationTest.ts"
+import * as Faults from "../../src/testing/storage/Faults.ts"
 import { killed } from "./Pipeline.ts"
 
 const it = SimulationTest.extend(base)

@@ -13,8 +13,8 @@ import { persist } from "../../src/operators/Persist.ts"
 import { conditionalSeal } from "../../src/operators/Seal.ts"
 import { retractUnsealed } from "../../src/operators/Unsealed.ts"
 import * as Upsert from "../../src/operators/Upsert.ts"
-import * as Faults from "../../src/testing/Faults.ts"
-import * as Simulation from "../../src/testing/Simulation.ts"
+import * as Simulation from "../../src/testing/simulation/Simulation.ts"
+import * as Faults from "../../src/testing/storage/Faults.ts"
 import * as Update from "../../src/Update.ts"
 
 interface Record {

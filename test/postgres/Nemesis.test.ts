@@ -2,10 +2,10 @@ import { afterAll, describe } from "@effect/vitest"
 import { Effect } from "effect"
 import { PostgresStorage } from "tidemark/postgres"
 import { Log } from "../../src/storage/Log.ts"
-import * as Faults from "../../src/testing/Faults.ts"
 import * as Prng from "../../src/testing/Prng.ts"
-import type * as Simulation from "../../src/testing/Simulation.ts"
-import * as Lives from "../testing/Lives.ts"
+import type * as Simulation from "../../src/testing/simulation/Simulation.ts"
+import * as Faults from "../../src/testing/storage/Faults.ts"
+import * as Lives from "../testing/nemesis/Lives.ts"
 import { server, terminate } from "./Server.ts"
 
 const postgres = await server()

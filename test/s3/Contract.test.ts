@@ -1,7 +1,7 @@
 import { describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import * as BlobContract from "../../src/testing/BlobContract.ts"
-import * as LogContract from "../../src/testing/LogContract.ts"
+import * as BlobContract from "../../src/testing/storage/BlobContract.ts"
+import * as LogContract from "../../src/testing/storage/LogContract.ts"
 import { makeStore } from "./Buckets.ts"
 import { inProcess, onCeph } from "./Endpoints.ts"
 

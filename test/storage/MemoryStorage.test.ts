@@ -3,9 +3,9 @@ import { Context, Effect, Exit, Layer, Stream } from "effect"
 import { Blob } from "../../src/storage/Blob.ts"
 import { Log } from "../../src/storage/Log.ts"
 import * as MemoryStorage from "../../src/storage/MemoryStorage.ts"
-import * as BlobContract from "../../src/testing/BlobContract.ts"
-import * as LogContract from "../../src/testing/LogContract.ts"
-import * as Simulation from "../../src/testing/Simulation.ts"
+import * as Simulation from "../../src/testing/simulation/Simulation.ts"
+import * as BlobContract from "../../src/testing/storage/BlobContract.ts"
+import * as LogContract from "../../src/testing/storage/LogContract.ts"
 
 const makeStore = Effect.map(MemoryStorage.make, MemoryStorage.layerOf)
 

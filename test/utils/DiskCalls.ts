@@ -5,10 +5,10 @@
  */
 import { Context, Effect, Fiber } from "effect"
 import fs from "node:fs"
-import * as Disk from "../../src/testing/Disk.ts"
-import type * as Faults from "../../src/testing/Faults.ts"
-import * as Machine from "../../src/testing/Machine.ts"
 import type * as Prng from "../../src/testing/Prng.ts"
+import * as Machine from "../../src/testing/simulation/Machine.ts"
+import * as Disk from "../../src/testing/storage/Disk.ts"
+import type * as Faults from "../../src/testing/storage/Faults.ts"
 
 /** Descriptors of the simulated disk are beyond those of the system. */
 export const firstDescriptor = 1 << 20

@@ -1,0 +1,75 @@
+/**
+ * Rewrites from plan to commit: the rewriter stores the result of a rewrite, and the owner commits the swap that puts it
+ * in the place of its inputs.
+ *
+ * @internal
+ */
+import { type Context, Effect } from "effect"
+import type { Swap } from "../engine/Commit.ts"
+import type { Rewrite } from "../engine/Plan.ts"
+import type { Blob } from "../storage/Blob.ts"
+import type { BatchStore } from "./BatchStore.ts"
+import * as Command from "./Command.ts"
+import type { Mailbox } from "./Mailbox.ts"
+import type { MemoryPressure } from "./MemoryPressure.ts"
+import type { Merger } from "./Merger.ts"
+import * as Metrics from "./Metrics.ts"
+import type { NewBlobs } from "./NewBlobs.ts"
+import * as Rewriter from "./Rewriter.ts"
+
+export interface Options {
+  readonly blob: Blob["Service"]
+  readonly newBlobs: NewBlobs
+  readonly batches: BatchStore
+  readonly merger: Merger
+  readonly mailbox: Mailbox
+  readonly pressure: MemoryPressure
+  readonly partBytes: number
+  readonly context: Context.Context<never>
+}
+
+export type Failure = Command.Failure | Rewriter.RewriteError
+
+export interface Outcome {
+  /** Rows left out. */
+  readonly erased: number
+  /** False where the state has moved on, so that the inputs are not there any more. */
+  readonly isApplied: boolean
+}
+
+export interface Rewrites {
+  readonly perform: (planned: Rewrite) => Effect.Effect<Outcome, Failure>
+}
+
+export const make = (options: Options): Rewrites => {
+  const { context, mailbox, newBlobs, pressure } = options
+  return {
+    perform: Effect.fnUntraced(function*(planned: Rewrite) {
+      const keys: Array<string> = []
+      const newKey = () => {
+        const key = newBlobs.newKey("batch")
+        keys.push(key)
+        return key
+      }
+      const rewriting = Rewriter.make({ ...options, newKey }).run(planned)
+      const { bytes, erased, swap } = yield* Effect.onError(rewriting, () => Effect.sync(() => newBlobs.abandon(keys)))
+      const isApplied = yield* newBlobs.naming(keys, mailbox.submit(new Command.Swap({ change: swap })))
+      Metrics.compactionBytes.updateUnsafe(bytes, context)
+      if (isApplied) {
+        const named = namedBy(swap)
+        newBlobs.named(named)
+        // Blobs that a merge had stored before it had to be restarted.
+        newBlobs.abandon(keys.filter((key) => !named.has(key)))
+        if (planned.trace.length > 0) Metrics.compactions.updateUnsafe(1, context)
+      } else {
+        newBlobs.abandon(keys)
+        Metrics.compactionsStale.updateUnsafe(1, context)
+      }
+      pressure.ease()
+      return { erased, isApplied }
+    })
+  }
+}
+
+const namedBy = ({ newSpills, newTrace }: Swap): ReadonlySet<string> =>
+  new Set([...newSpills, newTrace].flatMap((batch) => batch?.parts ?? []).map(({ key }) => key))
