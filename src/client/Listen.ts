@@ -11,7 +11,7 @@ import { CollectionDestroyed, HoldExpired } from "../PersistError.ts"
 import type { Cursor } from "../runtime/Command.ts"
 import type { Entry } from "../runtime/Feed.ts"
 import * as Metrics from "../runtime/Metrics.ts"
-import type { Store } from "../runtime/Store.ts"
+import type { ReadStore } from "../runtime/ReadStore.ts"
 import * as Update from "../Update.ts"
 import type { CollectionEvent } from "./CollectionEvent.ts"
 import * as Recent from "./Recent.ts"
@@ -66,7 +66,7 @@ export const makeDecode = <K, V>(
 
 /** @internal */
 export interface Options<K, V> {
-  readonly store: Store
+  readonly store: ReadStore
   readonly collection: number
   readonly name: string
   readonly decode: Decode<K, V>
@@ -111,7 +111,7 @@ type NonEmpty<A> = readonly [A, ...Array<A>]
 
 const isNonEmpty = <A>(array: Array<A>): array is [A, ...Array<A>] => array.length > 0
 
-const counted = (store: Store, by: number) => store.measured(Metric.modify(Metrics.listeners, by))
+const counted = (store: ReadStore, by: number) => store.measured(Metric.modify(Metrics.listeners, by))
 
 /** Pulls the commits from the cursor on: from the feed, or from the log where the feed no longer has them. */
 const following = <K, V>({ cursor, name, store }: Options<K, V>) =>

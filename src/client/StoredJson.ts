@@ -6,12 +6,13 @@
  *
  * @internal
  */
-import { Effect, type Schema } from "effect"
+import { Effect, Result, type Schema } from "effect"
 import { maxRowBytes } from "../batch/Columns.ts"
 import * as BytesJson from "../BytesJson.ts"
 import { ByteWriter } from "../ByteWriter.ts"
 import * as Codec from "../Codec.ts"
 import { DecodeError, ValueOutOfRange } from "../PersistError.ts"
+import * as Pure from "../Pure.ts"
 import * as TypedCodec from "../TypedCodec.ts"
 import type { Update } from "../Update.ts"
 import * as PersistClient from "./PersistClient.ts"
@@ -64,13 +65,11 @@ export const makeCheck = (
   const scratch = new ByteWriter(256)
   return (update: Update<Json, Json>): ValueOutOfRange | undefined => {
     scratch.clear()
-    try {
+    const encoded = Pure.encoded(() => {
       key.encode(update.key, scratch)
       value.encode(update.value, scratch)
-    } catch (error) {
-      if (error instanceof ValueOutOfRange) return error
-      throw error
-    }
+    })
+    if (Result.isFailure(encoded)) return encoded.failure
     return scratch.length <= maxRowBytes ? undefined : new ValueOutOfRange({
       what: "a row",
       detail: `its key and value have ${scratch.length} bytes, and a row may have ${maxRowBytes}`

@@ -10,7 +10,9 @@
 import { Effect, Option, Schedule, Stream } from "effect"
 import { Buffer } from "node:buffer"
 import { type Corrupt, type StorageError, Unavailable } from "../PersistError.ts"
+import { decode } from "../Pure.ts"
 import type { Bounds, Entry } from "../storage/Log.ts"
+import * as LogRules from "../storage/LogRules.ts"
 import * as Directory from "./Directory.ts"
 import * as File from "./File.ts"
 import * as Lock from "./Lock.ts"
@@ -105,7 +107,7 @@ const locate = (
   position: number
 ): Effect.Effect<Option.Option<Cursor>, Unavailable> => {
   const lower = chain[0]?.base ?? 0
-  if (position < lower) return Effect.fail(truncated(position, lower))
+  if (position < lower) return Effect.fail(LogRules.truncated(position, lower))
   const link = chain.findLast(({ base }) => base <= position)
   if (link === undefined) return Effect.succeedNone
   return Effect.succeedSome(
@@ -144,7 +146,9 @@ const unlessGone = (
 /** The segment is gone: truncated, or superseded, since it was empty. */
 const relocate = Effect.fnUntraced(function*(source: Source, { link, point }: Cursor) {
   const moved = yield* locate(source, yield* links(source), point.position)
-  if (Option.isSome(moved) && moved.value.link.path === link.path) return yield* truncated(point.position, link.base)
+  if (Option.isSome(moved) && moved.value.link.path === link.path) {
+    return yield* LogRules.truncated(point.position, link.base)
+  }
   return [[], moved] satisfies Page
 })
 
@@ -158,7 +162,7 @@ const pageOf = Effect.fnUntraced(
       const moved = yield* confirm(source, fd, cursor)
       if (Option.isSome(moved)) return [[], moved] satisfies Page
     }
-    const entries = yield* SegmentList.checked(() => entriesOf(run, link, from, limit ?? Infinity))
+    const entries = yield* decode(() => entriesOf(run, link, from, limit ?? Infinity))
     if (run.end === undefined) return [entries, Option.some({ ...cursor, point: run.next })] satisfies Page
     return [entries, yield* after(source, fd, seed, { ...cursor, point: run.next }, run.end, limit)] satisfies Page
   }
@@ -235,12 +239,6 @@ const entriesOf = (run: SegmentList.Run, link: SegmentList.Link, from: number, l
   }
   return entries
 }
-
-const truncated = (position: number, lower: number): Unavailable =>
-  new Unavailable({
-    operation: reading,
-    detail: `entry ${position} has been truncated away; the log begins at ${lower}`
-  })
 
 const takingOver = new Unavailable({ operation: reading, detail: "another process is taking the store over" })
 

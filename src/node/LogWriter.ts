@@ -8,6 +8,7 @@
 import { Effect, type Scope } from "effect"
 import type { StorageError } from "../PersistError.ts"
 import type { Writer } from "../storage/Log.ts"
+import * as LogRules from "../storage/LogRules.ts"
 import * as Authority from "./Authority.ts"
 import type * as Directory from "./Directory.ts"
 import * as File from "./File.ts"
@@ -90,7 +91,7 @@ const makeWriter = (
       authority.check(() => {
         const upper = appender.upper()
         if (turn.isTaken()) return Effect.die(new Error("an append while another one is under way"))
-        if (position !== upper) return Effect.die(new Error(`an append at ${position}, but the log ends at ${upper}`))
+        LogRules.checkAppend(position, upper)
         if (entries.length === 0) return Effect.succeed(upper)
         turn.take()
         const size = Segment.dataSize(entries)

@@ -13,11 +13,10 @@ import type { Failure } from "./Command.ts"
 import * as Feed from "./Feed.ts"
 import * as Hold from "./Hold.ts"
 import * as Observers from "./Observers.ts"
-import * as ReadOnlyStore from "./ReadOnlyStore.ts"
-import type { Store } from "./Store.ts"
+import * as ReadStore from "./ReadStore.ts"
 
 export interface OpenHold extends Pick<Hold.Hold, "isResumed" | "lost" | "release"> {
-  readonly store: Store
+  readonly store: ReadStore.ReadStore
 }
 
 /** How an open store takes holds. */
@@ -29,7 +28,7 @@ export const taking = (
   blob: Blob["Service"],
   cache: BlockCache,
   current: Effect.Effect<State, Failure>,
-  measured: Store["measured"]
+  measured: ReadStore.ReadStore["measured"]
 ): Take =>
   Effect.fnUntraced(function*(options) {
     const { isResumed, lost, release, state, whyMissing } = yield* measured(Hold.take(options, blob, current))
@@ -41,7 +40,7 @@ export const taking = (
         (why) =>
           Effect.fail(why ?? new Corrupt({ location: key, offset: 0, detail: "it is missing, though it is held" }))
       )
-    const store = ReadOnlyStore.make({
+    const store = ReadStore.make({
       location: `hold ${options.name}`,
       state: () => state,
       feed,
@@ -50,7 +49,6 @@ export const taking = (
       batches: BatchStore.make(blob, cache, missing),
       catchUp: Effect.void,
       reread: () => Effect.succeed([]),
-      hold: () => ReadOnlyStore.refuse("hold"),
       stop: Effect.void
     })
     return { store, isResumed, lost, release } satisfies OpenHold

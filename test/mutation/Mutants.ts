@@ -323,7 +323,7 @@ const rows: ReadonlyArray<Mutant> = [
     "client/Reading"
   ),
   plant(
-    "a listener hears what its snapshot has",
+    "a listener receives what its snapshot has",
     "client/Listen.ts",
     "entry.position === cursor.position ? cursor.writes : 0",
     "0",
@@ -449,7 +449,7 @@ const engine: ReadonlyArray<Mutant> = [
     "engine/State"
   ),
   plant(
-    "a subscription resumes at since, and hears history twice",
+    "a subscription resumes at since, and receives history twice",
     "client/Subscription.ts",
     "if (base < since) {",
     "if (next < since) {",
@@ -605,7 +605,7 @@ const order: ReadonlyArray<Mutant> = [
     "client/Erasing"
   ),
   plant(
-    "what was erased stays in a blob that nobody refers to",
+    "what was erased stays in a blob without a reference",
     "runtime/Eraser.ts",
     "    yield* collector.sweep\n",
     "",

@@ -375,7 +375,7 @@ describe("log / blob (unreliable)", () => {
       }
     }))
 
-  it.effect("one hiccup reaches nobody: what surely did not happen is tried again", () =>
+  it.effect("one failure reaches no caller: what surely did not happen is tried again", () =>
     Effect.gen(function*() {
       const { storage, control } = yield* Store.faulty
       const { retry: _, ...options } = Store.quiet

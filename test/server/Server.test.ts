@@ -220,7 +220,7 @@ describe("what is wrong gets a problem, and changes nothing", () => {
 })
 
 describe("around the API", () => {
-  it.live("a method that an address does not have is told which it has", () =>
+  it.live("a method that an address does not have is answered with those that it has", () =>
     Effect.gen(function*() {
       const { url } = yield* Running.start()
       const allowed: ReadonlyArray<readonly [method: string, path: string, allow: string]> = [
@@ -248,7 +248,7 @@ describe("around the API", () => {
       assert.deepStrictEqual(problem(yield* Running.ask(`${url}/health/ready`)), [503, "unavailable"])
     }))
 
-  it.live("there is a page, which needs no token and asks nobody else", () =>
+  it.live("there is a page, which needs no token and makes no request to another host", () =>
     Effect.gen(function*() {
       const { url } = yield* Running.start({ token: Redacted.make("s3cret") })
       const { body, headers, status, type } = yield* Running.ask(`${url}/`)
