@@ -3,19 +3,18 @@
  *
  * @internal
  */
-import { Effect, FiberHandle, PubSub, Queue, Schedule, type Scope, Stream } from "effect"
+import { Effect, PubSub, Queue, Schedule, type Scope, Stream } from "effect"
 import fs from "node:fs"
-import { Fenced } from "../PersistError.ts"
 import type { Log } from "../storage/Log.ts"
 import * as Directory from "./Directory.ts"
 import * as File from "./File.ts"
-import * as Lease from "./Lease.ts"
 import * as Lock from "./Lock.ts"
 import * as LockHolder from "./LockHolder.ts"
 import * as LogReader from "./LogReader.ts"
 import * as LogRecovery from "./LogRecovery.ts"
 import * as LogVerifier from "./LogVerifier.ts"
 import * as LogWriter from "./LogWriter.ts"
+import * as OwnLock from "./OwnLock.ts"
 import type { Reserve } from "./Reserve.ts"
 import * as SegmentList from "./SegmentList.ts"
 
@@ -27,13 +26,10 @@ export interface Options {
   readonly waitMillis: number
 }
 
-/** The last epoch in the log, or why it cannot be followed by another one. */
-type LastEpoch = Lock.Options["lastEpoch"]
-
 export const make: (options: Options) => Effect.Effect<Log["Service"], never, Scope.Scope> = Effect.fnUntraced(
   function*({ directory, leaseMillis, reserve, segmentBytes, waitMillis }) {
-    const nonce = yield* Lock.makeNonce
     const machine = yield* LockHolder.Machine
+    const lock = yield* OwnLock.make({ directory, machine, leaseMillis, waitMillis })
     const ticks = yield* Effect.acquireRelease(PubSub.sliding<void>(1), PubSub.shutdown)
     const tick = (): void => void PubSub.publishUnsafe(ticks, undefined)
 
@@ -41,42 +37,11 @@ export const make: (options: Options) => Effect.Effect<Log["Service"], never, Sc
      * The writers that this opener has not closed yet: it may acquire again meanwhile, and then the last one counts.
      */
     const writers: Array<LogWriter.LogWriter> = []
-    let lock: Lock.Lock | undefined
-    const heartbeats = yield* FiberHandle.make<void>()
-    /** The last epoch that a writer got. */
-    let given = 0
+    const releaseLock = Effect.suspend(() => writers.length > 0 ? Effect.void : lock.release)
 
-    const lastEpoch = Effect.map(SegmentList.list(directory.log), ({ links }) => links.at(-1)?.epoch ?? 0)
-
-    /** Fails where the log has an epoch after `after` that is not of a failed attempt of this opener. */
-    const lastEpochAfter = (after: number) =>
-      Effect.flatMap(lastEpoch, (current) =>
-        current <= after || (current > given && current === lock?.epoch)
-          ? Effect.succeed(current)
-          : Effect.fail(new Fenced({ epoch: after, current })))
-
-    const takeLock = Effect.fnUntraced(function*(last: LastEpoch) {
-      yield* last
-      // A failed attempt left its epoch to be used again, and at most an empty segment of it.
-      if (lock !== undefined && lock.epoch > given && Lock.isHeld(lock)) return lock
-      const before = lock
-      const taken = yield* Lock.acquire({ directory, machine, nonce, leaseMillis, waitMillis, lastEpoch: last })
-      lock = taken
-      yield* FiberHandle.run(heartbeats, Lease.keep({ ...taken, isHeld: () => Lock.isHeld(taken) }, leaseMillis))
-      if (before !== undefined) yield* File.close(before.fd)
-      return taken
-    })
-
-    const releaseLock = Effect.suspend(() => {
-      if (lock === undefined || writers.length > 0) return Effect.void
-      const released = lock
-      lock = undefined
-      return Effect.andThen(FiberHandle.clear(heartbeats), Lock.release(released, nonce))
-    })
-
-    const open = Effect.fnUntraced(function*(scope: Scope.Scope, last: LastEpoch) {
+    const open = Effect.fnUntraced(function*(scope: Scope.Scope, after: number | undefined) {
       yield* Directory.ensure(directory)
-      const taken = yield* takeLock(last)
+      const taken = yield* lock.take(after)
       yield* Directory.removeLeftovers(directory)
       const recovered = yield* LogRecovery.recover(directory, taken).pipe(
         // While this process was stopped, others may have continued the log: then what it has read was not damage.
@@ -91,7 +56,7 @@ export const make: (options: Options) => Effect.Effect<Log["Service"], never, Sc
         scope,
         onAppend: tick
       })
-      given = taken.epoch
+      lock.give(taken.epoch)
       writers.push(opened)
       tick()
       return opened
@@ -103,10 +68,10 @@ export const make: (options: Options) => Effect.Effect<Log["Service"], never, Sc
         Effect.andThen(releaseLock)
       )
 
-    const acquire = (last: LastEpoch) =>
+    const acquire = (after: number | undefined) =>
       Effect.flatMap(Effect.scope, (scope) =>
         Effect.acquireRelease(
-          reserve.spend(open(scope, last)).pipe(
+          reserve.spend(open(scope, after)).pipe(
             File.orRefuse("acquiring the log", directory.root),
             Effect.onError(() => releaseLock)
           ),
@@ -117,8 +82,8 @@ export const make: (options: Options) => Effect.Effect<Log["Service"], never, Sc
 
     return {
       location: directory.root,
-      acquire: acquire(lastEpoch),
-      acquireAfter: (epoch) => acquire(lastEpochAfter(epoch)),
+      acquire: acquire(undefined),
+      acquireAfter: acquire,
       bounds: reader.bounds,
       read: reader.read,
       changes: Stream.merge(Stream.fromPubSub(ticks), changesOf(directory.log)),

@@ -539,9 +539,9 @@ const order: ReadonlyArray<Mutant> = [
   plant(
     "blobs are deleted before the commit that unnames them",
     "runtime/Rewrites.ts",
-    "      const isApplied = yield* newBlobs.naming(",
-    "      for (const { parts } of planned.trace) for (const { key } of parts) yield* Effect.ignore(options.blob.delete(key))\n" +
-      "      const isApplied = yield* newBlobs.naming(",
+    "    const isApplied = yield* newBlobs.naming(",
+    "    for (const { parts } of planned.trace) for (const { key } of parts) yield* Effect.ignore(options.blob.delete(key))\n" +
+      "    const isApplied = yield* newBlobs.naming(",
     "crash/Memory",
     "runtime/Maintenance"
   ),
