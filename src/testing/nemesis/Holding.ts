@@ -6,7 +6,7 @@
 import { Duration, Effect, Stream } from "effect"
 import type * as PersistClient from "../../client/PersistClient.ts"
 import type * as History from "../history/History.ts"
-import type { Asking } from "./Jobs.ts"
+import * as Jobs from "./Jobs.ts"
 import { type Client, text } from "./World.ts"
 
 const names = ["one", "two"]
@@ -17,10 +17,11 @@ export const longestLease = Duration.seconds(30)
 const allowed = new Set(["HoldExpired", "Unavailable", "RuntimeShutdown", "UnknownCollection", "Fenced"])
 
 /** Takes or resumes a hold, reads from it for a while, and may release it. */
-export const hold = (asked: Asking) => (client: Client): Effect.Effect<unknown, unknown> =>
+export const hold = (asked: Jobs.Asking) => (client: Client): Effect.Effect<unknown, unknown> =>
   Effect.scoped(Effect.gen(function*() {
     const { random, world } = asked
     const reader = `hold ${++world.clients}`
+    yield* compacted(asked, client)
     const lease = random.pick([1_000, 5_000, Duration.toMillis(longestLease)])
     const held = yield* world.recorder.record(
       reader,
@@ -30,20 +31,26 @@ export const hold = (asked: Asking) => (client: Client): Effect.Effect<unknown, 
     )
     for (let left = 1 + random.int(3); left > 0; left--) {
       yield* readAll(asked, reader, held)
+      yield* Effect.ignore(Jobs.byStep.write(asked)(client))
+      yield* compacted(asked, client)
       yield* Effect.sleep(random.int(10_000))
     }
     if (random.chance(0.3)) yield* held.release
   }))
 
+/** A writer replaces the batches that a hold before it names. */
+const compacted = ({ name, node }: Jobs.Asking, client: Client) =>
+  node.mode === "writer" ? Effect.ignore(client.compact(name)) : Effect.void
+
 /** Reads each collection as of a complete time that the hold has. */
-const readAll = (asked: Asking, reader: string, held: PersistClient.Hold) =>
+const readAll = (asked: Jobs.Asking, reader: string, held: PersistClient.Hold) =>
   Effect.flatMap(
     held.client.descriptions,
     (all) => Effect.forEach(all, (found) => read(asked, reader, held, found), { discard: true })
   )
 
 const read = (
-  { random, world }: Asking,
+  { random, world }: Jobs.Asking,
   reader: string,
   held: PersistClient.Hold,
   found: PersistClient.Description
