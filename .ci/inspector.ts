@@ -25,7 +25,7 @@ const bundled = async (entry: string): Promise<string> => {
     jsx: "automatic",
     jsxImportSource: "preact"
   })
-  return outputFiles[0]!.text.trim()
+  return new TextDecoder().decode(outputFiles[0]!.contents).trim()
 }
 
 /** The module as it should be. */

@@ -14,8 +14,13 @@ export const Collections = ({ all, chosen, onChoose }: {
   const shown = all.filter(({ name }) => name.toLowerCase().includes(filter.toLowerCase()))
   return (
     <nav aria-label="Collections">
-      <input type="search" placeholder={`${all.length} collections`} aria-label="Filter collections" value={filter}
-        onInput={({ currentTarget }) => setFilter(currentTarget.value)} />
+      <input
+        type="search"
+        placeholder={`${all.length} collections`}
+        aria-label="Filter collections"
+        value={filter}
+        onInput={({ currentTarget }) => setFilter(currentTarget.value)}
+      />
       <ul>
         {shown.slice(0, 1000).map(({ key, name, since, upper, value }) => (
           <li key={name}>

@@ -28,8 +28,16 @@ const Change = ({ added, removed }: Version) => {
   }
   return (
     <>
-      {removed.map((update, i) => <div class="removed" key={`-${i}`}><Whole value={update.value} /></div>)}
-      {added.map((update, i) => <div class={removed.length > 0 ? "added" : ""} key={`+${i}`}><Whole value={update.value} /></div>)}
+      {removed.map((update, i) => (
+        <div class="removed" key={`-${i}`}>
+          <Whole value={update.value} />
+        </div>
+      ))}
+      {added.map((update, i) => (
+        <div class={removed.length > 0 ? "added" : ""} key={`+${i}`}>
+          <Whole value={update.value} />
+        </div>
+      ))}
     </>
   )
 }
@@ -56,7 +64,9 @@ export const Life = ({ json, name, onClose, onTime, refresh, shown }: {
   return (
     <aside aria-label="The life of a key">
       <header>
-        <h2><code>{JSON.stringify(json)}</code></h2>
+        <h2>
+          <code>{JSON.stringify(json)}</code>
+        </h2>
         <button type="button" onClick={onClose} aria-label="Close">×</button>
       </header>
       <Failure error={error} />
@@ -64,7 +74,12 @@ export const Life = ({ json, name, onClose, onTime, refresh, shown }: {
       {value !== undefined && all.length === 0 && <p class="quiet">Nothing is kept of this key.</p>}
       {all.map((version) => (
         <section key={version.time} class={shown !== undefined && version.time > shown ? "later" : ""}>
-          <button type="button" class="link" onClick={() => onTime(version.time)}>
+          <button
+            type="button"
+            class="link"
+            onClick={() =>
+              onTime(version.time)}
+          >
             {word(version)} at {Times.format(version.time)}
           </button>
           <Change {...version} />

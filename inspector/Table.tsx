@@ -19,7 +19,7 @@ export interface Props<A> {
   readonly onEnd?: () => void
 }
 
-export const Table = <A,>({ cells, head, isChosen, kind, label, onChoose, onEnd, rows }: Props<A>) => {
+export function Table<A>({ cells, head, isChosen, kind, label, onChoose, onEnd, rows }: Props<A>) {
   const box = useRef<HTMLDivElement>(null)
   const [top, setTop] = useState(0)
   const [height, setHeight] = useState(600)
@@ -41,15 +41,29 @@ export const Table = <A,>({ cells, head, isChosen, kind, label, onChoose, onEnd,
     box.current!.querySelector<HTMLElement>(`[data-at="${at + step}"]`)?.focus()
   }
   return (
-    <div class="table" role="table" aria-label={label} aria-rowcount={rows.length} ref={box} tabIndex={-1}
-      onScroll={(event) => setTop(event.currentTarget.scrollTop)}>
+    <div
+      class="table"
+      role="table"
+      aria-label={label}
+      aria-rowcount={rows.length}
+      ref={box}
+      tabIndex={-1}
+      onScroll={(event) => setTop(event.currentTarget.scrollTop)}
+    >
       <div class="head row" role="row">{head.map((title) => <span role="columnheader" key={title}>{title}</span>)}</div>
       <div style={{ height: `${rows.length * rowHeight}px`, position: "relative" }} role="rowgroup">
         {rows.slice(first, end).map((row, i) => (
-          <div key={first + i} data-at={first + i} role="row" aria-rowindex={first + i + 1} tabIndex={0}
+          <div
+            key={first + i}
+            data-at={first + i}
+            role="row"
+            aria-rowindex={first + i + 1}
+            tabIndex={0}
             class={`row ${kind?.(row) ?? ""} ${isChosen?.(row) === true ? "chosen" : ""}`}
-            style={{ top: `${(first + i) * rowHeight}px` }} onClick={() => onChoose(row)}
-            onKeyDown={(event) => move(event, first + i)}>
+            style={{ top: `${(first + i) * rowHeight}px` }}
+            onClick={() => onChoose(row)}
+            onKeyDown={(event) => move(event, first + i)}
+          >
             {cells(row).map((cell, column) => <span role="cell" key={column}>{cell}</span>)}
           </div>
         ))}

@@ -46,24 +46,54 @@ export const Timeline = ({ collection, label, onTime, time }: Props) => {
       <label>
         {label} <strong>{now === undefined ? "the end" : Times.format(now)}</strong>
         {last !== undefined && (
-          <input type="range" min={first} max={last} value={now} step={1} aria-label={label}
-            onInput={(event) => onTime(event.currentTarget.valueAsNumber)} />
+          <input
+            type="range"
+            min={first}
+            max={last}
+            value={now}
+            step={1}
+            aria-label={label}
+            onInput={(event) => onTime(event.currentTarget.valueAsNumber)}
+          />
         )}
       </label>
       <span class="tools">
-        <input type="number" min={first} max={last} value={time ?? ""} placeholder="latest" aria-label={`${label}, as a number`}
-          onChange={({ currentTarget: { value } }) => onTime(value === "" ? undefined : Number(value))} />
+        <input
+          type="number"
+          min={first}
+          max={last}
+          value={time ?? ""}
+          placeholder="latest"
+          aria-label={`${label}, as a number`}
+          onChange={({ currentTarget: { value } }) => onTime(value === "" ? undefined : Number(value))}
+        />
         {last !== undefined && now !== undefined && (
           <>
-            <button type="button" title="To the change before"
-              onClick={() => void jump((differ) => Times.lastChange(first, now, differ))}>⇤</button>
-            <button type="button" aria-pressed={isPlaying} title="Play"
+            <button
+              type="button"
+              title="To the change before"
+              onClick={() => void jump((differ) => Times.lastChange(first, now, differ))}
+            >
+              ⇤
+            </button>
+            <button
+              type="button"
+              aria-pressed={isPlaying}
+              title="Play"
               onClick={() => {
                 if (!isPlaying && now >= last) onTime(first)
                 setPlaying(!isPlaying)
-              }}>{isPlaying ? "❚❚" : "▶"}</button>
-            <button type="button" title="To the next change"
-              onClick={() => void jump((differ) => Times.firstChange(now, last, differ))}>⇥</button>
+              }}
+            >
+              {isPlaying ? "❚❚" : "▶"}
+            </button>
+            <button
+              type="button"
+              title="To the next change"
+              onClick={() => void jump((differ) => Times.firstChange(now, last, differ))}
+            >
+              ⇥
+            </button>
           </>
         )}
         <button type="button" onClick={() => onTime(undefined)} disabled={time === undefined}>Latest</button>

@@ -47,23 +47,40 @@ const View = ({ collection, go, place, refresh }: {
       <header>
         <h1>{collection.name}</h1>
         <label class="search">
-          Search <input type="search" value={place.search} placeholder={Keys.hint(collection.key.name)}
-            onInput={({ currentTarget }) => go({ ...place, search: currentTarget.value }, false)} />
+          Search{" "}
+          <input
+            type="search"
+            value={place.search}
+            placeholder={Keys.hint(collection.key.name)}
+            onInput={({ currentTarget }) => go({ ...place, search: currentTarget.value }, false)}
+          />
         </label>
         {times !== undefined && (
           <label>
-            <input type="checkbox" checked={place.since !== undefined}
-              onChange={({ currentTarget }) => go({ ...place, since: currentTarget.checked ? times.first : undefined }, true)} />
-            {" "}Compare
+            <input
+              type="checkbox"
+              checked={place.since !== undefined}
+              onChange={({ currentTarget }) =>
+                go({ ...place, since: currentTarget.checked ? times.first : undefined }, true)}
+            />{" "}
+            Compare
           </label>
         )}
       </header>
       {place.since !== undefined && (
-        <Timeline collection={collection} label="From" time={place.since}
-          onTime={(since) => go({ ...place, since: since ?? times?.last }, false)} />
+        <Timeline
+          collection={collection}
+          label="From"
+          time={place.since}
+          onTime={(since) => go({ ...place, since: since ?? times?.last }, false)}
+        />
       )}
-      <Timeline collection={collection} label={place.since === undefined ? "As of" : "To"} time={place.asOf}
-        onTime={(asOf) => go({ ...place, asOf }, false)} />
+      <Timeline
+        collection={collection}
+        label={place.since === undefined ? "As of" : "To"}
+        time={place.asOf}
+        onTime={(asOf) => go({ ...place, asOf }, false)}
+      />
       {times !== undefined && (place.since === undefined ? <Contents {...shown} /> : <Comparison {...shown} />)}
     </main>
   )
@@ -81,20 +98,34 @@ const App = () => {
   }, [isFollowing])
   const collection = value?.find(({ name }) => name === place.collection)
   // What is of a fixed time does not change: only the latest is read again.
-  const version = place.asOf === undefined && collection !== undefined && collection.upper !== "empty" ? collection.upper : 0
+  const version = place.asOf === undefined && collection !== undefined && collection.upper !== "empty"
+    ? collection.upper
+    : 0
   return (
     <>
       <header class="top">
         <a href={location.pathname} class="brand">Tidemark</a>
-        <label><input type="checkbox" checked={isFollowing} onChange={({ currentTarget }) => setFollowing(currentTarget.checked)} /> Live</label>
+        <label>
+          <input
+            type="checkbox"
+            checked={isFollowing}
+            onChange={({ currentTarget }) => setFollowing(currentTarget.checked)}
+          />{" "}
+          Live
+        </label>
         <button type="button" onClick={() => setRefresh(refresh + 1)}>Refresh</button>
         {error instanceof Api.Refused && error.status === 401 && (
-          <form onSubmit={(event) => {
-            event.preventDefault()
-            Api.setToken(new FormData(event.currentTarget).get("token") as string)
-            setRefresh(refresh + 1)
-          }}>
-            <label>Token <input name="token" type="password" autocomplete="off" required /></label> <button>Use</button>
+          <form
+            onSubmit={(event) => {
+              event.preventDefault()
+              Api.setToken(new FormData(event.currentTarget).get("token") as string)
+              setRefresh(refresh + 1)
+            }}
+          >
+            <label>
+              Token <input name="token" type="password" autocomplete="off" required />
+            </label>{" "}
+            <button>Use</button>
           </form>
         )}
       </header>
@@ -105,10 +136,24 @@ const App = () => {
           <Collections all={value} chosen={place.collection} onChoose={(name) => go(Place.of(name), true)} />
           {collection !== undefined
             ? <View key={collection.name} collection={collection} place={place} go={go} refresh={version} />
-            : <main><p class="empty">{place.collection === undefined ? "Choose a collection." : `There is no collection "${place.collection}".`}</p></main>}
+            : (
+              <main>
+                <p class="empty">
+                  {place.collection === undefined
+                    ? "Choose a collection."
+                    : `There is no collection "${place.collection}".`}
+                </p>
+              </main>
+            )}
           {collection !== undefined && place.key !== undefined && (
-            <Life name={collection.name} json={place.key} refresh={version} shown={place.asOf}
-              onTime={(asOf) => go({ ...place, asOf }, true)} onClose={() => go({ ...place, key: undefined }, true)} />
+            <Life
+              name={collection.name}
+              json={place.key}
+              refresh={version}
+              shown={place.asOf}
+              onTime={(asOf) => go({ ...place, asOf }, true)}
+              onClose={() => go({ ...place, key: undefined }, true)}
+            />
           )}
         </div>
       )}

@@ -7,7 +7,7 @@ import { Effect, RcMap, Stream } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import type { KeyRange } from "../client/CollectionReader.ts"
-import { type Description, PersistClient, type StoredCodec } from "../client/PersistClient.ts"
+import { type Description, PersistClient, type StoredCodec, storeOf } from "../client/PersistClient.ts"
 import * as StoredJson from "../client/StoredJson.ts"
 import type { SubscribeOptions } from "../client/Subscription.ts"
 import * as Codec from "../Codec.ts"
@@ -129,8 +129,9 @@ export const layer = (options: Options) =>
         yield* checkUpdates(description, updates)
         return writer
       })
-      const pace = yield* Pace.make(options.stallTimeout)
-      const seats = yield* Seats.make(options.maxSubscribers)
+      const { measured } = storeOf(client)
+      const pace = yield* measured(Pace.make(options.stallTimeout))
+      const seats = yield* Seats.make(options.maxSubscribers, measured)
       const fanouts = yield* RcMap.make({
         lookup: (id: number) =>
           Effect.gen(function*() {
