@@ -91,7 +91,7 @@ if (ours !== undefined && theirs !== undefined) {
   console.log(table(
     ["target", "at most", "measured", "holds"],
     targets.map((
-      [title, most, value]
+      [title, value, most]
     ) => [title, `${most} x`, `${value.toFixed(2)} x`, value <= most ? "yes" : "**no**"])
   ))
 }

@@ -86,6 +86,26 @@ export const utf8Writer = (bytes: Uint8Array): (text: string, offset: number) =>
 /** Longer texts are the platform's to make. */
 const fewCodes = 48
 
+/** Fewer bytes are compared faster here than by the platform. */
+const fewBytes = 48
+
+/** Whether two ranges have the same bytes. */
+export const isSame = (
+  a: Uint8Array,
+  aStart: number,
+  aEnd: number,
+  b: Uint8Array,
+  bStart: number,
+  bEnd: number
+): boolean => {
+  const size = aEnd - aStart
+  if (bEnd - bStart !== size) return false
+  if (size > fewBytes) return Buffer.compare(a.subarray(aStart, aEnd), b.subarray(bStart, bEnd)) === 0
+  let same = 0
+  while (same < size && a[aStart + same] === b[bStart + same]) same++
+  return same === size
+}
+
 /** A text with one character for each byte, for comparing bytes. It is not readable. */
 export const latin1 = (bytes: Uint8Array, start: number, end: number): string => {
   if (end - start > fewCodes) return bufferOver(bytes).toString("latin1", start, end)

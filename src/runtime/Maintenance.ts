@@ -64,6 +64,7 @@ export const make = (options: Options): Maintenance => {
 
   const runAt = Effect.fnUntraced(function*(pace: Plan.Pace) {
     wakeups.begun()
+    retention.looked()
     const failures = yield* rewriteDue(options, pace)
     if (pace === "quiet" && quiet.count() >= runsBeforeTrim && retention.isTrimDue()) yield* jobs.run(retention.trim)
     if (collector.isSweepDue()) yield* jobs.run(collector.sweep)
@@ -94,7 +95,10 @@ export const make = (options: Options): Maintenance => {
       return Effect.logError("maintenance met a defect, and will be tried again; report it", exit.cause)
     })
 
-  const runDue = jobs.alone(Effect.onExit(Effect.suspend(() => runAt(quiet.next())), ended))
+  const run = (pace: () => Plan.Pace) => jobs.alone(Effect.onExit(Effect.suspend(() => runAt(pace())), ended))
+  const supervised = (run: Effect.Effect<void, Failure>) =>
+    Effect.ignore(run).pipe(Effect.sandbox, Effect.retry(backOff), Effect.ignore)
+  const runDue = run(quiet.next)
 
   return {
     committed: (bytes) => {
@@ -108,7 +112,8 @@ export const make = (options: Options): Maintenance => {
     finish: Effect.ignoreCause(
       jobs.alone(Effect.onExit(Effect.andThen(Effect.ignore(runAt("busy")), collector.collectAll), ended))
     ),
-    run: wakeups.drive(Effect.ignore(runDue).pipe(Effect.sandbox, Effect.retry(backOff), Effect.ignore))
+    // What is asked for at once is asked for by writes, however few of them there were since the run before.
+    run: wakeups.drive(supervised(runDue), supervised(run(() => "busy")))
   }
 }
 
