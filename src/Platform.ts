@@ -35,10 +35,11 @@ export const sha256 = (bytes: Uint8Array): string => createHash("sha256").update
 /** Output comes in pieces of up to so many bytes, which are put together: a block is one piece. */
 const zstdChunk = 128 * 1024 + 512
 
-const zstdOptions = { params: { [constants.ZSTD_c_compressionLevel]: 1 }, chunkSize: zstdChunk }
+const zstdParams = { [constants.ZSTD_c_compressionLevel]: 1 }
 
 /** A zstd frame of the bytes, at the level that keeps up with a disk. */
-export const compress = (bytes: Uint8Array): Uint8Array => zstdCompressSync(bytes, zstdOptions)
+export const compress = (bytes: Uint8Array): Uint8Array =>
+  zstdCompressSync(bytes, { params: zstdParams, chunkSize: Math.min(zstdChunk, 512 + bytes.length) })
 
 /**
  * The content of a zstd frame, or `undefined` where the bytes are not one or decode to more than `length` bytes: it

@@ -16,7 +16,7 @@ import type { Rewrite } from "../engine/Plan.ts"
 import type { StorageError, ValueOutOfRange } from "../PersistError.ts"
 import type { Blob } from "../storage/Blob.ts"
 import type { BatchStore } from "./BatchStore.ts"
-import * as Merger from "./Merger.ts"
+import type { Merger } from "./Merger.ts"
 import { decode } from "./Pure.ts"
 
 export interface Rewriter {
@@ -38,8 +38,6 @@ export type RewriteError = StorageError | ValueOutOfRange
 interface Input {
   /** Begins to read it. */
   readonly open: () => Next
-  /** How large it is, about. */
-  readonly bytes: number
   readonly lower: number
   readonly upper: number
 }
@@ -49,7 +47,7 @@ type Next = Effect.Effect<MergeJob.Piece | undefined, StorageError>
 export interface Options {
   readonly blob: Blob["Service"]
   readonly batches: BatchStore
-  readonly merger: Merger.Merger
+  readonly merger: Merger
   /** A key for a new blob, never used before. It is not garbage until the rewrite is over. */
   readonly newKey: () => string
   /** Target size of the parts of a batch. A merge keeps this much of its output in memory. */
@@ -141,7 +139,6 @@ const memory = (parts: ReadonlyArray<Columns.Columns>, lower: number, upper: num
       return { _tag: "Rows", columns: Columns.copy(parts.slice(first, next)) }
     })
   },
-  bytes: parts.reduce((sum, part) => sum + Columns.goodputBytes(part), 0),
   lower,
   upper
 })
@@ -178,7 +175,6 @@ const uncancelled = (
 
 const stored = (options: Options, batch: Batch.Batch, lower: number, upper: number): Input => ({
   open: () => options.batches.scanStored(batch, { minTime: lower, maxTime: upper }).next,
-  bytes: Batch.bytes(batch),
   lower,
   upper
 })
@@ -190,9 +186,6 @@ const newLevel = (rewrite: Rewrite, parts: ReadonlyArray<Batch.Part>): number =>
   const grown = rewrite.trace.length > 1 && rewrite.trace.every((batch) => size > Batch.bytes(batch))
   return Math.min(rewrite.maxLevel, Math.max(0, ...levels) + (grown ? 1 : 0))
 }
-
-/** A merge of so few bytes costs less than handing it to another thread. */
-const smallBytes = 128 * 1024
 
 /** The result of one merge. */
 interface Merged {
@@ -213,9 +206,7 @@ const merge = Effect.fnUntraced(function*(
     description,
     partBytes: options.partBytes
   }
-  const isSmall = inputs.reduce((sum, { bytes }) => sum + bytes, 0) <= smallBytes
-  const merger = isSmall ? Merger.inProcess : options.merger
-  yield* merger.run<StorageError>(task, () => {
+  yield* options.merger.run<StorageError>(task, () => {
     const current: Merged = { parts: [], erased: 0 }
     merged = current
     const erase = (rows: number) => void (current.erased += rows)
