@@ -99,7 +99,7 @@ export class Cancellation {
     for (let looks = 0; candidate !== none && looks < maxLooks; looks++) {
       const other = this.parts[this.partOf[candidate]!]!
       const otherRow = this.rowOf[candidate]!
-      if (other.diffs[otherRow]! + columns.diffs[row]! === 0 && isSame(other, otherRow, columns, row)) {
+      if (other.diffs[otherRow] === -columns.diffs[row]! && isSame(other, otherRow, columns, row)) {
         this.kept[this.partOf[candidate]!]![otherRow] = 0
         if (after === none) this.last[place] = this.before[candidate]!
         else this.before[after] = this.before[candidate]!

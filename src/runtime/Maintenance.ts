@@ -96,8 +96,6 @@ export const make = (options: Options): Maintenance => {
     })
 
   const run = (pace: () => Plan.Pace) => jobs.alone(Effect.onExit(Effect.suspend(() => runAt(pace())), ended))
-  const supervised = (run: Effect.Effect<void, Failure>) =>
-    Effect.ignore(run).pipe(Effect.sandbox, Effect.retry(backOff), Effect.ignore)
   const runDue = run(quiet.next)
 
   return {
@@ -116,6 +114,10 @@ export const make = (options: Options): Maintenance => {
     run: wakeups.drive(supervised(runDue), supervised(run(() => "busy")))
   }
 }
+
+/** A run that failed is over; one that ended in a defect is tried again. */
+const supervised = (run: Effect.Effect<void, Failure>): Effect.Effect<void> =>
+  Effect.ignore(run).pipe(Effect.sandbox, Effect.retry(backOff), Effect.ignore)
 
 /** Counts the runs since the last write. */
 const quietRuns = (state: State.State) => {

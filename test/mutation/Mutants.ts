@@ -282,8 +282,8 @@ const rows: ReadonlyArray<Mutant> = [
   plant(
     "a row is taken back by another value",
     "batch/Cancellation.ts",
-    " === 0 && isSame(other, otherRow, columns, row)",
-    " === 0",
+    " && isSame(other, otherRow, columns, row)",
+    "",
     "batch/Cancellation"
   ),
   plant(
