@@ -22,7 +22,11 @@ export interface Store {
   /** Resolves when the batch is durable. */
   readonly append: (batch: Batch) => Promise<unknown>
   /** Appends what `next` gives, `inFlight` at a time, if the engine's users have a better way for that than promises. */
-  readonly pump?: (next: () => Batch | undefined, inFlight: number, told: (millis: number) => void) => Promise<unknown>
+  readonly pump?: (
+    next: () => Batch | undefined,
+    inFlight: number,
+    acknowledged: (millis: number) => void
+  ) => Promise<unknown>
   /** Hands out the consolidated contents as of a time. */
   readonly snapshot?: (asOf: number, onRow: OnRow) => Promise<unknown>
   /** Reads keys as of a time, one after the other; returns how many it found. */
@@ -55,14 +59,14 @@ export const pump = async (
   store: Store,
   next: () => Batch | undefined,
   inFlight: number,
-  told: (millis: number) => void
+  acknowledged: (millis: number) => void
 ): Promise<void> => {
-  if (store.pump !== undefined) return void await store.pump(next, inFlight, told)
+  if (store.pump !== undefined) return void await store.pump(next, inFlight, acknowledged)
   const writer = async () => {
     for (let batch = next(); batch !== undefined; batch = next()) {
       const start = performance.now()
       await store.append(batch)
-      told(performance.now() - start)
+      acknowledged(performance.now() - start)
     }
   }
   await Promise.all(Array.from({ length: inFlight }, writer))

@@ -86,7 +86,7 @@ const costs: Readonly<Record<string, () => unknown>> = {
   "sorting and consolidating 10,000 rows": () => Consolidate.consolidate(unsorted, { since: 0 }),
   "merging four times 5,000 rows": mergeAll,
   "a batch file of 10,000 rows, written and read": writeAndRead,
-  "200 writes that ten listeners hear": () => Effect.runPromise(listening)
+  "200 writes with ten listeners": () => Effect.runPromise(listening)
 }
 
 /** Processor time of this process: what others do on the machine is not in it. */

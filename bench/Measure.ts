@@ -3,6 +3,7 @@
  */
 import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
+import * as os from "node:os"
 import * as path from "node:path"
 
 export { median, quantile } from "../src/cli/Latency.ts"
@@ -40,6 +41,15 @@ export const sizeOf = (directory: string): number =>
     .reduce((total, entry) => total + diskSizeOf(path.join(entry.parentPath, entry.name)), 0)
 
 const diskSizeOf = (file: string): number => (fs.statSync(file, { throwIfNoEntry: false })?.blocks ?? 0) * 512
+
+/** A new directory that is there as long as this process, below `TIDEMARK_BENCH_DIR`. */
+export const scratch = (name: string): string => {
+  const directory = fs.mkdtempSync(
+    path.join(process.env["TIDEMARK_BENCH_DIR"] ?? os.tmpdir(), `tidemark-bench-${name}-`)
+  )
+  process.on("exit", () => fs.rmSync(directory, { recursive: true, force: true }))
+  return directory
+}
 
 export const emptied = (directory: string): string => {
   fs.rmSync(directory, { recursive: true, force: true })

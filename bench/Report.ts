@@ -1,7 +1,6 @@
 /**
  * The tables, as Markdown: ratios to targets first, then the figures behind them.
  */
-import type { Bound } from "./agent/measure.ts"
 import { median } from "./Measure.ts"
 import type { Sample } from "./Samples.ts"
 import { type Outcome, outcomes } from "./Targets.ts"
@@ -28,18 +27,6 @@ const rowOf = ({ holds, ratios, target: { bound, kind, more, unit, work } }: Out
 
 export const table = (head: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string =>
   [head, head.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n")
-
-/** What was measured beside the most that it may be. */
-export const boundTable = (bounds: ReadonlyArray<Bound>): string =>
-  table(
-    ["work", "at most", "measured", "holds"],
-    bounds.map(({ measured, most, unit, work }) => [
-      work,
-      `${most} ${unit}`,
-      `${number(measured)} ${unit}`,
-      measured <= most ? "yes" : "**no**"
-    ])
-  )
 
 export const targetTable = (samples: ReadonlyArray<Sample>): string =>
   table(["work", "against", "target", "measured (spread)", "holds"], outcomes(samples).map(rowOf))

@@ -1,7 +1,7 @@
 /**
  * Tidemark as its users have it: the public API, rows in and rows out.
  */
-import { Deferred, Effect, Layer, ManagedRuntime, Metric, Stream } from "effect"
+import { Deferred, Effect, Layer, ManagedRuntime, Stream } from "effect"
 import { Codec, Metrics, PersistClient, type Update } from "../src/index.ts"
 import { FileStorage } from "../src/node/index.ts"
 import type { Cell, Engine, Opening, Store } from "./Contract.ts"
@@ -34,7 +34,10 @@ const open = <A extends Cell>({ codec, key, rows }: Form<A>) => async (opening: 
     await runtime.runPromise(writer.seal(1))
   }
 
-  const writerFiber = (next: () => Batch | undefined, told: (millis: number) => void): Effect.Effect<void, unknown> =>
+  const writerFiber = (
+    next: () => Batch | undefined,
+    acknowledged: (millis: number) => void
+  ): Effect.Effect<void, unknown> =>
     Effect.suspend(() => {
       let batch = next()
       let start = 0
@@ -45,7 +48,7 @@ const open = <A extends Cell>({ codec, key, rows }: Form<A>) => async (opening: 
           return append(batch!)
         },
         step: () => {
-          told(performance.now() - start)
+          acknowledged(performance.now() - start)
           batch = next()
         }
       })
@@ -53,9 +56,9 @@ const open = <A extends Cell>({ codec, key, rows }: Form<A>) => async (opening: 
 
   return {
     append: (batch) => runtime.runPromise(append(batch)),
-    pump: (next, inFlight, told) =>
+    pump: (next, inFlight, acknowledged) =>
       runtime.runPromise(
-        Effect.forEach(Array.from({ length: inFlight }), () => writerFiber(next, told), {
+        Effect.forEach(Array.from({ length: inFlight }), () => writerFiber(next, acknowledged), {
           concurrency: "unbounded",
           discard: true
         })
@@ -107,7 +110,7 @@ const open = <A extends Cell>({ codec, key, rows }: Form<A>) => async (opening: 
       runtime.runPromise(Effect.scoped(
         Effect.flatMap(reader.snapshot(), ({ contents }) => Stream.runCount(contents))
       )),
-    flushes: () => runtime.runPromise(Effect.map(Metric.value(Metrics.commits), ({ count }) => Number(count))),
+    flushes: () => runtime.runPromise(Metrics.total(Metrics.commits)),
     close: () => runtime.dispose()
   }
 }

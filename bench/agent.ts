@@ -5,18 +5,27 @@
  * 330,000 updates, 1 GB given and 32 MB live; the default is a tenth. Every store runs in a process of its own; processor
  * time is that of all its threads, user and system, without what making the events takes.
  */
-import * as Agent from "./agent/measure.ts"
+import * as Bounds from "./agent/Bounds.ts"
+import { measure, type Measured } from "./agent/Measure.ts"
 import type { Name } from "./agent/Stores.ts"
-import { boundTable, table } from "./Report.ts"
+import { scratch } from "./Measure.ts"
+import { table } from "./Report.ts"
 import { machine } from "./Samples.ts"
+import * as Target from "./Target.ts"
 
 const scale = Number(process.argv[2] ?? "0.1")
-const measured = await Agent.measure(scale, process.argv[3]?.split(","))
-const names = [...measured.keys()]
+const only = process.argv[3]?.split(",")
+const base = scratch("agent")
+
+const names = (["none", "sqlite events", "sqlite upserts", "tidemark", "tables"] as const)
+  .filter((name) => name === "none" || only === undefined || only.some((each) => name.startsWith(each)))
+const measured = new Map<Name, Measured>()
+for (const name of names) measured.set(name, await measure(name, base, scale))
+
 const mb = (bytes: number): string => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`
 
-const figures: ReadonlyArray<readonly [string, (of: Agent.Measured, name: Name) => string]> = [
-  ["processor time", (_, name) => `${Agent.cpuOf(measured, name).toFixed(1)} s`],
+const figures: ReadonlyArray<readonly [string, (of: Measured, name: Name) => string]> = [
+  ["processor time", (_, name) => `${Bounds.cpuOf(measured, name).toFixed(1)} s`],
   ["time to write", ({ seconds }) => `${seconds.toFixed(1)} s`],
   ["bytes written", ({ written }) => mb(written)],
   ["disk, most on the way", ({ most }) => mb(most)],
@@ -37,4 +46,4 @@ console.log(
   table(["", ...stores], figures.map(([title, of]) => [title, ...stores.map((name) => of(measured.get(name)!, name))]))
 )
 
-console.log(`\n${boundTable(Agent.bounds(measured))}`)
+Target.print(Bounds.bounds(measured))

@@ -4,16 +4,16 @@
  * default is a tenth.
  */
 import { fork } from "node:child_process"
-import * as fs from "node:fs"
-import * as os from "node:os"
 import * as path from "node:path"
-import * as Agent from "./agent/measure.ts"
+import { bound, bounds } from "./agent/Bounds.ts"
+import { measure, type Measured } from "./agent/Measure.ts"
+import type { Name } from "./agent/Stores.ts"
 import type { Figures } from "./bounds/run.ts"
-import { boundTable } from "./Report.ts"
-import { machine } from "./Samples.ts"
+import { emptied, scratch } from "./Measure.ts"
+import * as Target from "./Target.ts"
 
 const scale = Number(process.argv[2] ?? "0.1")
-const parent = process.env["TIDEMARK_BENCH_DIR"] ?? os.tmpdir()
+const base = scratch("bounds")
 
 const child = (what: string, directory: string, ...args: ReadonlyArray<number>): Promise<Figures> =>
   new Promise((resolve, reject) => {
@@ -30,43 +30,29 @@ const child = (what: string, directory: string, ...args: ReadonlyArray<number>):
     )
   })
 
-const inDirectory = async <A>(use: (directory: string) => Promise<A>): Promise<A> => {
-  const directory = fs.mkdtempSync(path.join(parent, "tidemark-bench-"))
-  try {
-    return await use(directory)
-  } finally {
-    fs.rmSync(directory, { recursive: true, force: true })
-  }
+const collections = async (count: number) => {
+  const directory = emptied(path.join(base, `${count} collections`))
+  const writes = Math.round(150_000 * scale)
+  const written = await child("write", directory, count, writes)
+  const opened = await child("open", directory, count, writes)
+  return { ...written, opening: opened.cpu }
 }
 
-const collections = (count: number) =>
-  inDirectory(async (directory) => {
-    const writes = Math.round(150_000 * scale)
-    const written = await child("write", directory, count, writes)
-    const opened = await child("open", directory, count, writes)
-    return { ...written, opening: opened.cpu }
-  })
-
-const agent = Agent.bounds(await Agent.measure(scale, ["sqlite upserts", "tidemark"]))
+const agent = new Map<Name, Measured>()
+for (const name of ["none", "sqlite upserts", "tidemark"] as const) agent.set(name, await measure(name, base, scale))
 const few = await collections(Math.max(2, Math.round(100 * scale)))
 const many = await collections(Math.max(200, Math.round(10_000 * scale)))
-const large = await inDirectory((directory) => child("large", directory, Math.max(2, Math.round(15 * scale))))
+const large = await child("large", emptied(path.join(base, "large")), Math.max(2, Math.round(15 * scale)))
 
 /** The budgets of a client with default options: rows in memory, commands that wait, decoded blocks, recent commits. */
 const budgets = (64 + 64 + 64 + 8) * 1024 * 1024
 
-console.log(`\n${machine()}, bounds at ${scale}\n`)
-console.log(boundTable([
-  ...agent.map((bound) => ({ ...bound, work: `agent table: ${bound.work}` })),
-  { work: "100 x collections, the same writes: processor time", most: 2, measured: many.cpu / few.cpu, unit: "x" },
-  { work: "100 x collections: files", most: 2, measured: many.files / few.files, unit: "x" },
-  { work: "100 x collections: processor time of opening", most: 10, measured: many.opening / few.opening, unit: "x" },
-  { work: "100 x collections: idle, of a core", most: 1, measured: 100 * many.idle, unit: "%" },
-  { work: "values of 16 MiB: longest hold of the event loop", most: 20, measured: large.hold, unit: "ms" },
-  {
-    work: "values of 16 MiB: memory beyond the budgets",
-    most: 150,
-    measured: (large.memory - budgets) / 1e6,
-    unit: "MB"
-  }
-]))
+Target.print([
+  ...bounds(agent).map((row) => ({ ...row, work: `agent table: ${row.work}` })),
+  bound("100 x collections, the same writes: processor time", 2, many.cpu / few.cpu),
+  bound("100 x collections: files", 2, many.files / few.files),
+  bound("100 x collections: processor time of opening", 10, many.opening / few.opening),
+  bound("100 x collections: idle, of a core", 1, 100 * many.idle, "%"),
+  bound("values of 16 MiB: longest hold of the event loop", 20, large.hold, "ms"),
+  bound("values of 16 MiB: memory beyond the budgets", 150, (large.memory - budgets) / 1e6, "MB")
+])

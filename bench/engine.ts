@@ -5,31 +5,15 @@
  * run, or a size. Sections run in processes of their own, so that memory figures are theirs alone. Updates have 16-byte
  * keys and 84-byte values. `TIDEMARK_BENCH_SCALE=0.1` makes everything smaller by that factor.
  */
-import { Effect, Layer, Metric, Stream } from "effect"
+import { Effect, Layer, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { fork } from "node:child_process"
 import * as fs from "node:fs"
-import * as os from "node:os"
 import * as path from "node:path"
 import { Codec, Metrics, PersistClient, Update } from "../src/index.ts"
 import { FileStorage } from "../src/node/index.ts"
-
-const scale = Number(process.env["TIDEMARK_BENCH_SCALE"] ?? "1")
-const count = (n: number): number => Math.max(1, Math.round(n * scale))
-
-interface Row {
-  readonly work: string
-  readonly figure: string
-  readonly target: string
-  readonly holds: boolean
-}
-
-const workDirectory = process.env["TIDEMARK_BENCH_DIR"] ?? os.tmpdir()
-const scratch = (name: string): string => {
-  const directory = fs.mkdtempSync(path.join(workDirectory, `tidemark-bench-${name}-`))
-  process.on("exit", () => fs.rmSync(directory, { recursive: true, force: true }))
-  return directory
-}
+import { count, median, now, scratch } from "./Measure.ts"
+import { print, type Row } from "./Target.ts"
 
 const client = (directory: string, options?: PersistClient.Options) =>
   PersistClient.layer(options).pipe(Layer.provide(FileStorage.layer({ directory })))
@@ -37,10 +21,6 @@ const client = (directory: string, options?: PersistClient.Options) =>
 const files = (name = "files") => (persist: PersistClient.PersistClient["Service"]) =>
   persist.createOrLoad(name, { key: Codec.string, value: Codec.string })
 
-const now = (): number => performance.now()
-const quantile = (values: ReadonlyArray<number>, q: number): number =>
-  values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * q))]!
-const median = (values: ReadonlyArray<number>): number => quantile(values, 0.5)
 const mebibytes = (bytes: number): string => `${(bytes / 1024 / 1024).toFixed(0)} MiB`
 
 const keyOf = (i: number): string => `key-${String(i).padStart(12, "0")}`
@@ -77,8 +57,6 @@ const rawAppends = (directory: string, bytes: number, rounds: number): Array<num
 }
 
 const sum = (values: ReadonlyArray<number>): number => values.reduce((total, value) => total + value, 0)
-const counter = (metric: Metric.Metric<number, { readonly count: number | bigint }>) =>
-  Effect.map(Metric.value(metric), ({ count }) => Number(count))
 
 /** The text in one piece, as what comes from a network is: the engine keeps texts that were put together as trees. */
 const flat = (text: string): string => Buffer.from(text).toString("latin1")
@@ -102,7 +80,7 @@ const ingestRound = (inFlight: number) =>
       for (const i of batches.slice(0, 20)) {
         yield* writer.append(rows(i))
       }
-      const bytesBefore = yield* counter(Metrics.commitBytes)
+      const bytesBefore = yield* Metrics.total(Metrics.commitBytes)
       const start = now()
       yield* Effect.forEach(batches, (i) =>
         Effect.suspend(() => writer.append(rows(i))), {
@@ -110,7 +88,7 @@ const ingestRound = (inFlight: number) =>
         discard: true
       })
       const seconds = (now() - start) / 1000
-      const bytes = (yield* counter(Metrics.commitBytes)) - bytesBefore
+      const bytes = (yield* Metrics.total(Metrics.commitBytes)) - bytesBefore
       return sum(rawAppends(directory, Math.round(bytes / batches.length), batches.length)) / seconds
     })).pipe(Effect.provide(FileStorage.layer({ directory })))
   })
@@ -154,7 +132,7 @@ const small = Effect.gen(function*() {
     }
     const ratio = median(times) / median(raw)
 
-    const commitsBefore = yield* counter(Metrics.commits)
+    const commitsBefore = yield* Metrics.total(Metrics.commits)
     const writes = count(20_000)
     const start = now()
     yield* Effect.forEach(Array.from({ length: 64 }), (_, writerNumber) =>
@@ -164,7 +142,7 @@ const small = Effect.gen(function*() {
         { discard: true }
       ), { concurrency: 64, discard: true })
     const seconds = (now() - start) / 1000
-    const perFlush = writes / ((yield* counter(Metrics.commits)) - commitsBefore)
+    const perFlush = writes / ((yield* Metrics.total(Metrics.commits)) - commitsBefore)
     const rows: Array<Row> = [
       {
         work: "one update a write, 1 writer: p50",
@@ -364,10 +342,5 @@ if (process.send !== undefined && chosen !== undefined && chosen in sections) {
   const names = chosen === undefined ? Object.keys(sections).filter((name) => name !== "filling") : [chosen]
   const rows: Array<Row> = []
   for (const name of names) rows.push(...await runSection(name))
-  console.log(`\nnode ${process.version}, ${os.cpus().length} cores, scale ${scale}\n`)
-  console.log("| work | figure | target | holds |\n|---|---|---|---|")
-  for (const { figure, holds, target, work } of rows) {
-    console.log(`| ${work} | ${figure} | ${target} | ${holds ? "yes" : "**no**"} |`)
-  }
-  if (rows.some(({ holds }) => !holds)) process.exitCode = 1
+  print(rows)
 }

@@ -6,37 +6,22 @@
 import { DuckDBInstance } from "@duckdb/node-api"
 import { Effect, Layer, Stream } from "effect"
 import * as fs from "node:fs"
-import * as os from "node:os"
 import * as path from "node:path"
 import { Csv, Ndjson } from "../src/formats/index.ts"
-import { Codec, PersistClient, Update } from "../src/index.ts"
+import { Codec, PersistClient } from "../src/index.ts"
 import { FileStorage } from "../src/node/index.ts"
 import { type Flow, replay } from "../src/operators/index.ts"
 import { Parquet } from "../src/parquet/index.ts"
+import { batch, batchRows, keys } from "./Lines.ts"
+import { count, median, scratch } from "./Measure.ts"
+import { machine } from "./Samples.ts"
 
-const scale = Number(process.env["TIDEMARK_BENCH_SCALE"] ?? "1")
-const batches = Math.max(1, Math.round(1000 * scale))
-const batchRows = 1000
+const batches = count(1000)
 const total = batches * batchRows
 const rounds = 5
 const target = 500_000
 
-const directory = fs.mkdtempSync(path.join(process.env["TIDEMARK_BENCH_DIR"] ?? os.tmpdir(), "tidemark-bench-formats-"))
-
-/** The text in one piece, as what comes from a network is: the engine keeps texts that were put together as trees. */
-const flat = (text: string): string => Buffer.from(text).toString("latin1")
-const keys = Array.from({ length: 100_000 }, (_, i) => flat(`key-${String(i).padStart(12, "0")}`))
-const values = Array.from(
-  { length: 10_007 },
-  (_, i) => flat(String(i * 2654435761 % 4294967296).padStart(12, "0").repeat(7))
-)
-const batch = (time: number): ReadonlyArray<Update.Update<string, string>> =>
-  Array.from({ length: batchRows }, (_, i) =>
-    Update.insert(
-      keys[(time * batchRows + i) % keys.length]!,
-      values[(time * 1009 + i * 7) % values.length]!,
-      time
-    ))
+const directory = scratch("formats")
 
 type Rows = Stream.Stream<Exclude<Flow.Event<string, string>, { readonly _tag: "Errors" }>, unknown>
 
@@ -103,17 +88,17 @@ const readByDuckDb = async (file: string): Promise<string> => {
 
 try {
   const seconds = await Effect.runPromise(program)
-  const median = (name: string): number => seconds.get(name)!.toSorted((a, b) => a - b)[Math.floor(rounds / 2)]!
-  console.log(`\nnode ${process.version}, ${os.cpus().length} cores, ${total} updates\n`)
+  const secondsOf = (name: string): number => median(seconds.get(name)!)
+  console.log(`\n${machine()}, ${total} updates\n`)
   console.log(
     "| way | updates a second | time beside a plain read | bytes | target | holds |\n|---|---|---|---|---|---|"
   )
   for (const name of Object.keys(ways)) {
-    const speed = total / median(name)
+    const speed = total / secondsOf(name)
     const { size } = fs.statSync(path.join(directory, `rows.${name}`))
     const holds = name !== "parquet" || speed >= target
     const goal = name === "parquet" ? `>= ${target}` : ""
-    const ratio = (median(name) / median("plainly")).toFixed(2)
+    const ratio = (secondsOf(name) / secondsOf("plainly")).toFixed(2)
     console.log(
       `| ${name} | ${Math.round(speed)} | ${ratio} | ${size} | ${goal} | ${
         goal === "" ? "" : holds ? "yes" : "**no**"

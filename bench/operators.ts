@@ -7,29 +7,18 @@
  */
 import { Effect, Layer, Queue, Stream } from "effect"
 import * as fs from "node:fs"
-import * as os from "node:os"
-import * as path from "node:path"
 import { Codec, PersistClient, Update } from "../src/index.ts"
 import { FileStorage } from "../src/node/index.ts"
 import { awaitFrontier, Flow, persist, persistedSource, seal } from "../src/operators/index.ts"
 import { changes, View } from "../src/views/index.ts"
-
-const scale = Number(process.env["TIDEMARK_BENCH_SCALE"] ?? "1")
-const count = (n: number): number => Math.max(1, Math.round(n * scale))
-
-interface Row {
-  readonly work: string
-  readonly figure: string
-  readonly target: string
-  readonly holds: boolean
-}
-
-const workDirectory = process.env["TIDEMARK_BENCH_DIR"] ?? os.tmpdir()
+import { batch, batchRows, keys, values } from "./Lines.ts"
+import { count, median, now, scratch } from "./Measure.ts"
+import { print, type Row } from "./Target.ts"
 
 /** Runs with a store of its own. */
 const withStore = <A, E>(use: Effect.Effect<A, E, PersistClient.PersistClient>): Effect.Effect<A> =>
   Effect.acquireUseRelease(
-    Effect.sync(() => fs.mkdtempSync(path.join(workDirectory, "tidemark-bench-operators-"))),
+    Effect.sync(() => scratch("operators")),
     (directory) =>
       Effect.provide(use, PersistClient.layer().pipe(Layer.provide(FileStorage.layer({ directory })))).pipe(
         Effect.orDie
@@ -37,30 +26,9 @@ const withStore = <A, E>(use: Effect.Effect<A, E, PersistClient.PersistClient>):
     (directory) => Effect.sync(() => fs.rmSync(directory, { recursive: true, force: true }))
   )
 
-const now = (): number => performance.now()
-const median = (values: ReadonlyArray<number>): number =>
-  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!
-
 const text = { key: Codec.string, value: Codec.string }
 
-/** The text in one piece, as what comes from a network is: the engine keeps texts that were put together as trees. */
-const flat = (text: string): string => Buffer.from(text).toString("latin1")
-
 const batches = count(1000)
-const batchRows = 1000
-const keys = Array.from({ length: 100_000 }, (_, i) => flat(`key-${String(i).padStart(12, "0")}`))
-const values = Array.from(
-  { length: 10_007 },
-  (_, i) => flat(String(i * 2654435761 % 4294967296).padStart(12, "0").repeat(7))
-)
-
-const batch = (time: number): ReadonlyArray<Update.Update<string, string>> =>
-  Array.from({ length: batchRows }, (_, i) =>
-    Update.insert(
-      keys[(time * batchRows + i) % keys.length]!,
-      values[(time * 1009 + i * 7) % values.length]!,
-      time
-    ))
 
 /** Milliseconds of two effects, in turns, without the first rounds, in which the code is not optimised yet. */
 const inTurns = Effect.fnUntraced(function*<E, R>(
@@ -178,19 +146,19 @@ const view = withStore(
     yield* orders.writer.compareAndAppend(all(() => "placed 0"), { expected: 0, upper: 1 })
     yield* customers.writer.compareAndAppend(all((i) => values[i % values.length]!), { expected: 0, upper: 1 })
 
-    const told = yield* Queue.unbounded<{ readonly rows: number; readonly frontier: number; readonly at: number }>()
+    const changed = yield* Queue.unbounded<{ readonly rows: number; readonly frontier: number; readonly at: number }>()
     let pending = 0
     yield* changes(View.join(View.from(orders.reader), View.from(customers.reader))).pipe(
       Stream.runForEach((event) => {
         if (event._tag === "Updates") return Effect.sync(() => void (pending += event.updates.length))
         const change = { rows: pending, frontier: event.frontier, at: now() }
         pending = 0
-        return Queue.offer(told, change)
+        return Queue.offer(changed, change)
       }),
       Effect.forkScoped
     )
     const start = now()
-    const first = yield* Queue.take(told)
+    const first = yield* Queue.take(changed)
     const built = now() - start
     if (first.rows !== rows) return yield* Effect.die(new Error(`the view begins with ${first.rows} rows`))
 
@@ -204,7 +172,7 @@ const view = withStore(
       yield* customers.writer.compareAndAppend([], frontiers)
       yield* orders.writer.compareAndAppend(Update.replace(key, old![0], `placed ${time}`, time), frontiers)
       const acknowledged = now()
-      const change = yield* Queue.take(told)
+      const change = yield* Queue.take(changed)
       if (change.frontier !== time + 1 || change.rows !== 2) {
         return yield* Effect.die(new Error(`the view tells ${change.rows} rows at ${change.frontier}`))
       }
@@ -224,12 +192,8 @@ const view = withStore(
 
 const sections = { snapshot, ingest, view }
 const [chosen] = process.argv.slice(2)
-console.log(`\nnode ${process.version}, ${os.cpus().length} cores, scale ${scale}\n`)
-console.log("| work | figure | target | holds |\n|---|---|---|---|")
+const rows: Array<Row> = []
 for (const [name, section] of Object.entries(sections)) {
-  if (chosen !== undefined && chosen !== name) continue
-  for (const { figure, holds, target, work } of await Effect.runPromise(section)) {
-    console.log(`| ${work} | ${figure} | ${target} | ${holds ? "yes" : "**no**"} |`)
-    if (!holds) process.exitCode = 1
-  }
+  if (chosen === undefined || chosen === name) rows.push(...await Effect.runPromise(section))
 }
+print(rows)

@@ -6,12 +6,10 @@
  */
 import { Effect, Fiber, Layer } from "effect"
 import { fork } from "node:child_process"
-import * as fs from "node:fs"
-import * as os from "node:os"
 import * as path from "node:path"
 import { Codec, PersistClient, Update } from "../src/index.ts"
 import { FileStorage } from "../src/node/index.ts"
-import { median, quantile, scale } from "./Measure.ts"
+import { median, quantile, scale, scratch } from "./Measure.ts"
 import { table } from "./Report.ts"
 import { machine } from "./Samples.ts"
 
@@ -84,8 +82,7 @@ const killed = (directory: string): Promise<void> =>
 const filling = process.argv[2]
 if (filling !== undefined) await Effect.runPromise(fill(filling))
 else {
-  const base = fs.mkdtempSync(path.join(process.env["TIDEMARK_BENCH_DIR"] ?? os.tmpdir(), "tidemark-bench-"))
-  process.on("exit", () => fs.rmSync(base, { recursive: true, force: true }))
+  const base = scratch("reads")
   const first: Array<number> = []
   for (let round = 0; round < 3; round++) {
     const directory = path.join(base, `killed-${round}`)

@@ -7,33 +7,20 @@
  */
 import * as PgConnection from "@effect/sql-pg/PgConnection"
 import { Deferred, Effect, Layer, Redacted, type Scope, Stream } from "effect"
-import * as os from "node:os"
 import { join } from "node:path"
 import { Codec, PersistClient, Update } from "../src/index.ts"
 import { PostgresStorage } from "../src/postgres/index.ts"
 import { server } from "../test/postgres/Server.ts"
 import { detectionMillis } from "../test/postgres/Standby.ts"
 import * as Child from "../test/utils/Child.ts"
-
-const scale = Number(process.env["TIDEMARK_BENCH_SCALE"] ?? "1")
-const count = (n: number): number => Math.max(1, Math.round(n * scale))
-
-interface Row {
-  readonly work: string
-  readonly figure: string
-  readonly target: string
-  readonly holds: boolean
-}
+import { count, median, now, quantile } from "./Measure.ts"
+import { print, type Row } from "./Target.ts"
 
 const given = process.env["TIDEMARK_BENCH_POSTGRES"]
 const booted = given === undefined ? await server() : undefined
 const url = given ?? booted?.url
 if (url === undefined) process.exit(1)
 
-const now = (): number => performance.now()
-const quantile = (values: ReadonlyArray<number>, q: number): number =>
-  values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * q))]!
-const median = (values: ReadonlyArray<number>): number => quantile(values, 0.5)
 const ms = (value: number): string => `${value.toFixed(2)} ms`
 
 const run = `${process.pid}_${Math.round(now())}`
@@ -208,11 +195,11 @@ const standby = Effect.gen(function*() {
   const place = `${url}${url.includes("?") ? "&" : "?"}schema=${newStore().schema}`
   const script = join(import.meta.dirname, "../test/postgres/Standby.ts")
   const start = (name: string) => Child.start(script, name, place)
-  const told: Array<string> = []
+  const acknowledged: Array<string> = []
   /** Reads what it says until it has written so many rows. */
   const until = (child: Child.Child, rows: number) =>
     Effect.repeat(
-      Effect.tap(child.next, (line) => Effect.sync(() => void (/ \d+$/.test(line) && told.push(line)))),
+      Effect.tap(child.next, (line) => Effect.sync(() => void (/ \d+$/.test(line) && acknowledged.push(line)))),
       { until: (line) => line.endsWith(` ${rows}`) }
     )
   let writing = yield* start("0")
@@ -233,7 +220,7 @@ const standby = Effect.gen(function*() {
   const { reader } = yield* (yield* Effect.provide(PersistClient.makeReadOnly(), storage)).load("orders", text)
   const { contents } = yield* reader.snapshot()
   const found = new Set((yield* Stream.runCollect(contents)).map(([key]) => key))
-  const lost = told.filter((row) => !found.has(row)).length
+  const lost = acknowledged.filter((row) => !found.has(row)).length
   const rows: ReadonlyArray<Row> = [{
     work: "a writer is killed, and a standby writes: beyond the detection time",
     figure: `median ${ms(median(beyond))}, longest ${ms(Math.max(...beyond))}`,
@@ -241,7 +228,7 @@ const standby = Effect.gen(function*() {
     holds: Math.max(...beyond) < 1_000
   }, {
     work: "acknowledged rows that are lost by these take-overs",
-    figure: `${lost} of ${told.length}`,
+    figure: `${lost} of ${acknowledged.length}`,
     target: "none",
     holds: lost === 0
   }]
@@ -262,9 +249,4 @@ for (const [name, section] of Object.entries(sections)) {
   if (chosen === undefined || name === chosen) found.push(...await Effect.runPromise(Effect.scoped(section)))
 }
 await booted?.remove()
-console.log(`\nnode ${process.version}, ${os.cpus().length} cores, scale ${scale}\n`)
-console.log("| work | figure | target | holds |\n|---|---|---|---|")
-for (const { figure, holds, target, work } of found) {
-  console.log(`| ${work} | ${figure} | ${target} | ${holds ? "yes" : "**no**"} |`)
-}
-if (found.some(({ holds }) => !holds)) process.exitCode = 1
+print(found)

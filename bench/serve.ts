@@ -10,10 +10,10 @@ import { spawn } from "node:child_process"
 import { once } from "node:events"
 import * as fs from "node:fs"
 import * as net from "node:net"
-import * as os from "node:os"
 import * as path from "node:path"
+import { scale, scratch } from "./Measure.ts"
+import { print } from "./Target.ts"
 
-const scale = Number(process.env["TIDEMARK_BENCH_SCALE"] ?? "1")
 const seconds = Math.max(6, Math.round(60 * scale))
 const subscriberCount = 1000
 const updatesASecond = 10_000
@@ -43,16 +43,16 @@ const request = async (url: string, method: string, body?: unknown): Promise<voi
   await response.arrayBuffer()
 }
 
-/** A subscriber that looks at nothing but how far it was told. */
+/** A subscriber that looks at nothing but how far it was reached. */
 const subscribe = (port: number, name: string) => {
   const socket = net.connect(port, "127.0.0.1")
-  const subscriber = { socket, told: 0, bytes: 0, isOpen: true }
+  const subscriber = { socket, reached: 0, bytes: 0, isOpen: true }
   socket.write(`GET /collections/${name}/events HTTP/1.1\r\nHost: localhost\r\n\r\n`)
   socket.on("data", (chunk) => {
     subscriber.bytes += chunk.length
     // The last progress of a chunk is near its end.
     const id = /.*\nid: (\d+)\n/s.exec(chunk.subarray(-200).toString("latin1"))
-    if (id !== null) subscriber.told = Number(id[1])
+    if (id !== null) subscriber.reached = Number(id[1])
   })
   socket.on("error", () => {})
   socket.on("close", () => void (subscriber.isOpen = false))
@@ -60,7 +60,7 @@ const subscribe = (port: number, name: string) => {
 }
 
 const run = async (collections: number) => {
-  const directory = fs.mkdtempSync(path.join(process.env["TIDEMARK_BENCH_DIR"] ?? os.tmpdir(), "tidemark-bench-serve-"))
+  const directory = scratch("serve")
   const { child, residentBytes, url } = await serve(directory)
   const port = Number(new URL(url).port)
   const names = Array.from({ length: collections }, (_, i) => `c${i}`)
@@ -89,13 +89,15 @@ const run = async (collections: number) => {
   }
   const elapsed = (performance.now() - start) / 1000
   const reading = subscribers.slice(1)
-  const behind = rounds - Math.min(...reading.map(({ told }) => told))
-  for (let wait = 0; wait < 600 && reading.some(({ isOpen, told }) => isOpen && told < rounds); wait++) await sleep(100)
+  const behind = rounds - Math.min(...reading.map(({ reached }) => reached))
+  for (let wait = 0; wait < 600 && reading.some(({ isOpen, reached }) => isOpen && reached < rounds); wait++) {
+    await sleep(100)
+  }
   memory.push(residentBytes())
 
   const scraped = await (await fetch(`${url}/metrics`)).text()
   const stalled = Number(/^tidemark_http_stalled_total (\d+)$/m.exec(scraped)?.[1] ?? 0)
-  const complete = reading.filter(({ told }) => told === rounds).length
+  const complete = reading.filter(({ reached }) => reached === rounds).length
   const late = Math.max(...memory.slice(-Math.ceil(memory.length / 3)))
   const early = Math.max(...memory.slice(0, Math.ceil(memory.length / 2)))
   const rate = rounds * rows * collections / elapsed / updatesASecond
@@ -104,7 +106,6 @@ const run = async (collections: number) => {
   for (const { socket } of subscribers) socket.destroy()
   child.kill("SIGINT")
   await once(child, "close")
-  fs.rmSync(directory, { recursive: true, force: true })
   return [
     {
       work: `updates written, ${subscriberCount} subscribers ${where}`,
@@ -114,7 +115,7 @@ const run = async (collections: number) => {
       holds: collections === 1 || rate >= 0.95
     },
     {
-      work: "subscribers that were told everything",
+      work: "subscribers that were reached everything",
       figure: `${complete} of ${reading.length}, ${behind} of ${rounds} seals behind at the end, ${
         (sent / 1024 / 1024 / elapsed).toFixed(0)
       } MiB a second`,
@@ -139,11 +140,4 @@ const run = async (collections: number) => {
   ]
 }
 
-console.log(`\nnode ${process.version}, ${os.cpus().length} cores, scale ${scale}\n`)
-console.log("| work | figure | target | holds |\n|---|---|---|---|")
-for (const collections of [20, 1]) {
-  for (const { figure, holds, target, work } of await run(collections)) {
-    console.log(`| ${work} | ${figure} | ${target} | ${holds ? "yes" : "**no**"} |`)
-    if (!holds) process.exitCode = 1
-  }
-}
+print([...await run(20), ...await run(1)])

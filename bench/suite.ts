@@ -9,11 +9,10 @@
 import { Effect } from "effect"
 import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
-import * as os from "node:os"
 import * as path from "node:path"
 import { parseArgs } from "node:util"
 import { query, type Server, server } from "../test/postgres/Server.ts"
-import { loadAverage } from "./Measure.ts"
+import { loadAverage, scratch } from "./Measure.ts"
 import { figureTables, number, slopeTable, targetTable } from "./Report.ts"
 import { machine, type Sample, save } from "./Samples.ts"
 import { inProcess } from "./Workload.ts"
@@ -64,8 +63,7 @@ if (needsPeers && !fs.existsSync(path.join(import.meta.dirname, "node_modules"))
   if (status !== 0) process.exit(1)
 }
 
-const base = fs.mkdtempSync(path.join(process.env["TIDEMARK_BENCH_DIR"] ?? os.tmpdir(), "tidemark-bench-"))
-process.on("exit", () => fs.rmSync(base, { recursive: true, force: true }))
+const base = scratch("suite")
 
 /** A server with as much memory as the other peers take, on a socket. */
 const bootPostgres = async (): Promise<Server | undefined> => {

@@ -4,25 +4,14 @@
  * disk batch by batch; what a store reads is decoded. Rates are medians of some rounds, in which the stores take turns.
  * `TIDEMARK_BENCH_SCALE=0.1` makes it smaller by that factor.
  */
-import { Effect, Exit, Layer, Schedule, Schema, Scope, Stream } from "effect"
+import { Effect, Exit, Layer, Schedule, Scope, Stream } from "effect"
 import { open as openLmdb } from "lmdb"
-import * as fs from "node:fs"
-import * as os from "node:os"
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { Codec, type Collection, PersistClient, type Snapshot, Update } from "../src/index.ts"
 import { FileStorage } from "../src/node/index.ts"
-import { collect, count, emptied, median } from "./Measure.ts"
-
-const Order = Schema.Struct({
-  id: Schema.String,
-  customer: Schema.String,
-  status: Schema.Literals(["new", "paid", "sent"]),
-  total: Schema.Finite,
-  placed: Schema.Date,
-  lines: Schema.Array(Schema.Struct({ sku: Schema.String, amount: Schema.Int }))
-})
-type Order = typeof Order.Type
+import { Order } from "../test/utils/Order.ts"
+import { collect, count, emptied, median, scratch } from "./Measure.ts"
 
 const orderOf = (id: number, version: number): Order => ({
   id: `order-${String(id).padStart(8, "0")}`,
@@ -37,7 +26,7 @@ const rows = 1000
 const rounds = 5
 const ingested = count(200)
 const keys = count(100_000)
-const root = fs.mkdtempSync(path.join(process.env["TIDEMARK_BENCH_DIR"] ?? os.tmpdir(), "tidemark-bench-typed-"))
+const root = scratch("typed")
 
 interface Change {
   readonly key: string
@@ -246,4 +235,3 @@ for (const [work, run] of Object.entries(works)) {
     )
   }
 }
-fs.rmSync(root, { recursive: true, force: true })

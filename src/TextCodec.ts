@@ -4,7 +4,6 @@
  * @internal
  */
 import type { ByteWriter } from "./ByteWriter.ts"
-import type { Encode } from "./CodecModel.ts"
 import { loneSurrogate, refuse } from "./Refusal.ts"
 
 /** Appends the text. Throws `ValueOutOfRange`, in the name of the codec, for lone surrogates. */
@@ -15,5 +14,5 @@ export const writeText = (codec: string, text: string, into: ByteWriter): void =
   if (!isAscii && !text.isWellFormed()) refuse(codec, loneSurrogate)
 }
 
-export const encodeText = <A>(codec: string, text: (value: A) => string): Encode<A> =>
+export const encodeText = <A>(codec: string, text: (value: A) => string) =>
   Object.assign((value: A, into: ByteWriter): void => writeText(codec, text(value), into), { text })

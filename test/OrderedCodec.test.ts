@@ -56,7 +56,7 @@ const keyOf = ([text, number, date, boolean, bytes, state, last]: Parts): Key =>
   last === null ? null : last.join("")
 ]
 
-/** The order of values, told without their encoding. */
+/** The order of values, without their encoding. */
 const compare = (a: unknown, b: unknown): number => {
   const [kindA, kindB] = [kindOf(a), kindOf(b)]
   if (kindA !== kindB) return kindA - kindB
@@ -123,7 +123,7 @@ describe("tuple", () => {
     assert.deepStrictEqual(encode(json, shown), bytes)
   }, options)
 
-  it("tells its structure by its name", () => {
+  it("shows its structure in its name", () => {
     assert.strictEqual(
       codec.name,
       `tuple(string,number,tuple(date,boolean),bytes,"new"|"paid"|7|false|null,null|string)`

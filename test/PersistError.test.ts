@@ -57,13 +57,13 @@ it("every error is tested here", () => {
 })
 
 describe.each(samples.map((error) => [error._tag, error] as const))("%s", (tag, error) => {
-  it("has one line that tells all it knows", () => {
+  it("has one line with all its fields", () => {
     assert.instanceOf(error, Error)
     assert.notInclude(error.message, "\n")
     assert.isAbove(error.message.length, 10)
-    const { _tag, reason: _, ...told } = { reason: "", ...JSON.parse(Schema.encodeSync(json)(error)) }
+    const { _tag, reason: _, ...delivered } = { reason: "", ...JSON.parse(Schema.encodeSync(json)(error)) }
     assert.strictEqual(_tag, tag)
-    for (const part of Object.values(told)) assert.include(error.message, String(part))
+    for (const part of Object.values(delivered)) assert.include(error.message, String(part))
   })
 
   it("survives a way through JSON", () => {

@@ -6,6 +6,7 @@ import { DecodeError, ValueOutOfRange } from "../src/PersistError.ts"
 import * as TypedCodec from "../src/TypedCodec.ts"
 import * as Update from "../src/Update.ts"
 import { decode, encode } from "./utils/Codecs.ts"
+import { Order } from "./utils/Order.ts"
 import * as Store from "./utils/Store.ts"
 
 const options = { arbitrary: { runs: 60, seed: 1 } }
@@ -32,15 +33,6 @@ interface Tree {
 const Tree: Schema.Codec<Tree> = Schema.Struct({
   name: Schema.String,
   children: Schema.Array(Schema.suspend((): Schema.Codec<Tree> => Tree))
-})
-
-const Order = Schema.Struct({
-  id: Schema.String,
-  customer: Schema.String,
-  status: Schema.Literals(["new", "paid", "sent"]),
-  total: Schema.Finite,
-  placed: Schema.Date,
-  lines: Schema.Array(Schema.Struct({ sku: Schema.String, amount: Schema.Int }))
 })
 
 const Wrapped = Schema.String.pipe(

@@ -41,12 +41,12 @@ const outcome = (ack: Ack) =>
       : result.failure._tag
   })
 
-/** What a listener hears, as it comes. */
+/** What is delivered to a listener, as it comes. */
 const hearing = Effect.fnUntraced(function*(read: CollectionReader<string, string>) {
   const { events } = yield* read.listen()
-  const heard: Array<string> = []
-  yield* Effect.forkScoped(Stream.runForEach(events, (event) => Effect.sync(() => void heard.push(show(event)))))
-  return heard
+  const received: Array<string> = []
+  yield* Effect.forkScoped(Stream.runForEach(events, (event) => Effect.sync(() => void received.push(show(event)))))
+  return received
 })
 
 const show = (event: CollectionEvent<string, string>): string =>
@@ -72,7 +72,7 @@ for (const [medium, open] of media) {
   describe(`traces on ${medium}`, () => {
     trace("T1: a write below a seal that is not durable yet is refused in its place", (t) =>
       Effect.gen(function*() {
-        const heard = yield* hearing(t.reader)
+        const received = yield* hearing(t.reader)
         const appends = Faulty.count(t.control, "append")
         const first = yield* t.writer.offer([a(1)])
         const second = yield* t.writer.offerSeal(2)
@@ -85,20 +85,20 @@ for (const [medium, open] of media) {
           "TimeSealed 3"
         ])
         assert.strictEqual(Faulty.count(t.control, "append") - appends, 1, "one commit")
-        yield* Store.until(() => heard.length >= 2)
-        assert.deepStrictEqual(heard, ["a@1:1", "sealed 2"])
+        yield* Store.until(() => received.length >= 2)
+        assert.deepStrictEqual(received, ["a@1:1", "sealed 2"])
       }))
 
-    trace("T2: of several seals in one commit a listener hears the last", (t) =>
+    trace("T2: of several seals in one commit a listener receives the last", (t) =>
       Effect.gen(function*() {
-        const heard = yield* hearing(t.reader)
+        const received = yield* hearing(t.reader)
         const acks = [yield* t.writer.offerSeal(5), yield* t.writer.offerSeal(7), yield* t.writer.offerSeal(6)]
         const snapshot = yield* t.reader.snapshot()
         assert.deepInclude(snapshot, { seqNo: 3, upper: 7, since: 0 })
         assert.deepStrictEqual(yield* Effect.forEach(acks, outcome), [1, 2, "SealRegressed 3"])
         yield* t.client.sync
-        yield* Store.until(() => heard.length > 0)
-        assert.deepStrictEqual(heard, ["sealed 7"])
+        yield* Store.until(() => received.length > 0)
+        assert.deepStrictEqual(received, ["sealed 7"])
       }))
 
     trace("T3: an atomic write that is invalid in one stream is in none", (t) =>
@@ -118,7 +118,7 @@ for (const [medium, open] of media) {
       "T4: what storage refuses is not there, and its sequence number is given again",
       (t) =>
         Effect.gen(function*() {
-          const heard = yield* hearing(t.reader)
+          const received = yield* hearing(t.reader)
           t.control.isDown = true
           const ack = yield* t.writer.offer([a(0)])
           const snapshot = yield* Effect.flip(t.reader.snapshot())
@@ -126,7 +126,7 @@ for (const [medium, open] of media) {
           assert.strictEqual(snapshot._tag, "Unavailable")
           t.control.isDown = false
           assert.deepStrictEqual(yield* Store.contents(t.reader), [])
-          assert.deepStrictEqual(heard, [])
+          assert.deepStrictEqual(received, [])
           assert.strictEqual(yield* t.writer.append([a(0)]), 1)
           assert.deepStrictEqual(yield* Store.contents(t.reader), [["a", "", 1]])
         })
@@ -186,14 +186,14 @@ for (const [medium, open] of media) {
         })
     )
 
-    trace("T9: writes of one commit are heard as one, in order", (t) =>
+    trace("T9: writes of one commit are delivered as one, in order", (t) =>
       Effect.gen(function*() {
-        const heard = yield* hearing(t.reader)
+        const received = yield* hearing(t.reader)
         yield* t.writer.offer([a(0)])
         yield* t.writer.offer([b(0)])
         yield* t.client.sync
-        yield* Store.until(() => heard.length > 0)
-        assert.deepStrictEqual(heard, ["a@0:1 b@0:1"])
+        yield* Store.until(() => received.length > 0)
+        assert.deepStrictEqual(received, ["a@0:1 b@0:1"])
       }))
 
     trace("T10: what cancels out leaves no blob, only a frontier", (t) =>
@@ -270,13 +270,13 @@ for (const [medium, open] of media) {
 
     trace("T15: an append of unknown outcome is found out: applied", (t) =>
       Effect.gen(function*() {
-        const heard = yield* hearing(t.reader)
+        const received = yield* hearing(t.reader)
         t.control.nextAppend = "applied"
         assert.strictEqual(yield* t.writer.append([a(0)]), 1)
         assert.strictEqual(yield* t.writer.append([b(0)]), 2)
         assert.deepStrictEqual(yield* Store.contents(t.reader), [["a", "", 1], ["b", "", 1]])
-        yield* Store.until(() => heard.length >= 2)
-        assert.deepStrictEqual(heard, ["a@0:1", "b@0:1"])
+        yield* Store.until(() => received.length >= 2)
+        assert.deepStrictEqual(received, ["a@0:1", "b@0:1"])
         assert.strictEqual((yield* Store.recovered(t.storage)).seqNo, 2)
       }))
 

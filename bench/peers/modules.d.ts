@@ -79,7 +79,7 @@ declare module "postgres" {
   interface Sql extends Connection {
     reserve(): Promise<Connection>
     begin(run: (sql: Connection) => Promise<unknown>): Promise<unknown>
-    listen(channel: string, told: () => void): Promise<unknown>
+    listen(channel: string, notified: () => void): Promise<unknown>
     notify(channel: string, text: string): Promise<unknown>
     end(options: { readonly timeout: number }): Promise<void>
   }

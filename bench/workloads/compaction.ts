@@ -17,7 +17,7 @@ export const run: Workload = async ({ directory, engine }) => {
   }
   settle()
   const history = time
-  /** Milliseconds of each write until told to stop. */
+  /** Milliseconds of each write until asked to stop. */
   const writing = async (goesOn: (written: number) => boolean) => {
     const times: Array<number> = []
     while (goesOn(times.length)) {

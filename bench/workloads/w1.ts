@@ -18,11 +18,11 @@ export const run: Workload = async ({ directory, engine, mode }) => {
   const store = engine.blocks && inFlight > 1 ? grouped(opened) : opened
   const times: Array<number> = []
   let made = 0
-  const append = async (batches: number, told: (millis: number) => void) => {
+  const append = async (batches: number, acknowledged: (millis: number) => void) => {
     const ready = prepared(engine, Array.from({ length: batches }, () => inserts(made++ * size, size, made)))
     collect()
     const start = now()
-    await pump(store, () => ready.shift(), inFlight, told)
+    await pump(store, () => ready.shift(), inFlight, acknowledged)
     return now() - start
   }
   await append(Math.min(40, count(100)), () => {})

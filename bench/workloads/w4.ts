@@ -11,7 +11,7 @@ export const run: Workload = async ({ directory, engine, mode }) => {
   const listeners = mode === "one" ? 1 : 10
   const latencies = count(400)
   const called: Array<number> = []
-  const told: Array<number> = []
+  const acknowledged: Array<number> = []
   const heard: Array<number> = []
   const quiet = await engine.open({ directory: emptied(`${directory}/quiet`), durable: true })
   // Of several batches that a poll finds at once only the last has a time here.
@@ -20,13 +20,13 @@ export const run: Workload = async ({ directory, engine, mode }) => {
   for (const batch of prepared(engine, Array.from({ length: latencies }, (_, i) => inserts(i * 100, 100, i)))) {
     called[batch.time] = now()
     await quiet.append(batch)
-    told[batch.time] = now()
+    acknowledged[batch.time] = now()
     await setTimeout(5)
   }
   await setTimeout(100)
   const warm = called.map((_, i) => i).slice(Math.min(20, latencies >> 1)).filter((i) => heard[i] !== undefined)
   const receive = warm.map((i) => heard[i]! - called[i]!)
-  const acknowledge = warm.map((i) => told[i]! - called[i]!)
+  const acknowledge = warm.map((i) => acknowledged[i]! - called[i]!)
 
   const updates = count(500) * 1000
   const busy = await engine.open({ directory: emptied(`${directory}/busy`), durable: true })

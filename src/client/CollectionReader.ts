@@ -18,10 +18,10 @@ import {
   type StorageError,
   type ValueOutOfRange
 } from "../PersistError.ts"
+import { compute } from "../Pure.ts"
 import type { Failure, OpenedView } from "../runtime/Command.ts"
-import { compute } from "../runtime/Pure.ts"
+import type { ReadStore } from "../runtime/ReadStore.ts"
 import { traced } from "../runtime/Spans.ts"
-import type { Store } from "../runtime/Store.ts"
 import * as Update from "../Update.ts"
 import type { CollectionEvent } from "./CollectionEvent.ts"
 import * as Listen from "./Listen.ts"
@@ -166,7 +166,7 @@ export const rowsOf = <K, V, E>(
  * synchronously. `keyOf` may throw `ValueOutOfRange`.
  */
 const sealedInMemory = (
-  store: Store,
+  store: ReadStore,
   runs: Runs.Runs,
   id: number,
   asOf: Frontier.Timestamp,
@@ -334,7 +334,7 @@ const at = (asOf: Frontier.Timestamp | undefined): { readonly toTime: number; re
   asOf === undefined ? { toTime: Infinity, since: Number.MAX_SAFE_INTEGER } : { toTime: asOf + 1, since: asOf }
 
 /** The collection as it is now, if the time is sealed in it and not before `since`. */
-const sealedNow = (store: Store, id: number, asOf: number): Collection | undefined => {
+const sealedNow = (store: ReadStore, id: number, asOf: number): Collection | undefined => {
   const now = store.state().collections.get(id)
   return now !== undefined && Number.isSafeInteger(asOf) && now.since <= asOf && asOf < now.upper ? now : undefined
 }
@@ -350,7 +350,7 @@ const checkTime = (time: number): Effect.Effect<void, ValueOutOfRange> =>
  * no position in the order of commands, because its contents never change.
  */
 const openAt = (
-  store: Store,
+  store: ReadStore,
   collection: { readonly id: number; readonly name: string },
   { asOf, wait = true }: AsOf
 ): Effect.Effect<OpenedView, OpenViewError> => {

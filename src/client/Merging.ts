@@ -9,8 +9,8 @@ import * as Compare from "../batch/Compare.ts"
 import { Merge } from "../batch/Merge.ts"
 import * as ReadView from "../engine/ReadView.ts"
 import type { HoldExpired, StorageError, ValueOutOfRange } from "../PersistError.ts"
+import { compute } from "../Pure.ts"
 import type { BatchStore, Scan } from "../runtime/BatchStore.ts"
-import { compute } from "../runtime/Pure.ts"
 import * as Runs from "./Runs.ts"
 
 /** What reading batches may fail with. The blobs of a lost hold may be deleted. */

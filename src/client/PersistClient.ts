@@ -24,7 +24,7 @@ import * as Follower from "../runtime/Follower.ts"
 import * as Resilience from "../runtime/Resilience.ts"
 import * as Runtime from "../runtime/Runtime.ts"
 import { traced } from "../runtime/Spans.ts"
-import type { Store } from "../runtime/Store.ts"
+import * as Store from "../runtime/Store.ts"
 import type { Blob } from "../storage/Blob.ts"
 import type { Log } from "../storage/Log.ts"
 import * as Collection from "./Collection.ts"
@@ -240,6 +240,11 @@ export interface Description {
  * @since 0.1.0
  */
 export interface Options {
+  /**
+   * What metrics call the store, as their attribute `store`. Default: the location of its storage. Stores of one name that
+   * a process has open at the same time are numbered.
+   */
+  readonly name?: string | undefined
   /** Commands that may wait for the runtime. Further callers wait. Default 1,024. */
   readonly queueCapacity?: number | undefined
   /** Bytes of rows that may wait. Default 64 MiB. */
@@ -278,6 +283,7 @@ export interface Options {
 const mebibyte = 1024 * 1024
 
 const resolve = (options: Options): Runtime.Options => ({
+  name: options.name,
   mailbox: { capacity: options.queueCapacity ?? 1024, capacityBytes: options.queueBytes ?? 64 * mebibyte },
   maxGroupBytes: options.groupBytes ?? 8 * mebibyte,
   limits: {
@@ -325,9 +331,9 @@ export const layer = (options?: Options): Layer.Layer<PersistClient, StorageErro
  * @since 0.1.0
  */
 export const makeReadOnly = (
-  options: Pick<Options, "cacheBytes" | "feedBytes" | "retry" | "timeout"> = {}
+  options: Pick<Options, "name" | "cacheBytes" | "feedBytes" | "retry" | "timeout"> = {}
 ): Effect.Effect<PersistClient["Service"], StorageError, Log | Blob | Scope.Scope> =>
-  Effect.map(Follower.make(resolve(options)), reading)
+  Effect.map(Follower.make(resolve(options)), (store) => reading(Store.following(store)))
 
 /**
  * A client that only reads, and follows a live writer. Operations that write fail with `ReadOnly`.
@@ -336,18 +342,18 @@ export const makeReadOnly = (
  * @since 0.1.0
  */
 export const layerReadOnly = (
-  options?: Pick<Options, "cacheBytes" | "feedBytes" | "retry" | "timeout">
+  options?: Pick<Options, "name" | "cacheBytes" | "feedBytes" | "retry" | "timeout">
 ): Layer.Layer<PersistClient, StorageError, Log | Blob> => Layer.effect(PersistClient, makeReadOnly(options))
 
 /** What tables need of a client. */
 const Internal: unique symbol = Symbol("tidemark/PersistClient")
 
-type WithStore = PersistClient["Service"] & { readonly [Internal]: Store }
+type WithStore = PersistClient["Service"] & { readonly [Internal]: Store.Store }
 
 /** @internal */
-export const storeOf = (client: PersistClient["Service"]): Store => (client as WithStore)[Internal]
+export const storeOf = (client: PersistClient["Service"]): Store.Store => (client as WithStore)[Internal]
 
-const writing = (store: Store): PersistClient["Service"] => {
+const writing = (store: Store.Store): PersistClient["Service"] => {
   const register = <K, V>(name: string, options: CollectionOptions<K, V>) =>
     store.submit(
       new Command.Register({
@@ -364,7 +370,7 @@ const writing = (store: Store): PersistClient["Service"] => {
   })
 }
 
-const reading = (store: Store): PersistClient["Service"] => {
+const reading = (store: Store.Store): PersistClient["Service"] => {
   const load: Open = (name, options) => find(store, name, options)
   return client(store, { createOrLoad: load, load })
 }
@@ -372,7 +378,7 @@ const reading = (store: Store): PersistClient["Service"] => {
 type Open = <K, V>(name: string, options: CollectionOptions<K, V>) => Effect.Effect<Registration, RegisterError>
 
 /** Makes the handles of collections. Those of one collection share its sorted runs of the rows in memory. */
-const handlesOf = (store: Store) => {
+const handlesOf = (store: Store.Store) => {
   const runs = new Map<number, Runs.Runs>()
   const unregistered = Runs.make()
   const runsOf = (id: number): Runs.Runs => {
@@ -401,7 +407,10 @@ const handlesOf = (store: Store) => {
   }
 }
 
-const client = (store: Store, open: { readonly createOrLoad: Open; readonly load: Open }): PersistClient["Service"] => {
+const client = (
+  store: Store.Store,
+  open: { readonly createOrLoad: Open; readonly load: Open }
+): PersistClient["Service"] => {
   const { failed, opened } = handlesOf(store)
 
   const client: WithStore = {
@@ -445,7 +454,7 @@ const client = (store: Store, open: { readonly createOrLoad: Open; readonly load
           name: holdName,
           isResumed,
           seqNo: held.state().seqNo,
-          client: reading(held),
+          client: reading(Store.held(held)),
           lost,
           release
         }))
@@ -466,7 +475,7 @@ const refOf = (codec: Pick<Codec<never>, "name" | "document">): CodecRef => ({
  * The form in which a collection stores its values. Rows are read unchecked if the collection has only ever had this
  * schema.
  */
-const formOf = <V>(store: Store, value: Codec<V>, { id, value: stored }: Registration): Codec<V> => {
+const formOf = <V>(store: Store.Store, value: Codec<V>, { id, value: stored }: Registration): Codec<V> => {
   const { typed } = value
   if (typed === undefined || typed.name !== stored.name) return value
   const isFirst = store.state().collections.get(id)?.earlier.length === 0
@@ -481,7 +490,7 @@ const requestedOf = <K, V>(options: CollectionOptions<K, V>): Evolution.Requeste
 
 /** The registration of a collection that must exist. */
 const find = <K, V>(
-  store: Store,
+  store: Store.Store,
   name: string,
   options: CollectionOptions<K, V>
 ): Effect.Effect<Registration, RegisterError> =>

@@ -12,8 +12,8 @@ import * as Hash from "../batch/Hash.ts"
 import type { Batch, Part } from "../engine/Batch.ts"
 import type { ReadView } from "../engine/ReadView.ts"
 import type { HoldExpired, StorageError } from "../PersistError.ts"
+import { compute } from "../Pure.ts"
 import type { BatchStore } from "../runtime/BatchStore.ts"
-import { compute } from "../runtime/Pure.ts"
 import type * as Runs from "./Runs.ts"
 
 type Batches = BatchStore<StorageError | HoldExpired>

@@ -11,6 +11,7 @@ import type { Bounds, Codec, Encode } from "../Codec.ts"
 import * as Frontier from "../Frontier.ts"
 import { DecodeError, ValueOutOfRange } from "../PersistError.ts"
 import * as Platform from "../Platform.ts"
+import * as Pure from "../Pure.ts"
 import { picked } from "../TypedCodec.ts"
 import type { Update } from "../Update.ts"
 
@@ -51,16 +52,7 @@ export const maxWriteBytes = 256 * 1024 * 1024
 export const encode = <K, V>(
   codecs: Codecs<K, V>,
   updates: Iterable<Update<K, V>>
-): Effect.Effect<Columns.Columns, ValueOutOfRange> => attempt(() => encodeUnsafe(codecs, updates))
-
-const attempt = <A>(encode: () => A): Effect.Effect<A, ValueOutOfRange> =>
-  Effect.suspend(() => {
-    try {
-      return Effect.succeed(encode())
-    } catch (error) {
-      return error instanceof ValueOutOfRange ? Effect.fail(error) : Effect.die(error)
-    }
-  })
+): Effect.Effect<Columns.Columns, ValueOutOfRange> => Pure.encode(() => encodeUnsafe(codecs, updates))
 
 const encodeUnsafe = <K, V>(codecs: Codecs<K, V>, updates: Iterable<Update<K, V>>): Columns.Columns => {
   const rows: ReadonlyArray<Update<K, V>> = Array.isArray(updates) ? updates : [...updates]
@@ -187,7 +179,7 @@ const tooLarge = new ValueOutOfRange({
 
 /** The bytes of one key. */
 export const encodeKey = <K, V>(codecs: Codecs<K, V>, key: K): Effect.Effect<Uint8Array, ValueOutOfRange> =>
-  attempt(() => encodeKeyInto(codecs, key, new ByteWriter(64)))
+  Pure.encode(() => encodeKeyInto(codecs, key, new ByteWriter(64)))
 
 /** The bytes of one key, valid until the writer is used again. Throws `ValueOutOfRange` for one that cannot be stored. */
 export const encodeKeyInto = <K, V>(codecs: Codecs<K, V>, key: K, writer: ByteWriter): Uint8Array => {
@@ -209,7 +201,7 @@ export const encodeBounds = <K, V>(
   codecs: Codecs<K, V>,
   { from, prefix, to }: Wanted<K>
 ): Effect.Effect<{ readonly from: Uint8Array | undefined; readonly to: Uint8Array | undefined }, ValueOutOfRange> =>
-  attempt(() => {
+  Pure.encode(() => {
     const bytesOf = (key: K | undefined) =>
       key === undefined ? undefined : encodeKeyInto(codecs, key, new ByteWriter(64))
     const prefixed = prefix === undefined ? undefined : prefixBounds(codecs.key, prefix)

@@ -12,7 +12,7 @@ import { Cause, Effect, type Pull, Stream } from "effect"
 import type { Frontier, Timestamp } from "../Frontier.ts"
 import { AsOfBeforeSince, CollectionDestroyed } from "../PersistError.ts"
 import type { OpenedView } from "../runtime/Command.ts"
-import type { Store } from "../runtime/Store.ts"
+import type { ReadStore } from "../runtime/ReadStore.ts"
 import * as Update from "../Update.ts"
 import type { CollectionEvent } from "./CollectionEvent.ts"
 import type { Query } from "./Merging.ts"
@@ -53,7 +53,7 @@ export type SubscribeError = Snapshot.ReadError | AsOfBeforeSince | CollectionDe
 
 /** @internal */
 export interface Options<K, V> {
-  readonly store: Store
+  readonly store: ReadStore
   readonly collection: number
   readonly name: string
   readonly codecs: Rows.Codecs<K, V>

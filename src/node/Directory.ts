@@ -9,8 +9,8 @@ import { ByteReader } from "../ByteReader.ts"
 import { ByteWriter } from "../ByteWriter.ts"
 import { Corrupt, NotAStore, UnsupportedFormat } from "../PersistError.ts"
 import * as Platform from "../Platform.ts"
+import { decode } from "../Pure.ts"
 import * as File from "./File.ts"
-import * as SegmentList from "./SegmentList.ts"
 
 export interface Directory {
   readonly root: string
@@ -18,6 +18,8 @@ export interface Directory {
   readonly log: string
   readonly blobs: string
   readonly lock: string
+  /** Space for a full disk. */
+  readonly reserve: string
   /** The directory of temporary files. Temporary files that no process is writing are garbage. */
   readonly temporary: string
 }
@@ -28,6 +30,7 @@ export const make = (root: string): Directory => ({
   log: join(root, "log"),
   blobs: join(root, "blobs"),
   lock: join(root, "lock"),
+  reserve: join(root, "reserve"),
   temporary: join(root, "tmp")
 })
 
@@ -56,7 +59,7 @@ export type OpenError = NotAStore | Corrupt | UnsupportedFormat | File.Refusal
 /** Succeeds if the directory is a store that this version can read. */
 export const check = (directory: Directory): Effect.Effect<void, OpenError> =>
   File.using(directory.marker, File.flags.read, (fd) => File.read(fd, 0, markerBytes + 1)).pipe(
-    Effect.flatMap((bytes) => SegmentList.checked(() => checkMarker(bytes, directory.marker))),
+    Effect.flatMap((bytes) => decode(() => checkMarker(bytes, directory.marker))),
     Effect.catchIf(
       File.isMissing,
       () => Effect.fail(new NotAStore({ location: directory.root, detail: "it has no file TIDEMARK" }))

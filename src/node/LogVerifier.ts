@@ -5,6 +5,7 @@
  */
 import { Effect, Stream } from "effect"
 import { Corrupt, type StorageError, type UnsupportedFormat } from "../PersistError.ts"
+import { decode } from "../Pure.ts"
 import * as Directory from "./Directory.ts"
 import * as File from "./File.ts"
 import * as Segment from "./Segment.ts"
@@ -66,7 +67,7 @@ const verifyFrames = Effect.fnUntraced(function*(fd: number, seed: number, link:
   let point = SegmentList.start(link)
   for (;;) {
     const run = yield* SegmentList.readRun(fd, seed, point)
-    yield* SegmentList.checked(() => run.frames.forEach((frame) => Segment.entriesOf(frame, link.path)))
+    yield* decode(() => run.frames.forEach((frame) => Segment.entriesOf(frame, link.path)))
     point = run.next
     if (run.end === undefined) continue
     if (run.end !== "open") return { problems, run }

@@ -8,7 +8,8 @@
  */
 import { Effect } from "effect"
 import { join } from "node:path"
-import { Corrupt, UnsupportedFormat } from "../PersistError.ts"
+import { Corrupt } from "../PersistError.ts"
+import { decode } from "../Pure.ts"
 import * as File from "./File.ts"
 import * as Segment from "./Segment.ts"
 
@@ -77,19 +78,8 @@ export const has = (directory: string, link: Link): Effect.Effect<boolean, File.
 export const readHeader = (fd: number, link: Link) =>
   Effect.flatMap(
     File.read(fd, 0, Segment.headerBytes),
-    (bytes) => checked(() => Segment.decodeHeader(bytes, link.path, link.base, link.epoch))
+    (bytes) => decode(() => Segment.decodeHeader(bytes, link.path, link.base, link.epoch))
   )
-
-/** Runs a function that throws `Corrupt` or `UnsupportedFormat`. */
-export const checked = <A>(run: () => A): Effect.Effect<A, Corrupt | UnsupportedFormat> =>
-  Effect.suspend(() => {
-    try {
-      return Effect.succeed(run())
-    } catch (error) {
-      if (error instanceof Corrupt || error instanceof UnsupportedFormat) return Effect.fail(error)
-      throw error
-    }
-  })
 
 /** The frames from `point` on, about a page of them, but at least one if there is one. */
 export const readRun = (

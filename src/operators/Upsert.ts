@@ -3,13 +3,14 @@
  *
  * @since 0.1.0
  */
-import { Effect, Option, Stream } from "effect"
+import { Effect, Option, Result, Stream } from "effect"
 import type { Collection } from "../client/Collection.ts"
 import type { OpenViewError } from "../client/CollectionReader.ts"
 import { type CollectionWriter, registeredOf, type WriteError } from "../client/CollectionWriter.ts"
 import type { ReadError } from "../client/Snapshot.ts"
 import type { Frontier, Timestamp } from "../Frontier.ts"
-import { type CollectionDestroyed, NotKeyed, ValueOutOfRange } from "../PersistError.ts"
+import { type CollectionDestroyed, NotKeyed } from "../PersistError.ts"
+import * as Pure from "../Pure.ts"
 import type { Failure } from "../runtime/Command.ts"
 import * as Update from "../Update.ts"
 import { type DataError, error, type Event, type Flow, progress, updates } from "./Flow.ts"
@@ -137,8 +138,9 @@ const makeValues = <K, V>(collection: string, identify: (key: K) => string, uppe
   const admit = ({ diff, key, time, value: change }: Update.Update<K, Change<V>>): ReadonlyArray<Event<K, V>> => {
     if (time < frontier) return [refuse("Late", "a change at a time that is complete", frontier)]
     if (diff !== 1) return [refuse("Refused", "a change with another diff than 1", time)]
-    const id = identified(identify, key)
-    if (id instanceof ValueOutOfRange) return [refuse("Refused", refusal(id), time)]
+    const encoded = Pure.encoded(() => identify(key))
+    if (Result.isFailure(encoded)) return [refuse("Refused", refusal(encoded.failure), time)]
+    const id = encoded.success
     const ofTime = pending.get(time) ?? new Map<string, Pending<K, V>>()
     pending.set(time, ofTime)
     const known = ofTime.get(id)
@@ -240,14 +242,5 @@ const makeValues = <K, V>(collection: string, identify: (key: K) => string, uppe
           (taken) => [...errors, ...taken, ...(frontier > before ? [progress(frontier)] : [])]
         )
       })
-  }
-}
-
-const identified = <K>(identify: (key: K) => string, key: K): string | ValueOutOfRange => {
-  try {
-    return identify(key)
-  } catch (error) {
-    if (error instanceof ValueOutOfRange) return error
-    throw error
   }
 }

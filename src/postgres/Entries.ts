@@ -4,8 +4,9 @@
  * @internal
  */
 import { Effect, Option, Stream } from "effect"
-import { Corrupt, type StorageError, Unavailable } from "../PersistError.ts"
+import { Corrupt, type StorageError } from "../PersistError.ts"
 import type { Entry } from "../storage/Log.ts"
+import * as LogRules from "../storage/LogRules.ts"
 import type { Database } from "./Database.ts"
 import * as Packing from "./Packing.ts"
 
@@ -54,12 +55,7 @@ const pageAt = Effect.fnUntraced(function*(database: Database, from: number, end
   const head = rows[0]
   if (head === undefined) return yield* new Corrupt({ location, offset: 0, detail: "the table log has no row" })
   const [lower, upper] = [Number(head["lower"]), Number(head["upper"])]
-  if (from < lower) {
-    return yield* new Unavailable({
-      operation: "reading the log",
-      detail: `entry ${from} has been truncated away; the log begins at ${lower}`
-    })
-  }
+  if (from < lower) return yield* LogRules.truncated(from, lower)
   const stored = rows.filter((row) => row["position"] !== null).map((row) =>
     unpacked(database, Number(row["position"]), Number(row["epoch"]), {
       seal: BigInt(row["crc"] as bigint | number | string),

@@ -6,6 +6,7 @@
 import { Effect, type Scope } from "effect"
 import { Corrupt, Fenced } from "../PersistError.ts"
 import type { Bounds, Writer } from "../storage/Log.ts"
+import * as LogRules from "../storage/LogRules.ts"
 import * as WriterStatus from "../storage/WriterStatus.ts"
 import type { Database } from "./Database.ts"
 import * as Packing from "./Packing.ts"
@@ -76,7 +77,7 @@ export const make: (options: Options) => Effect.Effect<Writer, never, Scope.Scop
       bounds,
       append: (position, entries) =>
         whileOpen("appending to the log", () => {
-          if (position !== upper) throw new Error(`an append at ${position}, but the log ends at ${upper}`)
+          LogRules.checkAppend(position, upper)
           return entries.length === 0 ? Effect.succeed(upper) : settling(append(entries))
         }),
       truncate: (before) => whileOpen("truncating the log", () => truncate(before)),

@@ -10,9 +10,9 @@ import { compareBytes } from "../batch/Compare.ts"
 import type { Piece } from "../batch/MergeJob.ts"
 import type { Batch, Part } from "../engine/Batch.ts"
 import { Corrupt, type StorageError, Unavailable } from "../PersistError.ts"
+import { decode } from "../Pure.ts"
 import type { Blob, Range } from "../storage/Blob.ts"
 import type { BlockCache } from "./BlockCache.ts"
-import { decode } from "./Pure.ts"
 
 /**
  * Which rows are wanted. Blocks that cannot contain any are not read. Blocks that are read may contain other rows, too.

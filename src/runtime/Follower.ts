@@ -10,6 +10,7 @@
 import { Effect, Fiber, Schedule, Semaphore, Stream } from "effect"
 import * as State from "../engine/State.ts"
 import type { StorageError } from "../PersistError.ts"
+import { decode } from "../Pure.ts"
 import { Blob } from "../storage/Blob.ts"
 import { Log } from "../storage/Log.ts"
 import * as BatchStore from "./BatchStore.ts"
@@ -17,18 +18,26 @@ import * as BlockCache from "./BlockCache.ts"
 import * as Feed from "./Feed.ts"
 import * as HeldStore from "./HeldStore.ts"
 import * as Observers from "./Observers.ts"
-import { decode } from "./Pure.ts"
-import * as ReadOnlyStore from "./ReadOnlyStore.ts"
+import * as ReadStore from "./ReadStore.ts"
 import * as Recovery from "./Recovery.ts"
+import { reread } from "./Reread.ts"
 import * as Resilience from "./Resilience.ts"
 import * as Runtime from "./Runtime.ts"
+import * as Series from "./Series.ts"
+import type { FollowedStore } from "./Store.ts"
 
-export type Options = Pick<Runtime.Options, "cacheBytes" | "feedBytes" | "resilience">
+export type Options = Pick<Runtime.Options, "name" | "cacheBytes" | "feedBytes" | "resilience">
 
 /** The read after the last hint may have failed, so that it must be tried again without a hint. */
 const patience = Schedule.min([Schedule.exponential("10 millis"), Schedule.spaced("1 second")])
 
-export const make = (options: Options) => Runtime.inOwnScope((close) => open(options, close))
+export const make = (options: Options) =>
+  Runtime.inOwnScope((close) =>
+    Effect.flatMap(
+      Log,
+      ({ location }) => Series.within(options.name ?? location, "follower", open(options, close))
+    )
+  )
 
 const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<void>) {
   const context = yield* Effect.context<never>()
@@ -76,15 +85,20 @@ const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<
   )
   yield* Effect.addFinalizer(() => Effect.andThen(Fiber.interrupt(following), Effect.sync(() => feed.close())))
 
-  return ReadOnlyStore.make({
+  const measured = Series.of(context)
+  const store = ReadStore.make({
     location: log.location,
     state: () => state,
     feed,
+    measured,
     observe: observers.add,
     batches,
     catchUp,
-    reread: (position, collection) => Runtime.reread(log, position, collection),
-    hold: HeldStore.taking(blob, cache, Effect.map(catchUp, () => state)),
+    reread: (position, collection) => reread(log, position, collection),
     stop: close
   })
+  return {
+    ...store,
+    hold: HeldStore.taking(blob, cache, Effect.map(catchUp, () => state), measured)
+  } satisfies FollowedStore
 })

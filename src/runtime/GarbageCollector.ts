@@ -43,7 +43,7 @@ export interface GarbageCollector {
   readonly waiting: Pick<Garbage, "size" | "keys" | "has">
   /** Deletes garbage whose grace time has passed. What cannot be deleted stays garbage. */
   readonly collectOld: Effect.Effect<void>
-  /** Deletes all garbage that nobody reads, regardless of its age. */
+  /** Deletes all garbage that no reader uses, regardless of its age. */
   readonly collectAll: Effect.Effect<void, Command.Failure>
   /** Finds garbage of an earlier runtime, or of a failed job. */
   readonly sweep: Effect.Effect<void, Command.Failure>

@@ -13,11 +13,10 @@ import type { Failure } from "./Command.ts"
 import * as Feed from "./Feed.ts"
 import * as Hold from "./Hold.ts"
 import * as Observers from "./Observers.ts"
-import * as ReadOnlyStore from "./ReadOnlyStore.ts"
-import type { Store } from "./Store.ts"
+import * as ReadStore from "./ReadStore.ts"
 
 export interface OpenHold extends Pick<Hold.Hold, "isResumed" | "lost" | "release"> {
-  readonly store: Store
+  readonly store: ReadStore.ReadStore
 }
 
 /** How an open store takes holds. */
@@ -25,9 +24,14 @@ export type Take = (
   options: Hold.Options
 ) => Effect.Effect<OpenHold, Failure | ValueOutOfRange | HoldExpired, Scope.Scope>
 
-export const taking = (blob: Blob["Service"], cache: BlockCache, current: Effect.Effect<State, Failure>): Take =>
+export const taking = (
+  blob: Blob["Service"],
+  cache: BlockCache,
+  current: Effect.Effect<State, Failure>,
+  measured: ReadStore.ReadStore["measured"]
+): Take =>
   Effect.fnUntraced(function*(options) {
-    const { isResumed, lost, release, state, whyMissing } = yield* Hold.take(options, blob, current)
+    const { isResumed, lost, release, state, whyMissing } = yield* measured(Hold.take(options, blob, current))
     const feed = Feed.make(state.position, 0)
     feed.close()
     const missing = (key: string) =>
@@ -36,15 +40,15 @@ export const taking = (blob: Blob["Service"], cache: BlockCache, current: Effect
         (why) =>
           Effect.fail(why ?? new Corrupt({ location: key, offset: 0, detail: "it is missing, though it is held" }))
       )
-    const store = ReadOnlyStore.make({
+    const store = ReadStore.make({
       location: `hold ${options.name}`,
       state: () => state,
       feed,
+      measured,
       observe: Observers.make().add,
       batches: BatchStore.make(blob, cache, missing),
       catchUp: Effect.void,
       reread: () => Effect.succeed([]),
-      hold: () => ReadOnlyStore.refuse("hold"),
       stop: Effect.void
     })
     return { store, isResumed, lost, release } satisfies OpenHold

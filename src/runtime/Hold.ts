@@ -12,11 +12,11 @@ import { Deferred, Duration, Effect, type Scope } from "effect"
 import * as Rollup from "../engine/Rollup.ts"
 import * as State from "../engine/State.ts"
 import { HoldExpired, type StorageError, Unavailable, type ValueOutOfRange } from "../PersistError.ts"
+import { decode } from "../Pure.ts"
 import type { Blob } from "../storage/Blob.ts"
 import type { Failure } from "./Command.ts"
 import * as HoldFiles from "./HoldFiles.ts"
 import * as HoldWatch from "./HoldWatch.ts"
-import { decode } from "./Pure.ts"
 
 export interface Options {
   readonly name: string

@@ -12,9 +12,9 @@ import { Duration, Effect, Metric, Random, Stream } from "effect"
 import * as Rollup from "../engine/Rollup.ts"
 import * as State from "../engine/State.ts"
 import { type StorageError, ValueOutOfRange } from "../PersistError.ts"
+import { decode } from "../Pure.ts"
 import type { Blob } from "../storage/Blob.ts"
 import * as Metrics from "./Metrics.ts"
-import { decode } from "./Pure.ts"
 
 /** The name of a hold, and how long it stays after its last heartbeat. */
 export interface Id {

@@ -11,7 +11,7 @@ import { type Context, Effect, Fiber, Option, Schedule, Scope, Stream } from "ef
 import { ByteWriter } from "../ByteWriter.ts"
 import * as Commit from "../engine/Commit.ts"
 import { Fenced, Indeterminate, type Locked, type StorageError, Unavailable } from "../PersistError.ts"
-import type { Log, Writer } from "../storage/Log.ts"
+import { type Log, MayUseReserve, type Writer } from "../storage/Log.ts"
 import * as Metrics from "./Metrics.ts"
 import * as Recovery from "./Recovery.ts"
 import type * as Resilience from "./Resilience.ts"
@@ -154,9 +154,15 @@ export const make = Effect.fnUntraced(function*(
       buffer.clear()
       Commit.encode(commit, buffer)
       const bytes = buffer.view8()
+      const shrinking = Effect.provideService(MayUseReserve, !addsRows(commit))
       return noting(
         "appending",
-        (by) => tracedCall("Log.append", log.location, circuit.run("appending", by.append(position, [bytes]), late))
+        (by) =>
+          tracedCall(
+            "Log.append",
+            log.location,
+            circuit.run("appending", shrinking(by.append(position, [bytes])), late)
+          )
       ).pipe(
         Effect.catchTag("Indeterminate", (failure) => {
           unresolved = { position, commit }
@@ -183,6 +189,9 @@ export const make = Effect.fnUntraced(function*(
   }
   return journal
 })
+
+const addsRows = ({ changes }: Commit.Commit): boolean =>
+  changes.some(({ _tag }) => _tag === "Write" || _tag === "Register" || _tag === "Evolve")
 
 const late = (detail: string): Indeterminate => new Indeterminate({ operation: "appending", detail })
 

@@ -8,7 +8,7 @@ import { Context, Effect } from "effect"
 import type { Meta } from "../batch/BatchFile.ts"
 import { MergeJob, type Piece, type Task } from "../batch/MergeJob.ts"
 import type { Corrupt, UnsupportedFormat, ValueOutOfRange } from "../PersistError.ts"
-import { compute } from "./Pure.ts"
+import { compute } from "../Pure.ts"
 
 export type MergeError = Corrupt | UnsupportedFormat | ValueOutOfRange
 

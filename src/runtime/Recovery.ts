@@ -8,9 +8,9 @@ import * as Commit from "../engine/Commit.ts"
 import * as Rollup from "../engine/Rollup.ts"
 import * as State from "../engine/State.ts"
 import { Corrupt, type StorageError, Unavailable } from "../PersistError.ts"
+import { decode } from "../Pure.ts"
 import type { Blob } from "../storage/Blob.ts"
 import type { Entry, Log } from "../storage/Log.ts"
-import { decode } from "./Pure.ts"
 
 /** How large an entry of the log is. */
 export interface LogSize {

@@ -14,10 +14,10 @@ import type { MemoryChunk } from "../engine/Collection.ts"
 import type { Swap } from "../engine/Commit.ts"
 import type { Rewrite } from "../engine/Plan.ts"
 import type { StorageError, ValueOutOfRange } from "../PersistError.ts"
+import { decode } from "../Pure.ts"
 import type { Blob } from "../storage/Blob.ts"
 import type { BatchStore } from "./BatchStore.ts"
 import type { Merger } from "./Merger.ts"
-import { decode } from "./Pure.ts"
 
 export interface Rewriter {
   readonly run: (rewrite: Rewrite) => Effect.Effect<Rewritten, RewriteError>

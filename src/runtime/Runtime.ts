@@ -7,15 +7,14 @@
  *
  * @internal
  */
-import { Cause, Deferred, type Duration, Effect, Exit, Fiber, Random, type Schedule, Scope, Stream } from "effect"
+import { type Duration, Effect, Exit, Fiber, Random, type Schedule, Scope } from "effect"
 import type { Limits } from "../engine/Plan.ts"
-import * as ReadView from "../engine/ReadView.ts"
-import { type Corrupt, Fenced, HoldExpired, RuntimeShutdown, type StorageError } from "../PersistError.ts"
+import { Fenced, RuntimeShutdown } from "../PersistError.ts"
 import { Blob } from "../storage/Blob.ts"
 import { Log } from "../storage/Log.ts"
 import * as BatchStore from "./BatchStore.ts"
 import * as BlockCache from "./BlockCache.ts"
-import * as Command from "./Command.ts"
+import * as Ending from "./Ending.ts"
 import * as Eraser from "./Eraser.ts"
 import * as Feed from "./Feed.ts"
 import * as Garbage from "./Garbage.ts"
@@ -29,16 +28,18 @@ import * as Mailbox from "./Mailbox.ts"
 import * as Maintenance from "./Maintenance.ts"
 import * as MemoryPressure from "./MemoryPressure.ts"
 import { Merger } from "./Merger.ts"
-import * as Metrics from "./Metrics.ts"
 import * as Observers from "./Observers.ts"
+import * as OwnedStore from "./OwnedStore.ts"
 import * as Owner from "./Owner.ts"
 import * as Recovery from "./Recovery.ts"
 import * as Resilience from "./Resilience.ts"
 import * as Rewrites from "./Rewrites.ts"
-import type { Store } from "./Store.ts"
+import * as Series from "./Series.ts"
 import * as Wakeups from "./Wakeups.ts"
 
 export interface Options {
+  /** What the metrics call the store; otherwise its location. */
+  readonly name: string | undefined
   readonly mailbox: Mailbox.Options
   readonly maxGroupBytes: number
   readonly limits: Limits
@@ -57,7 +58,13 @@ type Parts =
   & Omit<Rewrites.Options, "newBlobs" | "pressure" | "partBytes">
   & Omit<LogRetention.Options, "newBlobs" | "limits">
 
-export const make = (options: Options) => inOwnScope((close) => open(options, close))
+export const make = (options: Options) =>
+  inOwnScope((close) =>
+    Effect.flatMap(
+      Log,
+      ({ location }) => Series.within(options.name ?? location, "writer", open(options, close))
+    )
+  )
 
 /**
  * Opens in a scope that `close` closes before the surrounding one, which closes it otherwise, also if opening fails.
@@ -89,17 +96,7 @@ const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<
   const observers = Observers.make()
   const garbage = Garbage.make()
   const pins = LogPins.make(options.heldLogBytes)
-  /** What has ended the store, if it was not `stop`. */
-  const lost = Deferred.makeUnsafe<never, Fenced | Corrupt | RuntimeShutdown>()
-  const lose = (failure: Fenced | Corrupt): void => {
-    Deferred.doneUnsafe(lost, Exit.fail(failure))
-    feed.close(failure)
-  }
-  yield* Effect.forkScoped(Effect.catchTag(
-    Deferred.await(lost),
-    ["Fenced", "Corrupt"],
-    (failure) => Effect.logError("the store has ended, and takes no more requests", failure)
-  ))
+  const { broken, ended, lose } = yield* Ending.make(feed, close, context)
   const journal = yield* Journal.make(log, writer, circuit, context, lose)
   const mailbox = yield* Mailbox.make(options.mailbox, context)
   const { eraser, maintenance } = yield* upkeep(options, {
@@ -116,16 +113,6 @@ const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<
     logSizes,
     context
   })
-  /** A defect of the owner ends the store. The next writer recovers the state from the log. */
-  const broken = (cause: Cause.Cause<never>) => {
-    if (!Cause.hasDies(cause)) return Effect.void
-    Metrics.ownerDefects.updateUnsafe(1, context)
-    Deferred.doneUnsafe(lost, Exit.fail(new RuntimeShutdown({ cause: Cause.squash(cause) })))
-    return Effect.andThen(
-      Effect.logError("a defect has ended the store; open it again, and report the defect", cause),
-      Effect.forkDetach(close)
-    )
-  }
   const owner = yield* Effect.forkScoped(Effect.onError(
     Owner.run({
       state,
@@ -146,60 +133,41 @@ const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<
   const maintainer = yield* Effect.forkScoped(maintenance.run)
 
   // Finalizers run in reverse order: this one runs first, and waits until the accepted commands are executed.
-  yield* Effect.addFinalizer(() =>
-    Fiber.interrupt(maintainer).pipe(
-      // If a defect has ended the mailbox, or ends it now, no command can be executed any more.
-      Effect.andThen(Effect.raceFirst(mailbox.ended, Effect.interruptible(maintenance.finish))),
-      Effect.andThen(mailbox.end(new RuntimeShutdown())),
-      Effect.andThen(Fiber.await(owner)),
-      Effect.andThen(Effect.sync(() => feed.close()))
-    )
-  )
-
-  const viewNow = (id: number): Command.OpenedView | undefined => {
-    const collection = state.collections.get(id)
-    if (collection === undefined) return undefined
-    const view = ReadView.whole(collection, state.seqNo)
-    return {
-      view,
-      cursor: { position: state.position, writes: 0 },
-      release: garbage.hold(ReadView.blobKeys(view))
-    }
-  }
-
-  const sync = Effect.asVoid(Effect.suspend(() => mailbox.submit(new Command.Describe())))
-  const store: Store = {
-    id: Symbol(log.location),
-    state: () => state,
+  yield* Effect.addFinalizer(() => finish(maintenance, maintainer, mailbox, owner, feed))
+  return OwnedStore.make({
+    log,
+    state,
     feed,
+    measured: Series.of(context),
     observe: observers.add,
     batches,
-    offer: mailbox.offer,
-    submit: mailbox.submit,
-    openView: (target) =>
-      Effect.flatMap(mailbox.offer(new Command.OpenView({ target })), (reply) =>
-        // An interrupted caller does not receive the reply, so that the lease is released here.
-        Effect.onInterrupt(
-          Deferred.await(reply),
-          () => Effect.forkDetach(Effect.ignore(Effect.map(Deferred.await(reply), ({ release }) => release())))
-        )),
-    describe: Effect.suspend(() => mailbox.submit(new Command.Describe())),
-    viewNow,
-    pinLog: pins.hold,
-    reread: (position, collection) => reread(log, position, collection),
-    sync,
-    confirm: Effect.andThen(sync, journal.truncate(0)),
-    ended: Deferred.await(lost),
-    hold: HeldStore.taking(blob, cache, Effect.map(sync, () => state)),
-    compact: maintenance.compact,
-    erase: eraser.erase,
-    maintain: maintenance.runDue,
-    stop: Effect.andThen(close, mailbox.ended).pipe(
-      Effect.flatMap((why) => why.cause === undefined ? Effect.void : Effect.fail(why))
-    )
-  }
-  return store
+    mailbox,
+    journal,
+    garbage,
+    pins,
+    maintenance,
+    eraser,
+    taking: (...how) => HeldStore.taking(blob, cache, ...how),
+    ended,
+    close
+  })
 })
+
+/** Executes the accepted commands, and ends everything that runs. */
+const finish = (
+  maintenance: Maintenance.Maintenance,
+  maintainer: Fiber.Fiber<never>,
+  mailbox: Mailbox.Mailbox,
+  owner: Fiber.Fiber<void>,
+  feed: Feed.Feed
+): Effect.Effect<void> =>
+  Fiber.interrupt(maintainer).pipe(
+    // If a defect has ended the mailbox, or ends it now, no command can be executed any more.
+    Effect.andThen(Effect.raceFirst(mailbox.ended, Effect.interruptible(maintenance.finish))),
+    Effect.andThen(mailbox.end(new RuntimeShutdown())),
+    Effect.andThen(Fiber.await(owner)),
+    Effect.andThen(Effect.sync(() => feed.close()))
+  )
 
 /** Maintenance and erasure, put together from what they share. */
 const upkeep = Effect.fnUntraced(function*({ grace, limits, maintenance, partBytes }: Options, parts: Parts) {
@@ -227,33 +195,3 @@ const upkeep = Effect.fnUntraced(function*({ grace, limits, maintenance, partByt
     eraser: Eraser.make({ state, mailbox, jobs, rewrites, retention, collector })
   }
 })
-
-/** About how many bytes of the log a slow listener reads at once. */
-const rereadBytes = 1024 * 1024
-
-/** The commits from a position on, from the log. */
-export const reread = (
-  log: Log["Service"],
-  position: number,
-  collection: string
-): Effect.Effect<ReadonlyArray<Feed.Entry>, StorageError | HoldExpired> =>
-  Effect.gen(function*() {
-    const { lower } = yield* log.bounds
-    if (position < lower) {
-      return yield* new HoldExpired({
-        collection,
-        detail: `it stood at log position ${position}, but the log begins at ${lower} by now`
-      })
-    }
-    let bytes = 0
-    return yield* log.read(position).pipe(
-      Stream.takeUntil((entry) => (bytes += entry.bytes.length) >= rereadBytes),
-      Stream.mapEffect((entry) =>
-        Effect.map(
-          Recovery.decodeEntry(log, entry),
-          ({ changes }): Feed.Entry => ({ position: entry.position, changes })
-        )
-      ),
-      Stream.runCollect
-    )
-  })

@@ -14,7 +14,7 @@
  */
 import { Effect, Option, Schedule, Semaphore, Stream } from "effect"
 import { type StorageError, Unavailable } from "../PersistError.ts"
-import { decode } from "../runtime/Pure.ts"
+import { decode } from "../Pure.ts"
 import type { Bucket } from "./Bucket.ts"
 import * as Record from "./Record.ts"
 

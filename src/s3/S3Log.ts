@@ -9,8 +9,9 @@
  */
 import { Effect, Option, PubSub, Random, type Scope, Stream } from "effect"
 import { type Corrupt, type StorageError, Unavailable, type UnsupportedFormat } from "../PersistError.ts"
-import { decode } from "../runtime/Pure.ts"
+import { decode } from "../Pure.ts"
 import type { Bounds, Entry, Log } from "../storage/Log.ts"
+import * as LogRules from "../storage/LogRules.ts"
 import * as Polling from "../storage/Polling.ts"
 import type { Bucket } from "./Bucket.ts"
 import * as Claims from "./Claims.ts"
@@ -43,7 +44,7 @@ export const make: (bucket: Bucket, options: Options) => Effect.Effect<Log["Serv
     /** The entries of the records that this opener knows. */
     const readKnown = (from: number): Stream.Stream<Entry, StorageError> => {
       const { lower } = boundsNow()
-      if (from < lower) return Stream.fail(forgotten(from, lower))
+      if (from < lower) return Stream.fail(LogRules.truncated(from, lower))
       const wanted = chain.headers().filter(({ count, position }) => count > 0 && position + count > from)
       return Stream.fromArray(wanted).pipe(
         Stream.mapEffect((header) => entriesOf(bucket, chain, header, from), { concurrency: readAhead }),
@@ -74,12 +75,6 @@ export const make: (bucket: Bucket, options: Options) => Effect.Effect<Log["Serv
           Stream.flattenIterable
         )))
     }
-  })
-
-const forgotten = (from: number, lower: number) =>
-  new Unavailable({
-    operation: "reading the log",
-    detail: `entry ${from} has been truncated away; the log begins at ${lower}`
   })
 
 const entriesOf = Effect.fnUntraced(

@@ -6,6 +6,7 @@
 import { Effect, type Scope } from "effect"
 import { Corrupt, Fenced, Indeterminate } from "../PersistError.ts"
 import type { Writer } from "../storage/Log.ts"
+import * as LogRules from "../storage/LogRules.ts"
 import * as WriterStatus from "../storage/WriterStatus.ts"
 import type * as Bucket from "./Bucket.ts"
 import type { Claim } from "./Claims.ts"
@@ -79,7 +80,7 @@ export const make: (options: Options) => Effect.Effect<Writer, never, Scope.Scop
       bounds,
       append: (position, entries) =>
         whileOpen("appending to the log", () => {
-          if (position !== upper) throw new Error(`an append at ${position}, but the log ends at ${upper}`)
+          LogRules.checkAppend(position, upper)
           return entries.length === 0 ? Effect.succeed(upper) : settling(append(entries))
         }),
       truncate: (before) => whileOpen("truncating the log", () => truncate(before)),

@@ -1,5 +1,5 @@
 /**
- * The metrics of a server; those of its store are in `Metrics` of `tidemark`.
+ * The metrics of a server, in the series of its store. Those of the store itself are in `Metrics` of `tidemark`.
  *
  * @since 0.1.0
  */
@@ -16,6 +16,6 @@ export const subscribers = Metric.gauge("tidemark_http_subscribers", { descripti
  * @since 0.1.0
  */
 export const stalled = Metric.counter("tidemark_http_stalled_total", {
-  description: "Connections closed because nobody read what was sent",
+  description: "Connections closed because their clients did not read what was sent",
   incremental: true
 })

@@ -12,6 +12,7 @@ import { Fenced, Unavailable } from "../PersistError.ts"
 import { Blob, type Range } from "./Blob.ts"
 import * as BlobKey from "./BlobKey.ts"
 import { type Entry, Log, type Writer } from "./Log.ts"
+import * as LogRules from "./LogRules.ts"
 
 /**
  * The content of one storage. Made by `make`; its fields are not for use.
@@ -79,18 +80,12 @@ const makeLog = ({ state, ticks }: Store): Log["Service"] => ({
   bounds: Effect.sync(() => ({ lower: state.lower, upper: upperOf(state) })),
   read: (from) =>
     Stream.suspend(() => {
-      if (from < state.lower) return Stream.fail(forgotten(from, state.lower))
+      if (from < state.lower) return Stream.fail(LogRules.truncated(from, state.lower))
       return Stream.fromArray(state.entries.slice(from - state.lower))
     }),
   changes: Stream.fromPubSub(ticks),
   verify: Stream.empty
 })
-
-const forgotten = (from: number, lower: number) =>
-  new Unavailable({
-    operation: "reading the log",
-    detail: `entry ${from} has been truncated away; the log begins at ${lower}`
-  })
 
 const makeWriter = (state: State, ticks: PubSub.PubSub<void>, epoch: number) => {
   let isClosed = false
@@ -109,7 +104,7 @@ const makeWriter = (state: State, ticks: PubSub.PubSub<void>, epoch: number) => 
     append: (position, entries) =>
       guarded("appending to the log", () => {
         const upper = upperOf(state)
-        if (position !== upper) throw new Error(`an append at ${position}, but the log ends at ${upper}`)
+        LogRules.checkAppend(position, upper)
         entries.forEach((bytes, i) => state.entries.push({ position: position + i, epoch, bytes: bytes.slice() }))
         PubSub.publishUnsafe(ticks, undefined)
         return upperOf(state)

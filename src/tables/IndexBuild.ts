@@ -10,8 +10,8 @@
 import { Effect, Option, Stream } from "effect"
 import * as Codec from "../Codec.ts"
 import * as Platform from "../Platform.ts"
+import { convert } from "../Pure.ts"
 import * as Command from "../runtime/Command.ts"
-import { attempt } from "./Encoding.ts"
 import * as Indexes from "./Indexes.ts"
 import { idOf } from "./Relation.ts"
 import * as Rows from "./Rows.ts"
@@ -52,10 +52,10 @@ const step = <K, V>(
         : undefined
       const from = after === undefined
         ? undefined
-        : yield* attempt(() => relation.codecs.key.decode(after, 0, after.length))
+        : yield* convert(() => relation.codecs.key.decode(after, 0, after.length))
       const found = yield* Stream.runCollect(Stream.take(Rows.rangeIn(workspace, rows, { from }), together + 1))
       let last: Uint8Array | undefined
-      yield* attempt(() => {
+      yield* convert(() => {
         for (const [key, value] of found) {
           const { bytes, id } = relation.locate(key)
           if (after !== undefined && id === idOf(after)) continue

@@ -11,7 +11,7 @@ import * as Codec from "../Codec.ts"
 import { includes } from "../engine/Transaction.ts"
 import type { Timestamp } from "../Frontier.ts"
 import { ValueOutOfRange } from "../PersistError.ts"
-import { attempt } from "./Encoding.ts"
+import { convert } from "../Pure.ts"
 import { type IndexKey, writeEntry, writeIndexKey } from "./Keys.ts"
 import * as Overlay from "./Overlay.ts"
 import { idOf, type Relation } from "./Relation.ts"
@@ -81,7 +81,7 @@ export const change = <K, V>(
 
 /** The entries that begin with an index key, or all, up to a bound. */
 export const boundsOf = (sortedBy: IndexKey | undefined) =>
-  attempt(() => {
+  convert(() => {
     const writer = new ByteWriter(64)
     if (sortedBy !== undefined) writeIndexKey(sortedBy, writer)
     return Codec.bytes.prefixed!(writer.finish())
@@ -106,6 +106,7 @@ export const keysIn = <K, V>(
 ): Stream.Stream<K, TransactError> =>
   Stream.unwrap(Effect.gen(function*() {
     const bounds = yield* boundsOf(sortedBy)
+    yield* workspace.ready()
     const { entries } = workspace.range(index.relation, bounds)
     const { codecs, collection } = index.relation
     const stored = collection.reader.range({ ...bounds, asOf: workspace.readAt })

@@ -5,7 +5,7 @@
  */
 import { Effect, Stream } from "effect"
 import * as Compare from "../batch/Compare.ts"
-import { attempt } from "./Encoding.ts"
+import { convert } from "../Pure.ts"
 import type { Located } from "./Relation.ts"
 import type { TransactError } from "./TableStore.ts"
 
@@ -23,8 +23,8 @@ export const over = <A>(
   Stream.unwrap(Effect.gen(function*() {
     const found = new Map<string, { readonly bytes: Uint8Array; readonly row: A }>()
     yield* Stream.runForEach(stored, (row) =>
-      Effect.map(attempt(() => locate(row)), ({ bytes, id }) => void found.set(id, { bytes, row })))
-    yield* attempt(() => {
+      Effect.map(convert(() => locate(row)), ({ bytes, id }) => void found.set(id, { bytes, row })))
+    yield* convert(() => {
       for (const { bytes, id, row } of pending()) {
         if (row === undefined) {
           found.delete(id)

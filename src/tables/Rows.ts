@@ -9,7 +9,7 @@ import * as Client from "../client/Rows.ts"
 import type { Prefix } from "../Codec.ts"
 import { includes } from "../engine/Transaction.ts"
 import type { Timestamp } from "../Frontier.ts"
-import { attempt } from "./Encoding.ts"
+import { convert } from "../Pure.ts"
 import * as Indexes from "./Indexes.ts"
 import type { IndexKey } from "./Keys.ts"
 import * as Overlay from "./Overlay.ts"
@@ -38,7 +38,7 @@ export interface Rows<in out K, in out V> {
 
 /** The value of a row, as an option. */
 const valueOf = <V>(row: Row<V> | undefined): Effect.Effect<Option.Option<V>, TransactError> =>
-  row === undefined ? Effect.succeedNone : attempt(() => Option.some(row.value()))
+  row === undefined ? Effect.succeedNone : convert(() => Option.some(row.value()))
 
 const scratch = new ByteWriter(1024)
 
@@ -52,19 +52,19 @@ const encode = <K, V>({ codecs }: Relation<K, V>, value: V): Row<V> => {
 /** The value as of the last complete time. */
 export const getNow = <K, V>(rows: Rows<K, V>, key: K): Effect.Effect<Option.Option<V>, TransactError> =>
   Effect.flatMap(
-    attempt(() => rows.relation.cached(key)),
+    convert(() => rows.relation.cached(key)),
     (known) => known === undefined ? getAt(rows, key, rows.relation.now()) : valueOf(known.row)
   )
 
 export const getAt = <K, V>({ relation }: Rows<K, V>, key: K, time: Timestamp) =>
   Effect.flatMap(
-    Effect.flatMap(attempt(() => relation.locate(key)), (located) => relation.rowAt(located, time)),
+    Effect.flatMap(convert(() => relation.locate(key)), (located) => relation.rowAt(located, time)),
     valueOf
   )
 
 export const getIn = <K, V>(workspace: Workspace, { relation }: Rows<K, V>, key: K) =>
   Effect.flatMap(
-    Effect.flatMap(attempt(() => relation.locate(key)), (located) => workspace.get(relation, located)),
+    Effect.flatMap(convert(() => relation.locate(key)), (located) => workspace.get(relation, located)),
     valueOf
   )
 
@@ -76,10 +76,10 @@ const replaceIn = <K, V, A>(
   change: (before: Row<V> | undefined) => { readonly after: Option.Option<V>; readonly result: A }
 ): Effect.Effect<A, TransactError> =>
   Effect.flatMap(
-    attempt(() => relation.locate(key)),
+    convert(() => relation.locate(key)),
     (located) =>
       Effect.flatMap(workspace.get(relation, located), (before) =>
-        attempt(() => {
+        convert(() => {
           const { after, result } = change(before)
           const row = Option.isNone(after) ? undefined : encode(relation, after.value)
           if (indexes.length > 0) {
@@ -129,6 +129,7 @@ export const rangeIn = <K, V>(
   Stream.unwrap(Effect.gen(function*() {
     const { relation } = rows
     const bounds = yield* Client.encodeBounds(relation.codecs, range)
+    yield* workspace.ready()
     const written = workspace.range(relation, bounds).rows
     const stored = rangeAt(rows, range, workspace.readAt)
     if (written.size === 0) return stored

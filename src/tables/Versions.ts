@@ -7,9 +7,9 @@ import { Cause, Effect, Option, type Pull, Stream } from "effect"
 import type { CollectionEvent } from "../client/CollectionEvent.ts"
 import type { SubscribeError } from "../client/Subscription.ts"
 import type { Frontier, Timestamp } from "../Frontier.ts"
+import { convert } from "../Pure.ts"
 import type { Feed } from "../runtime/Feed.ts"
 import type { Update } from "../Update.ts"
-import { attempt } from "./Encoding.ts"
 import type { Relation } from "./Relation.ts"
 import { isSame, type Row } from "./RowCache.ts"
 import type { TransactError } from "./TableStore.ts"
@@ -96,7 +96,7 @@ export const changes = <K, V>(
       ]
     }
     return relation.collection.reader.subscribe({ from }).pipe(
-      Stream.mapEffect((event) => attempt(() => take(event))),
+      Stream.mapEffect((event) => convert(() => take(event))),
       Stream.flatMap(Stream.fromIterable)
     )
   })
@@ -108,7 +108,7 @@ export const watch = <K, V>(
   feed: Pick<Feed, "upper" | "await">
 ): Stream.Stream<Option.Option<V>, TransactError> =>
   Stream.unwrap(Effect.gen(function*() {
-    const located = yield* attempt(() => relation.locate(key))
+    const located = yield* convert(() => relation.locate(key))
     let isWritten = true
     yield* Effect.acquireRelease(
       Effect.sync(() => relation.watch(located.id, () => void (isWritten = true))),
@@ -127,7 +127,7 @@ export const watch = <K, V>(
             : (yield* relation.rowsBetween(located.bytes, seen, now)).filter((row) => !isSame(row, last))
           seen = now
           last = rows.length === 0 ? last : rows.at(-1)
-          const values = yield* attempt(() =>
+          const values = yield* convert(() =>
             rows.map((row) => Option.map(Option.fromUndefinedOr(row), (each) => each.value()))
           )
           if (isNonEmpty(values)) return values

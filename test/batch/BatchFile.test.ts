@@ -230,7 +230,7 @@ describe("checksum, decode_errors", () => {
     }
   })
 
-  it("what is wrong in a block is told with the offset of the block, and the place in it", () => {
+  it("what is wrong in a block is reported with the offset of the block, and the place in it", () => {
     const raw = new ByteWriter()
     Block.encode(Rows.toColumns([Rows.row("key", "value", 1, 1)]), raw)
     for (

@@ -99,7 +99,7 @@ describe("the multiset checksum", () => {
     assert.strictEqual(of([]), 0n)
   })
 
-  it("tells keys from values, and lengths from zeros", () => {
+  it("distinguishes keys from values, and lengths from zeros", () => {
     const pairs = [
       ["ab", "c"],
       ["a", "bc"],

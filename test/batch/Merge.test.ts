@@ -121,7 +121,7 @@ describe("compact_trace", () => {
     assert.deepStrictEqual(Rows.show(blocks.flat()), Rows.show(expected(inputs, 0)))
   })
 
-  it("collapses what the new since no longer tells apart", () => {
+  it("collapses what the new since no longer distinguishes", () => {
     const inputs = [
       whole(Rows.row("a", "1", 1, 1), Rows.row("a", "1", 5, 1), Rows.row("b", "1", 2, 1)),
       whole(Rows.row("a", "1", 3, 1), Rows.row("b", "1", 4, -1))

@@ -1,7 +1,7 @@
 /**
  * Everything goes wrong that can, for a cluster: processes are stopped, continued and killed, sessions end, the database
  * is stopped in the middle of commits, the network fails. Then the faults stop, everybody must work again, and the judge
- * of histories has a look at what all of them were told.
+ * of histories judges the replies of all of them.
  *
  * The seed decides which faults there are and how long they last; the machine decides what they meet.
  */
@@ -33,7 +33,7 @@ export interface Report {
   /** How long faults happened: a run also takes the time to judge. */
   readonly seconds: number
   readonly requests: number
-  /** Commands that change rows or frontiers, by what their clients were told. */
+  /** Commands that change rows or frontiers, by the replies to their clients. */
   readonly writes: Readonly<Record<History.Operation["outcome"], number>>
   readonly reads: number
   readonly writers: number
@@ -150,7 +150,7 @@ export const run = (options: Options): Effect.Effect<Report, Nemesis.NemesisFoun
     return report
   }).pipe(Effect.scoped)
 
-/** The processes live through a storm, must all work after it, and die; what they were told is judged. */
+/** The processes live through a storm, must all work after it, and die; their replies are judged. */
 const generation = (
   chaos: Chaos,
   before: Report,
@@ -218,13 +218,13 @@ const reportOf = (
 ): Report => {
   const history = all.filter(({ client }) => client !== Checkpoint.client)
   const written = history.filter(({ call }) => changes.has(call._tag))
-  const told = (outcome: History.Operation["outcome"]) =>
+  const delivered = (outcome: History.Operation["outcome"]) =>
     before.writes[outcome] + written.filter((each) => each.outcome === outcome).length
   return {
     faults: { ...counts },
     seconds: before.seconds + seconds,
     requests: ways.reduce((sum, { bucket }) => sum + bucket.proxy.requests.length, before.requests),
-    writes: { ok: told("ok"), failed: told("failed"), unknown: told("unknown") },
+    writes: { ok: delivered("ok"), failed: delivered("failed"), unknown: delivered("unknown") },
     reads: before.reads + history.filter(isRead).length,
     writers: cluster.writers,
     takeOvers: [...cluster.takeOvers],

@@ -1,5 +1,5 @@
 /**
- * What a store has when nobody works on it, written down as the history of one client that has asked for all of it. A history
+ * What a store has while no client works on it, written down as the history of one client that has asked for all of it. A history
  * that begins with a checkpoint can be judged by itself, so that a store may grow old while its judge stays young.
  */
 import { Effect, Stream } from "effect"

@@ -52,7 +52,7 @@ export interface Cluster {
   /** Who was the last to say that it writes, and how many have said it. */
   writer: string | undefined
   writers: number
-  /** When the writer was stopped or killed, if nobody has taken over since, and how many milliseconds that took before. */
+  /** When the writer was stopped or killed, if no other has taken over since, and how many milliseconds that took before. */
   goneAt: number | undefined
   readonly takeOvers: Array<number>
   /** Which part of the requests to the bucket goes wrong. */

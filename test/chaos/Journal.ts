@@ -1,5 +1,5 @@
 /**
- * A history that is written down as it happens, so that what a process was told outlives the process: each operation as
+ * A history that is written down as it happens, so that the replies of a process outlive the process: each operation as
  * a line when it begins, and again when it has ended.
  */
 import { Effect } from "effect"
@@ -12,7 +12,7 @@ export type Line =
   | { readonly _tag: "Writes" }
   | { readonly _tag: "Problem"; readonly problem: string }
 
-/** A clock that all processes of the machine share, and nobody sets. In nanoseconds. */
+/** A clock that all processes of the machine share, and that is never set. In nanoseconds. */
 export const now = (): number => Number(process.hrtime.bigint())
 
 /** Records each operation on its own. What has not ended yet is in no history but that of the lines. */
@@ -48,19 +48,19 @@ export interface Journal {
 /** Puts the lines of all nodes together. */
 export const make = (): Journal => {
   const operations = new Map<string, History.Operation>()
-  const heard = new Map<string, Array<History.Told>>()
+  const received = new Map<string, Array<History.Told>>()
   return {
     add: (line) => {
       if (line._tag === "Operation") operations.set(line.id, line.operation)
       if (line._tag === "Told") {
-        const events = heard.get(line.id) ?? []
+        const events = received.get(line.id) ?? []
         events.push(line.event)
-        heard.set(line.id, events)
+        received.set(line.id, events)
       }
     },
     history: () =>
       Array.from(operations, ([id, operation]) => {
-        const events = heard.get(id)
+        const events = received.get(id)
         return events === undefined ? operation : { ...operation, reply: { _tag: "Told", events } }
       })
   }

@@ -1,6 +1,6 @@
 // `node Node.ts NAME SEED HOURS POSTGRES ENDPOINT PREFIX`: one process of the chaos, whose clock is wrong by so many hours.
 // It reads and follows the store; when no writer has given a sign of life for a while, it writes, until it is fenced. What
-// it asks and is told it says as lines of a journal.
+// it requests and receives it says as lines of a journal.
 import { Cause, Clock, Effect, Exit, Layer, Schedule, type Scope, Stream } from "effect"
 import type { Blob, Log } from "tidemark"
 import { PostgresStorage } from "tidemark/postgres"

@@ -61,7 +61,7 @@ describe.skipIf(process.platform !== "linux")("npm run chaos", () => {
     fs.rmdirSync(directory)
   })
 
-  it("fails if the gateway that it is told to use does not start", async () => {
+  it("fails if the gateway that it is to use does not start", async () => {
     const { child, directory } = start({ TIDEMARK_S3: "ceph", PATH: "" })
     const said = text(child.stderr!)
     const [code] = await once(child, "exit")

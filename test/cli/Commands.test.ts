@@ -73,8 +73,8 @@ describe("reading", () => {
       assert.strictEqual(code, 0)
       fs.writeFileSync(path, out)
       const copy = ["--dir", join(home, `exported-${format}`)]
-      const told = await output([...copy, "ingest", "x", path, "--format", format])
-      assert.strictEqual(told, `5 updates durable, ${format === "csv" ? "nothing sealed" : "sealed to 4"}`)
+      const delivered = await output([...copy, "ingest", "x", path, "--format", format])
+      assert.strictEqual(delivered, `5 updates durable, ${format === "csv" ? "nothing sealed" : "sealed to 4"}`)
       return lines(await output([...copy, "snapshot", "x", "--updates"]))
     }
     for (const format of ["ndjson", "parquet"]) assert.deepStrictEqual((await exported(format)).toSorted(), updates)

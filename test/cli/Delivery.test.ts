@@ -10,7 +10,7 @@ import * as Update from "../../src/Update.ts"
 
 type Row = Update.Update<number, null>
 
-/** A store whose commands fail, or are applied with nobody knowing. */
+/** A store whose commands fail, or are applied without a reply. */
 const unreliable = (random: Prng.Prng) => {
   const stored: Array<Row> = []
   let seqNo = 100
@@ -102,7 +102,7 @@ describe("Delivery", () => {
       }
     }))
 
-  it.effect("what is unavailable for long is told, with what is durable", () =>
+  it.effect("what is unavailable for long is reported, with what is durable", () =>
     Effect.gen(function*() {
       const { collection } = unreliable(Prng.make(1))
       const error = new Unavailable({ operation: "appending", detail: "made to fail" })

@@ -15,7 +15,7 @@ const until = async (condition: () => boolean): Promise<void> => {
 const row = (key: number, time: number): string => `{"key":${key},"value":"v","time":${time}}\n`
 
 describe("beside a writer", () => {
-  it("tail --follow prints what another process writes; a second writer is told who has the store", async () => {
+  it("tail --follow prints what another process writes; a second writer learns who has the store", async () => {
     const dir = ["--dir", join(home, "followed")]
     await output([...dir, "ingest", "x"], { input: `${row(1, 1)}{"seal":2}\n` })
     const tail = start([...dir, "tail", "x", "--follow"])

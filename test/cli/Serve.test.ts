@@ -43,7 +43,11 @@ describe("serve", () => {
     child.kill("SIGINT")
     assert.strictEqual((await ended).code, 130)
     await subscribed.text().catch(() => "disconnected")
-    assert.deepInclude(await Tool.run(["--dir", directory, "seal", "orders", "1"]), { code: 0 }, "nobody has the store")
+    assert.deepInclude(
+      await Tool.run(["--dir", directory, "seal", "orders", "1"]),
+      { code: 0 },
+      "no process has the store"
+    )
   })
 
   it(
@@ -57,7 +61,7 @@ describe("serve", () => {
       assert.deepInclude(await ended, { code: 0, err: "" })
       await subscribed.text().catch(() => "disconnected")
       const [lock] = fs.readdirSync(join(directory, "lock"))
-      assert.strictEqual(fs.statSync(join(directory, "lock", lock!)).size, 0, "nobody has the store")
+      assert.strictEqual(fs.statSync(join(directory, "lock", lock!)).size, 0, "no process has the store")
     }
   )
 

@@ -21,8 +21,8 @@ describe("simulate", () => {
     assert.match(first.err, line)
     const again = await run(line.exec(first.err)![1]!.split(" "))
     assert.deepStrictEqual(again, first)
-    const [told] = values((await run(["--json", ...line.exec(first.err)![1]!.split(" ")])).out)
-    assert.deepInclude(told, { ok: false, violation: first.out.trimEnd() })
+    const [delivered] = values((await run(["--json", ...line.exec(first.err)![1]!.split(" ")])).out)
+    assert.deepInclude(delivered, { ok: false, violation: first.out.trimEnd() })
   })
 
   it("does not take everything for a seed", async () => {

@@ -164,7 +164,7 @@ describe("a breaking change", () => {
       assert.deepStrictEqual(yield* Store.contents(reader), [["a", price, 1]])
     }))
 
-  it.effect("is taken by whoever says so; rows that do not decode are the affair of the policy", () =>
+  it.effect("is taken where the caller says so; rows that do not decode are the affair of the policy", () =>
     Effect.gen(function*() {
       const storage = yield* written
       const client = yield* Store.client(storage)
@@ -194,7 +194,7 @@ describe("a breaking change", () => {
     }))
 })
 
-it.effect("a collection without a document gets one from whoever opens it with a schema", () =>
+it.effect("a collection without a document gets one from the first open with a schema", () =>
   Effect.gen(function*() {
     const storage = yield* Store.memory
     const client = yield* Store.client(storage)

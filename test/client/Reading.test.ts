@@ -89,7 +89,7 @@ describe("snapshots", () => {
       assert.deepStrictEqual(yield* Fiber.join(waiting), [["a", "", 1]])
     }))
 
-  it.effect("that wait are told when the store stops, or the collection is destroyed, or the time is given up", () =>
+  it.effect("that wait fail when the store stops, or the collection is destroyed, or the time is given up", () =>
     Effect.gen(function*() {
       const { client, reader, writer } = yield* fresh
       const waiting = yield* Effect.forkChild(Effect.flip(reader.snapshot({ asOf: 3 })))
@@ -187,8 +187,8 @@ describe("snapshots", () => {
       const { reader, writer } = yield* fresh
       yield* writer.append([a(1)])
       yield* writer.seal(Frontier.empty)
-      const told = yield* Stream.runCollect(reader.subscribe({}))
-      assert.deepStrictEqual(told.map((event) => event._tag), ["Updates", "Progress"])
+      const delivered = yield* Stream.runCollect(reader.subscribe({}))
+      assert.deepStrictEqual(delivered.map((event) => event._tag), ["Updates", "Progress"])
       yield* writer.allowCompaction(Frontier.empty)
       assert.deepStrictEqual(yield* Store.contents(reader), [])
       assert.deepStrictEqual(yield* reader.history("a"), [])

@@ -46,7 +46,7 @@ describe("a package that is not installed", () => {
       assert.strictEqual(ran.status, 1)
     }))
 
-  it.live("is told from one that cannot be loaded", () =>
+  it.live("is distinguished from one that cannot be loaded", () =>
     Effect.gen(function*() {
       const broken = () => Promise.reject(new SyntaxError("no such export"))
       const error = yield* Effect.flip(StorageUrl.load("a store", "some-package", broken))

@@ -42,20 +42,20 @@ const after = (initial: Images.Image, account: Workload.Account): Life => {
   return { initial, account, groups: [...before, ...Workload.make(1)] }
 }
 
-/** Every event of a life, and what was told to whom in between. */
+/** Every event of a life, and the replies in between. */
 const recorded = ({ account, groups, initial }: Life) =>
   Effect.gen(function*() {
     const parent = yield* directory
     Images.write(initial, parent)
     return yield* Store.inScope(Effect.gen(function*() {
       const { events } = yield* Recorder.record(parent)
-      const told: Workload.Account = []
+      const delivered: Workload.Account = []
       const client = yield* Store.client(yield* open(parent), Store.tiny)
       yield* Workload.run(
         client,
         groups.slice(account.length),
-        told,
-        () => events.push({ _tag: "note", note: [...account, ...structuredClone(told)] })
+        delivered,
+        () => events.push({ _tag: "note", note: [...account, ...structuredClone(delivered)] })
       )
       yield* client.stop
       return events

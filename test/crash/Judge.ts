@@ -13,7 +13,7 @@ import type * as Workload from "./Workload.ts"
 
 type Client = PersistClient.PersistClient["Service"]
 
-/** A store as text that two states have in common if nothing tells them apart. A collection without anything is none. */
+/** A store as text that two states have in common if nothing distinguishes them. A collection without anything is none. */
 const show = (contents: Workload.Contents): string =>
   JSON.stringify(
     [...contents].toSorted(([a], [b]) => a < b ? -1 : 1).flatMap(([name, { since, updates, upper }]) => {

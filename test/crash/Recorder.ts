@@ -9,7 +9,7 @@ import { Effect } from "effect"
 import fs from "node:fs"
 import { relative } from "node:path"
 
-/** Paths are relative to the directory, which itself is `""`. Files are told by the number of the open that made them. */
+/** Paths are relative to the directory, which itself is `""`. Files are identified by the number of the open that made them. */
 export type Event =
   | { readonly _tag: "create"; readonly path: string; readonly file: number }
   | { readonly _tag: "open"; readonly path: string; readonly file: number }
@@ -19,7 +19,7 @@ export type Event =
   | { readonly _tag: "directory"; readonly path: string }
   | { readonly _tag: "rename" | "link"; readonly path: string; readonly to: string }
   | { readonly _tag: "remove"; readonly path: string }
-  /** What somebody was told, as far as the recorder is asked to note it. */
+  /** The replies, as far as the recorder is asked to note them. */
   | { readonly _tag: "note"; readonly note: unknown }
 
 export interface Recording {

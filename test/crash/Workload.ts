@@ -1,5 +1,5 @@
 /**
- * The reference workload of the crash enumerations, and the account of it: what each command was told.
+ * The reference workload of the crash enumerations, and the account of it: the reply to each command.
  *
  * Commands come in groups. Those of a group are offered together, so that they share commits; the next group begins when
  * all of them have their reply. Maintenance is a group that changes nothing a reader could see.
@@ -121,7 +121,7 @@ export const make = (rounds: number): ReadonlyArray<Group> => {
   ]).flat()
 }
 
-/** What the commands of groups were told, in their order; groups that were not begun are not there. */
+/** The replies to the commands of groups, in their order; groups that were not begun are not there. */
 export type Account = Array<Array<Fate>>
 
 const settled = (result: Result.Result<unknown, { readonly _tag: string }>): Fate =>

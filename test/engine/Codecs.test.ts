@@ -160,7 +160,7 @@ describe("commits", () => {
     assert.include(refusal(() => Commit.decode(exchanged, "test"))?.message ?? "", "more than one trace batch")
   })
 
-  it("of a rollup are told from others by their first bytes", () => {
+  it("of a rollup are distinguished from others by their first bytes", () => {
     for (const change of everyChange) {
       assert.strictEqual(Commit.isRollup(encode(commit(change))), change._tag === "Rollup")
     }

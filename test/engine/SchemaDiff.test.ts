@@ -65,7 +65,7 @@ describe("a change of a schema is", () => {
     ["a union of one more", circle, Union([circle, square]), `the whole: object with kind "square" is taken, too`],
     ["a union in another order", Union([circle, square, Null]), Union([Null, square, circle])],
     [
-      "an alternative before it that is told apart",
+      "an alternative before it that can be distinguished",
       Struct({ a: String }),
       Union([Struct({ b: String }), Struct({ a: String })]),
       "the whole: object is taken, too"
@@ -178,7 +178,7 @@ describe("a change of a schema is", () => {
     }
   })
 
-  it("told of documents that refer to themselves, or to nothing, too", () => {
+  it("found for documents that refer to themselves, or to nothing, too", () => {
     const loop = `{"$defs":{"a":{"$ref":"#/$defs/a"}},"$ref":"#/$defs/a"}`
     const nothing = `{"$ref":"#/$defs/b"}`
     for (const [before, after] of [[loop, nothing], [nothing, loop], [`{"type":"string"}`, nothing], [loop, "{}"]]) {

@@ -148,10 +148,10 @@ describe("a stage", () => {
       ),
       ["a", "b", "large", "c", "d"]
     )
-    assert.strictEqual(stage.rows, 5)
+    assert.deepStrictEqual([...stage.totals()].map(({ collection, rows }) => [collection, rows]), [["c0", 5]])
   })
 
-  it("a place tells how many of the staged writes come before it", () => {
+  it("a place says how many of the staged writes come before it", () => {
     const stage = new Stage(stateOf("c0"))
     assert.deepStrictEqual(stage.place(0), { collection: 0, seqNo: 5, upper: 0, since: 0, writes: 0 })
     stage.write([rowsAt(0, 1)])

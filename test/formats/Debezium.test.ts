@@ -44,24 +44,24 @@ const wrapped = ({ key, value }: { readonly key: unknown; readonly value: unknow
 
 const outcome = (messages: ReadonlyArray<unknown>) =>
   Effect.suspend(() => {
-    const told: Array<unknown> = []
+    const delivered: Array<unknown> = []
     return bytes(messages).pipe(
       Debezium.decode(),
       Stream.runForEach((event) =>
         Effect.sync(() => {
-          if (event._tag === "Updates") told.push(...event.updates)
-          else told.push(event.frontier)
+          if (event._tag === "Updates") delivered.push(...event.updates)
+          else delivered.push(event.frontier)
         })
       ),
       Effect.result,
-      Effect.map((result) => ({ told, error: Result.isFailure(result) ? result.failure : undefined }))
+      Effect.map((result) => ({ delivered, error: Result.isFailure(result) ? result.failure : undefined }))
     )
   })
 
 describe("Debezium", () => {
   it.effect("inserts, updates, deletes and tombstones; each by itself is a transaction", () =>
     Effect.gen(function*() {
-      const { error, told } = yield* outcome([
+      const { error, delivered } = yield* outcome([
         insert(1, 10),
         wrapped(update(1, 10, 11)),
         { key: null, value: { op: "m", message: {} } },
@@ -69,7 +69,7 @@ describe("Debezium", () => {
         tombstone(1)
       ])
       assert.isUndefined(error)
-      assert.deepStrictEqual(told, [
+      assert.deepStrictEqual(delivered, [
         Update.insert(key(1), row(1, 10), 0),
         1,
         Update.retract(key(1), row(1, 10), 1),
@@ -82,7 +82,7 @@ describe("Debezium", () => {
 
   it.effect("a transaction has one time, complete at its END, or where the next begins, and not before", () =>
     Effect.gen(function*() {
-      const { told } = yield* outcome([
+      const { delivered } = yield* outcome([
         begin("7"),
         insert(1, 10, "7"),
         insert(2, 20, "7"),
@@ -92,7 +92,7 @@ describe("Debezium", () => {
         insert(4, 40, "9"),
         insert(5, 50, "9")
       ])
-      assert.deepStrictEqual(told, [
+      assert.deepStrictEqual(delivered, [
         Update.insert(key(1), row(1, 10), 0),
         Update.insert(key(2), row(2, 20), 0),
         1,
@@ -105,11 +105,11 @@ describe("Debezium", () => {
 
   it.effect("the snapshot of a connector is one transaction", () =>
     Effect.gen(function*() {
-      const { told } = yield* outcome([read(1, 1, "first"), read(2, 2, "true"), read(3, 3, "last"), insert(4, 4)])
-      assert.deepStrictEqual(told.filter((event) => typeof event === "number"), [1, 2])
+      const { delivered } = yield* outcome([read(1, 1, "first"), read(2, 2, "true"), read(3, 3, "last"), insert(4, 4)])
+      assert.deepStrictEqual(delivered.filter((event) => typeof event === "number"), [1, 2])
       const cutOff = yield* outcome([read(1, 1, "first"), read(2, 2, "true")])
       assert.isFalse(
-        cutOff.told.some((event) => typeof event === "number"),
+        cutOff.delivered.some((event) => typeof event === "number"),
         "a snapshot without its end is not complete"
       )
     }))
@@ -138,8 +138,8 @@ describe("Debezium", () => {
     "%j stops it with its line; what came before is there",
     ([message, detail]) =>
       Effect.gen(function*() {
-        const { error, told } = yield* outcome([insert(1, 10, "7"), end("7"), message, insert(9, 9)])
-        assert.deepStrictEqual(told, [Update.insert(key(1), row(1, 10), 0), 1])
+        const { error, delivered } = yield* outcome([insert(1, 10, "7"), end("7"), message, insert(9, 9)])
+        assert.deepStrictEqual(delivered, [Update.insert(key(1), row(1, 10), 0), 1])
         assert.deepInclude(error, { format: "Debezium", place: "line 3", reason: "Malformed" })
         assert.match(String(error), detail)
         assert.notInclude(String(error), "secret")
@@ -171,8 +171,8 @@ describe("Debezium", () => {
         const schema = { type: "struct", fields: [{ field: "before", type: "struct", fields }] }
         const deletion = { op: "d", before, after: null }
         const value = "name" in before && before.name === "new" ? { schema, payload: deletion } : deletion
-        const { error, told } = yield* outcome([{ key: key(1), value }])
-        if (isWhole) assert.deepStrictEqual(told, [Update.retract(key(1), before, 0), 1])
+        const { error, delivered } = yield* outcome([{ key: key(1), value }])
+        if (isWhole) assert.deepStrictEqual(delivered, [Update.retract(key(1), before, 0), 1])
         else assert.match(String(error), /REPLICA IDENTITY FULL/)
       })
   )
@@ -198,10 +198,10 @@ describe("Debezium", () => {
         schema: { type: "struct", fields: [{ field: "after", type: "struct", fields }] },
         payload: { op: "c", after }
       }
-      const { error, told } = yield* outcome([{ key: key(1), value }])
+      const { error, delivered } = yield* outcome([{ key: key(1), value }])
       assert.isUndefined(error)
       const row = { price: "47720127434112.15", minus: "-1", none: null, any: "0.05" }
-      const [update] = told as ReadonlyArray<Update.Update<unknown, { readonly price: string }>>
+      const [update] = delivered as ReadonlyArray<Update.Update<unknown, { readonly price: string }>>
       assert.deepStrictEqual({ ...update!.value, price: "" }, { ...row, price: "" })
       assert.strictEqual(BigInt(update!.value.price.replace(".", "")), 0x423a5c3506f9cc60n)
     }))
@@ -209,20 +209,20 @@ describe("Debezium", () => {
   it.effect("heartbeats count for nothing", () =>
     Effect.gen(function*() {
       const heartbeat = { key: { serverName: "x" }, value: { ts_ms: 1, ts_us: 1000, ts_ns: 1000000 } }
-      const { error, told } = yield* outcome([heartbeat, insert(1, 10), wrapped(heartbeat)])
+      const { error, delivered } = yield* outcome([heartbeat, insert(1, 10), wrapped(heartbeat)])
       assert.isUndefined(error)
-      assert.deepStrictEqual(told, [Update.insert(key(1), row(1, 10), 0), 1])
+      assert.deepStrictEqual(delivered, [Update.insert(key(1), row(1, 10), 0), 1])
     }))
 
   it.effect("a large column that did not change comes from the row before; a table may have no columns but its key", () =>
     Effect.gen(function*() {
-      const { error, told } = yield* outcome([
+      const { error, delivered } = yield* outcome([
         { key: key(1), value: { op: "u", before: { id: 1, big: "b" }, after: { id: 1, big: unavailable } } },
         { key: key(2), value: { op: "c", after: key(2) } },
         { key: key(2), value: { op: "d", before: key(2), after: null } }
       ])
       assert.isUndefined(error)
-      assert.deepStrictEqual(told.slice(1), [
+      assert.deepStrictEqual(delivered.slice(1), [
         Update.insert(key(1), { id: 1, big: "b" }, 0),
         1,
         Update.insert(key(2), key(2), 1),

@@ -62,7 +62,7 @@ const program = Effect.gen(function*() {
       new Command.Transact({ readAt: 0, reads: [], writes: [{ id, name: "table", columns: columnsOf(key, value) }] })
     )
   yield* transact("a", "in the rollup")
-  // Now the rollup tells of two schemas, and the log of the third.
+  // Now the rollup has two schemas, and the log of the third.
   yield* client.compact("s")
   yield* s.writer.append([
     Update.insert("much", "-".repeat(5_000), 2_000),

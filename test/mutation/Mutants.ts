@@ -65,32 +65,32 @@ const files: ReadonlyArray<Mutant> = [
   ),
   plant(
     "a segment is used again before it has lost its name",
-    "node/LogWriter.ts",
-    "    yield* File.syncDirectory(directory.log)\n    recycled.push",
-    "    recycled.push",
+    "node/Truncation.ts",
+    "      yield* File.syncDirectory(directory.log)\n      supply.keep",
+    "      supply.keep",
     "crash/Files",
     "node/Recycling"
   ),
   plant(
     "segments that are let go are thrown away under load",
-    "node/LogWriter.ts",
-    "Math.min(begun, keptSegments)",
-    "Math.min(begun, 3)",
+    "node/SegmentSupply.ts",
+    "Math.min(taken, keptSegments)",
+    "Math.min(taken, 3)",
     "node/Recycling"
   ),
   plant(
     "a segment of an older epoch is used again",
-    "node/LogWriter.ts",
-    "of === epoch && base",
+    "node/Truncation.ts",
+    "epoch === lock.epoch && base",
     "base",
     "node/Recycling",
     "node/FileStorage"
   ),
   plant(
     "segments that are still needed are forgotten",
-    "node/LogWriter.ts",
-    "after > forgotten",
-    "after > forgotten + 1",
+    "node/Truncation.ts",
+    "next <= before",
+    "next <= before + 1",
     "node/FileStorage",
     "crash/Files"
   ),
@@ -124,10 +124,17 @@ const files: ReadonlyArray<Mutant> = [
     "node/Lease"
   ),
   plant(
-    "a fenced writer acknowledges",
+    "rows take the space that was freed for a destruction",
     "node/LogWriter.ts",
-    "if (!Lock.isHeld(lock)) return resume(",
-    "if (lock.epoch < 0) return resume(",
+    "rotation.isReady(size) && !reserve.isShort()",
+    "rotation.isReady(size)",
+    "node/FullDisk"
+  ),
+  plant(
+    "a fenced writer acknowledges",
+    "node/FrameAppender.ts",
+    "if (!authority.isHeld()) return resume(",
+    "if (upper < 0) return resume(",
     "node/Processes"
   ),
   plant(
@@ -337,7 +344,7 @@ const rows: ReadonlyArray<Mutant> = [
     "client/Reading"
   ),
   plant(
-    "a listener hears what its snapshot has",
+    "a listener receives what its snapshot has",
     "client/Listen.ts",
     "entry.position === cursor.position ? cursor.writes : 0",
     "0",
@@ -470,7 +477,7 @@ const engine: ReadonlyArray<Mutant> = [
     "engine/State"
   ),
   plant(
-    "a subscription resumes at since, and hears history twice",
+    "a subscription resumes at since, and receives history twice",
     "client/Subscription.ts",
     "if (base < since) {",
     "if (next < since) {",
@@ -613,8 +620,8 @@ const order: ReadonlyArray<Mutant> = [
   ),
   plant(
     "a segment that held what was erased is used again",
-    "node/LogWriter.ts",
-    "base >= rotatedAt && ",
+    "node/Truncation.ts",
+    " && base >= recycledFrom",
     "",
     "client/Erasing"
   ),
@@ -626,7 +633,7 @@ const order: ReadonlyArray<Mutant> = [
     "client/Erasing"
   ),
   plant(
-    "what was erased stays in a blob that nobody refers to",
+    "what was erased stays in a blob without a reference",
     "runtime/Eraser.ts",
     "    yield* collector.sweep\n",
     "",

@@ -1,5 +1,5 @@
 /**
- * Which tests judge the automatic mutants of a room: those of its own and those of whoever uses it closely. Few enough that a
+ * Which tests judge the automatic mutants of a room: those of its own and those of the modules that use it closely. Few enough that a
  * mutant is judged in seconds; a mutant that they miss and the rest of the suite would find has earned a test here.
  */
 export interface Room {

@@ -1,4 +1,4 @@
-// Plants bugs that nobody thought of into a room, one at a time, and runs the tests that reach each: `npm run mutants --
+// Plants bugs automatically into a room, one at a time, and runs the tests that reach each: `npm run mutants --
 // src/engine`, or one module. What is known from earlier runs, and neither code nor tests have changed since, is not run
 // again (`--force` does). Prints what survived, and writes the scores into `docs/evidence.md`.
 import { spawnSync } from "node:child_process"

@@ -18,7 +18,7 @@ const store = Effect.gen(function*() {
   for (let time = 0; time < 40; time++) yield* writer.append([row(time)])
   yield* writingClient.compact("s")
   let time = 40
-  /** Replaces every batch, and deletes what was replaced and nobody holds. */
+  /** Replaces every batch, and deletes what was replaced and no hold protects. */
   const churn = Effect.gen(function*() {
     yield* writer.append([row(time)])
     yield* writer.seal(++time)

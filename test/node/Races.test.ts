@@ -185,7 +185,7 @@ describe("a writer", () => {
     return first
   })
 
-  it.effect("that is fenced is told so, whatever it asks for", () =>
+  it.effect("that is fenced gets `Fenced` for every request", () =>
     Effect.gen(function*() {
       for (const ask of [0, 1, 2, 3]) {
         const writer = yield* fenced
@@ -220,7 +220,7 @@ describe("a writer", () => {
       assert.deepStrictEqual(yield* readTexts(yield* openLog(path), 0), texts(0, 4))
     }))
 
-  it.live("that is fenced is told so, also where it fails to get another segment", () =>
+  it.live("that is fenced gets `Fenced`, also where it fails to get another segment", () =>
     Effect.gen(function*() {
       const writer = yield* fenced
       const { open } = fs

@@ -203,7 +203,7 @@ describe("damage", () => {
       assert.deepStrictEqual(yield* problems(path), [])
     }))
 
-  it.effect("what a writer of an older epoch adds late is in nobody's log", () =>
+  it.effect("what a writer of an older epoch adds late is in no log", () =>
     Effect.gen(function*() {
       const path = yield* makeClosed(3, 1 << 20)
       yield* inScope(Effect.gen(function*() {

@@ -1,14 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Effect, Exit } from "effect"
+import { Effect } from "effect"
 import * as Segment from "../../src/node/Segment.ts"
-import * as SegmentList from "../../src/node/SegmentList.ts"
 import { Corrupt, UnsupportedFormat } from "../../src/PersistError.ts"
 import * as Platform from "../../src/Platform.ts"
+import * as Pure from "../../src/Pure.ts"
 
 describe("the header of a segment", () => {
   const header = Segment.encodeHeader({ base: 7, epoch: 2, salt: 5 })
   const decode = (bytes: Uint8Array, base = 7, epoch = 2) =>
-    Effect.runSync(Effect.result(SegmentList.checked(() => Segment.decodeHeader(bytes, "there", base, epoch))))
+    Effect.runSync(Effect.result(Pure.decode(() => Segment.decodeHeader(bytes, "there", base, epoch))))
 
   it("gives back what was put in", () => {
     assert.deepInclude(Segment.decodeHeader(header, "there", 7, 2), { base: 7, epoch: 2, salt: 5 })
@@ -39,12 +39,3 @@ describe("the header of a segment", () => {
     )
   })
 })
-
-it.effect("a bug is not taken for damage", () =>
-  Effect.gen(function*() {
-    const bug = new TypeError("a bug")
-    const exit = yield* Effect.exit(SegmentList.checked(() => {
-      throw bug
-    }))
-    assert.strictEqual(Exit.isFailure(exit) && Cause.squash(exit.cause), bug)
-  }))

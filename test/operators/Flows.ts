@@ -3,14 +3,14 @@ import { Effect, Stream } from "effect"
 import type { Event, Flow } from "../../src/operators/Flow.ts"
 import type * as Update from "../../src/Update.ts"
 
-export type Told<K, V> = {
+export type Delivered<K, V> = {
   readonly updates: ReadonlyArray<Update.Update<K, V>>
   readonly errors: ReadonlyArray<string>
   readonly frontier: number
 }
 
-/** Everything that a flow has told. Fails where it breaks the promise of a frontier. */
-export const told = <K, V>(events: ReadonlyArray<Event<K, V>>): Told<K, V> => {
+/** Everything that a flow has emitted. Fails where it breaks the promise of a frontier. */
+export const delivered = <K, V>(events: ReadonlyArray<Event<K, V>>): Delivered<K, V> => {
   const updates: Array<Update.Update<K, V>> = []
   const errors: Array<string> = []
   let frontier = 0
@@ -36,7 +36,7 @@ export const told = <K, V>(events: ReadonlyArray<Event<K, V>>): Told<K, V> => {
   return { updates, errors, frontier }
 }
 
-export const run = <K, V, E, R>(flow: Flow<K, V, E, R>) => Effect.map(Stream.runCollect(flow), told)
+export const run = <K, V, E, R>(flow: Flow<K, V, E, R>) => Effect.map(Stream.runCollect(flow), delivered)
 
 /** Runs until it is complete up to a frontier. */
 export const runTo = <K, V, E, R>(flow: Flow<K, V, E, R>, frontier: number) =>

@@ -52,15 +52,15 @@ describe("persist", () => {
         Flow.updates([at(6)]),
         Flow.progress(8)
       )
-      const told = yield* run(persist(writer)(source))
+      const delivered = yield* run(persist(writer)(source))
       const place = "persist a Refused at"
-      assert.deepStrictEqual(told.errors, [`${place} 2`, `${place} 4`, `${place} 4`])
-      assert.deepStrictEqual(sums(told.updates), { "t6=v": 1 })
-      assert.strictEqual(told.frontier, 8)
+      assert.deepStrictEqual(delivered.errors, [`${place} 2`, `${place} 4`, `${place} 4`])
+      assert.deepStrictEqual(sums(delivered.updates), { "t6=v": 1 })
+      assert.strictEqual(delivered.frontier, 8)
       assert.deepStrictEqual(sums(yield* updates(reader)), { "t6=v": 1 })
     }))
 
-  it.effect("persist_error_stream: when storage fails the flow does, and tells no frontier beyond", () =>
+  it.effect("persist_error_stream: when storage fails the flow does, and emits no frontier beyond", () =>
     Effect.gen(function*() {
       const { control, storage } = yield* faulty
       const store = yield* client(storage)

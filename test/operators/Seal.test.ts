@@ -81,7 +81,7 @@ describe("seal", () => {
       assert.strictEqual(yield* upper("a"), 3)
     }))
 
-  it.effect("seal_error_stream: when trying again does not help the flow fails, and has told nothing", () =>
+  it.effect("seal_error_stream: when trying again does not help the flow fails, and has emitted nothing", () =>
     Effect.gen(function*() {
       const { a, control, persist } = yield* store
       control.isDown = true

@@ -35,7 +35,7 @@ describe("persistedSource", () => {
       assert.deepStrictEqual([frontier, errors], [5, []])
     }))
 
-  it.effect("source_eager_capability_downgrade: the upper of the snapshot is told without another seal", () =>
+  it.effect("source_eager_capability_downgrade: the upper of the snapshot is emitted without another seal", () =>
     Effect.gen(function*() {
       const { reader, writer } = yield* opened
       yield* writer.seal(7)

@@ -81,13 +81,13 @@ describe("upsert", () => {
       yield* writer.append([Update.insert("a", "1", 0), Update.insert("b", "1", 3)])
       yield* writer.seal(2)
       const flow: Changes = Stream.make(Flow.updates([Upsert.put("a", "2", 2, 0)]), Flow.progress(3))
-      const told = yield* run(Upsert.upsert(handles)(flow))
-      assert.deepStrictEqual(told.updates.map(({ diff, key, time, value }) => [key, value, time, diff]), [
+      const delivered = yield* run(Upsert.upsert(handles)(flow))
+      assert.deepStrictEqual(delivered.updates.map(({ diff, key, time, value }) => [key, value, time, diff]), [
         ["a", "1", 1, 1],
         ["a", "1", 2, -1],
         ["a", "2", 2, 1]
       ])
-      assert.strictEqual(told.frontier, 3)
+      assert.strictEqual(delivered.frontier, 3)
     }))
 
   it.effect("upsert: late changes, and keys that do not encode, are errors and nothing else", () =>
@@ -126,8 +126,8 @@ describe("upsert", () => {
       )
       for (const chunk of [1, 100]) {
         const { handles, reader } = yield* opened
-        const told = yield* run(flow.pipe(Stream.rechunk(chunk), Upsert.upsert(handles), seal(handles.writer)))
-        assert.deepStrictEqual(told.errors, [
+        const delivered = yield* run(flow.pipe(Stream.rechunk(chunk), Upsert.upsert(handles), seal(handles.writer)))
+        assert.deepStrictEqual(delivered.errors, [
           "upsert a Refused at 1",
           "upsert a Refused at 1",
           "upsert a Refused at 2"
@@ -149,7 +149,7 @@ describe("upsert", () => {
         Flow.progress(4),
         Flow.progress(7)
       )
-      const told = yield* before.pipe(
+      const delivered = yield* before.pipe(
         Stream.concat(Stream.fromEffectDrain(Deferred.await(sealed))),
         Stream.concat(after),
         Stream.rechunk(1),
@@ -162,7 +162,7 @@ describe("upsert", () => {
         ),
         run
       )
-      assert.deepStrictEqual(told.errors, ["upsert a Refused at 3"])
+      assert.deepStrictEqual(delivered.errors, ["upsert a Refused at 3"])
       assert.deepStrictEqual(sums(yield* updates(reader)), { "a=3": 1 })
     }))
 

@@ -154,7 +154,7 @@ describe("Parquet of others", () => {
 
   const bytes: ReadonlyArray<readonly [name: string, bytes: ReadonlyArray<number>, as: Partial<SchemaElement>]> = [
     ["bytes that are no text", [0xff, 0xfe], {}],
-    ["bytes that nobody says to be a text", [0x61], {}],
+    ["bytes that no annotation calls a text", [0x61], {}],
     ["a text that is not UTF-8", [0x61, 0xff], { converted_type: "UTF8" }],
     ["JSON that is not UTF-8", [0x22, 0xff, 0x22], { converted_type: "JSON" }],
     ["JSON that would be rounded", [...new TextEncoder().encode("9007199254740993")], { converted_type: "JSON" }]

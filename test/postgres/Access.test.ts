@@ -14,7 +14,7 @@ afterAll(() => postgres?.remove())
 
 const fixture = (name: string): string => join(import.meta.dirname, "tls", name)
 
-/** Writes a file that the server's user may read, and nobody else. */
+/** Writes a file that the server's user alone may read. */
 const place = (data: string, name: string, content: string | Buffer): void => {
   const path = join(data, name)
   writeFileSync(path, content, { mode: 0o600 })
@@ -55,7 +55,7 @@ const refusal = (url: string, variables: Record<string, string> = {}) =>
   )
 
 describe.skipIf(postgres === undefined)("a database that denies access", () => {
-  it.live("says what to correct: a password, a role that nobody knows, a privilege", () =>
+  it.live("says what to correct: a password, an unknown role, a privilege", () =>
     Effect.gen(function*() {
       for (const user of ["app:wrong", "app", "nobody-knows:secret"]) {
         const error = yield* refusal(as(user))
@@ -187,7 +187,7 @@ describe.skipIf(postgres === undefined)("behind a pooler in transaction mode", (
       const { writer } = yield* (yield* Store.client(yield* open(pooled))).createOrLoad("rows", Store.text)
       const { reader } = yield* (yield* Store.follower(yield* open(pooled))).load("rows", Store.text)
       const { events } = yield* reader.listen()
-      const heard = yield* Effect.forkChild(
+      const received = yield* Effect.forkChild(
         Stream.runCollect(Stream.takeUntil(events, (event) => event._tag === "Progress" && event.frontier === 20))
       )
       for (let time = 0; time < 20; time++) {
@@ -198,7 +198,9 @@ describe.skipIf(postgres === undefined)("behind a pooler in transaction mode", (
         )
         yield* writer.seal(time + 1)
       }
-      const records = (yield* Fiber.join(heard)).flatMap((event) => event._tag === "Updates" ? [...event.updates] : [])
+      const records = (yield* Fiber.join(received)).flatMap((event) =>
+        event._tag === "Updates" ? [...event.updates] : []
+      )
       assert.strictEqual(records.length, 60)
       const next = yield* Store.client(yield* open(pooled))
       const again = yield* next.createOrLoad("rows", Store.text)

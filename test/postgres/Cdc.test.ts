@@ -29,8 +29,8 @@ const world = Effect.gen(function*() {
   }
 })
 
-/** Follows the view until it tells so much. */
-const told = Effect.fnUntraced(function*(expected: Readonly<Record<string, number>>) {
+/** Follows the view until it shows so much. */
+const delivered = Effect.fnUntraced(function*(expected: Readonly<Record<string, number>>) {
   const contents = new Map<string, number>()
   yield* changes(yield* ordersOf).pipe(
     Stream.mapEffect((event) =>
@@ -48,9 +48,9 @@ const told = Effect.fnUntraced(function*(expected: Readonly<Record<string, numbe
   )
 }, Effect.scoped)
 
-/** A life of the program that ends when the view tells so much. */
+/** A life of the program that ends when the view shows so much. */
 const until = (url: string, expected: Readonly<Record<string, number>>, row: Row = Order) =>
-  Effect.raceFirst(Effect.andThen(follow(url, row), Effect.never), told(expected))
+  Effect.raceFirst(Effect.andThen(follow(url, row), Effect.never), delivered(expected))
 
 /** What is sealed, and everything of it. */
 const sealed = Effect.gen(function*() {
@@ -85,28 +85,34 @@ describe.skipIf(postgres === undefined)("docs/examples/cdc.ts", () => {
     60_000
   )
 
-  it.live("what is sealed, and sent again because Postgres was not told, is there once", () =>
-    Effect.gen(function*() {
-      const { life, sql, url } = yield* world
-      for (const statement of setup) yield* sql(statement)
-      // The place that Postgres goes back to.
-      yield* sql(`SELECT slot_name::text FROM pg_copy_logical_replication_slot('${slot}', 'before')`)
-      yield* sql("INSERT INTO orders VALUES (1, 'Ada', 'tea'), (2, 'Bo', 'rice')")
-      yield* sql("UPDATE orders SET item = 'oil' WHERE id = 1")
-      yield* sql("DELETE FROM orders WHERE id = 2")
-      yield* life(until(url, { Ada: 1 }))
-      const first = yield* life(sealed)
+  it.live(
+    "what is sealed, and sent again because Postgres got no acknowledgement, is there once",
+    () =>
+      Effect.gen(function*() {
+        const { life, sql, url } = yield* world
+        for (const statement of setup) yield* sql(statement)
+        // The place that Postgres goes back to.
+        yield* sql(`SELECT slot_name::text FROM pg_copy_logical_replication_slot('${slot}', 'before')`)
+        yield* sql("INSERT INTO orders VALUES (1, 'Ada', 'tea'), (2, 'Bo', 'rice')")
+        yield* sql("UPDATE orders SET item = 'oil' WHERE id = 1")
+        yield* sql("DELETE FROM orders WHERE id = 2")
+        yield* life(until(url, { Ada: 1 }))
+        const first = yield* life(sealed)
 
-      yield* Effect.retry(sql(`SELECT pg_drop_replication_slot('${slot}')::text`).pipe(Effect.sandbox), { times: 100 })
-      yield* sql(`SELECT slot_name::text FROM pg_copy_logical_replication_slot('before', '${slot}')`)
-      yield* sql("INSERT INTO orders VALUES (3, 'Bo', 'salt')")
-      yield* life(until(url, { Ada: 1, Bo: 1 }))
-      const second = yield* life(sealed)
-      assert.deepStrictEqual(second.rows, [...first.rows, [3, { id: 3, customer: "Bo", item: "salt" }, 1]])
-      assert.isAbove(second.upper, first.upper)
-    }), 60_000)
+        yield* Effect.retry(sql(`SELECT pg_drop_replication_slot('${slot}')::text`).pipe(Effect.sandbox), {
+          times: 100
+        })
+        yield* sql(`SELECT slot_name::text FROM pg_copy_logical_replication_slot('before', '${slot}')`)
+        yield* sql("INSERT INTO orders VALUES (3, 'Bo', 'salt')")
+        yield* life(until(url, { Ada: 1, Bo: 1 }))
+        const second = yield* life(sealed)
+        assert.deepStrictEqual(second.rows, [...first.rows, [3, { id: 3, customer: "Bo", item: "salt" }, 1]])
+        assert.isAbove(second.upper, first.upper)
+      }),
+    60_000
+  )
 
-  it.live("Postgres is told to forget what is sealed only", () =>
+  it.live("only what is sealed is acknowledged to Postgres", () =>
     Effect.gen(function*() {
       const { control, life, sql, url } = yield* world
       for (const statement of setup) yield* sql(statement)

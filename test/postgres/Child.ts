@@ -1,9 +1,9 @@
 // A process of its own on a store in Postgres.
 //
 // `node Child.ts writer URL`: at each `run` it acquires the log, says `acquired EPOCH UPPER`, and appends one entry after
-// the other until one fails, when it says the tag of the failure and the upper that it was told last.
+// the other until one fails, when it says the tag of the failure and the last upper that it received.
 //
-// `node Child.ts follower URL COUNT`: says `ready`, then each key that is written to the collection "rows" as it is told
+// `node Child.ts follower URL COUNT`: says `ready`, then each key that is written to the collection "rows" as it is delivered
 // of it, COUNT times.
 import { Context, Effect, Stream } from "effect"
 import { createInterface } from "node:readline"

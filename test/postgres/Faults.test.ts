@@ -101,7 +101,7 @@ const busy: PersistClient.Options = {
   retry: undefined
 }
 
-/** What writers were told of their rows. */
+/** The replies to writers, by their rows. */
 const makeRecord = () => {
   const acknowledged = new Set<string>()
   const refused = new Set<string>()
@@ -118,16 +118,16 @@ const makeRecord = () => {
     ) {
       const keys = Array.from({ length: 1 + random.int(8) }, () => `key ${rows++}`)
       const exit = yield* Effect.exit(handle.append(keys.map((key) => Update.insert(key, "value", 0))))
-      const told = Exit.isSuccess(exit) ? acknowledged : refused
+      const delivered = Exit.isSuccess(exit) ? acknowledged : refused
       const failure = Exit.findErrorOption(exit)
       if (failure._tag === "None" || failure.value._tag === "Unavailable" || failure.value._tag === "RuntimeShutdown") {
-        for (const key of keys) told.add(key)
+        for (const key of keys) delivered.add(key)
       }
     }
   )
   const judge = Effect.fnUntraced(function*(url: string) {
     const { reader } = yield* (yield* Store.follower(yield* open(url))).load("rows", Store.text)
-    // The writer goes on compacting: a follower may be told to read anew.
+    // The writer goes on compacting: a follower may have to read anew.
     const found = yield* Effect.retry(Store.contents(reader), {
       while: ({ _tag }) => _tag === "Unavailable",
       times: 100
@@ -204,10 +204,10 @@ describe.skipIf(postgres === undefined)("a client", () => {
 })
 
 describe.skipIf(postgres === undefined)("two writers", () => {
-  it.live("that take the log from each other append in one order, and lose nothing that they were told of", () =>
+  it.live("that take the log from each other append in one order, and lose nothing that was acknowledged", () =>
     Effect.gen(function*() {
       const url = postgres!.newStore()
-      const told: Array<{ readonly position: number; readonly text: string }> = []
+      const delivered: Array<{ readonly position: number; readonly text: string }> = []
       const refusals = new Set<string>()
       const contend = Effect.fnUntraced(function*(name: string) {
         const log = Context.get(yield* open(url), Log.Log)
@@ -222,7 +222,7 @@ describe.skipIf(postgres === undefined)("two writers", () => {
               refusals.add(failure._tag === "Some" ? failure.value._tag : "a defect")
               break
             }
-            told.push({ position, text })
+            delivered.push({ position, text })
             position = exit.value
           }
         }
@@ -232,7 +232,7 @@ describe.skipIf(postgres === undefined)("two writers", () => {
       const entries = yield* Stream.runCollect(log.read(0))
       assert.deepStrictEqual(
         entries.map((entry) => ({ position: entry.position, text: new TextDecoder().decode(entry.bytes) })),
-        told.toSorted((a, b) => a.position - b.position)
+        delivered.toSorted((a, b) => a.position - b.position)
       )
       assert.deepStrictEqual(entries.filter(({ epoch }, i) => i > 0 && epoch < entries[i - 1]!.epoch), [])
       assert.deepStrictEqual([...refusals], ["Fenced"])

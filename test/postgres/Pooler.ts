@@ -34,7 +34,7 @@ const startup = (user: string): Buffer => {
   return Buffer.concat([length, body])
 }
 
-/** What a client is told that wants to log in. */
+/** The replies to a client that wants to log in. */
 const welcome = Buffer.concat([
   message("R", Buffer.alloc(4)),
   message("S", Buffer.from("server_version\x0018.0\0")),

@@ -33,11 +33,11 @@ describe.skipIf(postgres === undefined)("processes on one store in Postgres", ()
           const { upper } = standby.bounds
           yield* standby.append(upper, [bytes("standby")])
           yield* child.kill("SIGCONT")
-          const [tag, told] = (yield* child.next).split(" ")
+          const [tag, delivered] = (yield* child.next).split(" ")
           assert.strictEqual(tag, "Fenced")
           yield* standby.append(upper + 1, [bytes("standby")])
-          // All that it was told of came before the standby.
-          assert.isAtMost(Number(told), upper)
+          // All that was acknowledged to it came before the standby.
+          assert.isAtMost(Number(delivered), upper)
           const entries = yield* Stream.runCollect(log.read(upper))
           assert.deepStrictEqual(entries.map((entry) => entry.epoch), [standby.epoch, standby.epoch])
           yield* standby.truncate(upper)
@@ -51,11 +51,11 @@ describe.skipIf(postgres === undefined)("processes on one store in Postgres", ()
     (signal) =>
       Effect.gen(function*() {
         const url = postgres!.newStore()
-        const told: Array<string> = []
-        /** Reads what it says until it says that. Orders that it names are those that it was told are durable. */
+        const delivered: Array<string> = []
+        /** Reads what it says until it says that. The orders that it names are those that were acknowledged to it. */
         const until = (child: Child.Child, last: RegExp) =>
           Effect.repeat(
-            Effect.tap(child.next, (line) => Effect.sync(() => void (/ \d+$/.test(line) && told.push(line)))),
+            Effect.tap(child.next, (line) => Effect.sync(() => void (/ \d+$/.test(line) && delivered.push(line)))),
             { until: (line) => last.test(line) }
           )
         const standby = join(import.meta.dirname, "Standby.ts")
@@ -73,8 +73,8 @@ describe.skipIf(postgres === undefined)("processes on one store in Postgres", ()
         yield* second.kill("SIGKILL")
         const { reader } = yield* (yield* Store.follower(yield* open(url))).load("orders", Store.text)
         const found = new Set((yield* Store.contents(reader)).map(([key]) => key))
-        assert.deepStrictEqual(told.filter((order) => !found.has(order)), [])
-        assert.isAtLeast(told.length, 45)
+        assert.deepStrictEqual(delivered.filter((order) => !found.has(order)), [])
+        assert.isAtLeast(delivered.length, 45)
       }),
     60_000
   )

@@ -10,7 +10,7 @@ export interface Proxy {
   readonly through: (url: string) => string
   /** Breaks the connections that there are, towards the clients only. */
   readonly cut: Effect.Effect<void>
-  /** Lets nothing through for a while, in either direction, and nobody is told. What was on its way is lost. */
+  /** Lets nothing through for a while, in either direction, without a notice. What was on its way is lost. */
   readonly isolate: (during: Effect.Effect<void>) => Effect.Effect<void>
 }
 

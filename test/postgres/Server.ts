@@ -18,7 +18,7 @@ import * as Guard from "../utils/Guard.ts"
 export interface Server {
   /** The database. */
   readonly url: string
-  /** The database, with the name of a schema that nobody else has. */
+  /** The database, with the name of a schema of its own. */
   readonly newStore: () => string
   /** Ends it in the middle of whatever it does, without a checkpoint. */
   readonly stopImmediately: () => Promise<void>
@@ -52,7 +52,7 @@ const reachable = ({ initdb, postgres }: Binaries, directory: string): Binaries 
   return { initdb: path.join(native, "bin", "initdb"), postgres: path.join(native, "bin", "postgres") }
 }
 
-/** A port that nobody listens on. */
+/** A port without a listener. */
 export const freePort = async (): Promise<number> => {
   const server = createServer().listen(0, "127.0.0.1")
   await once(server, "listening")

@@ -39,7 +39,7 @@ describe("fencing", () => {
       assert.deepStrictEqual((yield* Store.contents(next.reader)).map(([key]) => key), ["a", "b"])
     }))
 
-  it.effect("one that was taken over while it opened the store is told so, as what it has read is not its own", () =>
+  it.effect("one that was taken over while it opened the store fails with `Fenced`, as what it has read is not its own", () =>
     Effect.gen(function*() {
       const { control, storage, takeOver } = yield* two()
       let isTaken = false

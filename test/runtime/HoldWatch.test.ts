@@ -101,7 +101,7 @@ describe("the watch over holds", () => {
       assert.isFalse(yield* stored(storage, "a"))
     }))
 
-  it.effect("whoever opens the store next begins to count anew", () =>
+  it.effect("the next process that opens the store begins to count anew", () =>
     Effect.gen(function*() {
       const { blob, keys, take } = yield* held
       yield* Store.inScope(take("a", "1 minute"))
@@ -144,7 +144,7 @@ describe("the watch over holds", () => {
     Effect.gen(function*() {
       const { blob, keys, storage } = yield* held
       const bad = yield* HoldFiles.make("bad", 5_000)
-      const counted = Effect.map(Metric.value(Metrics.unreadableHolds), ({ count }) => Number(count))
+      const counted = Metrics.total(Metrics.unreadableHolds)
       for (const bytes of [new Uint8Array(50), yield* ofLaterVersion(storage)]) {
         yield* blob.put(HoldFiles.stateOf(bad), bytes)
         const before = yield* counted
@@ -171,7 +171,7 @@ describe("the watch over holds", () => {
 })
 
 describe("the names of holds", () => {
-  it.effect("are told apart, also where one begins like the other", () =>
+  it.effect("are distinguished, also where one begins like the other", () =>
     Effect.gen(function*() {
       const { blob, take } = yield* held
       const names = ["a", "a.b", "a.1000", "a-b", `a.1000.${"0".repeat(14)}`, `a.1000.${"0".repeat(14)}.state`, "0"]

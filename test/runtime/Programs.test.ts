@@ -21,7 +21,7 @@ type Name = typeof names[number]
 interface Listener {
   readonly name: Name
   readonly scope: Scope.Closeable
-  /** The model's updates from here on must be heard. */
+  /** The model's updates from here on must be delivered. */
   readonly start: number
   readonly startUpper: number
   readonly events: Array<CollectionEvent<string, string>>
@@ -260,23 +260,23 @@ const checkKeys = Effect.fnUntraced(function*(world: World, name: Name, asOf: nu
 const checkSubscription = Effect.fnUntraced(function*(world: World, name: Name, asOf: number) {
   const model = world.models.get(name)!
   const { reader } = yield* handles(world, name)
-  const told = yield* told_(reader.subscribe({ asOf }), model.upper)
+  const delivered = yield* delivering(reader.subscribe({ asOf }), model.upper)
   assert.deepStrictEqual(
-    Model.consolidate(told),
+    Model.consolidate(delivered),
     Model.consolidate(model.updates.filter(({ time }) => time < model.upper), asOf),
     `a subscription as of ${asOf}`
   )
   if (asOf + 1 === model.upper) return
-  const resumed = yield* told_(reader.subscribe({ from: asOf + 1 }), model.upper)
+  const resumed = yield* delivering(reader.subscribe({ from: asOf + 1 }), model.upper)
   assert.deepStrictEqual(
     resumed.filter(({ time }) => time <= asOf),
     [],
-    "a resumed subscription tells no time again"
+    "a resumed subscription repeats no time"
   )
   assert.deepStrictEqual(Model.count(resumed), Model.changes(model, asOf, model.upper - 1), `resumed at ${asOf + 1}`)
 })
 
-const told_ = (events: Stream.Stream<CollectionEvent<string, string>, unknown>, upper: number) =>
+const delivering = (events: Stream.Stream<CollectionEvent<string, string>, unknown>, upper: number) =>
   events.pipe(
     Stream.takeUntil((event) => event._tag === "Progress" && event.frontier >= upper),
     Stream.runCollect,
@@ -287,11 +287,11 @@ const told_ = (events: Stream.Stream<CollectionEvent<string, string>, unknown>, 
 const checkListener = Effect.fnUntraced(function*(world: World, { events, name, start, startUpper }: Listener) {
   const model = world.models.get(name)!
   const written = model.updates.slice(start)
-  const heard = () => events.flatMap((event) => event._tag === "Updates" ? event.updates : [])
+  const received = () => events.flatMap((event) => event._tag === "Updates" ? event.updates : [])
   const sealed = () => events.findLast((event) => event._tag === "Progress")?.frontier ?? startUpper
-  yield* Store.until(() => heard().length >= written.length && sealed() >= model.upper)
-  assert.deepStrictEqual(heard().map((row) => ({ ...row })), written, "what a listener has heard")
-  assert.strictEqual(sealed(), model.upper, "the seal a listener has heard of")
+  yield* Store.until(() => received().length >= written.length && sealed() >= model.upper)
+  assert.deepStrictEqual(received().map((row) => ({ ...row })), written, "what was delivered to a listener")
+  assert.strictEqual(sealed(), model.upper, "the seal that was delivered to a listener")
 })
 
 const program = (seed: number) =>

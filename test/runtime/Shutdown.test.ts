@@ -75,7 +75,7 @@ describe("stop", () => {
       }
     }))
 
-  it.effect("whoever stops it returns when it is given up, the first and the second", () =>
+  it.effect("every stop returns when it is given up, the first and the second", () =>
     Effect.gen(function*() {
       for (const way of ["stop", "scope"] as const) {
         const { control, storage } = yield* Store.faulty
@@ -118,7 +118,7 @@ describe("stop", () => {
       }
     }))
 
-  it.effect("deletes what nobody needs, and gives up when storage is down", () =>
+  it.effect("deletes what is not needed, and gives up when storage is down", () =>
     Effect.gen(function*() {
       const { control, storage } = yield* Store.faulty
       const { client, reader, writer } = yield* opened(storage, { ...Store.tiny, memoryBytes: 100, grace: "1 hour" })

@@ -94,14 +94,14 @@ describe("transactions", () => {
       )
     }))
 
-  it.effect("are progress to whoever listens to a table", () =>
+  it.effect("are progress to a listener of a table", () =>
     Effect.gen(function*() {
       const opened = yield* open(yield* Store.memory)
       yield* TestClock.setTime(1)
       const { events } = yield* opened.table.listen()
       yield* put(opened, "a", "1")
-      const told = yield* Stream.runCollect(Stream.take(events, 2))
-      assert.deepStrictEqual(told, [
+      const delivered = yield* Stream.runCollect(Stream.take(events, 2))
+      assert.deepStrictEqual(delivered, [
         { _tag: "Updates", updates: [{ key: "a", value: "1", time: 1_000, diff: 1 }] },
         { _tag: "Progress", frontier: 1_001 }
       ])

@@ -30,7 +30,7 @@ export const options = (endpoint: string, more: Partial<S3Storage.Options> = {})
   ...more
 })
 
-/** A store in a part of the bucket that nobody else uses. */
+/** A store in a part of the bucket of its own. */
 export const makeStore = (endpoint: string, more?: Partial<S3Storage.Options>) =>
   Effect.sync(() => S3Storage.layer(options(endpoint, more)))
 

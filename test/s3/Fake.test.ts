@@ -15,7 +15,7 @@ import { randomUUID } from "node:crypto"
 import { bucket as Bucket } from "./Buckets.ts"
 import { inProcess, stores } from "./Endpoints.ts"
 
-/** A client as any program has one, and a part of the bucket that nobody else uses. */
+/** A client as any program has one, and a part of the bucket of its own. */
 const setUp = Effect.fnUntraced(function*(endpoint: Effect.Effect<string, never, Scope.Scope>) {
   const client = new S3Client({
     endpoint: yield* endpoint,

@@ -225,13 +225,13 @@ for (const { endpoint, name } of stores) {
         yield* held.open
         assert.deepStrictEqual((yield* Fiber.join(late)).bounds, { lower: 8, upper: 9 })
         assert.deepStrictEqual(yield* contents(direct), ["entry 8"])
-        // Its anchor is not left: with it, whoever gets an old listing would take the log for a short one.
+        // Its anchor is not left: with it, a reader of an old listing would take the log for a short one.
         proxy.choose = (request) => isList(request) ? "stale" : "pass"
         const log = yield* openLog(troubled)
         assert.strictEqual((yield* Effect.flip(log.bounds))._tag, "Unavailable")
       }))
 
-    it.live("a follower that slept goes on, or is told that what it wants is gone", () =>
+    it.live("a follower that slept goes on, or fails because what it wants is gone", () =>
       Effect.gen(function*() {
         const { direct } = yield* setUp(endpoint)
         const writer = yield* (yield* openLog(direct)).acquire

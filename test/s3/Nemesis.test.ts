@@ -26,7 +26,7 @@ const networkFaults: ReadonlyArray<Proxy.Fault> = [
   Effect.sleep("100 millis")
 ]
 
-/** A part of the bucket that nobody else uses, behind a network that fails now and then. */
+/** A part of the bucket of its own, behind a network that fails now and then. */
 const troubled = Effect.fnUntraced(function*(endpoint: string) {
   const injector = yield* Faults.Injector
   const random = Prng.make(1)

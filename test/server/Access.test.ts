@@ -70,7 +70,7 @@ describe("without a token", () => {
       assert.isTrue(isForeign({}, peer), peer)
     }
     const none = { headers: Headers.fromInput({ host: "localhost" }), peerAddress: Option.none() }
-    assert.isTrue(Access.isForeign(none, tcp), "who it is nobody knows")
+    assert.isTrue(Access.isForeign(none, tcp), "its identity is unknown")
     assert.isFalse(Access.isForeign(none, unix), "a socket of this machine")
   })
 
@@ -156,7 +156,7 @@ describe("with a token", () => {
     for (const [header, credential] of given) assert.strictEqual(Access.credential(header), credential, header)
   })
 
-  it.live("that is empty, nobody is let in, and no server starts", () =>
+  it.live("that is empty admits no client, and no server starts", () =>
     Effect.gen(function*() {
       const empty = Redacted.make("")
       const refused = yield* Effect.flip(serve({ token: empty }))

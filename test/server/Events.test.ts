@@ -10,7 +10,7 @@ import * as Running from "./Running.ts"
 
 type Json = typeof Codec.json extends Codec.Codec<infer A> ? A : never
 
-interface Told {
+interface Delivered {
   readonly updates: ReadonlyArray<Update<Json, Json>>
   /** The last progress, which is where to resume. */
   readonly id: string | undefined
@@ -23,14 +23,14 @@ const frontierOf = (id: string | undefined): number => {
 }
 
 /**
- * Connects as a browser does, and hears until `isEnough`, or until it is disconnected. Updates count once the progress
+ * Connects as a browser does, and reads until `isEnough`, or until it is disconnected. Updates count once the progress
  * after them has come.
  */
 const hear = (
   url: string,
-  isEnough: (told: Told) => boolean,
+  isEnough: (delivered: Delivered) => boolean,
   lastEventId?: string
-): Effect.Effect<Told> =>
+): Effect.Effect<Delivered> =>
   Effect.promise(async (signal) => {
     const abort = new AbortController()
     signal.addEventListener("abort", () => abort.abort())
@@ -39,31 +39,31 @@ const hear = (
       headers: lastEventId === undefined ? {} : { "last-event-id": lastEventId }
     })
     assert.strictEqual(response.headers.get("content-type"), "text/event-stream")
-    let told: Told = { updates: [], id: lastEventId }
+    let delivered: Delivered = { updates: [], id: lastEventId }
     let pending: Array<Update<Json, Json>> = []
     const parser = Sse.makeParser((event) => {
-      if (event._tag !== "Event" || isEnough(told)) return
+      if (event._tag !== "Event" || isEnough(delivered)) return
       if (event.event === "updates") pending.push(...JSON.parse(event.data) as typeof pending)
       if (event.event !== "progress") return
       const frontier = frontierOf(event.id)
       assert.deepStrictEqual(JSON.parse(event.data), { frontier: frontier === Infinity ? "empty" : frontier })
-      told = { updates: [...told.updates, ...pending], id: event.id }
+      delivered = { updates: [...delivered.updates, ...pending], id: event.id }
       pending = []
     })
     const decoder = new TextDecoder()
     try {
       for await (const bytes of response.body!) {
         parser.feed(decoder.decode(bytes, { stream: true }))
-        if (isEnough(told)) break
+        if (isEnough(delivered)) break
       }
     } catch (error) {
       assert.propertyVal(error, "message", "terminated")
     }
     abort.abort()
-    return told
+    return delivered
   })
 
-const until = (frontier: number) => ({ id }: Told): boolean => frontierOf(id) >= frontier
+const until = (frontier: number) => ({ id }: Delivered): boolean => frontierOf(id) >= frontier
 
 const step = (write: CollectionWriter<Json, Json>, time: number, rows = 1) =>
   Effect.andThen(
@@ -71,10 +71,10 @@ const step = (write: CollectionWriter<Json, Json>, time: number, rows = 1) =>
     write.seal(time + 1)
   )
 
-const timesOf = ({ updates }: Told) => updates.map(({ time }) => time)
+const timesOf = ({ updates }: Delivered) => updates.map(({ time }) => time)
 
 describe("subscribing over HTTP", () => {
-  it.live("tells what there is, then what comes, and ends with the collection", () =>
+  it.live("delivers what there is, then what comes, and ends with the collection", () =>
     Effect.gen(function*() {
       const { persist, url } = yield* Running.start()
       const { writer } = yield* Running.orders(persist)
@@ -96,15 +96,15 @@ describe("subscribing over HTTP", () => {
         updates: [{ key: "b", value: null, time: 9, diff: 2 }, last],
         id: "0-empty"
       })
-      const told = yield* Fiber.join(whole)
-      assert.sameDeepMembers([...told.updates], [...first, last])
+      const delivered = yield* Fiber.join(whole)
+      assert.sameDeepMembers([...delivered.updates], [...first, last])
       for (const id of ["empty", "0-empty"]) {
         const again = yield* Running.ask(events, { headers: { "last-event-id": id } })
         assert.strictEqual(again.status, 204, "which keeps a browser from asking for ever")
       }
     }))
 
-  it.live("the typed client hears the same", () =>
+  it.live("the typed client receives the same", () =>
     Effect.gen(function*() {
       const { client, persist } = yield* Running.start()
       yield* Running.orders(persist)
@@ -115,9 +115,9 @@ describe("subscribing over HTTP", () => {
       assert.deepInclude(progress, { event: "progress", id: "0-10", data: { frontier: 10 } })
       const headers = { "last-event-id": progress!.id }
       const resumed = yield* client.subscribe({ params, query: {}, headers })
-      const heard = yield* Effect.forkChild(Stream.runCollect(Stream.take(resumed, 1)))
+      const received = yield* Effect.forkChild(Stream.runCollect(Stream.take(resumed, 1)))
       yield* client.seal({ params, payload: { upper: 11 } })
-      assert.deepInclude((yield* Fiber.join(heard))[0], { event: "progress", id: "0-11" })
+      assert.deepInclude((yield* Fiber.join(received))[0], { event: "progress", id: "0-11" })
     }))
 
   it.live("does not resume in another collection of the same name", () =>
@@ -154,17 +154,17 @@ describe("subscribing over HTTP", () => {
         const last = 60
         const reading = yield* Effect.forkChild(Effect.forEach([1, 2, 3], () =>
           Effect.gen(function*() {
-            let told: Told = { updates: [], id: undefined }
-            while (!until(last)(told)) {
+            let delivered: Delivered = { updates: [], id: undefined }
+            while (!until(last)(delivered)) {
               const count = 1 + random.int(8)
               const next = yield* hear(
                 `${url}/collections/steps/events`,
                 (each) => each.updates.length >= count || until(last)(each),
-                told.id
+                delivered.id
               )
-              told = { updates: [...told.updates, ...next.updates], id: next.id }
+              delivered = { updates: [...delivered.updates, ...next.updates], id: next.id }
             }
-            return timesOf(told)
+            return timesOf(delivered)
           }), { concurrency: "unbounded" }))
         for (let time = 0; time < last; time++) {
           yield* step(writer, time)
@@ -172,8 +172,8 @@ describe("subscribing over HTTP", () => {
         }
         const times = Array.from({ length: last }, (_, time) => time)
         // Within one stretch of complete times updates come in the order of their rows.
-        const sorted = (yield* Fiber.join(reading)).map((heard) => heard.toSorted((a, b) => a - b))
-        for (const heard of sorted) assert.deepStrictEqual(heard, times)
+        const sorted = (yield* Fiber.join(reading)).map((received) => received.toSorted((a, b) => a - b))
+        for (const received of sorted) assert.deepStrictEqual(received, times)
       })
   )
 
@@ -209,7 +209,7 @@ describe("subscribing over HTTP", () => {
       assert.match(beats, /^HTTP\/1\.1 200 /)
     }))
 
-  it.live("an idle connection is kept alive before there is a first time to tell, and tells it then", () =>
+  it.live("an idle connection is kept alive before there is a first time to deliver, and delivers it then", () =>
     Effect.gen(function*() {
       const { persist, port } = yield* Running.start({ heartbeat: "5 millis" })
       const { writer } = yield* persist.createOrLoad("new", { key: Codec.json, value: Codec.json })
@@ -248,14 +248,14 @@ describe("subscribing over HTTP", () => {
         yield* writer.seal(time + 1)
       }
       yield* Effect.repeat(Running.ask(`${url}/metrics`), {
-        until: ({ body }) => /^tidemark_http_subscribers 0$/m.test(body as string)
+        until: ({ body }) => /^tidemark_http_subscribers\{.*\} 0$/m.test(body as string)
       })
       socket.resume()
       const text = yield* Effect.promise(() => closed)
       const ids = [...text.matchAll(/^id: \d+-(\d+)$/gm)].map((match) => Number(match[1]))
       const lastId = ids.at(-1) ?? 1
       assert.isBelow(lastId, last, "most of it never reached the reader")
-      let rest: Told = { updates: [], id: `0-${lastId}` }
+      let rest: Delivered = { updates: [], id: `0-${lastId}` }
       while (!until(last)(rest)) {
         // On a busy machine this reader may be too slow as well.
         const next = yield* hear(`${url}/collections/wide/events`, until(last), rest.id)
@@ -264,15 +264,15 @@ describe("subscribing over HTTP", () => {
       assert.sameMembers(timesOf(rest), Array.from({ length: last - lastId }, (_, i) => lastId + i))
     }))
 
-  it.live("is told why it cannot go on", () =>
+  it.live("receives a problem that says why it cannot go on", () =>
     Effect.gen(function*() {
       const { client, persist } = yield* Running.start()
       yield* Running.orders(persist)
       const params = { name: "orders" }
       const events = yield* client.subscribe({ params, query: {}, headers: { "last-event-id": "10" } })
-      const heard = yield* Effect.forkChild(Stream.runCollect(events))
+      const received = yield* Effect.forkChild(Stream.runCollect(events))
       yield* persist.destroy("orders")
-      const [problem] = yield* Fiber.join(heard)
+      const [problem] = yield* Fiber.join(received)
       assert.deepInclude(problem?.data, { status: 410, type: "urn:tidemark:problem:collection-destroyed" })
     }))
 })

@@ -50,7 +50,7 @@ describe("a store that another process has taken over", () => {
       assert.lengthOf(lines.filter((line) => /the store has ended.*epoch 2 has taken over/s.test(line)), 1)
     }))
 
-  it.live("is found out about also where nobody writes", () =>
+  it.live("is noticed also where nothing is written", () =>
     Effect.gen(function*() {
       const { takeOver, url } = yield* overtaken("50 millis")
       const events = yield* subscription(`${url}/collections/orders/events`)

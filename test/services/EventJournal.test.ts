@@ -112,7 +112,7 @@ describe.each(implementations)("EventJournal %s", (_, make) => {
       assert.strictEqual(yield* journal.nextRemoteSequence(remoteId), 20)
     }))
 
-  it.effect("tells the newer entries that conflict, and imports nothing of a batch whose effect fails", () =>
+  it.effect("reports the newer entries that conflict, and imports nothing of a batch whose effect fails", () =>
     Effect.gen(function*() {
       const journal = yield* make
       const remoteId = EventJournal.makeRemoteIdUnsafe()
@@ -205,15 +205,15 @@ describe("an EventJournal on a collection", () => {
             const fails = random.chance(0.2)
             return (to) =>
               Effect.gen(function*() {
-                const told: Array<unknown> = []
+                const delivered: Array<unknown> = []
                 const effect: Parameters<Journal["writeFromRemote"]>[0]["effect"] = (batch) => {
-                  for (const each of batch) told.push(labels([each.entry]), labels(each.conflicts))
+                  for (const each of batch) delivered.push(labels([each.entry]), labels(each.conflicts))
                   return fails
                     ? Effect.fail(new EventJournal.EventJournalError({ method: "", cause: "" }))
                     : Effect.void
                 }
                 const exit = yield* Effect.exit(to.writeFromRemote({ remoteId, entries, effect }))
-                return [told, Exit.isSuccess(exit) ? labels(exit.value.duplicateEntries) : "failed"]
+                return [delivered, Exit.isSuccess(exit) ? labels(exit.value.duplicateEntries) : "failed"]
               })
           },
           () => {

@@ -67,6 +67,10 @@ describe("a table", () => {
         Option.none()
       ])
       assert.strictEqual(past[0]!.time, first)
+      assert.strictEqual(past[2]!.time, yield* sessions.now)
+      const within = yield* Table.transaction(Effect.andThen(sessions.set("s-2", session("ada", "")), sessions.now))
+      assert.strictEqual(past[2]!.time, within)
+      assert.isAbove(yield* sessions.now, within)
     })
   )
 
@@ -128,9 +132,9 @@ describe("a table", () => {
       yield* counters.set("a", 2)
       yield* counters.remove("a")
       const from = progress._tag === "Progress" ? progress.frontier : 0
-      const told = yield* collect(Stream.takeUntil(counters.changes({ from }), ({ _tag }) => _tag === "Progress"))
+      const delivered = yield* collect(Stream.takeUntil(counters.changes({ from }), ({ _tag }) => _tag === "Progress"))
       assert.deepStrictEqual(
-        told.flatMap((event) =>
+        delivered.flatMap((event) =>
           event._tag === "Changes" ? event.changes.map(({ after, before }) => [before, after]) : []
         ),
         [[Option.some(1), Option.some(2)], [Option.some(2), Option.none()]]

@@ -1,5 +1,5 @@
 /**
- * A script in a process of its own, which says lines and is told to go on by lines.
+ * A script in a process of its own, which says lines and goes on at lines.
  */
 import { Effect } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"

@@ -25,7 +25,7 @@ export interface System {
   readonly disk: Disk.Disk
   readonly lies: boolean
   readonly injector: Faults.Injector["Service"]
-  /** In which the system works: whoever calls may be stopped or dead. */
+  /** In which the system works: the caller may be stopped or dead. */
   readonly surroundings: Context.Context<never>
   readonly random: Prng.Prng
   /** Those that have made a call, by their id. */
@@ -84,7 +84,7 @@ const stopFor = (process: Machine.Process, millis: number): Effect.Effect<void> 
     return Effect.andThen(Effect.sleep(millis), Effect.sync(process.wake))
   })
 
-/** The program itself is never stopped: nobody else could wake it. */
+/** The program itself is never stopped: nothing else could wake it. */
 const fateOf = ({ injector }: System, process: Machine.Process, operation: Faults.Operation): Faults.Fate => {
   const fate = injector.next(operation)
   return fate.kind === "stopped" && process.number === 0 ? { ...fate, kind: undefined } : fate
@@ -283,7 +283,7 @@ const onPaths = (self: System): Functions => {
       if (node === undefined) throw errno("ENOENT")
       return { ino: BigInt(node.id), mtimeNs: 0n }
     },
-    // A process that was there before the last power failure is told by its start time.
+    // A process from before the last power failure is recognised by its start time.
     readFileSync: (path: string) => {
       const { choice, kind } = self.injector.next("open")
       if (kind === "refused") throw errno(refusals[choice % refusals.length]!)
@@ -291,6 +291,8 @@ const onPaths = (self: System): Functions => {
       if (self.processes.get(pid)?.isAlive() !== true) throw errno("ENOENT")
       return `${pid} (node) S ${"0 ".repeat(18)}${self.boots}`
     },
+    statfs: (_path: string, done: Done<{ bavail: number; bsize: number }>) =>
+      make(self, { operation: "stat", done, begin: () => ({ bavail: 2 ** 40, bsize: 1 }) }),
     watch: () => {
       throw errno("ENOSYS")
     }

@@ -164,19 +164,19 @@ describe.each(Object.entries(views))("%s", (_, [make, model]) => {
         yield* Effect.all([feed(a, rowsA, [2, 3, 7, 10]), feed(b, rowsB, [1, 5, 10])], { concurrency: "unbounded" })
         const events = yield* Fiber.join(running)
         let frontier = 0
-        const told: Array<Update.Update<string, unknown>> = []
+        const delivered: Array<Update.Update<string, unknown>> = []
         for (const event of events) {
           if (event._tag === "Progress") {
             assert.isAbove(event.frontier, frontier)
             frontier = event.frontier
           } else {
             for (const update of event.updates) assert.isAtLeast(update.time, frontier)
-            told.push(...event.updates)
+            delivered.push(...event.updates)
           }
         }
         for (let time = 0; time < end; time++) {
           assert.deepStrictEqual(
-            canonical(sums(told, time)),
+            canonical(sums(delivered, time)),
             canonical(model(sums(rowsA, time), sums(rowsB, time))),
             `as of ${time}`
           )

@@ -27,7 +27,7 @@ export const erase = Command.make(
 ).pipe(
   Command.withDescription(
     "Take every row of a key out of a collection's whole history, and its bytes out of every file of the store; prints a " +
-      "receipt. No update tells those who follow the collection."
+      "receipt. Subscribers receive no update of it."
   ),
   Command.withShortDescription("Take a key out of history and storage"),
   Command.withExamples([{ command: `tidemark erase users '"u-17"'`, description: "A key of JSON: a text has quotes" }])

@@ -24,7 +24,7 @@ export const unlock = Command.make(
     if (json) return yield* Output.json({ unlocked: Option.isSome(holder), ...Option.getOrElse(holder, () => ({})) })
     yield* Output.line(
       Option.match(holder, {
-        onNone: () => "nobody has the store open for writing",
+        onNone: () => "no process has the store open for writing",
         onSome: ({ host, pid }) => `the lock of process ${pid} on host ${host} is given up`
       })
     )

@@ -116,9 +116,9 @@ const lies: ReadonlyArray<readonly [name: string, found: ReadonlyArray<HistoryVi
         : rows.map(([key, value, n], i) => [key, value, i === shared ? n + 3 : n])
     })
   ],
-  ["a row comes from nowhere", ["WrongSum"], inSnapshot((rows) => [...rows, ["k9", "nobody's", 1]])],
+  ["a row comes from nowhere", ["WrongSum"], inSnapshot((rows) => [...rows, ["k9", "foreign", 1]])],
   [
-    "a write that was told to have failed is shown",
+    "a write that was reported as failed is shown",
     ["FailedWriteVisible"],
     (history, random) =>
       replace(history, pick(random, shown(history)), (one) => ({
@@ -187,12 +187,12 @@ const lies: ReadonlyArray<readonly [name: string, found: ReadonlyArray<HistoryVi
     inSubscription((updates, own) => updates.filter((update) => update !== own))
   ],
   [
-    "a subscription tells an update twice",
+    "a subscription delivers an update twice",
     ["DoubledWrite", "HalfCommand"],
     inSubscription((updates, own) => [...updates, own])
   ],
   [
-    "a subscription tells an update at another time",
+    "a subscription delivers an update at another time",
     ["FutureWrite", "LostWrite", "HalfCommand"],
     inSubscription(
       (updates, own) =>
@@ -298,16 +298,16 @@ describe("the history checker", () => {
   })
 
   it.each(lies)("finds it when %s", (_, kinds, lie) => {
-    let told = 0
+    let delivered = 0
     for (let seed = 0; seed < 60; seed++) {
       const random = Prng.make(seed)
       const lied = lie(Honest.make(seed), random)
       if (lied === undefined) continue
-      told++
+      delivered++
       const found = kindsOf(gathered(lied, random))
       assert(kinds.some((kind) => found.has(kind)), `seed ${seed}: found ${[...found].join(", ") || "nothing"}`)
     }
-    assert.isAbove(told, 5)
+    assert.isAbove(delivered, 5)
   })
 
   it("says what is wrong, and in which operations", () => {
@@ -333,14 +333,14 @@ describe("a recorder", () => {
       const tell = recorder.subscription("c", { _tag: "Subscribe", collection: 0 })
       tell({ _tag: "Progress", frontier: 1 })
 
-      const [ok, refused, unknown, died, interrupted, told] = recorder.history()
+      const [ok, refused, unknown, died, interrupted, delivered] = recorder.history()
       assert.deepInclude(ok, { outcome: "ok", invoked: 0, completed: 1, reply: { _tag: "Registered", collection: 7 } })
       assert.deepInclude(refused, { outcome: "failed" })
       assert.deepInclude(refused!.reply, { error: "UpperMismatch", actual: 2 })
       assert.deepInclude(unknown, { outcome: "unknown" })
       assert.deepInclude(died!.reply, { error: "Defect", reason: "TypeError: no" })
       assert.notProperty(interrupted, "completed")
-      assert.deepInclude(told, {
+      assert.deepInclude(delivered, {
         outcome: "unknown",
         reply: { _tag: "Told", events: [{ _tag: "Progress", frontier: 1 }] }
       })

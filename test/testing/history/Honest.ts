@@ -142,7 +142,7 @@ const snapshot = (world: World, collection: number, model: Model.Model): void =>
   })
 }
 
-const told = (rows: ReadonlyArray<Model.Row>): History.Told => ({
+const delivered = (rows: ReadonlyArray<Model.Row>): History.Told => ({
   _tag: "Updates",
   updates: rows.map(({ diff, key, time, value }) => [key, value, time, diff])
 })
@@ -155,11 +155,11 @@ const subscribe = (world: World, collection: number, model: Model.Model): void =
   const until = (to: number, from = 0, since = 0) =>
     Model.consolidate(model.updates.filter(({ time }) => time >= from && time < to), since)
   const first: ReadonlyArray<History.Told> = [
-    told(until(middle, 0, asOf)),
+    delivered(until(middle, 0, asOf)),
     { _tag: "Progress", frontier: middle }
   ]
   const second: ReadonlyArray<History.Told> = [
-    told(until(model.upper, middle)),
+    delivered(until(model.upper, middle)),
     { _tag: "Progress", frontier: model.upper }
   ]
   const isResumed = random.chance(0.5)

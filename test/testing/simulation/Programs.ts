@@ -40,7 +40,7 @@ const opening = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   )
 
 /**
- * A writer that dies again and again, with a kill or in a power failure; what it was told is durable is there at the end,
+ * A writer that dies again and again, with a kill or in a power failure; what was acknowledged to it is there at the end,
  * and everything that is there was written.
  */
 export const crashes = Effect.gen(function*() {

@@ -103,7 +103,7 @@ describe("time", () => {
 })
 
 describe("a program that cannot end", () => {
-  it("is stuck when nothing is ready and nobody sleeps, and its finalizers run", async () => {
+  it("is stuck when nothing is ready and nothing sleeps, and its finalizers run", async () => {
     let isClosed = false
     const program = Effect.ensuring(Effect.never, Effect.sync(() => void (isClosed = true)))
     const { exit } = await Simulation.run({ seed: 1, program })

@@ -1,0 +1,48 @@
+/**
+ * Runs pure code, which throws its typed errors: each function makes failures of the errors that it names. Any other
+ * exception is a bug, and becomes a defect.
+ *
+ * @internal
+ */
+import { Effect, Result } from "effect"
+import { Corrupt, DecodeError, UnsupportedFormat, ValueOutOfRange } from "./PersistError.ts"
+
+const runner = <E>(isExpected: (error: unknown) => error is E) => <A>(run: () => A): Effect.Effect<A, E> =>
+  Effect.suspend(() => {
+    try {
+      return Effect.succeed(run())
+    } catch (error) {
+      return isExpected(error) ? Effect.fail(error) : Effect.die(error)
+    }
+  })
+
+const isDamage = (error: unknown): error is Corrupt | UnsupportedFormat =>
+  error instanceof Corrupt || error instanceof UnsupportedFormat
+
+const isRefusal = (error: unknown): error is ValueOutOfRange => error instanceof ValueOutOfRange
+
+/** Runs a computation over stored bytes and rows, whose sums may overflow. */
+export const compute = runner((error): error is Corrupt | UnsupportedFormat | ValueOutOfRange =>
+  isDamage(error) || isRefusal(error)
+)
+
+/** Runs a decoder of stored bytes. */
+export const decode = runner(isDamage)
+
+/** Runs codecs that encode. */
+export const encode = runner(isRefusal)
+
+/** Runs codecs that encode, or decode, or both. */
+export const convert = runner((error): error is DecodeError | ValueOutOfRange =>
+  error instanceof DecodeError || isRefusal(error)
+)
+
+/** As `encode`, for callers that are pure code themselves. Throws any other exception on. */
+export const encoded = <A>(run: () => A): Result.Result<A, ValueOutOfRange> => {
+  try {
+    return Result.succeed(run())
+  } catch (error) {
+    if (isRefusal(error)) return Result.fail(error)
+    throw error
+  }
+}
