@@ -88,7 +88,7 @@ export const make = (options: Options): Rewriter => ({
       (chunks) =>
         merge(
           options,
-          [memory(chunks, sealedTo, Infinity)],
+          [memory(chunks.map(({ columns }) => columns), sealedTo, Infinity)],
           { lower: sealedTo, upper: Infinity, since: spillSince },
           undefined
         )
