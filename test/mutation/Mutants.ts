@@ -739,6 +739,30 @@ const order: ReadonlyArray<Mutant> = [
     "cli/Verify"
   ),
   plant(
+    "a collected blob may be one that a hold keeps",
+    "runtime/GarbageCollector.ts",
+    "const keys = taken.filter((key) => !held.has(key))",
+    "const keys = taken",
+    "client/Holds",
+    "testing/nemesis/Processes"
+  ),
+  plant(
+    "a collection forgets the schemas that it had",
+    "engine/Collection.ts",
+    "self.earlier = documents(self)",
+    "self.earlier = []",
+    "client/Evolution",
+    "testing/nemesis/Processes"
+  ),
+  plant(
+    "compareAndAppend of several collections writes rows of the first alone",
+    "engine/Stage.ts",
+    "      this.append(pending, target.columns)\n      pending.upper = target.upper",
+    "      if (target === targets[0]) this.append(pending, target.columns)\n      pending.upper = target.upper",
+    "client/MultiWriter",
+    "testing/nemesis/Nemesis"
+  ),
+  plant(
     "ingest --resume repeats the rows of an interrupted run",
     "cli/Leftovers.ts",
     "return update.diff - used",

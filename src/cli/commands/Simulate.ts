@@ -51,7 +51,7 @@ export const simulate = Command.make(
       Flag.withDescription("Steps of each seed (default: 60)"),
       Flag.withDefault(60)
     ),
-    profile: Flag.Literals("profile", ["mixed", "busy", "crashes", "rivals", "churn", "alone"]).pipe(
+    profile: Flag.Literals("profile", ["mixed", "busy", "crashes", "rivals", "churn", "upkeep", "alone"]).pipe(
       Flag.withDescription("What happens most (default: mixed)"),
       Flag.withDefault("mixed")
     ),

@@ -148,6 +148,24 @@ export const rivals: Profile = { ...mixed, start: 14, kill: 4, compareAndAppend:
 export const churn: Profile = { ...mixed, destroy: 8, maintain: 6, compact: 6 }
 
 /**
+ * Holds, erasures, operators, policies and tools.
+ *
+ * @category profiles
+ * @since 0.1.0
+ */
+export const upkeep: Profile = {
+  ...mixed,
+  seal: 20,
+  hold: 20,
+  erase: 6,
+  feed: 15,
+  retain: 3,
+  gc: 3,
+  verify: 6,
+  copy: 4
+}
+
+/**
  * One process at a time, and power failures: for storage that only one process uses.
  *
  * @category profiles
@@ -161,4 +179,4 @@ export const alone: Profile = { ...mixed, start: 0, follow: 0, kill: 0, crash: 6
  * @category profiles
  * @since 0.1.0
  */
-export const byName = { mixed, busy, crashes, rivals, churn, alone } as const
+export const byName = { mixed, busy, crashes, rivals, churn, upkeep, alone } as const

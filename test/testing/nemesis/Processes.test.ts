@@ -6,6 +6,7 @@ describe("no promise is broken", () => {
   Nemeses.tests("NemesisProcesses.test.ts", [
     { profile: "rivals", faults: "harsh", share: 200 },
     { profile: "crashes", faults: "harsh", share: 200 },
-    { profile: "churn", faults: "mild", share: 100 }
+    { profile: "churn", faults: "mild", share: 50 },
+    { profile: "upkeep", faults: "mild", share: 100 }
   ])
 })
