@@ -3,26 +3,23 @@
  *
  * @internal
  */
-import { Effect, RcMap, Stream } from "effect"
+import { Effect, Stream } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
+import type { CollectionWriter, WriteError } from "../client/CollectionWriter.ts"
 import { type Description, PersistClient, type StoredCodec } from "../client/PersistClient.ts"
 import * as StoredJson from "../client/StoredJson.ts"
-import type { SubscribeOptions } from "../client/Subscription.ts"
 import * as Codec from "../Codec.ts"
 import * as Frontier from "../Frontier.ts"
-import { AsOfBeforeSince, AsOfNotSealed, UnknownCollection } from "../PersistError.ts"
+import { AsOfNotSealed, type UpperMismatch } from "../PersistError.ts"
 import type { Update } from "../Update.ts"
 import { Api } from "./Api.ts"
-import * as Fanout from "./Fanout.ts"
 import * as Pace from "./Pace.ts"
 import * as Problem from "./Problem.ts"
-import { type NewUpdateJson, parseSubscriptionId } from "./Rows.ts"
-import * as Seats from "./Seats.ts"
-import * as Subscriber from "./Subscriber.ts"
+import { type NewUpdateJson } from "./Rows.ts"
+import * as Subscriptions from "./Subscriptions.ts"
 
-export interface Options extends Fanout.Options {
-  readonly maxSubscribers: number
+export interface Options extends Subscriptions.Options {
   /** Milliseconds. */
   readonly stallTimeout: number
 }
@@ -54,29 +51,18 @@ const timeOf = ({ name, upper }: Description, asOf: number | undefined): Effect.
     : Effect.succeed(time)
 }
 
-/** Rejects a request to read from before `since`, before a response has begun. */
-const checkStart = ({ name, since }: Description, start: SubscribeOptions) => {
-  const first = start.from === undefined || start.from === 0 ? start.asOf : start.from - 1
-  return first === undefined || first >= since
-    ? Effect.void
-    : Effect.fail(new AsOfBeforeSince({ collection: name, asOf: first, since }))
-}
-
-/** Where a subscription resumes. The header, which browsers send, has priority over the parameter. */
-const resumption = (lastEventId: string | undefined, from: number | undefined) =>
-  lastEventId === undefined ? { collection: undefined, frontier: from } : parseSubscriptionId(lastEventId)
-
-const recreated = (name: string, before: number, now: number) =>
-  Effect.fail(
-    new Problem.CollectionRecreated({
-      detail: `"${name}" was destroyed and created again: its id was ${before} and is ${now}; begin again without an id`
-    })
-  )
-
 type JsonUpdate = Update<StoredJson.Json, StoredJson.Json>
 
-const updatesOf = (given: ReadonlyArray<typeof NewUpdateJson.Type>): ReadonlyArray<JsonUpdate> =>
+type GivenUpdates = ReadonlyArray<typeof NewUpdateJson.Type>
+
+const updatesOf = (given: GivenUpdates): ReadonlyArray<JsonUpdate> =>
   given.map(({ diff = 1, ...row }) => ({ ...row, diff }))
+
+/** How updates are appended. */
+type Append = (
+  writer: CollectionWriter<StoredJson.Json, StoredJson.Json>,
+  updates: ReadonlyArray<JsonUpdate>
+) => Effect.Effect<number, WriteError | UpperMismatch>
 
 /** Rejects updates that cannot be stored, and reports the first of them. */
 const checkUpdates = (
@@ -105,22 +91,14 @@ export const layer = (options: Options) =>
     Effect.fnUntraced(function*(handlers) {
       const client = yield* PersistClient
       const open = (name: string) => Effect.provideService(StoredJson.open(name), PersistClient, client)
-      const writing = Effect.fnUntraced(function*(name: string, updates: ReadonlyArray<JsonUpdate>) {
+      const writing = Effect.fnUntraced(function*(name: string, given: GivenUpdates, append: Append) {
+        const updates = updatesOf(given)
         const { description, writer } = yield* Effect.mapError(open(name), Problem.of)
         yield* checkUpdates(description, updates)
-        return writer
+        return durable(yield* Effect.mapError(append(writer, updates), Problem.of))
       })
       const pace = yield* Pace.make(options.stallTimeout)
-      const seats = yield* Seats.make(options.maxSubscribers)
-      const fanouts = yield* RcMap.make({
-        lookup: (id: number) =>
-          Effect.gen(function*() {
-            const description = (yield* client.descriptions).find((each) => each.id === id)
-            if (description === undefined) return yield* new UnknownCollection({ collection: `${id}` })
-            const { reader } = yield* open(description.name)
-            return yield* Fanout.make(reader, id, Math.max(description.upper, description.since + 1), options)
-          })
-      })
+      const subscribe = yield* Subscriptions.make(client, pace, options)
       return handlers.handleAll({
         list: () =>
           Effect.mapBoth(client.descriptions, {
@@ -160,45 +138,11 @@ export const layer = (options: Options) =>
             const values = yield* reader.get(key, { asOf: yield* timeOf(description, asOf), wait: false })
             return values.map(([value, diff]) => ({ key, value, diff }))
           }).pipe(Effect.mapError(Problem.of)),
-        subscribe: ({ headers, params, query }) =>
-          Effect.gen(function*() {
-            const { collection, frontier: from } = resumption(headers["last-event-id"], query.from)
-            const { description, reader } = yield* open(params.name)
-            if (collection !== undefined && collection !== description.id) {
-              return yield* recreated(params.name, collection, description.id)
-            }
-            // Everything has been delivered; this status keeps browsers from reconnecting.
-            if (from === Frontier.empty) return HttpServerResponse.empty({ status: 204 })
-            const start = from === undefined ? query : { from }
-            yield* checkStart(description, start)
-            const fanout = yield* RcMap.get(fanouts, description.id)
-            yield* seats.take
-            return HttpServerResponse.stream(
-              pace.guard(Subscriber.events(reader, description.id, fanout, start, options.heartbeat)),
-              {
-                contentType: "text/event-stream",
-                headers: { "cache-control": "no-store" }
-              }
-            )
-          }).pipe(
-            Effect.mapError((error) =>
-              error instanceof Problem.TooManySubscribers || error instanceof Problem.CollectionRecreated
-                ? error
-                : Problem.of(error)
-            )
-          ),
+        subscribe: ({ headers, params, query }) => subscribe(params.name, headers["last-event-id"], query),
         write: ({ params, payload }) =>
-          Effect.gen(function*() {
-            const updates = updatesOf(payload.updates)
-            const write = yield* writing(params.name, updates)
-            return yield* Effect.mapError(write.append(updates), Problem.of)
-          }).pipe(Effect.map(durable)),
-        append: ({ params, payload: { expected, upper, ...payload } }) =>
-          Effect.gen(function*() {
-            const updates = updatesOf(payload.updates)
-            const write = yield* writing(params.name, updates)
-            return yield* Effect.mapError(write.compareAndAppend(updates, { expected, upper }), Problem.of)
-          }).pipe(Effect.map(durable)),
+          writing(params.name, payload.updates, (writer, updates) => writer.append(updates)),
+        append: ({ params, payload: { expected, updates, upper } }) =>
+          writing(params.name, updates, (writer, rows) => writer.compareAndAppend(rows, { expected, upper })),
         seal: ({ params, payload }) =>
           Effect.flatMap(open(params.name), ({ writer }) => writer.seal(payload.upper)).pipe(
             Effect.mapBoth({ onFailure: Problem.of, onSuccess: durable })

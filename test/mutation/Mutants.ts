@@ -487,14 +487,14 @@ const order: ReadonlyArray<Mutant> = [
   ),
   plant(
     "the nonce of an entry is not looked at",
-    "runtime/Journal.ts",
+    "runtime/UnknownAppend.ts",
     "if (found.writer === commit.writer && found.attempt === commit.attempt) return true",
     "if (found.writer >= 0) return true",
     "runtime/Fencing"
   ),
   plant(
     "an append of unknown outcome counts as applied",
-    "runtime/Journal.ts",
+    "runtime/UnknownAppend.ts",
     "return overtaken === undefined ? false : yield* overtaken",
     "return overtaken === undefined ? true : yield* overtaken",
     "crash/Memory",
@@ -502,7 +502,7 @@ const order: ReadonlyArray<Mutant> = [
   ),
   plant(
     "an append of unknown outcome counts as lost",
-    "runtime/Journal.ts",
+    "runtime/UnknownAppend.ts",
     "found.attempt === commit.attempt) return true",
     "found.attempt === commit.attempt) return false",
     "crash/Memory",
@@ -511,13 +511,13 @@ const order: ReadonlyArray<Mutant> = [
   plant(
     "a log of unknown end is appended to",
     "runtime/Journal.ts",
-    "if (unresolved !== undefined) {",
-    "if (unresolved === null) {",
+    "if (unknown.exists()) return inDoubt(\"appending\"",
+    "if (unknown === null) return inDoubt(\"appending\"",
     "runtime/Fencing"
   ),
   plant(
     "a takeover while an append was unknown is not noticed",
-    "runtime/Journal.ts",
+    "runtime/Tenure.ts",
     "if (current !== epoch + 1) overtake(",
     "if (current < 0) overtake(",
     "runtime/Fencing"
