@@ -5,12 +5,10 @@
  * 330,000 updates, 1 GB given and 32 MB live; the default is a tenth. Every store runs in a process of its own; processor
  * time is that of all its threads, user and system, without what making the events takes.
  */
-import { fork } from "node:child_process"
-import * as fs from "node:fs"
-import * as path from "node:path"
-import type { Figures, Opened } from "./agent/run.ts"
+import { measure, type Measured } from "./agent/Measure.ts"
+import type { Figures } from "./agent/run.ts"
 import type { Name } from "./agent/Stores.ts"
-import { median, scratch } from "./Measure.ts"
+import { scratch } from "./Measure.ts"
 import { table } from "./Report.ts"
 import { machine } from "./Samples.ts"
 
@@ -18,42 +16,16 @@ const scale = Number(process.argv[2] ?? "0.1")
 const only = process.argv[3]?.split(",")
 const base = scratch("agent")
 
-const child = <A>(what: string, name: Name, directory: string): Promise<A> =>
-  new Promise((resolve, reject) => {
-    const running = fork(path.join(import.meta.dirname, "agent/run.ts"), [what, name, directory, String(scale)], {
-      execArgv: ["--conditions=tidemark-source", "--no-warnings"],
-      stdio: ["ignore", "inherit", "inherit", "ipc"]
-    })
-    let answer: A | undefined
-    running.on("message", (message) => (answer = message as A))
-    running.on(
-      "exit",
-      (code) => answer === undefined ? reject(new Error(`${name} ended with ${code}`)) : resolve(answer)
-    )
-  })
-
-const measure = async (name: Name): Promise<Figures & { readonly cold: Opened }> => {
-  const directory = path.join(base, name.replace(" ", "-"))
-  fs.mkdirSync(directory)
-  const figures = await child<Figures>("write", name, directory)
-  if (name === "none") return { ...figures, cold: { millis: 0, cpu: 0 } }
-  const openings: Array<Opened> = []
-  for (let round = 0; round < 5; round++) openings.push(await child<Opened>("open", name, directory))
-  const compacted = await child<number>("compact", name, directory)
-  const cold = { millis: median(openings.map(({ millis }) => millis)), cpu: median(openings.map(({ cpu }) => cpu)) }
-  return { ...figures, compacted, cold }
-}
-
-const names = (["none", "sqlite events", "sqlite upserts", "tidemark"] as const)
+const names = (["none", "sqlite events", "sqlite upserts", "tidemark", "tables"] as const)
   .filter((name) => name === "none" || only === undefined || only.some((each) => name.startsWith(each)))
-const measured = new Map<Name, Awaited<ReturnType<typeof measure>>>()
-for (const name of names) measured.set(name, await measure(name))
+const measured = new Map<Name, Measured>()
+for (const name of names) measured.set(name, await measure(name, base, scale))
 
 const making = measured.get("none")!.cpu
 const cpuOf = ({ cpu }: Figures): number => Math.max(0, cpu - making)
 const mb = (bytes: number): string => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`
 
-const figures: ReadonlyArray<readonly [string, (of: Figures & { readonly cold: Opened }) => string]> = [
+const figures: ReadonlyArray<readonly [string, (of: Measured) => string]> = [
   ["processor time", (of) => `${cpuOf(of).toFixed(1)} s`],
   ["time to write", ({ seconds }) => `${seconds.toFixed(1)} s`],
   ["bytes written", ({ written }) => mb(written)],

@@ -129,6 +129,16 @@ describe("examples", () => {
     assert.deepStrictEqual(errors, [])
   })
 
+  it("the first program of README.md stores, changes, travels in time and watches in fifteen lines", async () => {
+    const [first] = ofPages.filter(({ name }) => name.startsWith("README.md"))
+    assert.isAtMost(first!.code.split("\n").filter((line) => line.trim() !== "").length, 15)
+    for (const used of [".set(", ".modify(", ".at(", ".watch("]) assert.include(first!.code, used)
+    const args = ["--conditions=tidemark-source", sourceOf(first!)]
+    const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: folderOf(`${first!.name} once more`) })
+    const said = [...stdout.matchAll(/value: '([^']*)'|"value": "([^"]*)"/g)].map(([, a, b]) => a ?? b)
+    assert.deepStrictEqual(said, ["Draft of a plan", "Draft", "Draft of a plan"])
+  })
+
   it("of docstrings run", { timeout: 300_000 }, async () => {
     const file = writeAll(ofDocstrings.filter(({ run }) => run))
     assert.strictEqual(await runProgram(scratch, file), "")

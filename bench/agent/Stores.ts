@@ -1,11 +1,12 @@
 /**
- * Where the events of a coding agent go: Tidemark, SQLite as an event table, SQLite as a table of current parts.
+ * Where the events of a coding agent go: a collection of Tidemark, a table of it, SQLite as an event table, SQLite as a table of current parts.
  */
 import { Effect, Layer, ManagedRuntime, Stream } from "effect"
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { Codec, PersistClient, Update } from "../../src/index.ts"
 import { FileStorage } from "../../src/node/index.ts"
+import { Table } from "../../src/tables/index.ts"
 import type { Event } from "./Events.ts"
 
 export interface Store {
@@ -55,6 +56,24 @@ const tidemark = async (directory: string): Promise<Store> => {
         (rows) => rows.map(([key, value]) => [key, value] as const)
       )),
     compact: () => runtime.runPromise(Effect.andThen(writer.allowCompaction(upper - 1), persist.compact("parts"))),
+    close: () => runtime.dispose()
+  }
+}
+
+class Parts extends Table.Service<Parts>()("parts", { key: Codec.string, value: Codec.string, history: "latest" }) {}
+
+const tables = async (directory: string): Promise<Store> => {
+  const client = PersistClient.layer({ grace: 0 }).pipe(Layer.provide(FileStorage.layer({ directory })))
+  const runtime = ManagedRuntime.make(Layer.provideMerge(Parts.layer, client))
+  const parts = await runtime.runPromise(Parts)
+  return {
+    commit: (events) =>
+      runtime.runPromise(
+        Effect.forEach(events, ({ after, key }) => parts.set(key, after), { concurrency: "unbounded", discard: true })
+      ),
+    session: (session) =>
+      runtime.runPromise(Stream.runCollect(parts.range({ from: `${session}/`, to: after(session) }))),
+    compact: () => runtime.runPromise(Effect.flatMap(PersistClient.PersistClient, (client) => client.compact("parts"))),
     close: () => runtime.dispose()
   }
 }
@@ -127,6 +146,6 @@ const none = async (): Promise<Store> => ({
   close: async () => undefined
 })
 
-export const stores = { none, "sqlite events": sqliteEvents, "sqlite upserts": sqliteUpserts, tidemark }
+export const stores = { none, "sqlite events": sqliteEvents, "sqlite upserts": sqliteUpserts, tidemark, tables }
 
 export type Name = keyof typeof stores

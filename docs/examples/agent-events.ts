@@ -1,132 +1,45 @@
-/**
- * The event store of a coding agent's back end: an ordered log for each session, replayed and then live; a projection in
- * the commit of its events; owners who are fenced; hints that something changed; and a history that does not grow.
- */
-import { Console, Effect, Fiber, Layer, Schema, Semaphore, Stream } from "effect"
-import { Codec, MemoryStorage, MultiWriter, PersistClient, Update } from "tidemark"
+/** The event store of a coding agent: a log a session, replayed and then live, its projection, owners, bounded history. */
+import { Console, Effect, Fiber, Layer, Option, Schema, Stream } from "effect"
+import { MemoryStorage, PersistClient } from "tidemark"
+import { Table } from "tidemark/tables"
 
-const Event = Schema.Struct({ seq: Schema.Int, type: Schema.String, text: Schema.String })
-type Event = typeof Event.Type
-
-/** What is known of a session at any time: the fold of all of its events, also of those no longer kept. */
-const Session = Schema.Struct({ owner: Schema.String, seq: Schema.Int, title: Schema.String })
-type Session = typeof Session.Type
-
+const key = Schema.Tuple([Schema.String, Schema.Int])
+class Events extends Table.Service<Events>()("events", { key, value: Schema.String, history: 100 }) {}
+const Session = Schema.Struct({ owner: Schema.String, seq: Schema.Int })
+class Sessions extends Table.Service<Sessions>()("sessions", { key: Schema.String, value: Session, history: 100 }) {}
 class NotOwner extends Schema.TaggedError<NotOwner>("NotOwner")("NotOwner", { owner: Schema.String }) {}
-
-type Logged = Event | { readonly type: "Synced"; readonly seq: number }
-
-const project = (session: Session, event: Event): Session => ({
-  ...session,
-  seq: event.seq,
-  title: event.type === "Renamed" ? event.text : session.title
-})
-
-/** Keeps the last events of each session, and lets readers be behind by so many commits. */
-const open = Effect.fnUntraced(function*({ keep, lag }: { readonly keep: number; readonly lag: number }) {
-  const client = yield* PersistClient.PersistClient
-  const events = yield* client.createOrLoad("events", { key: Codec.string, value: Codec.schema(Event) })
-  const sessions = yield* client.createOrLoad("sessions", { key: Codec.string, value: Codec.schema(Session) })
-  const both = yield* MultiWriter.make([events.writer, sessions.writer])
-  const oneAtATime = Semaphore.makeUnsafe(1)
-
-  // A crash between a commit and its seal leaves rows that are durable: they count, and the next ones come later.
-  const left = yield* Effect.flatMap(sessions.snapshot(), ({ updates }) => Stream.runCollect(updates))
-  let now = left.reduce((latest, { time }) => Math.max(latest, time + 1), (yield* client.description("events")).upper)
-  yield* both.seal(now)
-
-  const current = (id: string) =>
-    Effect.map(now === 0 ? Effect.succeed([]) : sessions.get(id, { asOf: now - 1 }), (found) => found[0]?.[0])
-
-  /** One commit: the events, their projection, and what falls out of the log. Its seal is not to be cut off. */
-  const commit = Effect.fnUntraced(
-    function*(id: string, before: Session | undefined, after: Session, added: ReadonlyArray<Event>) {
-      const kept = added.length === 0 || now === 0 ? [] : yield* events.get(id, { asOf: now - 1 })
-      const old = kept.map(([event]) => event).filter(({ seq }) => seq <= after.seq - keep)
-      yield* both.appendAtomic((add) => {
-        add(events.writer, [
-          ...added.map((event) => Update.insert(id, event, now)),
-          ...old.map((event) => Update.retract(id, event, now))
-        ])
-        add(sessions.writer, [
-          ...(before === undefined ? [] : [Update.retract(id, before, now)]),
-          Update.insert(id, after, now)
-        ])
-      })
-      yield* both.seal(++now)
-      if (now > lag) yield* both.allowCompaction(now - lag)
-    },
-    Effect.uninterruptible
-  )
-
-  return {
-    /** Takes a session over: from now on its former owner is refused. */
-    claim: (id: string, owner: string) =>
-      oneAtATime.withPermit(Effect.gen(function*() {
-        const before = yield* current(id)
-        yield* commit(id, before, before === undefined ? { owner, seq: 0, title: "" } : { ...before, owner }, [])
-      })),
-    append: (id: string, owner: string, added: ReadonlyArray<Omit<Event, "seq">>) =>
-      oneAtATime.withPermit(Effect.gen(function*() {
-        const before = yield* current(id)
-        if (before?.owner !== owner) return yield* new NotOwner({ owner: before?.owner ?? "nobody" })
-        const numbered = added.map((event, i): Event => ({ ...event, seq: before.seq + 1 + i }))
-        yield* commit(id, before, numbered.reduce(project, before), numbered)
-      })),
-    session: current,
-    /** The events after `after` that are left, then `Synced`, then those that come: no gap between, and none twice. */
-    log: (id: string, after: number): Stream.Stream<Logged, unknown> =>
-      Stream.unwrap(Effect.gen(function*() {
-        const start = now
-        const past = yield* events.get(id, { asOf: start - 1 })
-        const replayed = past.map(([event]) => event).filter(({ seq }) => seq > after).toSorted((a, b) => a.seq - b.seq)
-        const live = Stream.flatMap(events.subscribe({ from: start }), (event) =>
-          event._tag === "Progress" ? Stream.empty : Stream.fromIterable(
-            event.updates.filter(({ diff, key }) =>
-              key === id && diff > 0
-            ).map(({ value }) => value)
-              .toSorted((a, b) => a.seq - b.seq)
-          ))
-        return Stream.concat(
-          Stream.fromIterable<Logged>([...replayed, { type: "Synced", seq: replayed.at(-1)?.seq ?? after }]),
-          live
-        )
-      })),
-    /** Which sessions changed, and their newest event: a slow reader hears less often, never wrongly. */
-    changes: Stream.suspend(() => sessions.subscribe({ from: now })).pipe(
-      Stream.map((event) =>
-        new Map(
-          event._tag === "Progress" ? [] : event.updates.filter(({ diff }) => diff > 0)
-            .toSorted((a, b) => a.time - b.time).map(({ key, value }) => [key, value.seq] as const)
-        )
-      ),
-      Stream.filter((changed) => changed.size > 0)
-    )
-  }
-})
-
+const changed = <K, V, I>(table: Table.Indexed<K, V, I>, from: number) =>
+  Stream.flatMap(table.changes({ from }), (each) => Stream.fromIterable(each._tag === "Changes" ? each.changes : []))
 const program = Effect.gen(function*() {
-  const store = yield* open({ keep: 3, lag: 100 })
-  yield* store.claim("s-1", "laptop")
-  yield* store.append("s-1", "laptop", [{ type: "Renamed", text: "Fix the build" }])
-  const hint = yield* Effect.forkChild(Stream.runHead(store.changes), { startImmediately: true })
-  const log = yield* Effect.forkChild(Stream.runCollect(Stream.take(store.log("s-1", 0), 5)), {
-    startImmediately: true
-  })
-  for (const text of ["one", "two", "three"]) yield* store.append("s-1", "laptop", [{ type: "Said", text }])
-
-  yield* store.claim("s-1", "desktop")
-  const refused = yield* Effect.flip(store.append("s-1", "laptop", [{ type: "Said", text: "late" }]))
-  yield* Console.log("hint:", yield* Fiber.join(hint))
-  yield* Console.log("refused:", refused._tag)
-  yield* Console.log("session:", yield* store.session("s-1"))
-  yield* Console.log(
-    "left:",
-    yield* Stream.runCollect(Stream.takeUntil(store.log("s-1", 0), ({ type }) => type === "Synced"))
-  )
-  yield* Console.log("followed:", (yield* Fiber.join(log)).map(({ seq, type }) => `${seq} ${type}`))
+  const [events, sessions] = [yield* Events, yield* Sessions]
+  // Takes a session over: from now on its former owner is refused.
+  const claim = (id: string, owner: string) =>
+    sessions.modify(id, (before) => Option.some({ seq: 0, ...Option.getOrUndefined(before), owner }))
+  // One commit: the event, its projection, and what falls out of the log.
+  const append = Effect.fnUntraced(function*(id: string, owner: string, text: string) {
+    const session = Option.getOrElse(yield* sessions.get(id), () => ({ owner: "nobody", seq: 0 }))
+    if (session.owner !== owner) return yield* new NotOwner({ owner: session.owner })
+    yield* events.set([id, session.seq + 1], text)
+    yield* events.remove([id, session.seq - 2])
+    yield* sessions.set(id, { owner, seq: session.seq + 1 })
+  }, (effect) => Table.transaction(effect))
+  // What is left, then what comes: no gap between, and nothing twice.
+  const log = Effect.fnUntraced(function*(id: string) {
+    const now = yield* events.now
+    const coming = Stream.filter(changed(events, now + 1), ({ after, key }) => key[0] === id && Option.isSome(after))
+    const left = Stream.map(events.at(now).range({ prefix: [id] }), ([key]) => ({ key }))
+    return Stream.map(Stream.concat(left, coming), ({ key: [, seq] }) => seq)
+  }, Stream.unwrap)
+  yield* claim("s-1", "laptop")
+  yield* append("s-1", "laptop", "Fix the build")
+  const now = yield* sessions.now
+  const hint = yield* Effect.forkChild(Stream.runHead(changed(sessions, now + 1)), { startImmediately: true })
+  const seqs = yield* Effect.forkChild(Stream.runCollect(Stream.take(log("s-1"), 4)), { startImmediately: true })
+  for (const text of ["one", "two", "three"]) yield* append("s-1", "laptop", text)
+  yield* claim("s-1", "desktop")
+  yield* Console.log("refused:", (yield* Effect.flip(append("s-1", "laptop", "late")))._tag)
+  yield* Console.log("left:", yield* Stream.runCollect(events.range({ prefix: ["s-1"] })), yield* sessions.get("s-1"))
+  yield* Console.log("followed:", yield* Fiber.join(seqs), "hint:", yield* Fiber.join(hint))
 })
-
-await Effect.runPromise(
-  Effect.scoped(program).pipe(Effect.provide(PersistClient.layer().pipe(Layer.provide(MemoryStorage.layer))))
-)
+const store = PersistClient.layer().pipe(Layer.provide(MemoryStorage.layer))
+await Effect.runPromise(program.pipe(Effect.provide(Layer.merge(Events.layer, Sessions.layer)), Effect.provide(store)))

@@ -15,17 +15,19 @@ import * as LogReader from "./LogReader.ts"
 import * as LogRecovery from "./LogRecovery.ts"
 import * as LogVerifier from "./LogVerifier.ts"
 import * as LogWriter from "./LogWriter.ts"
+import type { Reserve } from "./Reserve.ts"
 import * as SegmentList from "./SegmentList.ts"
 
 export interface Options {
   readonly directory: Directory.Directory
+  readonly reserve: Reserve
   readonly segmentBytes: number
   readonly leaseMillis: number
   readonly waitMillis: number
 }
 
 export const make: (options: Options) => Effect.Effect<Log["Service"], never, Scope.Scope> = Effect.fnUntraced(
-  function*({ directory, leaseMillis, segmentBytes, waitMillis }) {
+  function*({ directory, leaseMillis, reserve, segmentBytes, waitMillis }) {
     const nonce = yield* Lock.makeNonce
     const machine = yield* LockHolder.Machine
     const ticks = yield* Effect.acquireRelease(PubSub.sliding<void>(1), PubSub.shutdown)
@@ -68,7 +70,15 @@ export const make: (options: Options) => Effect.Effect<Log["Service"], never, Sc
         // While this process was stopped, others may have continued the log: then what it has read was not damage.
         Effect.catchTag("Corrupt", (problem) => Effect.andThen(Lock.confirm(taken), Effect.fail(problem)))
       )
-      const opened = yield* LogWriter.make({ directory, lock: taken, segmentBytes, recovered, scope, onAppend: tick })
+      const opened = yield* LogWriter.make({
+        directory,
+        lock: taken,
+        segmentBytes,
+        reserve,
+        recovered,
+        scope,
+        onAppend: tick
+      })
       given = taken.epoch
       writers.push(opened)
       tick()
@@ -83,7 +93,7 @@ export const make: (options: Options) => Effect.Effect<Log["Service"], never, Sc
 
     const acquire: Log["Service"]["acquire"] = Effect.flatMap(Effect.scope, (scope) =>
       Effect.acquireRelease(
-        open(scope).pipe(
+        reserve.spend(open(scope)).pipe(
           File.orRefuse("acquiring the log", directory.root),
           Effect.onError(() => releaseLock)
         ),

@@ -10,7 +10,7 @@ import { type Context, Effect, Option } from "effect"
 import { ByteWriter } from "../ByteWriter.ts"
 import * as Commit from "../engine/Commit.ts"
 import { type Fenced, type Indeterminate, type StorageError, Unavailable } from "../PersistError.ts"
-import type { Log, Writer } from "../storage/Log.ts"
+import { type Log, MayUseReserve, type Writer } from "../storage/Log.ts"
 import type * as Resilience from "./Resilience.ts"
 import { tracedCall } from "./Spans.ts"
 import * as Tenure from "./Tenure.ts"
@@ -75,7 +75,9 @@ export const make = Effect.fnUntraced(function*(
     buffer.clear()
     Commit.encode(commit, buffer)
     const bytes = buffer.view8()
-    const appending = (by: Writer) => circuit.run("appending", by.append(position, [bytes]), UnknownAppend.unknown)
+    const shrinking = Effect.provideService(MayUseReserve, !addsRows(commit))
+    const appending = (by: Writer) =>
+      circuit.run("appending", shrinking(by.append(position, [bytes])), UnknownAppend.unknown)
     return noting("appending", (by) => tracedCall("Log.append", log.location, appending(by))).pipe(
       Effect.catchTag("Indeterminate", (failure) => {
         unknown.note(position, commit)
@@ -122,6 +124,9 @@ const notingWith =
         return Effect.fail(error)
       })
     })
+
+const addsRows = ({ changes }: Commit.Commit): boolean =>
+  changes.some(({ _tag }) => _tag === "Write" || _tag === "Register" || _tag === "Evolve")
 
 const inDoubt = (operation: string, detail: string): Effect.Effect<never, Unavailable> =>
   Effect.fail(new Unavailable({ operation, detail }))

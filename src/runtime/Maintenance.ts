@@ -12,6 +12,7 @@ import { Cause, type Context, Effect, Exit, Schedule } from "effect"
 import * as Plan from "../engine/Plan.ts"
 import type * as State from "../engine/State.ts"
 import { UnknownCollection } from "../PersistError.ts"
+import { MayUseReserve } from "../storage/Log.ts"
 import type { GarbageCollector } from "./GarbageCollector.ts"
 import type { Jobs } from "./Jobs.ts"
 import type { LogRetention } from "./LogRetention.ts"
@@ -104,7 +105,8 @@ export const make = (options: Options): Maintenance => {
       if (pressure.isHigh() || retention.isTooLong()) wakeups.now()
     },
     runDue,
-    compact: (name) => jobs.alone(compact(name)),
+    // Who asks for it wants the space, also on a full disk.
+    compact: (name) => Effect.provideService(jobs.alone(compact(name)), MayUseReserve, true),
     finish: Effect.ignoreCause(
       jobs.alone(Effect.onExit(Effect.andThen(Effect.ignore(runAt("busy")), collector.collectAll), ended))
     ),

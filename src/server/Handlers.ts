@@ -3,19 +3,18 @@
  *
  * @internal
  */
-import { Effect, Stream } from "effect"
-import { HttpServerResponse } from "effect/http"
+import { Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import type { CollectionWriter, WriteError } from "../client/CollectionWriter.ts"
 import { type Description, PersistClient, type StoredCodec } from "../client/PersistClient.ts"
 import * as StoredJson from "../client/StoredJson.ts"
 import * as Codec from "../Codec.ts"
-import * as Frontier from "../Frontier.ts"
-import { AsOfNotSealed, type UpperMismatch } from "../PersistError.ts"
+import type { UpperMismatch } from "../PersistError.ts"
 import type { Update } from "../Update.ts"
 import { Api } from "./Api.ts"
 import * as Pace from "./Pace.ts"
 import * as Problem from "./Problem.ts"
+import * as Reads from "./Reads.ts"
 import { type NewUpdateJson } from "./Rows.ts"
 import * as Subscriptions from "./Subscriptions.ts"
 
@@ -37,19 +36,6 @@ const collectionJson = ({ id, key, name, since, upper, value }: Description) => 
   since,
   upper
 })
-
-const encoder = new TextEncoder()
-
-const ndjson = <E>(rows: Stream.Stream<unknown, E>): Stream.Stream<Uint8Array, E> =>
-  Stream.map(Stream.chunks(rows), (chunk) => encoder.encode(chunk.map((row) => `${JSON.stringify(row)}\n`).join("")))
-
-/** The time to read as of: the requested one, or else the last sealed one. */
-const timeOf = ({ name, upper }: Description, asOf: number | undefined): Effect.Effect<number, AsOfNotSealed> => {
-  const time = asOf ?? Frontier.lastSettled(upper)
-  return time === undefined
-    ? Effect.fail(new AsOfNotSealed({ collection: name, asOf: 0, upper }))
-    : Effect.succeed(time)
-}
 
 type JsonUpdate = Update<StoredJson.Json, StoredJson.Json>
 
@@ -98,6 +84,7 @@ export const layer = (options: Options) =>
         return durable(yield* Effect.mapError(append(writer, updates), Problem.of))
       })
       const pace = yield* Pace.make(options.stallTimeout)
+      const reads = Reads.make(client, pace)
       const subscribe = yield* Subscriptions.make(client, pace, options)
       return handlers.handleAll({
         list: () =>
@@ -121,23 +108,11 @@ export const layer = (options: Options) =>
               onSuccess: collectionJson
             })
           ),
-        snapshot: ({ params, query }) =>
-          Effect.gen(function*() {
-            const { description, reader } = yield* open(params.name)
-            const asOf = yield* timeOf(description, query.asOf)
-            const { contents } = yield* reader.snapshot({ asOf, wait: false })
-            const rows = Stream.map(contents, ([key, value, diff]) => ({ key, value, diff }))
-            return HttpServerResponse.stream(pace.guard(ndjson(rows)), {
-              contentType: "application/x-ndjson",
-              headers: { "tidemark-as-of": `${asOf}` }
-            })
-          }).pipe(Effect.mapError(Problem.of)),
-        get: ({ params, query: { asOf, key } }) =>
-          Effect.gen(function*() {
-            const { description, reader } = yield* open(params.name)
-            const values = yield* reader.get(key, { asOf: yield* timeOf(description, asOf), wait: false })
-            return values.map(([value, diff]) => ({ key, value, diff }))
-          }).pipe(Effect.mapError(Problem.of)),
+        snapshot: ({ params, query }) => reads.snapshot(params.name, query.asOf),
+        get: ({ params, query }) => reads.get(params.name, query.key, query.asOf),
+        range: ({ params, query }) => reads.range(params.name, query),
+        history: ({ params, query }) => reads.history(params.name, query.key),
+        changes: ({ params, query }) => reads.changes(params.name, query),
         subscribe: ({ headers, params, query }) => subscribe(params.name, headers["last-event-id"], query),
         write: ({ params, payload }) =>
           writing(params.name, payload.updates, (writer, updates) => writer.append(updates)),

@@ -72,6 +72,17 @@ export interface Writer {
 }
 
 /**
+ * Whether an append, or a put of a blob, makes the store smaller in the end, as the destruction or the compaction of a
+ * collection does. Storage that keeps space for a full disk may use it then.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export const MayUseReserve: Context.Reference<boolean> = Context.Reference<boolean>("tidemark/MayUseReserve", {
+  defaultValue: () => false
+})
+
+/**
  * The service.
  *
  * @category services

@@ -106,6 +106,7 @@ export const keysIn = <K, V>(
 ): Stream.Stream<K, TransactError> =>
   Stream.unwrap(Effect.gen(function*() {
     const bounds = yield* boundsOf(sortedBy)
+    yield* workspace.ready()
     const { entries } = workspace.range(index.relation, bounds)
     const { codecs, collection } = index.relation
     const stored = collection.reader.range({ ...bounds, asOf: workspace.readAt })

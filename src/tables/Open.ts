@@ -33,7 +33,7 @@ export interface Opened<in out K, in out V> {
 }
 
 /** What a table has beside its indexes. */
-const taken = new Set(["name", "at", "get", "range", "set", "remove", "modify", "history", "watch", "changes"])
+const taken = new Set(["name", "now", "at", "get", "range", "set", "remove", "modify", "history", "watch", "changes"])
 
 const expiry = "(expiry)"
 

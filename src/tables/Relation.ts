@@ -16,6 +16,7 @@ import { NotKeyed } from "../PersistError.ts"
 import * as Platform from "../Platform.ts"
 import { compute } from "../Pure.ts"
 import { Row, RowCache } from "./RowCache.ts"
+import { Turns } from "./Turns.ts"
 
 /** What reading a row may fail with. */
 export type RowError = OpenViewError | ReadError | NotKeyed
@@ -39,6 +40,8 @@ export class Relation<in out K, in out V> {
   /** Called when one key is written, or any key. */
   private readonly watchers = new Map<string | undefined, Set<() => void>>()
   private readonly scratch = new ByteWriter(64)
+  /** On keys that transactions contend for. */
+  readonly turns = new Turns()
 
   constructor(
     id: number,
@@ -69,6 +72,12 @@ export class Relation<in out K, in out V> {
     const bytes = Rows.encodeKeyInto(this.codecs, key, this.scratch)
     const known = this.cache.get(Platform.latin1(bytes, 0, bytes.length))
     return known === undefined || known.from === Infinity ? undefined : known
+  }
+
+  /** Whether the key is known to have been written after a time. */
+  isNewer(id: string, time: Timestamp): boolean {
+    const known = this.cache.get(id)
+    return known !== undefined && known.from > time && known.from !== Infinity
   }
 
   /** The row of a key as of a time that is complete. */

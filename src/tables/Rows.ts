@@ -129,6 +129,7 @@ export const rangeIn = <K, V>(
   Stream.unwrap(Effect.gen(function*() {
     const { relation } = rows
     const bounds = yield* Client.encodeBounds(relation.codecs, range)
+    yield* workspace.ready()
     const written = workspace.range(relation, bounds).rows
     const stored = rangeAt(rows, range, workspace.readAt)
     if (written.size === 0) return stored

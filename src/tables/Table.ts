@@ -18,7 +18,7 @@ import * as Open from "./Open.ts"
 import * as Rows from "./Rows.ts"
 import * as TableStore from "./TableStore.ts"
 import * as Versions from "./Versions.ts"
-import type { Workspace } from "./Workspace.ts"
+import type { Contest, Workspace } from "./Workspace.ts"
 
 /**
  * What an operation of a table may fail with.
@@ -63,6 +63,10 @@ export interface TableReader<in out K, in out V> {
  */
 export interface Table<in out K, in out V> extends TableReader<K, V> {
   readonly name: string
+  /**
+   * The time as of which `get` and `range` read: the last complete one. Changes after it are `changes({ from: now + 1 })`.
+   */
+  readonly now: Effect.Effect<Timestamp, TableError>
   /** Gives a key its value, and returns the time of the commit; in a transaction, the time as of which that reads. */
   readonly set: (key: K, value: V) => Effect.Effect<Timestamp, TableError>
   /** Removes a key. Returns whether it existed. */
@@ -152,6 +156,7 @@ export interface Options<K, V, I> {
 
 /** The transaction that a fiber is in. The first table that it uses determines its store. */
 class Current extends Context.Service<Current, {
+  readonly contest: Contest
   bound: { readonly tables: TableStore.TableStore; readonly workspace: Workspace } | undefined
   isOver: boolean
 }>()("tidemark/tables/Current") {}
@@ -168,7 +173,7 @@ const inside = <A, E, R>(
     if (current.isOver) {
       return Effect.fail(new InvalidHandle({ detail: `table "${table}" was used in a transaction that is over` }))
     }
-    current.bound ??= { tables, workspace: tables.begin() }
+    current.bound ??= { tables, workspace: tables.begin(current.contest) }
     if (current.bound.tables !== tables) {
       return Effect.fail(new InvalidHandle({ detail: `table "${table}" is of another store than the transaction` }))
     }
@@ -182,7 +187,7 @@ const make = <K, V, I extends Indexes>(opened: Open.Opened<K, V>): Indexed<K, V,
     inside(tables, name, run)
   const streamed = <A>(of: (workspace: Workspace | undefined) => Stream.Stream<A, TableError>) =>
     Stream.unwrap(within((workspace) => Effect.succeed(of(workspace))))
-  const { now } = rows.relation
+  const now = () => rows.relation.now()
 
   /** Each operation is a transaction of its own, where there is none. */
   const changing = <A>(run: (workspace: Workspace) => Effect.Effect<A, TableStore.TransactError>) =>
@@ -208,6 +213,7 @@ const make = <K, V, I extends Indexes>(opened: Open.Opened<K, V>): Indexed<K, V,
   }
   const table: Table<K, V> = {
     name,
+    now: within((workspace) => Effect.sync(() => workspace === undefined ? now() : workspace.readAt)),
     get: (key) =>
       within((workspace) => workspace === undefined ? Rows.getNow(rows, key) : Rows.getIn(workspace, rows, key)),
     range: (range = {}) =>
@@ -318,13 +324,17 @@ export const transaction = <A, E, R>(
 ): Effect.Effect<A, E | TableError | TransactionTimeout, R> =>
   Effect.withFiber((fiber): Effect.Effect<A, E | TableError | TransactionTimeout, R> =>
     Context.getOrUndefined(fiber.context, Current) === undefined
-      ? TableStore.retried(attempt(effect, options), options.retry)
+      ? TableStore.retried((contest) => attempt(effect, contest, options), options.retry)
       : effect
   )
 
-const attempt = <A, E, R>(effect: Effect.Effect<A, E, R>, { timeout = "30 seconds" }: TransactionOptions) =>
+const attempt = <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+  contest: Contest,
+  { timeout = "30 seconds" }: TransactionOptions
+) =>
   Effect.suspend(() => {
-    const current: Current["Service"] = { bound: undefined, isOver: false }
+    const current: Current["Service"] = { contest, bound: undefined, isOver: false }
     const end = Effect.sync(() => {
       current.isOver = true
       current.bound?.tables.end(current.bound.workspace)

@@ -12,12 +12,12 @@ import { AsOfNotSealed, Conflict, TableMismatch } from "../PersistError.ts"
 import * as Command from "../runtime/Command.ts"
 import type { Store } from "../runtime/Store.ts"
 import { type AnyRelation, Relation, type RowError } from "./Relation.ts"
-import { type CommitError, Workspace } from "./Workspace.ts"
+import { type CommitError, type Contest, Workspace } from "./Workspace.ts"
 
 /** What a transaction may fail with, beside the errors of its effect. */
 export type TransactError = RowError | CommitError
 
-/** Transactions with a conflict are retried at once, in the order in which they lost, so that none starves. */
+/** Transactions with a conflict are retried at once, those on one key in turn. */
 export const defaultRetry: Schedule.Schedule<unknown> = Schedule.recurs(1_000)
 
 export interface TableStore {
@@ -31,7 +31,7 @@ export interface TableStore {
     cacheBytes: number
   ) => Effect.Effect<Relation<K, V>, RegisterError | TableMismatch>
   /** Begins an attempt of a transaction. Until it ends, the history that it may read is retained. */
-  readonly begin: () => Workspace
+  readonly begin: (contest: Contest) => Workspace
   readonly end: (workspace: Workspace) => void
   /** Runs one attempt after the other, until one commits. */
   readonly transact: <A, E, R>(
@@ -80,12 +80,15 @@ const make = (client: PersistClient["Service"], store: Store): TableStore => {
     return made
   })
 
-  const begin = () => {
-    const workspace = new Workspace(store)
+  const begin = (contest: Contest) => {
+    const workspace = new Workspace(store, contest)
     underWay.add(workspace)
     return workspace
   }
-  const end = (workspace: Workspace) => void underWay.delete(workspace)
+  const end = (workspace: Workspace) => {
+    workspace.end()
+    underWay.delete(workspace)
+  }
 
   return {
     client,
@@ -95,17 +98,14 @@ const make = (client: PersistClient["Service"], store: Store): TableStore => {
     begin,
     end,
     transact: (body, retry) =>
-      retried(
-        Effect.suspend(() => {
-          const workspace = begin()
-          const done = Effect.flatMap(
-            body(workspace),
-            (value) => Effect.map(workspace.commit, (time) => ({ value, time }))
-          )
-          return Effect.ensuring(done, Effect.sync(() => end(workspace)))
-        }),
-        retry
-      ),
+      retried((contest) => {
+        const workspace = begin(contest)
+        const done = Effect.flatMap(
+          body(workspace),
+          (value) => Effect.map(workspace.commit, (time) => ({ value, time }))
+        )
+        return Effect.ensuring(done, Effect.sync(() => end(workspace)))
+      }, retry),
     complete: (table, time) => complete(store, table, time),
     firstRead: () => {
       let first = Infinity
@@ -117,14 +117,18 @@ const make = (client: PersistClient["Service"], store: Store): TableStore => {
 
 /** Runs an attempt, and retries it after each conflict. */
 export const retried = <A, E, R>(
-  attempt: Effect.Effect<A, E, R>,
+  attempt: (contest: Contest) => Effect.Effect<A, E, R>,
   schedule: Schedule.Schedule<unknown> = defaultRetry
 ): Effect.Effect<A, E, R> =>
-  Effect.catchIf(
-    attempt,
-    (error) => error instanceof Conflict,
-    () => Effect.retry(attempt, { schedule, while: (error) => error instanceof Conflict })
-  )
+  Effect.suspend(() => {
+    const contest: Contest = { lostOn: undefined }
+    const next = Effect.suspend(() => attempt(contest))
+    return Effect.catchIf(
+      next,
+      (error) => error instanceof Conflict,
+      () => Effect.retry(next, { schedule, while: (error) => error instanceof Conflict })
+    )
+  })
 
 /** Completes a time, if it is not complete and not in the future. */
 const complete = Effect.fnUntraced(function*(store: Store, table: string, time: Timestamp) {

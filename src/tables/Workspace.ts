@@ -17,6 +17,7 @@ import * as Command from "../runtime/Command.ts"
 import type { Store } from "../runtime/Store.ts"
 import type { Located, Relation, RowError } from "./Relation.ts"
 import { isSame, type Row } from "./RowCache.ts"
+import type { Turns } from "./Turns.ts"
 
 /** The new state of a key. */
 export interface Written<V> {
@@ -32,9 +33,21 @@ export interface Entry {
   diff: number
 }
 
+/** A key on which turns are taken. */
+interface Contended {
+  readonly turns: Turns
+  readonly id: string
+}
+
+/** What the attempts of one transaction hand on: the key that the last one has lost on. */
+export interface Contest {
+  lostOn: Contended | undefined
+}
+
 interface Part {
   readonly id: number
   readonly name: string
+  readonly relation: Pick<Relation<never, never>, "isNewer" | "turns">
   readonly keys: Map<string, Uint8Array>
   readonly ranges: Array<KeyRange>
   readonly rows: Map<string, Written<unknown>>
@@ -43,22 +56,65 @@ interface Part {
 
 export class Workspace {
   readonly store: Store
-  /** Everything is read as of this time. */
-  readonly readAt: Timestamp
+  private time: Timestamp
   private readonly parts = new Map<number, Part>()
+  private readonly contest: Contest
+  private turn: Contended | undefined
 
-  constructor(store: Store) {
+  constructor(store: Store, contest: Contest) {
     this.store = store
-    this.readAt = Math.max(0, store.state().timeline.upper - 1)
+    this.contest = contest
+    this.time = this.last()
+  }
+
+  /** Everything is read as of this time. */
+  get readAt(): Timestamp {
+    return this.time
   }
 
   /** The row of a key, which counts as read. */
   get<K, V>(relation: Relation<K, V>, located: Located): Effect.Effect<Row<V> | undefined, RowError> {
-    const part = this.partOf(relation)
-    const written = part.rows.get(located.id) as Written<V> | undefined
-    if (written !== undefined) return Effect.succeed(written.after)
-    part.keys.set(located.id, located.bytes)
-    return relation.rowAt(located, this.readAt)
+    const read = () => {
+      const part = this.partOf(relation)
+      const written = part.rows.get(located.id) as Written<V> | undefined
+      if (written !== undefined) return Effect.succeed(written.after)
+      part.keys.set(located.id, located.bytes)
+      return relation.rowAt(located, this.time)
+    }
+    const { turns } = relation
+    const contended = turns.isTaken(located.id) ? { turns, id: located.id } : undefined
+    return this.parts.size > 0 || (contended ?? this.contest.lostOn) === undefined
+      ? read()
+      : Effect.flatMap(this.ready(contended), read)
+  }
+
+  /**
+   * Waits for the turn on the key that the last attempt has lost on, or on another one. Only the first read can wait: it
+   * determines the time of all.
+   */
+  ready(other?: Contended): Effect.Effect<void> {
+    const contended = this.contest.lostOn ?? other
+    return contended === undefined || this.parts.size > 0 ? Effect.void : this.inTurn(contended)
+  }
+
+  /** Waits for the turn on a key, and reads as of now. */
+  private inTurn(contended: Contended): Effect.Effect<void> {
+    this.contest.lostOn = undefined
+    const { id, turns } = contended
+    return Effect.map(
+      turns.take(id, () => void (this.turn = contended)),
+      () => void (this.time = this.last())
+    )
+  }
+
+  /** Releases the turn. */
+  end(): void {
+    this.turn?.turns.release(this.turn.id)
+    this.turn = undefined
+  }
+
+  private last(): Timestamp {
+    return Math.max(0, this.store.state().timeline.upper - 1)
   }
 
   /** Replaces a row that was read. */
@@ -95,8 +151,19 @@ export class Workspace {
   /** Makes the writes durable, and returns their time. Without writes, it returns the time of the reads. */
   readonly commit: Effect.Effect<Timestamp, CommitError> = Effect.suspend(() => {
     if (!this.isDirty()) return Effect.succeed(this.readAt)
-    return Effect.flatMap(this.requested, (request) => this.store.submit(request))
+    return Effect.tapError(
+      Effect.flatMap(this.requested, (request) => this.store.submit(request)),
+      (error) => Effect.sync(() => void (error._tag === "Conflict" && (this.contest.lostOn = this.lostOn())))
+    )
   })
+
+  /** A key that was read, and has been written since, if one is known. */
+  private lostOn(): Contended | undefined {
+    for (const { keys, relation } of this.parts.values()) {
+      for (const id of keys.keys()) if (relation.isNewer(id, this.time)) return { turns: relation.turns, id }
+    }
+    return undefined
+  }
 
   private readonly requested: Effect.Effect<Command.Transact, CommitError> = compute(() => this.request())
 
@@ -129,10 +196,11 @@ export class Workspace {
     return new Command.Transact({ readAt: this.readAt, reads, writes })
   }
 
-  private partOf({ id, name }: { readonly id: number; readonly name: string }): Part {
+  private partOf(relation: Pick<Part, "id" | "name"> & Part["relation"]): Part {
+    const { id, name } = relation
     const known = this.parts.get(id)
     if (known !== undefined) return known
-    const part: Part = { id, name, keys: new Map(), ranges: [], rows: new Map(), entries: new Map() }
+    const part: Part = { id, name, relation, keys: new Map(), ranges: [], rows: new Map(), entries: new Map() }
     this.parts.set(id, part)
     return part
   }

@@ -124,6 +124,13 @@ const files: ReadonlyArray<Mutant> = [
     "node/Lease"
   ),
   plant(
+    "rows take the space that was freed for a destruction",
+    "node/LogWriter.ts",
+    "rotation.isReady(size) && !reserve.isShort()",
+    "rotation.isReady(size)",
+    "node/FullDisk"
+  ),
+  plant(
     "a fenced writer acknowledges",
     "node/FrameAppender.ts",
     "if (!authority.isHeld()) return resume(",

@@ -67,6 +67,10 @@ describe("a table", () => {
         Option.none()
       ])
       assert.strictEqual(past[0]!.time, first)
+      assert.strictEqual(past[2]!.time, yield* sessions.now)
+      const within = yield* Table.transaction(Effect.andThen(sessions.set("s-2", session("ada", "")), sessions.now))
+      assert.strictEqual(past[2]!.time, within)
+      assert.isAbove(yield* sessions.now, within)
     })
   )
 

@@ -1,0 +1,156 @@
+/**
+ * Tables, beside collections and SQLite: `npm run bench -- tables [SCALE] [WORK,...]`.
+ *
+ * Work is `set`, `transact`, `contend`, `get`, `memory` and `agent`, and all of it by default; the default scale is 0.2. Every
+ * measurement runs in a process of its own. Ratios are taken within a round, one of time and one of processor time, and
+ * the table has their medians over `TIDEMARK_BENCH_RUNS` rounds (3).
+ */
+import { fork } from "node:child_process"
+import * as path from "node:path"
+import { measure } from "./agent/Measure.ts"
+import { emptied, median, scratch } from "./Measure.ts"
+import { number, table } from "./Report.ts"
+import { machine } from "./Samples.ts"
+import type { Figures } from "./tables/run.ts"
+
+const scale = Number(process.argv[2] ?? "0.2")
+const only = process.argv[3]?.split(",")
+const rounds = Number(process.env["TIDEMARK_BENCH_RUNS"] ?? "3")
+const base = scratch("tables")
+
+const child = (what: string): Promise<Figures> =>
+  new Promise((resolve, reject) => {
+    const args = [what, emptied(path.join(base, "work")), String(scale)]
+    const running = fork(path.join(import.meta.dirname, "tables/run.ts"), args, {
+      execArgv: ["--conditions=tidemark-source", "--no-warnings", "--expose-gc"],
+      stdio: ["ignore", "inherit", "inherit", "ipc"]
+    })
+    let figures: Figures | undefined
+    running.on("message", (message) => (figures = message as Figures))
+    running.on(
+      "exit",
+      (code) => figures === undefined ? reject(new Error(`${what} ended with ${code}`)) : resolve(figures)
+    )
+  })
+
+interface Measured {
+  readonly work: string
+  readonly against: string
+  readonly bound: number
+  readonly more: boolean
+  readonly unit: string
+  /** One a round. */
+  readonly values: ReadonlyArray<number>
+  /** The same, of processor time. */
+  readonly cpu?: ReadonlyArray<number>
+}
+
+/** Runs the works in turn, round by round. */
+const inRounds = async (...works: ReadonlyArray<string>): Promise<ReadonlyArray<ReadonlyArray<Figures>>> => {
+  const found: Array<ReadonlyArray<Figures>> = []
+  for (let round = 0; round < rounds; round++) {
+    const figures: Array<Figures> = []
+    for (const work of works) {
+      figures.push(await child(work))
+      const said = Object.entries(figures.at(-1)!).map(([name, value]) => `${name} ${number(value)}`)
+      console.error(`${work}, round ${round + 1} of ${rounds}: ${said.join(", ")}`)
+    }
+    found.push(figures)
+  }
+  return found
+}
+
+/** How often the rate of the second the first has, and how often its processor time is that of the first. */
+const rates = async (mine: string, theirs: string) => {
+  const found = await inRounds(mine, theirs)
+  return {
+    values: found.map(([a, b]) => a!["rate"]! / b!["rate"]!),
+    cpu: found.map(([a, b]) => b!["cpu"]! / a!["cpu"]!),
+    more: true,
+    unit: "x"
+  }
+}
+
+const agent = async (): Promise<ReadonlyArray<Measured>> => {
+  const [theirs, ours] = [await measure("sqlite upserts", base, scale), await measure("tables", base, scale)]
+  const against = "SQLite's upserts"
+  const most = { against, more: false, unit: "x" }
+  return [
+    { ...most, work: "agent table: disk, at rest", bound: 1 / 3, values: [ours.rest / theirs.rest] },
+    {
+      ...most,
+      work: "agent table: cold start to one session",
+      bound: 1,
+      values: [ours.cold.millis / theirs.cold.millis],
+      cpu: [ours.cold.cpu / theirs.cold.cpu]
+    }
+  ]
+}
+
+const works: Readonly<Record<string, () => Promise<ReadonlyArray<Measured>>>> = {
+  set: async () => [
+    { work: "set, 64 fibers", against: "the same appends", bound: 0.8, ...await rates("set", "append") }
+  ],
+  transact: async () => [
+    {
+      work: "transaction of a read and two writes, 64 fibers",
+      against: "SQLite, one connection",
+      bound: 5,
+      ...await rates("transact", "sqlite")
+    }
+  ],
+  contend: async () => [
+    {
+      work: "the same, all on one key: p99",
+      against: "its p50",
+      bound: 20,
+      more: false,
+      unit: "x",
+      values: (await inRounds("contend")).map(([each]) => each!["p99"]! / each!["p50"]!)
+    }
+  ],
+  get: async () => [
+    {
+      work: "get, hot",
+      against: "",
+      bound: 3,
+      more: false,
+      unit: "microseconds of processor time",
+      values: (await inRounds("get")).map(([each]) => each!["micros"]!)
+    }
+  ],
+  memory: async () => [
+    {
+      work: "memory with ten times the keys",
+      against: "once the keys",
+      bound: 1.5,
+      more: false,
+      unit: "x",
+      values: (await inRounds("memory", "memory 10")).map(([once, ten]) => ten!["bytes"]! / once!["bytes"]!)
+    }
+  ],
+  agent
+}
+
+const all: Array<Measured> = []
+for (const [name, run] of Object.entries(works)) {
+  if (only === undefined || only.includes(name)) all.push(...await run())
+}
+
+const spread = (values: ReadonlyArray<number>): string =>
+  values.length < 2
+    ? number(values[0]!)
+    : `${number(median(values))} (${number(Math.min(...values))} to ${number(Math.max(...values))})`
+
+console.log(`\n${machine()}, tables at ${scale}, ${rounds} rounds\n`)
+console.log(table(
+  ["work", "against", "target", "measured", "by processor time", "holds"],
+  all.map(({ against, bound, cpu, more, unit, values, work }) => [
+    work,
+    against,
+    `${more ? ">=" : "<="} ${number(bound)} ${unit}`,
+    spread(values),
+    cpu === undefined ? "" : spread(cpu),
+    (more ? median(values) >= bound : median(values) <= bound) ? "yes" : "**no**"
+  ])
+))

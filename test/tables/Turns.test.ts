@@ -1,0 +1,111 @@
+import { assert, it } from "@effect/vitest"
+import { Context, Deferred, Effect, Fiber, Layer, Option, Schedule, Schema } from "effect"
+import { TestClock } from "effect/testing"
+import * as PersistClient from "../../src/client/PersistClient.ts"
+import * as Table from "../../src/tables/Table.ts"
+import { Turns } from "../../src/tables/Turns.ts"
+import * as Store from "../utils/Store.ts"
+
+class Counters extends Table.Service<Counters>()("counters", { key: Schema.String, value: Schema.Int }) {}
+
+const withCounters = <A, E>(program: Effect.Effect<A, E, Counters>) =>
+  Effect.flatMap(Store.memory, (storage) =>
+    Effect.provide(
+      program,
+      Counters.layer.pipe(
+        Layer.provide(PersistClient.layer(Store.quiet)),
+        Layer.provide(Layer.succeedContext(storage))
+      )
+    ))
+
+it.effect("many transactions on one key run few times each, and none waits for long", () =>
+  withCounters(Effect.gen(function*() {
+    const counters = yield* Counters
+    const [fibers, each] = [32, 10]
+    let attempts = 0
+    const order: Array<number> = []
+    const increment = (fiber: number) =>
+      Effect.tap(
+        Table.transaction(Effect.gen(function*() {
+          attempts++
+          const before = Option.getOrElse(yield* counters.get("hot"), () => 0)
+          yield* counters.set("hot", before + 1)
+          yield* counters.set(`own-${fiber}`, before)
+        })),
+        () => Effect.sync(() => order.push(fiber))
+      )
+    yield* Effect.forEach(
+      Array.from({ length: fibers }, (_, fiber) => fiber),
+      (fiber) => Effect.repeat(increment(fiber), Schedule.recurs(each - 1)),
+      { concurrency: "unbounded" }
+    )
+    assert.deepStrictEqual(yield* counters.get("hot"), Option.some(fibers * each))
+    assert.isBelow(attempts, 2 * fibers * each)
+    // Between two commits of one of them, each of the others has its turn: twice at most.
+    for (let fiber = 0; fiber < fibers; fiber++) {
+      const places = order.flatMap((other, place) => other === fiber ? [place] : [])
+      for (let i = 1; i < places.length; i++) assert.isAtMost(places[i]! - places[i - 1]!, 2 * fibers)
+    }
+  })))
+
+it.effect("a transaction that has its turn loses to nobody who comes later", () =>
+  withCounters(Effect.gen(function*() {
+    const counters = yield* Counters
+    const read = yield* Deferred.make<void>()
+    const go = yield* Deferred.make<void>()
+    let attempts = 0
+    const slow = yield* Effect.forkChild(Table.transaction(Effect.gen(function*() {
+      attempts++
+      const before = Option.getOrElse(yield* counters.get("hot"), () => 0)
+      yield* Deferred.succeed(read, undefined)
+      yield* Effect.sleep("100 millis")
+      yield* Deferred.await(go)
+      yield* counters.set("hot", before + 1)
+    })))
+    yield* Deferred.await(read)
+    yield* counters.set("hot", 10)
+    yield* Deferred.succeed(go, undefined)
+    yield* TestClock.adjust("150 millis")
+    const writing = yield* Effect.forkChild(counters.set("hot", 20), { startImmediately: true })
+    yield* TestClock.adjust("100 millis")
+    yield* Fiber.join(slow)
+    yield* Fiber.join(writing)
+    assert.strictEqual(attempts, 2)
+    assert.deepStrictEqual(yield* counters.get("hot"), Option.some(20))
+  })))
+
+it.effect("one that waits for its own turn goes on without it", () =>
+  withCounters(Effect.gen(function*() {
+    const counters = yield* Counters
+    const increment = counters.modify("hot", (n) => Option.some(Option.getOrElse(n, () => 0) + 1))
+    const outside = Effect.provideContext(increment, Context.empty())
+    const losing = Table.transaction(
+      Effect.gen(function*() {
+        yield* counters.get("hot")
+        yield* Effect.promise(() => Effect.runPromise(outside))
+        yield* counters.set("other", 1)
+      }),
+      { retry: Schedule.recurs(1) }
+    )
+    assert.propertyVal(yield* Effect.flip(losing), "_tag", "Conflict")
+  })), 10_000)
+
+it.effect("turns are handed on in order, past those who gave up or were interrupted", () =>
+  Effect.gen(function*() {
+    const turns = new Turns()
+    const had: Array<string> = []
+    const take = (name: string) => turns.take("k", () => had.push(name))
+    yield* take("first")
+    assert.isTrue(turns.isTaken("k"))
+    const impatient = yield* Effect.forkChild(take("impatient"), { startImmediately: true })
+    yield* TestClock.adjust("1 second")
+    yield* Fiber.join(impatient)
+    const interrupted = yield* Effect.forkChild(take("interrupted"), { startImmediately: true })
+    const second = yield* Effect.forkChild(take("second"), { startImmediately: true })
+    yield* Fiber.interrupt(interrupted)
+    turns.release("k")
+    yield* Fiber.join(second)
+    assert.deepStrictEqual(had, ["first", "second"])
+    turns.release("k")
+    assert.isFalse(turns.isTaken("k"))
+  }))
