@@ -14,6 +14,11 @@ import type * as Runtime from "../runtime/Runtime.ts"
  * @since 0.1.0
  */
 export interface Options {
+  /**
+   * What metrics call the store, as their attribute `store`. Default: the location of its storage. Stores of one name that
+   * a process has open at the same time are numbered.
+   */
+  readonly name?: string | undefined
   /** Commands that may wait for the runtime. Further callers wait. Default 1,024. */
   readonly queueCapacity?: number | undefined
   /** Bytes of rows that may wait. Default 64 MiB. */
@@ -53,6 +58,7 @@ const mebibyte = 1024 * 1024
 
 /** @internal */
 export const resolve = (options: Options): Runtime.Options => ({
+  name: options.name,
   mailbox: { capacity: options.queueCapacity ?? 1024, capacityBytes: options.queueBytes ?? 64 * mebibyte },
   maxGroupBytes: options.groupBytes ?? 8 * mebibyte,
   limits: {

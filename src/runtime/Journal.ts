@@ -2,7 +2,8 @@
  * The journal: the runtime's access to the log, and the only module that decides whether a commit happened.
  *
  * A log answers an append with success, with a definite failure, or with `Indeterminate`. The journal turns the last
- * into one of the first two (`UnknownAppend`). Until it knows, it appends nothing else.
+ * into one of the first two (`UnknownAppend`). Until it knows, it appends nothing else. If another writer has acquired the
+ * log meanwhile, it only checks, and leaves the log to that writer (`Tenure`).
  *
  * @internal
  */

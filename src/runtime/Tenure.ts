@@ -4,8 +4,8 @@
  * @internal
  */
 import { Effect, Scope } from "effect"
-import { Fenced, type Locked, type StorageError, Unavailable } from "../PersistError.ts"
-import type { Log, Writer } from "../storage/Log.ts"
+import { type Fenced, type StorageError, Unavailable } from "../PersistError.ts"
+import type { Bounds, Log, Writer } from "../storage/Log.ts"
 
 export interface Tenure {
   /** The newest writer that this runtime was given. */
@@ -14,8 +14,11 @@ export interface Tenure {
   readonly overtaken: () => Fenced | undefined
   /** Another writer has acquired the log. Earlier appends stay valid, but this runtime appends nothing any more. */
   readonly overtake: (fenced: Fenced) => void
-  /** Acquires the log again, which fences earlier appends, and notices whether another writer had it in between. */
-  readonly acquireAgain: Effect.Effect<Writer, StorageError>
+  /**
+   * The bounds of the log once every earlier append is fenced: by this runtime, which acquires the log again, or by another
+   * writer that has acquired it meanwhile, and to which the log is left.
+   */
+  readonly fenceEarlier: Effect.Effect<Bounds, StorageError>
 }
 
 export const make = Effect.fnUntraced(function*(
@@ -39,22 +42,21 @@ export const make = Effect.fnUntraced(function*(
     writer: () => writer,
     overtaken: () => overtaken,
     overtake,
-    acquireAgain: Effect.map(acquireIn(scope, log), (again) => {
-      const { epoch } = writer
-      writer = again
-      const current = again.epoch
-      if (current !== epoch + 1) overtake(new Fenced({ epoch, current }))
-      return again
-    })
+    fenceEarlier: Effect.suspend(() => log.acquireAfter(writer.epoch)).pipe(
+      Scope.provide(scope),
+      Effect.map((again): Bounds => {
+        writer = again
+        return again.bounds
+      }),
+      Effect.catchTag("Locked", ({ host, pid }) =>
+        Effect.fail(
+          new Unavailable({ operation: "acquiring the log again", detail: `process ${pid} on ${host} has it` })
+        )),
+      Effect.catchTag("Fenced", (fenced) => {
+        overtake(fenced)
+        return log.bounds
+      })
+    )
   }
   return tenure
 })
-
-const acquireIn = (scope: Scope.Scope, log: Log["Service"]): Effect.Effect<Writer, StorageError> =>
-  log.acquire.pipe(
-    Scope.provide(scope),
-    Effect.catchTag("Locked", ({ host, pid }: Locked) =>
-      Effect.fail(
-        new Unavailable({ operation: "acquiring the log again", detail: `process ${pid} on ${host} has it` })
-      ))
-  )

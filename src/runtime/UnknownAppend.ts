@@ -1,6 +1,6 @@
 /**
- * An append of unknown outcome, and finding out whether it has happened: the log is acquired again, which fences the
- * append, and read where it would be.
+ * An append of unknown outcome, and finding out whether it has happened: once it is fenced, the log is read where it
+ * would be.
  *
  * @internal
  */
@@ -68,8 +68,7 @@ export const make = (
 export const unknown = (detail: string): Indeterminate => new Indeterminate({ operation: "appending", detail })
 
 /**
- * Whether the commit is in the log, which is acquired again for this check. Undefined where it cannot be known: another
- * writer may have truncated the entry.
+ * Whether the commit is in the log. Undefined where it cannot be known: another writer may have truncated the entry.
  */
 const resolve = Effect.fnUntraced(function*(
   log: Log["Service"],
@@ -79,14 +78,13 @@ const resolve = Effect.fnUntraced(function*(
   commit: Commit.Commit
 ) {
   Metrics.indeterminate.updateUnsafe(1, context)
-  const { epoch } = tenure.writer()
-  const { bounds } = yield* tenure.acquireAgain
+  const bounds = yield* tenure.fenceEarlier
   if (position < bounds.lower) return undefined
   const entry = position < bounds.upper ? yield* Stream.runHead(log.read(position)) : Option.none()
   if (Option.isSome(entry)) {
     const found = yield* Recovery.decodeEntry(log, entry.value)
     if (found.writer === commit.writer && found.attempt === commit.attempt) return true
-    tenure.overtake(new Fenced({ epoch, current: entry.value.epoch }))
+    tenure.overtake(new Fenced({ epoch: tenure.writer().epoch, current: entry.value.epoch }))
   }
   const overtaken = tenure.overtaken()
   return overtaken === undefined ? false : yield* overtaken

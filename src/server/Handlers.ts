@@ -6,7 +6,7 @@
 import { Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import type { CollectionWriter, WriteError } from "../client/CollectionWriter.ts"
-import { type Description, PersistClient, type StoredCodec } from "../client/PersistClient.ts"
+import { type Description, PersistClient, type StoredCodec, storeOf } from "../client/PersistClient.ts"
 import * as StoredJson from "../client/StoredJson.ts"
 import * as Codec from "../Codec.ts"
 import type { UpperMismatch } from "../PersistError.ts"
@@ -83,7 +83,7 @@ export const layer = (options: Options) =>
         yield* checkUpdates(description, updates)
         return durable(yield* Effect.mapError(append(writer, updates), Problem.of))
       })
-      const pace = yield* Pace.make(options.stallTimeout)
+      const pace = yield* storeOf(client).measured(Pace.make(options.stallTimeout))
       const reads = Reads.make(client, pace)
       const subscribe = yield* Subscriptions.make(client, pace, options)
       return handlers.handleAll({

@@ -5,7 +5,7 @@
  */
 import { Effect, RcMap } from "effect"
 import { HttpServerResponse } from "effect/http"
-import { type Description, PersistClient } from "../client/PersistClient.ts"
+import { type Description, PersistClient, storeOf } from "../client/PersistClient.ts"
 import * as StoredJson from "../client/StoredJson.ts"
 import type { SubscribeOptions } from "../client/Subscription.ts"
 import * as Frontier from "../Frontier.ts"
@@ -25,7 +25,7 @@ export interface Options extends Fanout.Options {
 export const make = Effect.fnUntraced(
   function*(client: PersistClient["Service"], pace: Pace.Pace, options: Options) {
     const open = (name: string) => Effect.provideService(StoredJson.open(name), PersistClient, client)
-    const seats = yield* Seats.make(options.maxSubscribers)
+    const seats = yield* Seats.make(options.maxSubscribers, storeOf(client).measured)
     const fanouts = yield* RcMap.make({
       lookup: (id: number) =>
         Effect.gen(function*() {
