@@ -286,12 +286,26 @@ const bytes: ReadonlyArray<Mutant> = [
 ]
 
 const rows: ReadonlyArray<Mutant> = [
+  plant(
+    "a row is taken back by another value",
+    "batch/Cancellation.ts",
+    " && isSame(other, otherRow, columns, row)",
+    "",
+    "batch/Cancellation"
+  ),
+  plant(
+    "rows cancel out that can still be told apart",
+    "batch/Cancellation.ts",
+    "time <= since && this.cancel(columns, row)",
+    "this.cancel(columns, row)",
+    "batch/Cancellation"
+  ),
   plant("a seal completes its own time", "Frontier.ts", "=> time < frontier", "=> time <= frontier", "Frontier"),
   plant(
     "rows with the same key, value and time are not summed",
     "batch/Consolidate.ts",
-    "if (advanced === heldTime) sum =",
-    "if (advanced < 0) sum =",
+    "if (advanced === heldTime) sum.add",
+    "if (advanced < 0) sum.add",
     "batch/Consolidate"
   ),
   plant(
@@ -303,7 +317,7 @@ const rows: ReadonlyArray<Mutant> = [
   ),
   plant(
     "a sum of diffs may be rounded",
-    "batch/Consolidate.ts",
+    "batch/DiffSum.ts",
     "if (Number.isSafeInteger(sum)) return sum",
     "if (Number.isInteger(sum)) return sum",
     "batch/Consolidate"
@@ -318,7 +332,7 @@ const rows: ReadonlyArray<Mutant> = [
   plant(
     "a merge keeps rows that cancel out",
     "batch/Merge.ts",
-    "if (sum !== 0) out.push(",
+    "if (diff !== 0) out.push(",
     "out.push(",
     "batch/Merge"
   ),
@@ -355,17 +369,24 @@ const rows: ReadonlyArray<Mutant> = [
 
 const engine: ReadonlyArray<Mutant> = [
   plant(
+    "a flush leaves rows in memory that no longer count there",
+    "engine/Plan.ts",
+    "chunk.position < first.position || chunk.minTime >= sealed",
+    "chunk.position < first.position || chunk.minTime >= 0",
+    "engine/Plan"
+  ),
+  plant(
     "a point read takes rows of two times for one",
     "client/PointRead.ts",
-    "last !== undefined && last.time === time && ",
-    "last !== undefined && ",
+    "last !== undefined && last.time === time && fits",
+    "last !== undefined && fits",
     "runtime/Programs"
   ),
   plant(
     "a point read forgets one of two equal rows",
     "client/PointRead.ts",
-    "      last.diff = addDiffs(last.diff, diff)",
-    "      last.diff = diff",
+    "isSame) last.diff += diff",
+    "isSame) last.diff = diff",
     "runtime/Programs"
   ),
   plant(
@@ -494,14 +515,14 @@ const order: ReadonlyArray<Mutant> = [
   ),
   plant(
     "the nonce of an entry is not looked at",
-    "runtime/Journal.ts",
+    "runtime/UnknownAppend.ts",
     "if (found.writer === commit.writer && found.attempt === commit.attempt) return true",
     "if (found.writer >= 0) return true",
     "runtime/Fencing"
   ),
   plant(
     "an append of unknown outcome counts as applied",
-    "runtime/Journal.ts",
+    "runtime/UnknownAppend.ts",
     "return overtaken === undefined ? false : yield* overtaken",
     "return overtaken === undefined ? true : yield* overtaken",
     "crash/Memory",
@@ -509,7 +530,7 @@ const order: ReadonlyArray<Mutant> = [
   ),
   plant(
     "an append of unknown outcome counts as lost",
-    "runtime/Journal.ts",
+    "runtime/UnknownAppend.ts",
     "found.attempt === commit.attempt) return true",
     "found.attempt === commit.attempt) return false",
     "crash/Memory",
@@ -518,15 +539,15 @@ const order: ReadonlyArray<Mutant> = [
   plant(
     "a log of unknown end is appended to",
     "runtime/Journal.ts",
-    "if (unresolved !== undefined) {",
-    "if (unresolved === null) {",
+    "if (unknown.exists()) return inDoubt(\"appending\"",
+    "if (unknown === null) return inDoubt(\"appending\"",
     "runtime/Fencing"
   ),
   plant(
     "a takeover while an append was unknown is not noticed",
-    "runtime/Journal.ts",
-    "if (current !== epoch + 1) overtake(",
-    "if (current < 0) overtake(",
+    "runtime/Tenure.ts",
+    "log.acquireAfter(writer.epoch)",
+    "log.acquire",
     "runtime/Fencing"
   ),
   plant(
@@ -539,9 +560,9 @@ const order: ReadonlyArray<Mutant> = [
   plant(
     "blobs are deleted before the commit that unnames them",
     "runtime/Rewrites.ts",
-    "      const isApplied = yield* newBlobs.naming(",
-    "      for (const { parts } of planned.trace) for (const { key } of parts) yield* Effect.ignore(options.blob.delete(key))\n" +
-      "      const isApplied = yield* newBlobs.naming(",
+    "    const isApplied = yield* newBlobs.naming(",
+    "    for (const { parts } of planned.trace) for (const { key } of parts) yield* Effect.ignore(options.blob.delete(key))\n" +
+      "    const isApplied = yield* newBlobs.naming(",
     "crash/Memory",
     "runtime/Maintenance"
   ),
@@ -654,6 +675,14 @@ const order: ReadonlyArray<Mutant> = [
     "client/Erasing"
   ),
   plant(
+    "an erasure leaves the rows of its key where they are",
+    "runtime/Rewriter.ts",
+    "without === undefined ? input.open() : erasing(input, without, erase)",
+    "input.open()",
+    "client/Erasing",
+    "testing/nemesis/Nemesis"
+  ),
+  plant(
     "an erasure is done before everything is deleted",
     "runtime/Eraser.ts",
     "yield* jobs.alone(collector.collectAll)\n",
@@ -758,14 +787,14 @@ const schemas: ReadonlyArray<Mutant> = [
   ),
   plant(
     "a reader takes a schema that breaks",
-    "client/PersistClient.ts",
+    "client/OpenCollection.ts",
     "change === undefined || change._tag === \"Evolve\" ? Effect.succeed(registration) : Effect.fail(change)",
     "Effect.succeed(registration)",
     "client/Evolution"
   ),
   plant(
     "a collection that is loaded does not remember its new schema",
-    "client/PersistClient.ts",
+    "client/OpenCollection.ts",
     "Effect.andThen(find(store, name, options), register(name, { ...options, recreate: false }))",
     "find(store, name, options)",
     "client/Evolution"
@@ -780,8 +809,8 @@ const schemas: ReadonlyArray<Mutant> = [
   plant(
     "a commit that an older program cannot read looks as if it could",
     "engine/Commit.ts",
-    "self.changes.reduce((highest, change) => Math.max(highest, versionOf(change)), 1)",
-    "1",
+    "Math.max(highest, packed[i] === undefined ? versionOf(change) : 4)",
+    "highest",
     "engine/Codecs"
   )
 ]

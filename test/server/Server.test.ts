@@ -1,7 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted, Stream } from "effect"
 import { readFileSync } from "node:fs"
-import { Script } from "node:vm"
 import * as Codec from "../../src/Codec.ts"
 import * as Running from "./Running.ts"
 
@@ -295,9 +294,7 @@ describe("around the API", () => {
       assert.strictEqual(status, 200)
       assert.strictEqual(type, "text/html; charset=utf-8")
       assert.match(headers.get("content-security-policy")!, /^default-src 'none'; connect-src 'self'/)
-      assert.notMatch(body as string, /https?:/)
-      const [, script] = /<script>([^]*)<\/script>/.exec(body as string)!
-      assert.doesNotThrow(() => new Script(script!))
+      assert.notMatch((body as string).replaceAll(/http:\/\/www\.w3\.org\/[\w/]+/g, "a namespace"), /https?:/)
     }))
 
   it.live("there is a description of it", () =>
