@@ -26,6 +26,8 @@ export interface FrameAppender {
   readonly append: (entries: ReadonlyArray<Uint8Array>) => Effect.Effect<number, StorageError>
   /** Continues in another segment, which is empty. */
   readonly moveTo: (segment: SegmentFile.Active) => void
+  /** Has the next append move to another segment. False, without an effect, while an append is under way. */
+  readonly fill: () => boolean
 }
 
 export interface Options {
@@ -88,12 +90,14 @@ export const make = ({ authority, onAppend, segment, turn, ...options }: Options
   /** What a write without space has left is removed, so that it is never read. The next append rotates. */
   const failed = (error: File.FileError): Effect.Effect<never, StorageError> => {
     if (!File.isFull(error)) return authority.giveUp(error)
-    active = { ...active, capacity: offset }
+    fill()
     return Effect.matchEffect(SegmentFile.cut(active.fd, offset), {
       onFailure: () => authority.giveUp(error),
       onSuccess: () => Effect.fail(new OutOfSpace({ location: active.path, detail: error.detail }))
     })
   }
+
+  const fill = (): void => void (active = { ...active, capacity: offset })
 
   return {
     upper: () => upper,
@@ -108,6 +112,11 @@ export const make = ({ authority, onAppend, segment, turn, ...options }: Options
     moveTo: (next) => {
       active = next
       offset = Segment.headerBytes
+    },
+    fill: () => {
+      if (turn.isTaken()) return false
+      fill()
+      return true
     }
   }
 }
