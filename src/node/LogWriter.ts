@@ -13,6 +13,7 @@ import * as Authority from "./Authority.ts"
 import type * as Directory from "./Directory.ts"
 import * as File from "./File.ts"
 import * as FrameAppender from "./FrameAppender.ts"
+import type { Flush } from "./FrameWrite.ts"
 import type * as Lock from "./Lock.ts"
 import type * as LogRecovery from "./LogRecovery.ts"
 import type { Reserve } from "./Reserve.ts"
@@ -36,6 +37,7 @@ export interface Options {
   readonly directory: Directory.Directory
   readonly lock: Lock.Lock
   readonly segmentBytes: number
+  readonly flush: Flush
   readonly reserve: Reserve
   readonly recovered: LogRecovery.Recovered
   readonly scope: Scope.Scope
@@ -50,7 +52,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   const supply = SegmentSupply.make(options)
   const segment = yield* Rotation.first({ directory, lock, supply }, recovered)
   const { upper } = recovered.bounds
-  const appender = FrameAppender.make({ segment, upper, turn, authority, onAppend })
+  const appender = FrameAppender.make({ segment, upper, turn, authority, flush: options.flush, onAppend })
   const rotation = Rotation.make({ directory, lock, supply, appender })
   const resting = yield* Resting.make(options.scope, appender.upper, rotation.giveBack)
   const writer = makeWriter(options, { turn, authority, appender, rotation, resting })
