@@ -27,7 +27,13 @@ const plant = (
 })
 
 const files: ReadonlyArray<Mutant> = [
-  plant("an append is not flushed", "node/File.ts", "append: O_RDWR | rules.writeThrough", "append: O_RDWR", "crash/Files"),
+  plant(
+    "an append is not flushed",
+    "node/File.ts",
+    "append: O_RDWR | rules.writeThrough",
+    "append: O_RDWR",
+    "crash/Files"
+  ),
   plant(
     "a blob is not flushed",
     "node/File.ts",
