@@ -140,12 +140,12 @@ const rewriteDue = Effect.fnUntraced(function*(options: Options, pace: Plan.Pace
   for (let round = 0; round < maxRounds; round++) {
     if (retention.isRollupDue()) yield* jobs.run(retention.rollUp)
     const planned = Plan.rewrites(state, limits, retention.bytes(), pace)
-    const due = planned.filter(({ collection }) => !stuck.has(collection))
+    const due = planned.filter((each) => !stuck.has(each.collection) && !rewrites.isFutile(each))
     observe(options, due.length)
     if (due.length === 0) break
     for (const rewrite of due) {
       yield* Effect.catchTag(
-        jobs.run(rewrites.perform(rewrite)),
+        jobs.run(rewrites.relieve(rewrite)),
         ["ValueOutOfRange", "Corrupt"],
         (failure) => Effect.sync(() => stuck.set(rewrite.collection, failure))
       )

@@ -303,8 +303,8 @@ const rows: ReadonlyArray<Mutant> = [
   plant(
     "rows with the same key, value and time are not summed",
     "batch/Consolidate.ts",
-    "if (advanced === heldTime) sum =",
-    "if (advanced < 0) sum =",
+    "if (advanced === heldTime) sum.add",
+    "if (advanced < 0) sum.add",
     "batch/Consolidate"
   ),
   plant(
@@ -316,7 +316,7 @@ const rows: ReadonlyArray<Mutant> = [
   ),
   plant(
     "a sum of diffs may be rounded",
-    "batch/Consolidate.ts",
+    "batch/DiffSum.ts",
     "if (Number.isSafeInteger(sum)) return sum",
     "if (Number.isInteger(sum)) return sum",
     "batch/Consolidate"
@@ -331,7 +331,7 @@ const rows: ReadonlyArray<Mutant> = [
   plant(
     "a merge keeps rows that cancel out",
     "batch/Merge.ts",
-    "if (sum !== 0) out.push(",
+    "if (diff !== 0) out.push(",
     "out.push(",
     "batch/Merge"
   ),
@@ -370,15 +370,15 @@ const engine: ReadonlyArray<Mutant> = [
   plant(
     "a point read takes rows of two times for one",
     "client/PointRead.ts",
-    "last !== undefined && last.time === time && ",
-    "last !== undefined && ",
+    "last !== undefined && last.time === time && fits",
+    "last !== undefined && fits",
     "runtime/Programs"
   ),
   plant(
     "a point read forgets one of two equal rows",
     "client/PointRead.ts",
-    "      last.diff = addDiffs(last.diff, diff)",
-    "      last.diff = diff",
+    "isSame) last.diff += diff",
+    "isSame) last.diff = diff",
     "runtime/Programs"
   ),
   plant(
@@ -538,8 +538,8 @@ const order: ReadonlyArray<Mutant> = [
   plant(
     "a takeover while an append was unknown is not noticed",
     "runtime/Journal.ts",
-    "if (current !== epoch + 1) overtake(",
-    "if (current < 0) overtake(",
+    "log.acquireAfter(writer.epoch)",
+    "log.acquire",
     "runtime/Fencing"
   ),
   plant(
@@ -552,9 +552,9 @@ const order: ReadonlyArray<Mutant> = [
   plant(
     "blobs are deleted before the commit that unnames them",
     "runtime/Rewrites.ts",
-    "      const isApplied = yield* newBlobs.naming(",
-    "      for (const { parts } of planned.trace) for (const { key } of parts) yield* Effect.ignore(options.blob.delete(key))\n" +
-      "      const isApplied = yield* newBlobs.naming(",
+    "    const isApplied = yield* newBlobs.naming(",
+    "    for (const { parts } of planned.trace) for (const { key } of parts) yield* Effect.ignore(options.blob.delete(key))\n" +
+      "    const isApplied = yield* newBlobs.naming(",
     "crash/Memory",
     "runtime/Maintenance"
   ),
@@ -665,6 +665,14 @@ const order: ReadonlyArray<Mutant> = [
     "after.logFrom <= position && ",
     "",
     "client/Erasing"
+  ),
+  plant(
+    "an erasure leaves the rows of its key where they are",
+    "runtime/Rewriter.ts",
+    "without === undefined ? input.open() : erasing(input, without, erase)",
+    "input.open()",
+    "client/Erasing",
+    "testing/nemesis/Nemesis"
   ),
   plant(
     "an erasure is done before everything is deleted",
