@@ -299,6 +299,20 @@ const bytes: ReadonlyArray<Mutant> = [
 ]
 
 const rows: ReadonlyArray<Mutant> = [
+  plant(
+    "a row is taken back by another value",
+    "batch/Cancellation.ts",
+    " && isSame(other, otherRow, columns, row)",
+    "",
+    "batch/Cancellation"
+  ),
+  plant(
+    "rows cancel out that can still be told apart",
+    "batch/Cancellation.ts",
+    "time <= since && this.cancel(columns, row)",
+    "this.cancel(columns, row)",
+    "batch/Cancellation"
+  ),
   plant("a seal completes its own time", "Frontier.ts", "=> time < frontier", "=> time <= frontier", "Frontier"),
   plant(
     "rows with the same key, value and time are not summed",
@@ -367,6 +381,13 @@ const rows: ReadonlyArray<Mutant> = [
 ]
 
 const engine: ReadonlyArray<Mutant> = [
+  plant(
+    "a flush leaves rows in memory that no longer count there",
+    "engine/Plan.ts",
+    "chunk.position < first.position || chunk.minTime >= sealed",
+    "chunk.position < first.position || chunk.minTime >= 0",
+    "engine/Plan"
+  ),
   plant(
     "a point read takes rows of two times for one",
     "client/PointRead.ts",
@@ -507,14 +528,14 @@ const order: ReadonlyArray<Mutant> = [
   ),
   plant(
     "the nonce of an entry is not looked at",
-    "runtime/Journal.ts",
+    "runtime/UnknownAppend.ts",
     "if (found.writer === commit.writer && found.attempt === commit.attempt) return true",
     "if (found.writer >= 0) return true",
     "runtime/Fencing"
   ),
   plant(
     "an append of unknown outcome counts as applied",
-    "runtime/Journal.ts",
+    "runtime/UnknownAppend.ts",
     "return overtaken === undefined ? false : yield* overtaken",
     "return overtaken === undefined ? true : yield* overtaken",
     "crash/Memory",
@@ -522,7 +543,7 @@ const order: ReadonlyArray<Mutant> = [
   ),
   plant(
     "an append of unknown outcome counts as lost",
-    "runtime/Journal.ts",
+    "runtime/UnknownAppend.ts",
     "found.attempt === commit.attempt) return true",
     "found.attempt === commit.attempt) return false",
     "crash/Memory",
@@ -531,13 +552,13 @@ const order: ReadonlyArray<Mutant> = [
   plant(
     "a log of unknown end is appended to",
     "runtime/Journal.ts",
-    "if (unresolved !== undefined) {",
-    "if (unresolved === null) {",
+    "if (unknown.exists()) return inDoubt(\"appending\"",
+    "if (unknown === null) return inDoubt(\"appending\"",
     "runtime/Fencing"
   ),
   plant(
     "a takeover while an append was unknown is not noticed",
-    "runtime/Journal.ts",
+    "runtime/Tenure.ts",
     "log.acquireAfter(writer.epoch)",
     "log.acquire",
     "runtime/Fencing"
@@ -779,14 +800,14 @@ const schemas: ReadonlyArray<Mutant> = [
   ),
   plant(
     "a reader takes a schema that breaks",
-    "client/PersistClient.ts",
+    "client/OpenCollection.ts",
     "change === undefined || change._tag === \"Evolve\" ? Effect.succeed(registration) : Effect.fail(change)",
     "Effect.succeed(registration)",
     "client/Evolution"
   ),
   plant(
     "a collection that is loaded does not remember its new schema",
-    "client/PersistClient.ts",
+    "client/OpenCollection.ts",
     "Effect.andThen(find(store, name, options), register(name, { ...options, recreate: false }))",
     "find(store, name, options)",
     "client/Evolution"
@@ -801,8 +822,8 @@ const schemas: ReadonlyArray<Mutant> = [
   plant(
     "a commit that an older program cannot read looks as if it could",
     "engine/Commit.ts",
-    "self.changes.reduce((highest, change) => Math.max(highest, versionOf(change)), 1)",
-    "1",
+    "Math.max(highest, packed[i] === undefined ? versionOf(change) : 4)",
+    "highest",
     "engine/Codecs"
   )
 ]
