@@ -1,7 +1,7 @@
 /**
  * Tidemark as its users have it: the public API, rows in and rows out.
  */
-import { Deferred, Effect, Layer, ManagedRuntime, Metric, Stream } from "effect"
+import { Deferred, Effect, Layer, ManagedRuntime, Stream } from "effect"
 import { Codec, Metrics, PersistClient, type Update } from "../src/index.ts"
 import { FileStorage } from "../src/node/index.ts"
 import type { Cell, Engine, Opening, Store } from "./Contract.ts"
@@ -110,7 +110,7 @@ const open = <A extends Cell>({ codec, key, rows }: Form<A>) => async (opening: 
       runtime.runPromise(Effect.scoped(
         Effect.flatMap(reader.snapshot(), ({ contents }) => Stream.runCount(contents))
       )),
-    flushes: () => runtime.runPromise(Effect.map(Metric.value(Metrics.commits), ({ count }) => Number(count))),
+    flushes: () => runtime.runPromise(Metrics.total(Metrics.commits)),
     close: () => runtime.dispose()
   }
 }

@@ -5,7 +5,7 @@
  * run, or a size. Sections run in processes of their own, so that memory figures are theirs alone. Updates have 16-byte
  * keys and 84-byte values. `TIDEMARK_BENCH_SCALE=0.1` makes everything smaller by that factor.
  */
-import { Effect, Layer, Metric, Stream } from "effect"
+import { Effect, Layer, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { fork } from "node:child_process"
 import * as fs from "node:fs"
@@ -57,8 +57,6 @@ const rawAppends = (directory: string, bytes: number, rounds: number): Array<num
 }
 
 const sum = (values: ReadonlyArray<number>): number => values.reduce((total, value) => total + value, 0)
-const counter = (metric: Metric.Metric<number, { readonly count: number | bigint }>) =>
-  Effect.map(Metric.value(metric), ({ count }) => Number(count))
 
 /** The text in one piece, as what comes from a network is: the engine keeps texts that were put together as trees. */
 const flat = (text: string): string => Buffer.from(text).toString("latin1")
@@ -82,7 +80,7 @@ const ingestRound = (inFlight: number) =>
       for (const i of batches.slice(0, 20)) {
         yield* writer.append(rows(i))
       }
-      const bytesBefore = yield* counter(Metrics.commitBytes)
+      const bytesBefore = yield* Metrics.total(Metrics.commitBytes)
       const start = now()
       yield* Effect.forEach(batches, (i) =>
         Effect.suspend(() => writer.append(rows(i))), {
@@ -90,7 +88,7 @@ const ingestRound = (inFlight: number) =>
         discard: true
       })
       const seconds = (now() - start) / 1000
-      const bytes = (yield* counter(Metrics.commitBytes)) - bytesBefore
+      const bytes = (yield* Metrics.total(Metrics.commitBytes)) - bytesBefore
       return sum(rawAppends(directory, Math.round(bytes / batches.length), batches.length)) / seconds
     })).pipe(Effect.provide(FileStorage.layer({ directory })))
   })
@@ -134,7 +132,7 @@ const small = Effect.gen(function*() {
     }
     const ratio = median(times) / median(raw)
 
-    const commitsBefore = yield* counter(Metrics.commits)
+    const commitsBefore = yield* Metrics.total(Metrics.commits)
     const writes = count(20_000)
     const start = now()
     yield* Effect.forEach(Array.from({ length: 64 }), (_, writerNumber) =>
@@ -144,7 +142,7 @@ const small = Effect.gen(function*() {
         { discard: true }
       ), { concurrency: 64, discard: true })
     const seconds = (now() - start) / 1000
-    const perFlush = writes / ((yield* counter(Metrics.commits)) - commitsBefore)
+    const perFlush = writes / ((yield* Metrics.total(Metrics.commits)) - commitsBefore)
     const rows: Array<Row> = [
       {
         work: "one update a write, 1 writer: p50",

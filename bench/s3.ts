@@ -8,7 +8,7 @@
  * smaller by that factor.
  */
 import { PutObjectCommand, S3Client } from "@aws-sdk/client-s3"
-import { Context, Deferred, Effect, Layer, Metric, Stream } from "effect"
+import { Context, Deferred, Effect, Layer, Stream } from "effect"
 import { type Blob, Codec, Log, Metrics, PersistClient, Update } from "../src/index.ts"
 import { PostgresStorage } from "../src/postgres/index.ts"
 import { S3Storage } from "../src/s3/index.ts"
@@ -23,9 +23,6 @@ if (endpoint === undefined) {
   console.error("name a store: TIDEMARK_S3=ceph, or the endpoint of one as TIDEMARK_BENCH_S3")
   process.exit(1)
 }
-
-const counter = (metric: Metric.Metric<number, { readonly count: number | bigint }>) =>
-  Effect.map(Metric.value(metric), (found) => Number(found.count))
 
 /** Where each store of the benchmark lies: the defaults of users, but for the addresses. */
 const place = (): S3Storage.Options => ({
@@ -73,7 +70,7 @@ const ingestRound = (storage: Storage, updates: number, rowsOfBatch: number, inF
     const persist = yield* PersistClient.make()
     const { writer } = yield* persist.createOrLoad("rows", { key: Codec.string, value: Codec.string })
     for (let i = 0; i < 5; i++) yield* writer.append(rows(i, rowsOfBatch))
-    const before = { bytes: yield* counter(Metrics.commitBytes), commits: yield* counter(Metrics.commits) }
+    const before = { bytes: yield* Metrics.total(Metrics.commitBytes), commits: yield* Metrics.total(Metrics.commits) }
     const start = now()
     yield* Effect.forEach(
       Array.from({ length: count(updates / rowsOfBatch) }, (_, i) => 5 + i),
@@ -81,8 +78,8 @@ const ingestRound = (storage: Storage, updates: number, rowsOfBatch: number, inF
       { concurrency: inFlight, discard: true }
     )
     const seconds = (now() - start) / 1000
-    const bytes = (yield* counter(Metrics.commitBytes)) - before.bytes
-    const commits = (yield* counter(Metrics.commits)) - before.commits
+    const bytes = (yield* Metrics.total(Metrics.commitBytes)) - before.bytes
+    const commits = (yield* Metrics.total(Metrics.commits)) - before.commits
     const part = Math.round(bytes / commits)
     const raw = yield* Effect.promise(() => barePuts(part, commits))
     return { ratio: bytes / seconds / raw, rate: bytes / seconds, part }

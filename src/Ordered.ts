@@ -278,6 +278,8 @@ export interface Tuple<in out A> extends Ordered<A> {
   readonly check: (value: unknown) => ReadonlyArray<unknown>
   /** Only so many parts as there are. */
   readonly encodeParts: (values: unknown, into: ByteWriter) => void
+  /** The first parts, of JSON that has some of them. */
+  readonly prefixFromJson: (json: unknown) => ReadonlyArray<unknown>
   readonly decodeParts: (from: Input) => A
 }
 
@@ -288,18 +290,23 @@ export const tuple = (parts: ReadonlyArray<Ordered<unknown>>): Tuple<ReadonlyArr
     Array.isArray(value) && value.length === parts.length
       ? value
       : refuse(name, `it is not an array of ${parts.length} parts`)
-  const encodeParts = (values: unknown, into: ByteWriter): void => {
-    if (!Array.isArray(values) || values.length > parts.length) {
-      return refuse(name, `it is not an array of at most ${parts.length} parts`)
-    }
+  const checkPrefix = (values: unknown): ReadonlyArray<unknown> =>
+    Array.isArray(values) && values.length <= parts.length
+      ? values
+      : refuse(name, `it is not an array of at most ${parts.length} parts`)
+  const encodeParts = (given: unknown, into: ByteWriter): void => {
+    const values = checkPrefix(given)
     for (let i = 0; i < values.length; i++) parts[i]!.encode(values[i], into)
   }
+  const prefixFromJson = (json: unknown): ReadonlyArray<unknown> =>
+    checkPrefix(json).map((each, i) => parts[i]!.fromJson(each as Schema.Json))
   const decodeParts = (from: Input): ReadonlyArray<unknown> => parts.map((part) => part.decode(from))
   return {
     name,
     check,
     encodeParts,
     decodeParts,
+    prefixFromJson,
     encode(value, into) {
       into.u8(kind.tuple)
       encodeParts(check(value), into)
@@ -309,7 +316,7 @@ export const tuple = (parts: ReadonlyArray<Ordered<unknown>>): Tuple<ReadonlyArr
       return decodeParts(from)
     },
     toJson: (value) => parts.map((part, i) => part.toJson(value[i])),
-    fromJson: (json) => check(json).map((each, i) => parts[i]!.fromJson(each as Schema.Json))
+    fromJson: (json) => prefixFromJson(check(json))
   }
 }
 

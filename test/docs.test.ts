@@ -130,7 +130,7 @@ describe("examples", () => {
   })
 
   it("the first program of README.md stores, changes, travels in time and watches in fifteen lines", async () => {
-    const [first] = ofPages.filter(({ name }) => name.startsWith("README.md"))
+    const first = ofPages.find(({ name }) => name.startsWith("README.md"))
     assert.isAtMost(first!.code.split("\n").filter((line) => line.trim() !== "").length, 15)
     for (const used of [".set(", ".modify(", ".at(", ".watch("]) assert.include(first!.code, used)
     const args = ["--conditions=tidemark-source", sourceOf(first!)]

@@ -2,7 +2,7 @@
  * What an update, a commit and an opening cost when there is 10 and 100 times as much of something. The mode is what there
  * is more of, and how much: `history 10`.
  */
-import { Deferred, Effect, Layer, Metric, Scope, Stream } from "effect"
+import { Deferred, Effect, Layer, Scope, Stream } from "effect"
 import { Codec, Metrics, PersistClient } from "../../src/index.ts"
 import { FileStorage } from "../../src/node/index.ts"
 import { type Batch, inserts, upserts } from "../Data.ts"
@@ -54,9 +54,7 @@ const filled = (what: string, factor: number) => {
   }
 }
 
-const counted = Effect.all([Metric.value(Metrics.commitBytes), Metric.value(Metrics.commits)]).pipe(
-  Effect.map(([bytes, commits]) => ({ bytes: Number(bytes.count), commits: Number(commits.count) }))
-)
+const counted = Effect.all({ bytes: Metrics.total(Metrics.commitBytes), commits: Metrics.total(Metrics.commits) })
 
 export const run: Workload = ({ directory, mode }) => {
   const [what, times] = mode.split(" ") as [string, string]

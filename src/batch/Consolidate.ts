@@ -3,9 +3,9 @@
  *
  * @internal
  */
-import { ValueOutOfRange } from "../PersistError.ts"
 import * as Columns from "./Columns.ts"
 import { compareRows } from "./Compare.ts"
+import { DiffSum } from "./DiffSum.ts"
 import * as Sort from "./Sort.ts"
 
 export interface Options {
@@ -24,10 +24,11 @@ export const consolidate = (columns: Columns.Columns, options: Options): Columns
   if (options.since === Infinity) return Columns.empty
   const { repeats, rows } = Sort.order(columns)
   const out = new Columns.Builder(columns.length, Columns.keyBytes(columns), Columns.valueBytes(columns))
+  const sum = new DiffSum()
   for (let start = 0, end = 0; start < rows.length; start = end) {
     end = start + 1
     while (end < rows.length && repeats[end] === 1) end++
-    addGroup(out, columns, rows, start, end, options)
+    addGroup(out, columns, rows, start, end, options, sum)
   }
   return out.take()
 }
@@ -39,31 +40,30 @@ const addGroup = (
   rows: Uint32Array,
   start: number,
   end: number,
-  options: Options
+  options: Options,
+  sum: DiffSum
 ): void => {
   const { lower = 0, since, upper = Infinity } = options
   let heldTime = 0
-  let sum = 0
+  sum.set(0)
   for (let i = start; i < end; i++) {
     const row = rows[i]!
     const time = columns.times[row]!
     if (time < lower || time >= upper) continue
     const advanced = Math.max(time, since)
-    if (advanced === heldTime) sum = addDiffs(sum, columns.diffs[row]!)
+    if (advanced === heldTime) sum.add(columns.diffs[row]!)
     else {
-      if (sum !== 0) out.push(columns, rows[start]!, heldTime, sum)
+      pushSum(out, columns, rows[start]!, heldTime, sum)
       heldTime = advanced
-      sum = columns.diffs[row]!
+      sum.set(columns.diffs[row]!)
     }
   }
-  if (sum !== 0) out.push(columns, rows[start]!, heldTime, sum)
+  pushSum(out, columns, rows[start]!, heldTime, sum)
 }
 
-/** The sum of two diffs. Throws `ValueOutOfRange` where it cannot be stored. */
-export const addDiffs = (a: number, b: number): number => {
-  const sum = a + b
-  if (Number.isSafeInteger(sum)) return sum
-  throw new ValueOutOfRange({ what: "a sum of diffs", detail: "it is no integer within 2^53 - 1" })
+const pushSum = (out: Columns.Builder, columns: Columns.Columns, row: number, time: number, sum: DiffSum): void => {
+  const diff = sum.value()
+  if (diff !== 0) out.push(columns, row, time, diff)
 }
 
 /** Whether rows strictly increase by key, value and time, and no diff is 0. */

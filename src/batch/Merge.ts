@@ -11,7 +11,7 @@
  */
 import * as Columns from "./Columns.ts"
 import { compareRows } from "./Compare.ts"
-import { addDiffs } from "./Consolidate.ts"
+import { DiffSum, fits } from "./DiffSum.ts"
 
 /** The rows of an input that count: those at times in [lower, upper). */
 export interface Window {
@@ -57,6 +57,7 @@ export class Merge {
   /** Times and diffs gathered of the group. */
   private readonly times: Array<number> = []
   private readonly diffs: Array<number> = []
+  private readonly sum = new DiffSum()
   /** The next of them to output, once the group is complete. */
   private next: number | undefined
 
@@ -126,11 +127,12 @@ export class Merge {
       this.groupRow = row
     }
     const time = Math.max(columns.times[row]!, this.since)
+    const diff = columns.diffs[row]!
     const last = this.times.length - 1
-    if (this.times[last] === time) this.diffs[last] = addDiffs(this.diffs[last]!, columns.diffs[row]!)
+    if (this.times[last] === time && fits(this.diffs[last]!, diff)) this.diffs[last]! += diff
     else {
       this.times.push(time)
-      this.diffs.push(columns.diffs[row]!)
+      this.diffs.push(diff)
     }
     this.moveOn(least)
   }
@@ -142,12 +144,13 @@ export class Merge {
 
   /** Outputs the next time of the group, with the sum of its diffs. */
   private putOut(out: Columns.Builder, first: number): void {
-    const { diffs, times } = this
+    const { diffs, sum, times } = this
     const time = times[first]!
-    let sum = diffs[first]!
+    sum.set(diffs[first]!)
     let next = first + 1
-    for (; next < times.length && times[next] === time; next++) sum = addDiffs(sum, diffs[next]!)
-    if (sum !== 0) out.push(this.groupColumns, this.groupRow, time, sum)
+    for (; next < times.length && times[next] === time; next++) sum.add(diffs[next]!)
+    const diff = sum.value()
+    if (diff !== 0) out.push(this.groupColumns, this.groupRow, time, diff)
     this.next = next
     if (next < times.length) return
     times.length = 0

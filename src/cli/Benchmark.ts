@@ -3,7 +3,7 @@
  *
  * @internal
  */
-import { Clock, Effect, Layer, Metric, Stream } from "effect"
+import { Clock, Effect, Layer, Stream } from "effect"
 import fs from "node:fs"
 import path from "node:path"
 import * as PersistClient from "../client/PersistClient.ts"
@@ -37,8 +37,8 @@ const timed = Effect.fnUntraced(function*<A, E, R>(work: Effect.Effect<A, E, R>)
 
 const millisOf = <E, R>(work: Effect.Effect<unknown, E, R>) => Effect.map(timed(work), ({ millis }) => millis)
 
-const committed = Effect.map(Metric.value(Metrics.commitBytes), ({ count }) => Number(count))
-const commits = Effect.map(Metric.value(Metrics.commits), ({ count }) => Number(count))
+const committed = Metrics.total(Metrics.commitBytes)
+const commits = Metrics.total(Metrics.commits)
 
 /** Appends of that many bytes each. */
 const raw = (directory: string, bytes: number, appends: number) =>

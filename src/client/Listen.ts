@@ -111,6 +111,8 @@ type NonEmpty<A> = readonly [A, ...Array<A>]
 
 const isNonEmpty = <A>(array: Array<A>): array is [A, ...Array<A>] => array.length > 0
 
+const counted = (store: ReadStore, by: number) => store.measured(Metric.modify(Metrics.listeners, by))
+
 /** Pulls the commits from the cursor on: from the feed, or from the log where the feed no longer has them. */
 const following = <K, V>({ cursor, name, store }: Options<K, V>) =>
   Effect.gen(function*() {
@@ -119,7 +121,7 @@ const following = <K, V>({ cursor, name, store }: Options<K, V>) =>
       Effect.sync(() => store.pinLog(position)),
       (hold) => Effect.sync(hold.release)
     )
-    yield* Effect.acquireRelease(Metric.modify(Metrics.listeners, 1), () => Metric.modify(Metrics.listeners, -1))
+    yield* Effect.acquireRelease(counted(store, 1), () => counted(store, -1))
 
     const next: Pull.Pull<ReadonlyArray<Entry>, ListenError> = Effect.gen(function*() {
       while (true) {
@@ -131,7 +133,7 @@ const following = <K, V>({ cursor, name, store }: Options<K, V>) =>
         }
         const kept = store.feed.from(position)
         if (kept === undefined) {
-          yield* Metric.update(Metrics.listenerRereads, 1)
+          yield* store.measured(Metric.update(Metrics.listenerRereads, 1))
           return yield* store.reread(position, name)
         }
         if (kept.length > 0) return kept

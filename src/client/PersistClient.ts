@@ -240,6 +240,11 @@ export interface Description {
  * @since 0.1.0
  */
 export interface Options {
+  /**
+   * What metrics call the store, as their attribute `store`. Default: the location of its storage. Stores of one name that
+   * a process has open at the same time are numbered.
+   */
+  readonly name?: string | undefined
   /** Commands that may wait for the runtime. Further callers wait. Default 1,024. */
   readonly queueCapacity?: number | undefined
   /** Bytes of rows that may wait. Default 64 MiB. */
@@ -278,6 +283,7 @@ export interface Options {
 const mebibyte = 1024 * 1024
 
 const resolve = (options: Options): Runtime.Options => ({
+  name: options.name,
   mailbox: { capacity: options.queueCapacity ?? 1024, capacityBytes: options.queueBytes ?? 64 * mebibyte },
   maxGroupBytes: options.groupBytes ?? 8 * mebibyte,
   limits: {
@@ -325,7 +331,7 @@ export const layer = (options?: Options): Layer.Layer<PersistClient, StorageErro
  * @since 0.1.0
  */
 export const makeReadOnly = (
-  options: Pick<Options, "cacheBytes" | "feedBytes" | "retry" | "timeout"> = {}
+  options: Pick<Options, "name" | "cacheBytes" | "feedBytes" | "retry" | "timeout"> = {}
 ): Effect.Effect<PersistClient["Service"], StorageError, Log | Blob | Scope.Scope> =>
   Effect.map(Follower.make(resolve(options)), (store) => reading(Store.following(store)))
 
@@ -336,7 +342,7 @@ export const makeReadOnly = (
  * @since 0.1.0
  */
 export const layerReadOnly = (
-  options?: Pick<Options, "cacheBytes" | "feedBytes" | "retry" | "timeout">
+  options?: Pick<Options, "name" | "cacheBytes" | "feedBytes" | "retry" | "timeout">
 ): Layer.Layer<PersistClient, StorageError, Log | Blob> => Layer.effect(PersistClient, makeReadOnly(options))
 
 /** What tables need of a client. */

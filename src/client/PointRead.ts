@@ -7,7 +7,7 @@ import { Effect } from "effect"
 import * as BatchFile from "../batch/BatchFile.ts"
 import * as Columns from "../batch/Columns.ts"
 import * as Compare from "../batch/Compare.ts"
-import { addDiffs } from "../batch/Consolidate.ts"
+import { DiffSum, fits } from "../batch/DiffSum.ts"
 import * as Hash from "../batch/Hash.ts"
 import type { Batch, Part } from "../engine/Batch.ts"
 import type { ReadView } from "../engine/ReadView.ts"
@@ -138,12 +138,13 @@ const collectInMemory = (
     const time = Math.max(columns.times[row]!, since)
     const hash = valueHash(columns, row) ^ time
     const alike = byHash.get(hash)
+    const diff = columns.diffs[row]!
     const same = alike?.find((each) =>
-      each.time === time && Compare.compareValues(each.columns, each.row, columns, row) === 0
+      each.time === time && fits(each.diff, diff) && Compare.compareValues(each.columns, each.row, columns, row) === 0
     )
-    if (same !== undefined) same.diff = addDiffs(same.diff, columns.diffs[row]!)
+    if (same !== undefined) same.diff += diff
     else {
-      const first = { columns, row, time, diff: columns.diffs[row]! }
+      const first = { columns, row, time, diff }
       if (alike === undefined) byHash.set(hash, [first])
       else alike.push(first)
     }
@@ -178,9 +179,10 @@ const collect = (
     if (columns.times[row]! < fromTime || columns.times[row]! >= toTime) continue
     const time = Math.max(columns.times[row]!, since)
     const diff = columns.diffs[row]!
-    if (last !== undefined && last.time === time && Compare.compareValues(columns, last.row, columns, row) === 0) {
-      last.diff = addDiffs(last.diff, diff)
-    } else {
+    const isSame = last !== undefined && last.time === time && fits(last.diff, diff) &&
+      Compare.compareValues(columns, last.row, columns, row) === 0
+    if (last !== undefined && isSame) last.diff += diff
+    else {
       if (last !== undefined && last.diff !== 0) found.push(last)
       last = { columns, row, time, diff }
     }
@@ -195,13 +197,19 @@ const byValueAndTime = (a: Found, b: Found): number =>
 const consolidated = (found: Array<Found>, { since }: Window): ReadonlyArray<Found> => {
   if (since === Infinity) return []
   if (found.length < 2) return found
+  const sorted = found.toSorted(byValueAndTime)
   const kept: Array<Found> = []
-  for (const each of found.toSorted(byValueAndTime)) {
-    const last = kept.at(-1)
-    if (last !== undefined && byValueAndTime(last, each) === 0) last.diff = addDiffs(last.diff, each.diff)
-    else kept.push(each)
+  const sum = new DiffSum()
+  for (let start = 0, end = 0; start < sorted.length; start = end) {
+    const first = sorted[start]!
+    sum.set(first.diff)
+    for (end = start + 1; end < sorted.length && byValueAndTime(first, sorted[end]!) === 0; end++) {
+      sum.add(sorted[end]!.diff)
+    }
+    const diff = sum.value()
+    if (diff !== 0) kept.push({ ...first, diff })
   }
-  return kept.filter(({ diff }) => diff !== 0)
+  return kept
 }
 
 const columnsOf = (found: Array<Found>, window: Window): Columns.Columns => {

@@ -48,6 +48,12 @@ export type DecodePolicy = "fail" | "skip" | { readonly quarantine: (row: Undeco
 /** The most bytes of rows that one append may have. */
 export const maxWriteBytes = 256 * 1024 * 1024
 
+/**
+ * What the magnitudes of the diffs of one append may sum to. So the rows of one append can always
+ * be summed.
+ */
+export const maxWriteDiffs = 2 ** 52 - 1
+
 /** Encodes updates into columns, all or nothing. Fails for a time, a diff, a key or a value that cannot be stored. */
 export const encode = <K, V>(
   codecs: Codecs<K, V>,
@@ -58,6 +64,7 @@ const encodeUnsafe = <K, V>(codecs: Codecs<K, V>, updates: Iterable<Update<K, V>
   const rows: ReadonlyArray<Update<K, V>> = Array.isArray(updates) ? updates : [...updates]
   const times = new Float64Array(rows.length)
   const diffs = new Float64Array(rows.length)
+  let magnitude = 0
   for (let row = 0; row < rows.length; row++) {
     const { diff, time } = rows[row]!
     const badTime = Frontier.checkTime("the time of an update", time)
@@ -67,6 +74,8 @@ const encodeUnsafe = <K, V>(codecs: Codecs<K, V>, updates: Iterable<Update<K, V>
     }
     times[row] = time
     diffs[row] = diff
+    magnitude += Math.abs(diff)
+    if (magnitude > maxWriteDiffs) throw tooMany
   }
   const columnOf = rows.length <= fewRows ? encodeFew : encodeColumn
   const keys = columnOf(codecs.key.encode, rows.length, (row) => rows[row]!.key)
@@ -175,6 +184,11 @@ const checkRowBytes = (bytes: number): void => {
 const tooLarge = new ValueOutOfRange({
   what: "a write",
   detail: `its rows have more than ${maxWriteBytes} bytes; split it into several`
+})
+
+const tooMany = new ValueOutOfRange({
+  what: "a write",
+  detail: "the magnitudes of its diffs sum to 2^52 or more, so that rows could not be summed later; write smaller diffs"
 })
 
 /** The bytes of one key. */

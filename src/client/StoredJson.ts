@@ -11,6 +11,7 @@ import { maxRowBytes } from "../batch/Columns.ts"
 import * as BytesJson from "../BytesJson.ts"
 import { ByteWriter } from "../ByteWriter.ts"
 import * as Codec from "../Codec.ts"
+import * as Ordered from "../Ordered.ts"
 import { DecodeError, ValueOutOfRange } from "../PersistError.ts"
 import * as Pure from "../Pure.ts"
 import * as TypedCodec from "../TypedCodec.ts"
@@ -21,8 +22,9 @@ export type Json = Schema.Json
 
 /** A codec under a stored name whose values are JSON. It decodes whatever is stored. */
 export const codec = ({ document, name }: PersistClient.StoredCodec): Codec.Codec<Json> => {
-  const { decode, encode } = known(name, document)
+  const { decode, encode, prefixed } = known(name, document)
   return {
+    ...(prefixed !== undefined && { prefixed }),
     name,
     document: document === "" ? undefined : document,
     fingerprint: document === "" ? undefined : Codec.fingerprintOf(document),
@@ -38,7 +40,9 @@ export const codec = ({ document, name }: PersistClient.StoredCodec): Codec.Code
   }
 }
 
-const known = (name: string, document: string): Pick<Codec.Codec<Json>, "encode" | "decode"> => {
+type Known = Pick<Codec.Codec<Json>, "encode" | "decode" | "prefixed">
+
+const known = (name: string, document: string): Known => {
   if (name === TypedCodec.typedName) return TypedCodec.ofJson(document)
   // Only the program knows the types of a schema's values. Their bytes are those of their JSON.
   if (name === "json" || name === "schema") return Codec.json
@@ -51,9 +55,13 @@ const unit: Pick<Codec.Codec<Json>, "encode" | "decode"> = {
   decode: (bytes, start, end) => Codec.unit.decode(bytes, start, end) ?? null
 }
 
-const ofOrdered = (codec: Codec.OrderedCodec<unknown>): Pick<Codec.Codec<Json>, "encode" | "decode"> => ({
-  encode: (value, into) => codec.encode(codec.ordered.fromJson(value), into),
-  decode: (bytes, start, end) => codec.ordered.toJson(codec.decode(bytes, start, end))
+const ofOrdered = ({ decode, encode, ordered, prefixed }: Codec.OrderedCodec<unknown>): Known => ({
+  encode: (value, into) => encode(ordered.fromJson(value), into),
+  decode: (bytes, start, end) => ordered.toJson(decode(bytes, start, end)),
+  ...(prefixed !== undefined && {
+    prefixed: (prefix) =>
+      prefixed(Ordered.isTuple(ordered) ? ordered.prefixFromJson(prefix) : ordered.fromJson(prefix as Json))
+  })
 })
 
 /** Checks whether an update can be stored, before it is appended together with others. */

@@ -41,6 +41,8 @@ const ownChunkBytes = 64 * 1024
 
 interface Pending {
   readonly live: Collection
+  bytes: number
+  rows: number
   upper: Frontier
   since: Frontier
   readonly writes: Array<Columns.Columns>
@@ -52,8 +54,6 @@ export class Stage {
   seqNo: number
   /** Bytes of rows staged. */
   bytes = 0
-  /** Rows staged. */
-  rows = 0
   /** The upper of the timeline. */
   private timeline: Frontier
   /** When keys on the timeline were last written by what is staged. */
@@ -76,6 +76,13 @@ export class Stage {
       if (open.length > 0 || writes.length > 0 || upper !== live.upper || since !== live.since) return true
     }
     return false
+  }
+
+  /** What is staged for each collection: how many rows, of how many bytes. */
+  *totals(): Iterable<{ readonly collection: string; readonly rows: number; readonly bytes: number }> {
+    for (const { bytes, live, rows } of this.pending.values()) {
+      if (rows > 0) yield { collection: live.registration.name, rows, bytes }
+    }
   }
 
   /** Appends rows to collections: all, or none where one of them lies below a seal. */
@@ -264,7 +271,7 @@ export class Stage {
     if (known !== undefined) return known
     const live = this.state.collections.get(collection)
     if (live === undefined) return undefined
-    const pending: Pending = { live, upper: live.upper, since: live.since, writes: [], open: [] }
+    const pending: Pending = { live, bytes: 0, rows: 0, upper: live.upper, since: live.since, writes: [], open: [] }
     this.pending.set(collection, pending)
     return pending
   }
@@ -273,7 +280,8 @@ export class Stage {
     if (columns.length === 0) return
     const size = Columns.goodputBytes(columns)
     this.bytes += size
-    this.rows += columns.length
+    pending.bytes += size
+    pending.rows += columns.length
     if (size >= ownChunkBytes) {
       close(pending)
       pending.writes.push(columns)

@@ -18,6 +18,8 @@ export interface Directory {
   readonly log: string
   readonly blobs: string
   readonly lock: string
+  /** Space for a full disk. */
+  readonly reserve: string
   /** The directory of temporary files. Temporary files that no process is writing are garbage. */
   readonly temporary: string
 }
@@ -28,6 +30,7 @@ export const make = (root: string): Directory => ({
   log: join(root, "log"),
   blobs: join(root, "blobs"),
   lock: join(root, "lock"),
+  reserve: join(root, "reserve"),
   temporary: join(root, "tmp")
 })
 

@@ -22,7 +22,7 @@ export const failure = (error: Errno): FileError => new FileError({ code: error.
 
 /** The flush is part of the write, where the platform supports that. */
 export const writesFlush = fs.constants.O_DSYNC !== undefined
-const { O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_TRUNC, O_DSYNC = 0 } = fs.constants
+const { O_CREAT, O_RDONLY, O_RDWR, O_TRUNC, O_DSYNC = 0 } = fs.constants
 
 export const flags = {
   read: O_RDONLY,
@@ -32,7 +32,8 @@ export const flags = {
    * As `replace`, but every write is flushed: a large file then never delays other flushes by one big flush of its own.
    */
   replaceDurably: O_RDWR | O_CREAT | O_TRUNC | O_DSYNC,
-  create: O_RDWR | O_CREAT | O_EXCL
+  /** Keeps what is in the file, and flushes every write. */
+  extend: O_RDWR | O_CREAT | O_DSYNC
 }
 
 type Done<A> = (error: Errno | null, value: A) => void
@@ -139,6 +140,21 @@ export const writeAll = (fd: number, bytes: Uint8Array, offset: number): Effect.
     call<number>((done) => fs.write(fd, bytes, 0, atOnce(bytes.length), offset, done)),
     (count) => count === bytes.length ? Effect.void : writeAll(fd, bytes.subarray(count), offset + count)
   )
+
+const zeros = new Uint8Array(256 * 1024)
+
+/** Writes zeros from `offset` to `end`, so that the file system allocates blocks for them. */
+export const fill = (fd: number, offset: number, end: number): Effect.Effect<void, FileError> =>
+  offset >= end
+    ? Effect.void
+    : Effect.flatMap(
+      writeAll(fd, zeros.subarray(0, Math.min(zeros.length, end - offset)), offset),
+      () => fill(fd, offset + zeros.length, end)
+    )
+
+/** The bytes that an ordinary user may still write to the file system of a directory. */
+export const free = (directory: string): Effect.Effect<number, FileError> =>
+  Effect.map(call<fs.StatsFs>((done) => fs.statfs(directory, done)), ({ bavail, bsize }) => bavail * bsize)
 
 /** Writes bytes through a descriptor opened to append, and flushes them. */
 export const writeDurably = (fd: number, bytes: Uint8Array, offset: number): Effect.Effect<void, FileError> =>

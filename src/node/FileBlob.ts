@@ -11,8 +11,9 @@ import type { Blob, Info, Range } from "../storage/Blob.ts"
 import * as BlobKey from "../storage/BlobKey.ts"
 import * as Directory from "./Directory.ts"
 import * as File from "./File.ts"
+import type { Reserve } from "./Reserve.ts"
 
-export const make = (directory: Directory.Directory): Blob["Service"] => {
+export const make = (directory: Directory.Directory, reserve: Reserve): Blob["Service"] => {
   const locate = (key: string): string => {
     BlobKey.check(key)
     return join(directory.blobs, key)
@@ -50,7 +51,7 @@ export const make = (directory: Directory.Directory): Blob["Service"] => {
     put: (key, bytes) =>
       Effect.suspend(() => {
         const path = locate(key)
-        return Effect.andThen(ensure, refusing("put", key)(write(path, bytes)))
+        return Effect.andThen(ensure, refusing("put", key)(reserve.admit(write(path, bytes))))
       }),
     get: (key, range) =>
       Effect.suspend(() =>

@@ -3,31 +3,33 @@
  *
  * @internal
  */
-import { Effect, FiberHandle, PubSub, Queue, Schedule, type Scope, Stream } from "effect"
+import { Effect, PubSub, Queue, Schedule, type Scope, Stream } from "effect"
 import fs from "node:fs"
 import type { Log } from "../storage/Log.ts"
 import * as Directory from "./Directory.ts"
 import * as File from "./File.ts"
-import * as Lease from "./Lease.ts"
 import * as Lock from "./Lock.ts"
 import * as LockHolder from "./LockHolder.ts"
 import * as LogReader from "./LogReader.ts"
 import * as LogRecovery from "./LogRecovery.ts"
 import * as LogVerifier from "./LogVerifier.ts"
 import * as LogWriter from "./LogWriter.ts"
+import * as OwnLock from "./OwnLock.ts"
+import type { Reserve } from "./Reserve.ts"
 import * as SegmentList from "./SegmentList.ts"
 
 export interface Options {
   readonly directory: Directory.Directory
+  readonly reserve: Reserve
   readonly segmentBytes: number
   readonly leaseMillis: number
   readonly waitMillis: number
 }
 
 export const make: (options: Options) => Effect.Effect<Log["Service"], never, Scope.Scope> = Effect.fnUntraced(
-  function*({ directory, leaseMillis, segmentBytes, waitMillis }) {
-    const nonce = yield* Lock.makeNonce
+  function*({ directory, leaseMillis, reserve, segmentBytes, waitMillis }) {
     const machine = yield* LockHolder.Machine
+    const lock = yield* OwnLock.make({ directory, machine, leaseMillis, waitMillis })
     const ticks = yield* Effect.acquireRelease(PubSub.sliding<void>(1), PubSub.shutdown)
     const tick = (): void => void PubSub.publishUnsafe(ticks, undefined)
 
@@ -35,41 +37,26 @@ export const make: (options: Options) => Effect.Effect<Log["Service"], never, Sc
      * The writers that this opener has not closed yet: it may acquire again meanwhile, and then the last one counts.
      */
     const writers: Array<LogWriter.LogWriter> = []
-    let lock: Lock.Lock | undefined
-    const heartbeats = yield* FiberHandle.make<void>()
-    /** The last epoch that a writer got. */
-    let given = 0
+    const releaseLock = Effect.suspend(() => writers.length > 0 ? Effect.void : lock.release)
 
-    const lastEpoch = Effect.map(SegmentList.list(directory.log), ({ links }) => links.at(-1)?.epoch ?? 0)
-
-    const takeLock = Effect.gen(function*() {
-      // A failed attempt left its epoch to be used again, and at most an empty segment of it.
-      if (lock !== undefined && lock.epoch > given && Lock.isHeld(lock)) return lock
-      const before = lock
-      const taken = yield* Lock.acquire({ directory, machine, nonce, leaseMillis, waitMillis, lastEpoch })
-      lock = taken
-      yield* FiberHandle.run(heartbeats, Lease.keep({ ...taken, isHeld: () => Lock.isHeld(taken) }, leaseMillis))
-      if (before !== undefined) yield* File.close(before.fd)
-      return taken
-    })
-
-    const releaseLock = Effect.suspend(() => {
-      if (lock === undefined || writers.length > 0) return Effect.void
-      const released = lock
-      lock = undefined
-      return Effect.andThen(FiberHandle.clear(heartbeats), Lock.release(released, nonce))
-    })
-
-    const open = Effect.fnUntraced(function*(scope: Scope.Scope) {
+    const open = Effect.fnUntraced(function*(scope: Scope.Scope, after: number | undefined) {
       yield* Directory.ensure(directory)
-      const taken = yield* takeLock
+      const taken = yield* lock.take(after)
       yield* Directory.removeLeftovers(directory)
       const recovered = yield* LogRecovery.recover(directory, taken).pipe(
         // While this process was stopped, others may have continued the log: then what it has read was not damage.
         Effect.catchTag("Corrupt", (problem) => Effect.andThen(Lock.confirm(taken), Effect.fail(problem)))
       )
-      const opened = yield* LogWriter.make({ directory, lock: taken, segmentBytes, recovered, scope, onAppend: tick })
-      given = taken.epoch
+      const opened = yield* LogWriter.make({
+        directory,
+        lock: taken,
+        segmentBytes,
+        reserve,
+        recovered,
+        scope,
+        onAppend: tick
+      })
+      lock.give(taken.epoch)
       writers.push(opened)
       tick()
       return opened
@@ -81,20 +68,22 @@ export const make: (options: Options) => Effect.Effect<Log["Service"], never, Sc
         Effect.andThen(releaseLock)
       )
 
-    const acquire: Log["Service"]["acquire"] = Effect.flatMap(Effect.scope, (scope) =>
-      Effect.acquireRelease(
-        open(scope).pipe(
-          File.orRefuse("acquiring the log", directory.root),
-          Effect.onError(() => releaseLock)
-        ),
-        close
-      )).pipe(Effect.map(({ writer }) => writer))
+    const acquire = (after: number | undefined) =>
+      Effect.flatMap(Effect.scope, (scope) =>
+        Effect.acquireRelease(
+          reserve.spend(open(scope, after)).pipe(
+            File.orRefuse("acquiring the log", directory.root),
+            Effect.onError(() => releaseLock)
+          ),
+          close
+        )).pipe(Effect.map(({ writer }) => writer))
 
     const reader = LogReader.make(directory, machine, () => writers.at(-1))
 
     return {
       location: directory.root,
-      acquire,
+      acquire: acquire(undefined),
+      acquireAfter: acquire,
       bounds: reader.bounds,
       read: reader.read,
       changes: Stream.merge(Stream.fromPubSub(ticks), changesOf(directory.log)),

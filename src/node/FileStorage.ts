@@ -18,6 +18,7 @@ import * as FileBlob from "./FileBlob.ts"
 import * as FileLog from "./FileLog.ts"
 import * as Lock from "./Lock.ts"
 import * as LockHolder from "./LockHolder.ts"
+import * as Reserve from "./Reserve.ts"
 import * as WorkerMerger from "./WorkerMerger.ts"
 
 /**
@@ -113,11 +114,13 @@ const directoryOf = ({ directory }: Pick<Options, "directory">): Directory.Direc
 const storage = (options: Options): Layer.Layer<Log | Blob> =>
   Layer.effectContext(Effect.gen(function*() {
     const directory = directoryOf(options)
+    const reserve = Reserve.make(directory)
     const log = yield* FileLog.make({
       directory,
+      reserve,
       segmentBytes: options.segmentBytes ?? defaultSegmentBytes,
       leaseMillis: Math.max(shortestLease, Duration.toMillis(Duration.fromInputUnsafe(options.lease ?? defaultLease))),
       waitMillis: Duration.toMillis(Duration.fromInputUnsafe(options.waitForLock ?? 0))
     })
-    return Context.make(Log, log).pipe(Context.add(Blob, FileBlob.make(directory)))
+    return Context.make(Log, log).pipe(Context.add(Blob, FileBlob.make(directory, reserve)))
   }))

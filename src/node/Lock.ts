@@ -8,7 +8,7 @@
  *
  * @internal
  */
-import { Clock, Effect, Random } from "effect"
+import { Cause, Clock, Effect, Random } from "effect"
 import fs from "node:fs"
 import { dirname, join } from "node:path"
 import { Fenced, Locked } from "../PersistError.ts"
@@ -80,7 +80,7 @@ export interface Options extends Opener {
   /** How long to wait for a holder that is alive. */
   readonly waitMillis: number
   /** The last epoch in the log. */
-  readonly lastEpoch: Effect.Effect<number, File.FileError>
+  readonly lastEpoch: Effect.Effect<number, File.FileError | Fenced>
 }
 
 /** Begins a new epoch, unless a living process other than this opener holds the last one. */
@@ -100,7 +100,10 @@ export const acquire = Effect.fnUntraced(function*(options: Options) {
       for (const older of yield* epochs(directory)) if (older < epoch) yield* File.remove(pathOf(directory, older))
       return true
     })
-    if (yield* Effect.onError(settled, () => File.close(lock.fd))) return lock
+    const isSettled = Effect.onError(settled, (cause) =>
+      // Who may not follow the last epoch must not lock out its writer.
+      Cause.squash(cause) instanceof Fenced ? release(lock, nonce) : File.close(lock.fd))
+    if (yield* isSettled) return lock
     yield* release(lock, nonce)
   }
 })

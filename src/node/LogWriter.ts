@@ -15,6 +15,7 @@ import * as File from "./File.ts"
 import * as FrameAppender from "./FrameAppender.ts"
 import type * as Lock from "./Lock.ts"
 import type * as LogRecovery from "./LogRecovery.ts"
+import type { Reserve } from "./Reserve.ts"
 import * as Rotation from "./Rotation.ts"
 import * as Segment from "./Segment.ts"
 import * as SegmentSupply from "./SegmentSupply.ts"
@@ -34,6 +35,7 @@ export interface Options {
   readonly directory: Directory.Directory
   readonly lock: Lock.Lock
   readonly segmentBytes: number
+  readonly reserve: Reserve
   readonly recovered: LogRecovery.Recovered
   readonly scope: Scope.Scope
   /** Called after every durable append. */
@@ -72,13 +74,13 @@ interface Parts {
 }
 
 const makeWriter = (
-  { directory, lock, recovered }: Options,
+  { directory, lock, recovered, reserve }: Options,
   { appender, authority, rotation, turn }: Parts
 ): Writer => {
   const refuse = (operation: string) => File.orRefuse(operation, directory.root)
 
   const makeRoomAndAppend = (size: number, entries: ReadonlyArray<Uint8Array>) =>
-    refuse(Authority.appending)(rotation.makeRoom(size)).pipe(
+    refuse(Authority.appending)(reserve.admit(rotation.makeRoom(size))).pipe(
       Effect.catch(authority.explain),
       Effect.onError(() => Effect.sync(turn.end)),
       Effect.flatMap(() => appender.append(entries))
@@ -95,7 +97,9 @@ const makeWriter = (
         if (entries.length === 0) return Effect.succeed(upper)
         turn.take()
         const size = Segment.dataSize(entries)
-        return rotation.isReady(size) ? appender.append(entries) : makeRoomAndAppend(size, entries)
+        return rotation.isReady(size) && !reserve.isShort()
+          ? appender.append(entries)
+          : makeRoomAndAppend(size, entries)
       }),
     truncate: (before) => authority.check(() => refuse("truncating the log")(rotation.truncate(before))),
     rotate: authority.check(() => {

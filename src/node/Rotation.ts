@@ -87,7 +87,7 @@ export const make = (options: Truncation.Options): Rotation => {
 
   const makeRoom = Effect.fnUntraced(function*(size: number) {
     while (!hasRoom(size)) yield* rotate(Segment.headerBytes + size)
-    if (wantsSpare()) yield* supply.prepare
+    if (wantsSpare()) yield* supply.prepare(appender.active().capacity)
   })
 
   const rotateForGood = Effect.gen(function*() {
@@ -95,6 +95,7 @@ export const make = (options: Truncation.Options): Rotation => {
     yield* supply.clear
     truncation.recycleNone()
     yield* rotate(Segment.headerBytes)
+    yield* Effect.ignore(supply.reduceReserve(appender.active().capacity))
   })
 
   return {

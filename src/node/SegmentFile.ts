@@ -32,8 +32,6 @@ export interface Prepared {
   readonly capacity: number
 }
 
-const zeros = new Uint8Array(256 * 1024)
-
 /**
  * Prepares a segment whose frames may take `capacity` bytes. One that is not filled with zeros has its size but no
  * blocks, which suits a single large frame: it is written only once.
@@ -43,21 +41,13 @@ export const prepare = (directory: Directory.Directory, capacity: number, isFill
     const path = Directory.temporaryPath(directory)
     const size = capacity + Segment.openBytes
     return File.using(path, isFilled ? File.flags.replaceDurably : File.flags.replace, (fd) =>
-      Effect.andThen(isFilled ? fill(fd, 0, size) : File.truncate(fd, size), File.sync(fd))).pipe(
+      Effect.andThen(isFilled ? File.fill(fd, 0, size) : File.truncate(fd, size), File.sync(fd))).pipe(
         Effect.as<Prepared>({ path, capacity }),
         Effect.onError(() =>
           discard(path)
         )
       )
   })
-
-const fill = (fd: number, offset: number, size: number): Effect.Effect<void, File.FileError> =>
-  offset >= size
-    ? Effect.void
-    : Effect.flatMap(
-      File.writeAll(fd, zeros.subarray(0, Math.min(zeros.length, size - offset)), offset),
-      () => fill(fd, offset + zeros.length, size)
-    )
 
 /**
  * Recycles a truncated segment file, unless it is smaller than `least`. No process may still write to it, which is

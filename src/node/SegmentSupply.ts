@@ -11,6 +11,7 @@
 import { Effect, Exit, Fiber, type Scope } from "effect"
 import type * as Directory from "./Directory.ts"
 import * as File from "./File.ts"
+import type { Reserve } from "./Reserve.ts"
 import * as SegmentFile from "./SegmentFile.ts"
 
 export interface SegmentSupply {
@@ -18,8 +19,8 @@ export interface SegmentSupply {
   readonly take: (needed: number) => Effect.Effect<SegmentFile.Prepared, File.FileError>
   /** Whether the next file is there, or is being prepared. */
   readonly isReady: () => boolean
-  /** Begins to prepare the next file. */
-  readonly prepare: Effect.Effect<void>
+  /** Begins to prepare the file after a segment of `capacity` bytes, and what is reserved for such segments. */
+  readonly prepare: (capacity: number) => Effect.Effect<void>
   /** Of the segments that are truncated now, how many are to be recycled. */
   readonly wanted: () => number
   /** The file of a truncated segment, renamed, unless it is too small. Then it is removed. */
@@ -30,11 +31,14 @@ export interface SegmentSupply {
   readonly keep: (files: ReadonlyArray<SegmentFile.Prepared>) => void
   /** Removes everything: files that are taken from here on are small, and have never been segments. */
   readonly clear: Effect.Effect<void, File.FileError>
+  /** Reduces the reserve to what a last segment of `capacity` bytes needs. */
+  readonly reduceReserve: (capacity: number) => Effect.Effect<void, File.FileError>
 }
 
 export interface Options {
   readonly directory: Directory.Directory
   readonly segmentBytes: number
+  readonly reserve: Reserve
   /** In which files are prepared. */
   readonly scope: Scope.Scope
 }
@@ -42,14 +46,21 @@ export interface Options {
 const smallestSegment = 256 * 1024
 /** The most truncated segments that are retained to be recycled. */
 const keptSegments = 8
+/**
+ * What opening the store and making it smaller may take beyond a copy of the last segment, in smallest segments: one that
+ * opening begins, one that a compaction begins, and two for its rollup and its rows, if they are few.
+ */
+const reservedSegments = 4
 
-export const make = ({ directory, scope, segmentBytes }: Options): SegmentSupply => {
+export const make = ({ directory, reserve, scope, segmentBytes }: Options): SegmentSupply => {
   const smallest = Math.min(segmentBytes, smallestSegment)
   let planned = smallest
   let spare: Fiber.Fiber<SegmentFile.Prepared, File.FileError> | undefined
   const recycled: Array<SegmentFile.Prepared> = []
   /** Files taken since the last truncation: this many are needed until the next one. */
   let taken = 0
+
+  const reservedFor = (capacity: number): number => capacity + reservedSegments * smallest
 
   const takeSpare = Effect.suspend(() => {
     const preparing = spare === undefined ? SegmentFile.prepare(directory, planned, true) : Fiber.join(spare)
@@ -84,8 +95,9 @@ export const make = ({ directory, scope, segmentBytes }: Options): SegmentSupply
   return {
     take,
     isReady: () => recycled.length > 0 || spare !== undefined,
-    prepare: Effect.gen(function*() {
+    prepare: Effect.fnUntraced(function*(capacity) {
       spare = yield* Effect.forkIn(SegmentFile.prepare(directory, planned, true), scope)
+      yield* Effect.forkIn(Effect.ignore(reserve.keep(reservedFor(Math.max(capacity, planned)))), scope)
     }),
     wanted: () => Math.min(taken, keptSegments) - recycled.length,
     recycle: (path) => SegmentFile.recycle(directory, path, planned / 2),
@@ -94,6 +106,7 @@ export const make = ({ directory, scope, segmentBytes }: Options): SegmentSupply
     clear: Effect.suspend(() => {
       planned = smallest
       return Effect.andThen(dropSpare, dropRecycled)
-    })
+    }),
+    reduceReserve: (capacity) => reserve.shrink(reservedFor(capacity))
   }
 }

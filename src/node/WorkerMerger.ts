@@ -8,7 +8,7 @@
  *
  * @internal
  */
-import { Effect, Layer, Semaphore } from "effect"
+import { Effect, Layer, Metric, Semaphore } from "effect"
 import { Worker, type WorkerOptions } from "node:worker_threads"
 import { Corrupt, UnsupportedFormat, ValueOutOfRange } from "../PersistError.ts"
 import { inProcess, type MergeError, Merger, type Outside } from "../runtime/Merger.ts"
@@ -106,7 +106,6 @@ const inWorker = Effect.fnUntraced(
 )
 
 export const make = Effect.fnUntraced(function*({ start }: Options) {
-  const context = yield* Effect.context<never>()
   const one = Semaphore.makeUnsafe(1)
   const thread = makeThread(start)
   let isGivenUp = false
@@ -127,7 +126,7 @@ export const make = Effect.fnUntraced(function*({ start }: Options) {
     for (let workers = 0; workers < maxWorkers; workers++) {
       const end = yield* inWorker(thread, task, begin())
       if (end === undefined) return
-      Metrics.mergeWorkerDeaths.updateUnsafe(1, context)
+      yield* Metric.update(Metrics.mergeWorkerDeaths, 1)
       cause = end.cause
     }
     yield* giveUp(cause)

@@ -7,7 +7,7 @@
  * @internal
  */
 import { Effect, PubSub, Random, type Scope, Stream } from "effect"
-import { Corrupt, type StorageError } from "../PersistError.ts"
+import { Corrupt, Fenced, type StorageError } from "../PersistError.ts"
 import type { Bounds, Log } from "../storage/Log.ts"
 import type * as Polling from "../storage/Polling.ts"
 import type { Database, Row } from "./Database.ts"
@@ -28,27 +28,33 @@ export const make: (database: Database, options: Options) => Effect.Effect<Log["
 
     const bounds = Effect.andThen(check, Effect.map(rowOf(database), ({ lower, upper }): Bounds => ({ lower, upper })))
 
-    /** Raises the epoch, once for each claim, also if it is sent several times. */
-    const raise = Effect.gen(function*() {
+    /**
+     * Raises the epoch, once for each claim, also if it is sent several times. With `after`, only if that is the epoch.
+     */
+    const raise = Effect.fnUntraced(function*(after: number | undefined) {
       const operation = "acquiring the log"
       const head = "epoch, claim, lower, upper"
+      const isMine = "claim <> $1 AND ($2::bigint < 0 OR epoch = $2)"
       for (;;) {
         const claim = `${opener} ${claims}`
         const [raised] = yield* change(
           operation,
-          `UPDATE ${tables.log} SET epoch = epoch + 1, claim = $1 WHERE claim <> $1 RETURNING ${head}`,
-          [claim]
+          `UPDATE ${tables.log} SET epoch = epoch + 1, claim = $1 WHERE ${isMine} RETURNING ${head}`,
+          [claim, BigInt(after ?? -1)]
         )
         const found = raised === undefined ? yield* rowOf(database) : headOf(raised)
         // Otherwise a previous attempt has succeeded unnoticed, and another writer has acquired the log since.
         if (found.claim === claim) return found
+        if (after !== undefined && found.epoch !== after) {
+          return yield* new Fenced({ epoch: after, current: found.epoch })
+        }
         claims++
       }
     })
 
-    const acquire: Log["Service"]["acquire"] = Effect.gen(function*() {
+    const acquire = Effect.fnUntraced(function*(after: number | undefined) {
       yield* prepare
-      const { epoch, lower, upper } = yield* raise
+      const { epoch, lower, upper } = yield* raise(after)
       // A claim of unknown outcome is repeated next time: the epoch may have been raised for it.
       claims++
       const notify = yield* Hints.notifier(database)
@@ -62,7 +68,8 @@ export const make: (database: Database, options: Options) => Effect.Effect<Log["
 
     return {
       location,
-      acquire,
+      acquire: acquire(undefined),
+      acquireAfter: acquire,
       bounds,
       read: (from) =>
         Stream.unwrap(Effect.as(check, Entries.read(database, from))).pipe(

@@ -48,7 +48,9 @@ export const make = ({ collector, jobs, mailbox, retention, rewrites, state }: O
     const position = planned.chunksBefore
     const { erased, isApplied } = yield* jobs.run(rewrites.perform(planned))
     if (!isApplied) return yield* new CollectionDestroyed({ collection: target.name })
-    for (const flush of Plan.flushes(state)) yield* jobs.run(rewrites.perform(flush))
+    for (const flush of Plan.flushes(state)) {
+      yield* Effect.catchTag(jobs.run(rewrites.relieve(flush)), "ValueOutOfRange", () => Effect.void)
+    }
     yield* jobs.run(retention.rollUpAll)
     if (state.logFrom < position) return yield* Effect.die(new Error("rows before an erasure are in the log only"))
     // Listeners of truncated entries, and named holds, expire.

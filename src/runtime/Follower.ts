@@ -23,14 +23,21 @@ import * as Recovery from "./Recovery.ts"
 import { reread } from "./Reread.ts"
 import * as Resilience from "./Resilience.ts"
 import * as Runtime from "./Runtime.ts"
+import * as Series from "./Series.ts"
 import type { FollowedStore } from "./Store.ts"
 
-export type Options = Pick<Runtime.Options, "cacheBytes" | "feedBytes" | "resilience">
+export type Options = Pick<Runtime.Options, "name" | "cacheBytes" | "feedBytes" | "resilience">
 
 /** The read after the last hint may have failed, so that it must be tried again without a hint. */
 const patience = Schedule.min([Schedule.exponential("10 millis"), Schedule.spaced("1 second")])
 
-export const make = (options: Options) => Runtime.inOwnScope((close) => open(options, close))
+export const make = (options: Options) =>
+  Runtime.inOwnScope((close) =>
+    Effect.flatMap(
+      Log,
+      ({ location }) => Series.within(options.name ?? location, "follower", open(options, close))
+    )
+  )
 
 const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<void>) {
   const context = yield* Effect.context<never>()
@@ -78,10 +85,12 @@ const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<
   )
   yield* Effect.addFinalizer(() => Effect.andThen(Fiber.interrupt(following), Effect.sync(() => feed.close())))
 
+  const measured = Series.of(context)
   const store = ReadStore.make({
     location: log.location,
     state: () => state,
     feed,
+    measured,
     observe: observers.add,
     batches,
     catchUp,
@@ -90,6 +99,6 @@ const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<
   })
   return {
     ...store,
-    hold: HeldStore.taking(blob, cache, Effect.map(catchUp, () => state))
+    hold: HeldStore.taking(blob, cache, Effect.map(catchUp, () => state), measured)
   } satisfies FollowedStore
 })

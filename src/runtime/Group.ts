@@ -32,6 +32,8 @@ export interface Options {
   readonly recent: RecentWrites
   readonly clock: Clock.Clock
   readonly context: Context.Context<never>
+  /** For metrics of a collection, by its name. */
+  readonly contextOf: (collection: string) => Context.Context<never>
 }
 
 export class Group {
@@ -79,7 +81,7 @@ export class Group {
 
   /** Makes everything durable, acknowledges it, and publishes it, in this order. */
   get flush(): Effect.Effect<void> {
-    const { committer, context, state } = this.options
+    const { committer, context, contextOf, state } = this.options
     const { stage, staged } = this
     return Effect.suspend(() => {
       const fatal = committer.fatal()
@@ -91,8 +93,10 @@ export class Group {
       return Effect.map(outcome(committer.commit((writer, attempt) => stage.commit(writer, attempt))), (exit) => {
         if (Exit.isFailure(exit)) return this.fail(exit)
         Metrics.groupSize.updateUnsafe(staged.length, context)
-        Metrics.writtenRows.updateUnsafe(stage.rows, context)
-        Metrics.writtenBytes.updateUnsafe(stage.bytes, context)
+        for (const { bytes, collection, rows } of stage.totals()) {
+          Metrics.writtenRows.updateUnsafe(rows, contextOf(collection))
+          Metrics.writtenBytes.updateUnsafe(bytes, contextOf(collection))
+        }
         this.acknowledge(exit.value.position, true)
         committer.publish(exit.value)
       })

@@ -24,9 +24,14 @@ export type Take = (
   options: Hold.Options
 ) => Effect.Effect<OpenHold, Failure | ValueOutOfRange | HoldExpired, Scope.Scope>
 
-export const taking = (blob: Blob["Service"], cache: BlockCache, current: Effect.Effect<State, Failure>): Take =>
+export const taking = (
+  blob: Blob["Service"],
+  cache: BlockCache,
+  current: Effect.Effect<State, Failure>,
+  measured: ReadStore.ReadStore["measured"]
+): Take =>
   Effect.fnUntraced(function*(options) {
-    const { isResumed, lost, release, state, whyMissing } = yield* Hold.take(options, blob, current)
+    const { isResumed, lost, release, state, whyMissing } = yield* measured(Hold.take(options, blob, current))
     const feed = Feed.make(state.position, 0)
     feed.close()
     const missing = (key: string) =>
@@ -39,6 +44,7 @@ export const taking = (blob: Blob["Service"], cache: BlockCache, current: Effect
       location: `hold ${options.name}`,
       state: () => state,
       feed,
+      measured,
       observe: Observers.make().add,
       batches: BatchStore.make(blob, cache, missing),
       catchUp: Effect.void,

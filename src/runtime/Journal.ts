@@ -3,15 +3,16 @@
  *
  * A log answers an append with success, with a definite failure, or with `Indeterminate`. The journal turns the last
  * into one of the first two: it acquires the log again, which fences the old append, and checks whether the entry is in
- * the log. Until it knows, it appends nothing else.
+ * the log. Until it knows, it appends nothing else. If another writer has acquired the log meanwhile, the old append is
+ * fenced already: then it only checks, and leaves the log to that writer.
  *
  * @internal
  */
 import { type Context, Effect, Fiber, Option, Schedule, Scope, Stream } from "effect"
 import { ByteWriter } from "../ByteWriter.ts"
 import * as Commit from "../engine/Commit.ts"
-import { Fenced, Indeterminate, type Locked, type StorageError, Unavailable } from "../PersistError.ts"
-import type { Log, Writer } from "../storage/Log.ts"
+import { Fenced, Indeterminate, type StorageError, Unavailable } from "../PersistError.ts"
+import { type Bounds, type Log, MayUseReserve, type Writer } from "../storage/Log.ts"
 import * as Metrics from "./Metrics.ts"
 import * as Recovery from "./Recovery.ts"
 import type * as Resilience from "./Resilience.ts"
@@ -62,22 +63,34 @@ export const make = Effect.fnUntraced(function*(
     onOvertaken(fenced)
   }
 
+  const acquireAgain: Effect.Effect<Writer, StorageError> = Effect.suspend(() => log.acquireAfter(writer.epoch)).pipe(
+    Scope.provide(scope),
+    Effect.catchTag("Locked", ({ host, pid }) =>
+      Effect.fail(
+        new Unavailable({ operation: "acquiring the log again", detail: `process ${pid} on ${host} has it` })
+      )),
+    Effect.tap((again) => Effect.sync(() => void (writer = again)))
+  )
+
   /**
    * Whether the unresolved commit is in the log, which is acquired again for this check. Undefined where it cannot be
    * known: another writer may have truncated the entry.
    */
   const resolve = Effect.fnUntraced(function*(position: number, commit: Commit.Commit) {
     Metrics.indeterminate.updateUnsafe(1, context)
-    const { epoch } = writer
-    writer = yield* acquireAgain(log, scope)
-    const { bounds, epoch: current } = writer
-    if (current !== epoch + 1) overtake(new Fenced({ epoch, current }))
+    const bounds = yield* acquireAgain.pipe(
+      Effect.map((again): Bounds => again.bounds),
+      Effect.catchTag("Fenced", (fenced) => {
+        overtake(fenced)
+        return log.bounds
+      })
+    )
     if (position < bounds.lower) return undefined
     const entry = position < bounds.upper ? yield* Stream.runHead(log.read(position)) : Option.none()
     if (Option.isSome(entry)) {
       const found = yield* Recovery.decodeEntry(log, entry.value)
       if (found.writer === commit.writer && found.attempt === commit.attempt) return true
-      overtake(new Fenced({ epoch, current: entry.value.epoch }))
+      overtake(new Fenced({ epoch: writer.epoch, current: entry.value.epoch }))
     }
     return overtaken === undefined ? false : yield* overtaken
   })
@@ -154,9 +167,15 @@ export const make = Effect.fnUntraced(function*(
       buffer.clear()
       Commit.encode(commit, buffer)
       const bytes = buffer.view8()
+      const shrinking = Effect.provideService(MayUseReserve, !addsRows(commit))
       return noting(
         "appending",
-        (by) => tracedCall("Log.append", log.location, circuit.run("appending", by.append(position, [bytes]), late))
+        (by) =>
+          tracedCall(
+            "Log.append",
+            log.location,
+            circuit.run("appending", shrinking(by.append(position, [bytes])), late)
+          )
       ).pipe(
         Effect.catchTag("Indeterminate", (failure) => {
           unresolved = { position, commit }
@@ -184,13 +203,7 @@ export const make = Effect.fnUntraced(function*(
   return journal
 })
 
-const late = (detail: string): Indeterminate => new Indeterminate({ operation: "appending", detail })
+const addsRows = ({ changes }: Commit.Commit): boolean =>
+  changes.some(({ _tag }) => _tag === "Write" || _tag === "Register" || _tag === "Evolve")
 
-const acquireAgain = (log: Log["Service"], scope: Scope.Scope): Effect.Effect<Writer, StorageError> =>
-  log.acquire.pipe(
-    Scope.provide(scope),
-    Effect.catchTag("Locked", ({ host, pid }: Locked) =>
-      Effect.fail(
-        new Unavailable({ operation: "acquiring the log again", detail: `process ${pid} on ${host} has it` })
-      ))
-  )
+const late = (detail: string): Indeterminate => new Indeterminate({ operation: "appending", detail })

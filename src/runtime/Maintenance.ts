@@ -12,6 +12,7 @@ import { Cause, type Context, Effect, Exit, Schedule } from "effect"
 import * as Plan from "../engine/Plan.ts"
 import type * as State from "../engine/State.ts"
 import { UnknownCollection } from "../PersistError.ts"
+import { MayUseReserve } from "../storage/Log.ts"
 import type { GarbageCollector } from "./GarbageCollector.ts"
 import type { Jobs } from "./Jobs.ts"
 import type { LogRetention } from "./LogRetention.ts"
@@ -104,7 +105,8 @@ export const make = (options: Options): Maintenance => {
       if (pressure.isHigh() || retention.isTooLong()) wakeups.now()
     },
     runDue,
-    compact: (name) => jobs.alone(compact(name)),
+    // Who asks for it wants the space, also on a full disk.
+    compact: (name) => Effect.provideService(jobs.alone(compact(name)), MayUseReserve, true),
     finish: Effect.ignoreCause(
       jobs.alone(Effect.onExit(Effect.andThen(Effect.ignore(runAt("busy")), collector.collectAll), ended))
     ),
@@ -138,12 +140,12 @@ const rewriteDue = Effect.fnUntraced(function*(options: Options, pace: Plan.Pace
   for (let round = 0; round < maxRounds; round++) {
     if (retention.isRollupDue()) yield* jobs.run(retention.rollUp)
     const planned = Plan.rewrites(state, limits, retention.bytes(), pace)
-    const due = planned.filter(({ collection }) => !stuck.has(collection))
+    const due = planned.filter((each) => !stuck.has(each.collection) && !rewrites.isFutile(each))
     observe(options, due.length)
     if (due.length === 0) break
     for (const rewrite of due) {
       yield* Effect.catchTag(
-        jobs.run(rewrites.perform(rewrite)),
+        jobs.run(rewrites.relieve(rewrite)),
         ["ValueOutOfRange", "Corrupt"],
         (failure) => Effect.sync(() => stuck.set(rewrite.collection, failure))
       )

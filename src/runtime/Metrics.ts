@@ -2,16 +2,23 @@
  * The metrics of a runtime, as Effect `Metric`s: read them with `Metric.snapshot`, or export them with the modules that
  * Effect ships.
  *
+ * Each has the attributes `store` and `role`, so that the stores of a process have series of their own; `total` adds them up.
+ *
  * Counters end in `_total`; times are in seconds, sizes in bytes. Hot paths update them through one opened context,
  * once per group of commands and never per row.
  *
  * @since 0.1.0
  */
-import { Duration, Metric } from "effect"
+import { type Context, Duration, Effect, Metric } from "effect"
 
 const counter = (name: string, description: string) =>
   Metric.counter(`tidemark_${name}`, { description, incremental: true })
-const gauge = (name: string, description: string) => Metric.gauge(`tidemark_${name}`, { description })
+const gauges: Array<Metric.Gauge<number>> = []
+const gauge = (name: string, description: string): Metric.Gauge<number> => {
+  const made = Metric.gauge(`tidemark_${name}`, { description })
+  gauges.push(made)
+  return made
+}
 const sizes = (name: string, description: string) =>
   Metric.histogram(`tidemark_${name}`, {
     description,
@@ -101,3 +108,38 @@ export const listenerRereads = counter("listener_rereads_total", "Times a slow l
  */
 export const inSeconds = (histogram: ReturnType<typeof seconds>) =>
   Metric.mapInput(histogram, (elapsed: Duration.Duration) => Duration.toSeconds(elapsed))
+
+/** Sets the gauges of a store that is closed to zero. @internal */
+export const resetLevels = (context: Context.Context<never>): void => {
+  for (const gauge of gauges) gauge.updateUnsafe(0, context)
+}
+
+/**
+ * The sum of a counter or a gauge over all stores and collections of the process.
+ *
+ * @example
+ * ```ts run
+ * import { Effect } from "effect"
+ * import { Codec, MemoryStorage, Metrics, PersistClient, Update } from "tidemark"
+ *
+ * const program = Effect.gen(function*() {
+ *   const persist = yield* PersistClient.make({ name: "orders" })
+ *   const orders = yield* persist.createOrLoad("orders", { key: Codec.string, value: Codec.string })
+ *   yield* orders.append([Update.insert("o-1", "ordered", 1)])
+ *   if ((yield* Metrics.total(Metrics.writtenRows)) < 1) throw new Error("a row was written")
+ * })
+ * await Effect.runPromise(Effect.scoped(Effect.provide(program, MemoryStorage.layer)))
+ * ```
+ *
+ * @since 0.1.0
+ */
+export const total = (metric: Metric.Counter<number> | Metric.Gauge<number>): Effect.Effect<number> =>
+  Effect.map(Metric.snapshot, (all) => {
+    let sum = 0
+    for (const { id, state } of all) {
+      if (id !== metric.id) continue
+      if ("count" in state) sum += Number(state.count)
+      else if ("value" in state) sum += Number(state.value)
+    }
+    return sum
+  })

@@ -18,7 +18,7 @@ import type { Maintenance } from "./Maintenance.ts"
 import { reread } from "./Reread.ts"
 import type { Store } from "./Store.ts"
 
-export interface Options extends Pick<Store, "feed" | "observe" | "batches" | "ended" | "stop"> {
+export interface Options extends Pick<Store, "feed" | "measured" | "observe" | "batches" | "ended"> {
   readonly log: Log["Service"]
   readonly state: State
   readonly mailbox: Mailbox
@@ -27,19 +27,22 @@ export interface Options extends Pick<Store, "feed" | "observe" | "batches" | "e
   readonly pins: LogPins
   readonly maintenance: Maintenance
   readonly eraser: Eraser
+  /** Executes the accepted commands, and releases the log. */
+  readonly close: Effect.Effect<void>
   /** How to take holds of the state that an effect gives. */
-  readonly taking: (current: Effect.Effect<State, Command.Failure>) => Store["hold"]
+  readonly taking: (current: Effect.Effect<State, Command.Failure>, measured: Store["measured"]) => Store["hold"]
 }
 
 export const make = (options: Options): Store => {
-  const { batches, ended, eraser, feed, garbage, journal, log, mailbox, maintenance, observe, pins, state, stop } =
-    options
+  const { batches, ended, eraser, feed, garbage, journal, log, mailbox, maintenance, measured } = options
+  const { close, observe, pins, state } = options
   const describe = Effect.suspend(() => mailbox.submit(new Command.Describe()))
   const sync = Effect.asVoid(describe)
   return {
     id: Symbol(log.location),
     state: () => state,
     feed,
+    measured,
     observe,
     batches,
     offer: mailbox.offer,
@@ -67,10 +70,13 @@ export const make = (options: Options): Store => {
     sync,
     confirm: Effect.andThen(sync, journal.truncate(0)),
     ended,
-    hold: options.taking(Effect.map(sync, () => state)),
-    compact: maintenance.compact,
-    erase: eraser.erase,
-    maintain: maintenance.runDue,
-    stop
+    hold: options.taking(Effect.map(sync, () => state), measured),
+    // Jobs that somebody asks for run on the fiber of the caller.
+    compact: (name) => measured(maintenance.compact(name)),
+    erase: (target, key) => measured(eraser.erase(target, key)),
+    maintain: measured(maintenance.runDue),
+    stop: Effect.andThen(close, mailbox.ended).pipe(
+      Effect.flatMap((why) => why.cause === undefined ? Effect.void : Effect.fail(why))
+    )
   }
 }

@@ -23,6 +23,7 @@ import { Group } from "./Group.ts"
 import type { Mailbox, Message } from "./Mailbox.ts"
 import * as Metrics from "./Metrics.ts"
 import { outcome } from "./Outcome.ts"
+import * as Series from "./Series.ts"
 import * as Solo from "./Solo.ts"
 
 export interface Options extends Omit<Committer.Options, "recent"> {
@@ -40,7 +41,8 @@ export const run = Effect.fnUntraced(function*(options: Options) {
   const recent = new RecentWrites(state.timeline.upper)
   const committer = yield* Committer.make({ ...options, recent })
 
-  const started = () => new Group({ state, committer, garbage, recent, clock, context })
+  const contextOf = Series.ofCollections(context)
+  const started = () => new Group({ state, committer, garbage, recent, clock, context, contextOf })
   const alone = (message: Message, request: Command.Solo): Effect.Effect<void> => {
     const fatal = committer.fatal()
     return fatal === undefined

@@ -20,6 +20,8 @@ export interface ReadStore {
   /** The durable state. To be read synchronously, and not to be kept: the store changes it. */
   readonly state: () => State
   readonly feed: Feed
+  /** Runs an effect so that what it measures is counted for this store. */
+  readonly measured: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /** Calls the observer with each commit as it becomes visible. Returns a function that ends it. */
   readonly observe: Observers["add"]
   readonly batches: BatchStore<StorageError | HoldExpired>
@@ -46,7 +48,9 @@ export interface ReadStore {
   readonly stop: Effect.Effect<void, RuntimeShutdown>
 }
 
-export interface Options extends Pick<ReadStore, "state" | "feed" | "observe" | "batches" | "reread" | "stop"> {
+export interface Options
+  extends Pick<ReadStore, "state" | "feed" | "measured" | "observe" | "batches" | "reread" | "stop">
+{
   /** Names the storage in messages. */
   readonly location: string
   /** After it, the state has everything that was durable before the call. */
@@ -54,7 +58,8 @@ export interface Options extends Pick<ReadStore, "state" | "feed" | "observe" | 
 }
 
 /** A store that another process writes, or none any more. */
-export const make = ({ batches, catchUp, feed, location, observe, reread, state, stop }: Options): ReadStore => {
+export const make = (options: Options): ReadStore => {
+  const { batches, catchUp, feed, location, measured, observe, reread, state, stop } = options
   const viewNow = (id: number): Command.OpenedView | undefined => {
     const { collections, position, seqNo } = state()
     const collection = collections.get(id)
@@ -65,6 +70,7 @@ export const make = ({ batches, catchUp, feed, location, observe, reread, state,
     id: Symbol(location),
     state,
     feed,
+    measured,
     observe,
     batches,
     openView: (target) =>

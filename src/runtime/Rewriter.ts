@@ -11,6 +11,7 @@ import * as MergeJob from "../batch/MergeJob.ts"
 import * as Batch from "../engine/Batch.ts"
 import type { MemoryChunk } from "../engine/Collection.ts"
 import type { Swap } from "../engine/Commit.ts"
+import * as Overflow from "../engine/Overflow.ts"
 import type { Rewrite } from "../engine/Plan.ts"
 import type { StorageError, ValueOutOfRange } from "../PersistError.ts"
 import { decode } from "../Pure.ts"
@@ -20,6 +21,8 @@ import type { Merger } from "./Merger.ts"
 
 export interface Rewriter {
   readonly run: (rewrite: Rewrite) => Effect.Effect<Rewritten, RewriteError>
+  /** Performs a rewrite of rows in memory alone, and stores rows apart that cannot be summed. */
+  readonly runApart: (rewrite: Rewrite) => Effect.Effect<Rewritten, RewriteError>
 }
 
 export interface Rewritten {
@@ -69,24 +72,50 @@ export const make = (options: Options): Rewriter => ({
       level: newLevel(rewrite, sealed.parts),
       parts: sealed.parts
     }
-    const newSpills = spilled.parts.length === 0
-      ? []
-      : [{ lower: sealedTo, upper: Infinity, since: spillSince, level: 0, parts: spilled.parts }]
-    const swap: Swap = {
-      _tag: "Swap",
-      collection: rewrite.collection,
-      chunksFrom: rewrite.chunksFrom,
-      chunksBefore: rewrite.chunksBefore,
-      spills: rewrite.spills.map(Batch.id),
-      trace: rewrite.trace.map(Batch.id),
-      newSpills,
-      newTrace,
-      traceUpper: sealedTo
+    return {
+      swap: { ...replacing(rewrite), newSpills: spills(rewrite, [spilled]), newTrace },
+      erased: sealed.erased + spilled.erased,
+      bytes: bytesOf([sealed, spilled])
     }
-    const parts = [...sealed.parts, ...spilled.parts]
-    return { swap, erased: sealed.erased + spilled.erased, bytes: parts.reduce((sum, part) => sum + part.bytes, 0) }
+  }),
+  runApart: Effect.fnUntraced(function*(rewrite: Rewrite) {
+    const { sealedTo, spillSince } = rewrite
+    const groups = yield* Effect.forEach(
+      Overflow.groups(rewrite.chunks),
+      (chunks) =>
+        merge(
+          options,
+          [memory(chunks, sealedTo, Infinity)],
+          { lower: sealedTo, upper: Infinity, since: spillSince },
+          undefined
+        )
+    )
+    return {
+      swap: { ...replacing(rewrite), newSpills: spills(rewrite, groups), newTrace: undefined },
+      erased: 0,
+      bytes: bytesOf(groups)
+    }
   })
 })
+
+/** The swap of a rewrite, without its result. */
+const replacing = (rewrite: Rewrite): Omit<Swap, "newSpills" | "newTrace"> => ({
+  _tag: "Swap",
+  collection: rewrite.collection,
+  chunksFrom: rewrite.chunksFrom,
+  chunksBefore: rewrite.chunksBefore,
+  spills: rewrite.spills.map(Batch.id),
+  trace: rewrite.trace.map(Batch.id),
+  traceUpper: rewrite.sealedTo
+})
+
+const spills = ({ sealedTo, spillSince }: Rewrite, merged: ReadonlyArray<Merged>): ReadonlyArray<Batch.Batch> =>
+  merged
+    .filter(({ parts }) => parts.length > 0)
+    .map(({ parts }) => ({ lower: sealedTo, upper: Infinity, since: spillSince, level: 0, parts }))
+
+const bytesOf = (merged: ReadonlyArray<Merged>): number =>
+  merged.reduce((sum, { parts }) => parts.reduce((bytes, part) => bytes + part.bytes, sum), 0)
 
 /** An input without the rows of a key. Returns how many of those that count were removed. */
 const erasing = (input: Input, key: Uint8Array, erased: (rows: number) => void): Next => {

@@ -6,6 +6,7 @@
  */
 import { type Context, Effect } from "effect"
 import type { Swap } from "../engine/Commit.ts"
+import * as Overflow from "../engine/Overflow.ts"
 import type { Rewrite } from "../engine/Plan.ts"
 import type { Blob } from "../storage/Blob.ts"
 import type { BatchStore } from "./BatchStore.ts"
@@ -39,35 +40,51 @@ export interface Outcome {
 
 export interface Rewrites {
   readonly perform: (planned: Rewrite) => Effect.Effect<Outcome, Failure>
+  /** As `perform`. Where rows cannot be summed, those in memory leave it all the same, before it fails. */
+  readonly relieve: (planned: Rewrite) => Effect.Effect<Outcome, Failure>
+  /** Whether it would fail again as the last one of the collection did, as rows could not be summed. */
+  readonly isFutile: (planned: Rewrite) => boolean
 }
 
 export const make = (options: Options): Rewrites => {
   const { context, mailbox, newBlobs, pressure } = options
+  /** By collection. */
+  const overflowed = new Map<number, string>()
+
+  const commit = Effect.fnUntraced(function*(planned: Rewrite, how: keyof Rewriter.Rewriter) {
+    const keys: Array<string> = []
+    const newKey = () => {
+      const key = newBlobs.newKey("batch")
+      keys.push(key)
+      return key
+    }
+    const rewriting = Rewriter.make({ ...options, newKey })[how](planned)
+    const { bytes, erased, swap } = yield* Effect.onError(rewriting, () => Effect.sync(() => newBlobs.abandon(keys)))
+    const isApplied = yield* newBlobs.naming(keys, mailbox.submit(new Command.Swap({ change: swap })))
+    Metrics.compactionBytes.updateUnsafe(bytes, context)
+    if (isApplied) {
+      const named = namedBy(swap)
+      newBlobs.named(named)
+      // Blobs that a merge had stored before it had to be restarted.
+      newBlobs.abandon(keys.filter((key) => !named.has(key)))
+      if (planned.trace.length > 0) Metrics.compactions.updateUnsafe(1, context)
+    } else {
+      newBlobs.abandon(keys)
+      Metrics.compactionsStale.updateUnsafe(1, context)
+    }
+    pressure.ease()
+    return { erased, isApplied }
+  })
+
   return {
-    perform: Effect.fnUntraced(function*(planned: Rewrite) {
-      const keys: Array<string> = []
-      const newKey = () => {
-        const key = newBlobs.newKey("batch")
-        keys.push(key)
-        return key
-      }
-      const rewriting = Rewriter.make({ ...options, newKey }).run(planned)
-      const { bytes, erased, swap } = yield* Effect.onError(rewriting, () => Effect.sync(() => newBlobs.abandon(keys)))
-      const isApplied = yield* newBlobs.naming(keys, mailbox.submit(new Command.Swap({ change: swap })))
-      Metrics.compactionBytes.updateUnsafe(bytes, context)
-      if (isApplied) {
-        const named = namedBy(swap)
-        newBlobs.named(named)
-        // Blobs that a merge had stored before it had to be restarted.
-        newBlobs.abandon(keys.filter((key) => !named.has(key)))
-        if (planned.trace.length > 0) Metrics.compactions.updateUnsafe(1, context)
-      } else {
-        newBlobs.abandon(keys)
-        Metrics.compactionsStale.updateUnsafe(1, context)
-      }
-      pressure.ease()
-      return { erased, isApplied }
-    })
+    perform: (planned) => commit(planned, "run"),
+    relieve: (planned) =>
+      Effect.tapErrorTag(commit(planned, "run"), "ValueOutOfRange", (): Effect.Effect<unknown, Failure> => {
+        if (planned.chunks.length > 0) return commit(Overflow.apart(planned), "runApart")
+        return Effect.sync(() => overflowed.set(planned.collection, Overflow.attempt(planned)))
+      }),
+    isFutile: (planned) =>
+      planned.chunks.length === 0 && overflowed.get(planned.collection) === Overflow.attempt(planned)
   }
 }
 

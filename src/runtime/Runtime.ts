@@ -34,9 +34,12 @@ import * as Owner from "./Owner.ts"
 import * as Recovery from "./Recovery.ts"
 import * as Resilience from "./Resilience.ts"
 import * as Rewrites from "./Rewrites.ts"
+import * as Series from "./Series.ts"
 import * as Wakeups from "./Wakeups.ts"
 
 export interface Options {
+  /** What the metrics call the store; otherwise its location. */
+  readonly name: string | undefined
   readonly mailbox: Mailbox.Options
   readonly maxGroupBytes: number
   readonly limits: Limits
@@ -55,7 +58,13 @@ type Parts =
   & Omit<Rewrites.Options, "newBlobs" | "pressure" | "partBytes">
   & Omit<LogRetention.Options, "newBlobs" | "limits">
 
-export const make = (options: Options) => inOwnScope((close) => open(options, close))
+export const make = (options: Options) =>
+  inOwnScope((close) =>
+    Effect.flatMap(
+      Log,
+      ({ location }) => Series.within(options.name ?? location, "writer", open(options, close))
+    )
+  )
 
 /**
  * Opens in a scope that `close` closes before the surrounding one, which closes it otherwise, also if opening fails.
@@ -129,6 +138,7 @@ const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<
     log,
     state,
     feed,
+    measured: Series.of(context),
     observe: observers.add,
     batches,
     mailbox,
@@ -137,11 +147,9 @@ const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<
     pins,
     maintenance,
     eraser,
-    taking: (current) => HeldStore.taking(blob, cache, current),
+    taking: (...how) => HeldStore.taking(blob, cache, ...how),
     ended,
-    stop: Effect.andThen(close, mailbox.ended).pipe(
-      Effect.flatMap((why) => why.cause === undefined ? Effect.void : Effect.fail(why))
-    )
+    close
   })
 })
 

@@ -4,7 +4,7 @@
  * @internal
  */
 import { Effect } from "effect"
-import type { StorageError } from "../PersistError.ts"
+import { Fenced, type StorageError } from "../PersistError.ts"
 import type { Bounds } from "../storage/Log.ts"
 import type { Bucket } from "./Bucket.ts"
 import * as EntryList from "./EntryList.ts"
@@ -16,12 +16,15 @@ export interface Claim {
   readonly bounds: Bounds
 }
 
-/** Begins an epoch that no other opener has. `opener` identifies this opener. */
+/**
+ * Begins an epoch that no other opener has: with `after`, only if that is the last one that a writer got. `opener`
+ * identifies this opener.
+ */
 export const make = (
   bucket: Bucket,
   chain: EntryList.EntryList,
   opener: bigint
-): Effect.Effect<Claim, StorageError> => {
+): (after: number | undefined) => Effect.Effect<Claim, StorageError> => {
   /** The last epoch that a writer got. */
   let given = 0
 
@@ -36,7 +39,7 @@ export const make = (
     if (isCreated && !isPart) yield* Effect.ignore(bucket.delete(EntryList.recordKey(number)))
   })
 
-  return Effect.gen(function*() {
+  return Effect.fnUntraced(function*(after: number | undefined) {
     yield* chain.refresh
     for (;;) {
       const header = chain.headers().at(-1)
@@ -44,6 +47,9 @@ export const make = (
       if (header !== undefined && header.opener === opener && header.count === 0 && header.epoch > given) {
         given = header.epoch
         return { header, bounds: { lower: chain.anchor()!.position, upper: header.position } }
+      }
+      if (after !== undefined && header !== undefined && header.epoch > after) {
+        return yield* new Fenced({ epoch: after, current: header.epoch })
       }
       yield* create
     }

@@ -53,13 +53,17 @@ export const make: (bucket: Bucket, options: Options) => Effect.Effect<Log["Serv
     }
     const readNew = (from: number) => Stream.unwrap(Effect.map(chain.refresh, () => readKnown(from)))
 
-    return {
-      location: bucket.location,
-      acquire: probe.pipe(
-        Effect.andThen(claim),
+    const acquire = (after: number | undefined) =>
+      probe.pipe(
+        Effect.andThen(claim(after)),
         Effect.tap(() => Effect.sync(onAppend)),
         Effect.flatMap((claimed) => S3Writer.make({ bucket, chain, claim: claimed, onAppend }))
-      ),
+      )
+
+    return {
+      location: bucket.location,
+      acquire: acquire(undefined),
+      acquireAfter: acquire,
       bounds: Effect.map(chain.refresh, boundsNow),
       // Known records are already on their way to the reader while this checks whether there are more.
       read: (from) =>

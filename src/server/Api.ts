@@ -98,6 +98,23 @@ const params = { name: Schema.String }
 
 const asOf = { asOf: Schema.optional(TimeJson) }
 
+/** A key as JSON text, in a query. */
+const KeyQuery = Schema.fromJsonString(Schema.Json)
+
+const PageSize = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 10_000 }))
+
+/**
+ * A page of contents. All values of a key are on one page. `next` is absent on the last page.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Page = Schema.Struct({
+  asOf: TimeJson,
+  rows: Schema.Array(RowJson),
+  next: Schema.optionalKey(Schema.Json)
+})
+
 const Durable = Schema.Struct({ seqNo: Schema.Int })
 
 const updates = { updates: Schema.Array(NewUpdateJson) }
@@ -131,10 +148,37 @@ export class Collections extends HttpApiGroup.make("collections").add(
   }).annotate(OpenApi.Summary, "The contents as of a time, else the last sealed one; header Tidemark-As-Of says which"),
   HttpApiEndpoint.get("get", "/collections/:name/values", {
     params,
-    query: { ...asOf, key: Schema.fromJsonString(Schema.Json) },
+    query: { ...asOf, key: KeyQuery },
     success: Schema.Array(RowJson),
     error: Problem.reading
   }).annotate(OpenApi.Summary, "The values of one key, which is given as JSON"),
+  HttpApiEndpoint.get("range", "/collections/:name/range", {
+    params,
+    query: {
+      ...asOf,
+      from: Schema.optional(KeyQuery),
+      to: Schema.optional(KeyQuery),
+      prefix: Schema.optional(KeyQuery),
+      limit: Schema.optional(PageSize)
+    },
+    success: Page,
+    error: Problem.reading
+  }).annotate(OpenApi.Summary, "A page of the contents in the order of keys; next is the from of the page after it"),
+  HttpApiEndpoint.get("history", "/collections/:name/history", {
+    params,
+    query: { key: KeyQuery },
+    success: Schema.Array(UpdateJson),
+    error: Problem.reading
+  }).annotate(OpenApi.Summary, "The updates of one key that are kept, by time"),
+  HttpApiEndpoint.get("changes", "/collections/:name/changes", {
+    params,
+    query: { from: TimeJson, to: TimeJson },
+    success: HttpApiSchema.StreamNdjson({ schema: RowJson, maxElementBytes }),
+    error: Problem.reading
+  }).annotate(
+    OpenApi.Summary,
+    "What differs between the contents as of two times; a row that went has a negative diff"
+  ),
   HttpApiEndpoint.get("subscribe", "/collections/:name/events", {
     params,
     query: { ...asOf, from: Schema.optional(FrontierJson) },

@@ -6,7 +6,8 @@
 import { Effect, RcMap, Stream } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
-import { type Description, PersistClient, type StoredCodec } from "../client/PersistClient.ts"
+import type { KeyRange } from "../client/CollectionReader.ts"
+import { type Description, PersistClient, type StoredCodec, storeOf } from "../client/PersistClient.ts"
 import * as StoredJson from "../client/StoredJson.ts"
 import type { SubscribeOptions } from "../client/Subscription.ts"
 import * as Codec from "../Codec.ts"
@@ -16,6 +17,7 @@ import type { Update } from "../Update.ts"
 import { Api } from "./Api.ts"
 import * as Fanout from "./Fanout.ts"
 import * as Pace from "./Pace.ts"
+import * as Pages from "./Pages.ts"
 import * as Problem from "./Problem.ts"
 import { type NewUpdateJson, parseSubscriptionId } from "./Rows.ts"
 import * as Seats from "./Seats.ts"
@@ -61,6 +63,23 @@ const checkStart = ({ name, since }: Description, start: SubscribeOptions) => {
     ? Effect.void
     : Effect.fail(new AsOfBeforeSince({ collection: name, asOf: first, since }))
 }
+
+/** Rejects times that cannot be compared, before a response has begun. */
+const checkTimes = Effect.fnUntraced(function*(
+  { name, since, upper }: Description,
+  times: { readonly from: number; readonly to: number }
+) {
+  for (const asOf of [times.from, times.to]) {
+    if (asOf < since) return yield* new AsOfBeforeSince({ collection: name, asOf, since })
+    if (asOf >= upper) return yield* new AsOfNotSealed({ collection: name, asOf, upper })
+  }
+})
+
+/** Rows of a page, where a request does not say how many. */
+const defaultLimit = 500
+
+/** What is sealed does not change. An hour, so that caches forget what was erased. */
+const unchanging = { "cache-control": "private, max-age=3600, immutable" }
 
 /** Where a subscription resumes. The header, which browsers send, has priority over the parameter. */
 const resumption = (lastEventId: string | undefined, from: number | undefined) =>
@@ -110,8 +129,9 @@ export const layer = (options: Options) =>
         yield* checkUpdates(description, updates)
         return writer
       })
-      const pace = yield* Pace.make(options.stallTimeout)
-      const seats = yield* Seats.make(options.maxSubscribers)
+      const { measured } = storeOf(client)
+      const pace = yield* measured(Pace.make(options.stallTimeout))
+      const seats = yield* Seats.make(options.maxSubscribers, measured)
       const fanouts = yield* RcMap.make({
         lookup: (id: number) =>
           Effect.gen(function*() {
@@ -151,7 +171,7 @@ export const layer = (options: Options) =>
             const rows = Stream.map(contents, ([key, value, diff]) => ({ key, value, diff }))
             return HttpServerResponse.stream(pace.guard(ndjson(rows)), {
               contentType: "application/x-ndjson",
-              headers: { "tidemark-as-of": `${asOf}` }
+              headers: { "tidemark-as-of": `${asOf}`, ...(query.asOf !== undefined && unchanging) }
             })
           }).pipe(Effect.mapError(Problem.of)),
         get: ({ params, query: { asOf, key } }) =>
@@ -159,6 +179,40 @@ export const layer = (options: Options) =>
             const { description, reader } = yield* open(params.name)
             const values = yield* reader.get(key, { asOf: yield* timeOf(description, asOf), wait: false })
             return values.map(([value, diff]) => ({ key, value, diff }))
+          }).pipe(Effect.mapError(Problem.of)),
+        range: ({ params, query: { asOf, from, limit = defaultLimit, prefix, to } }) =>
+          Effect.gen(function*() {
+            const { description, reader } = yield* open(params.name)
+            const time = yield* timeOf(description, asOf)
+            const page = yield* Pages.first(
+              reader.range({
+                from,
+                to,
+                prefix: prefix as KeyRange<StoredJson.Json>["prefix"],
+                asOf: time,
+                wait: false
+              }),
+              limit
+            )
+            return yield* Effect.map(
+              HttpServerResponse.json({ asOf: time, ...page }),
+              HttpServerResponse.setHeaders(asOf === undefined ? {} : unchanging)
+            )
+          }).pipe(Effect.catchTag("HttpBodyError", Effect.die), Effect.mapError(Problem.of)),
+        history: ({ params, query: { key } }) =>
+          Effect.gen(function*() {
+            const { reader } = yield* open(params.name)
+            return yield* reader.history(key)
+          }).pipe(Effect.mapError(Problem.of)),
+        changes: ({ params, query }) =>
+          Effect.gen(function*() {
+            const { description, reader } = yield* open(params.name)
+            yield* checkTimes(description, query)
+            const rows = Stream.map(reader.changes(query), ([key, value, diff]) => ({ key, value, diff }))
+            return HttpServerResponse.stream(pace.guard(ndjson(rows)), {
+              contentType: "application/x-ndjson",
+              headers: unchanging
+            })
           }).pipe(Effect.mapError(Problem.of)),
         subscribe: ({ headers, params, query }) =>
           Effect.gen(function*() {

@@ -1,5 +1,5 @@
 /**
- * The metrics of a server; those of its store are in `Metrics` of `tidemark`.
+ * The metrics of a server, in the series of its store. Those of the store itself are in `Metrics` of `tidemark`.
  *
  * @since 0.1.0
  */

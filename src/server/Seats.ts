@@ -4,6 +4,7 @@
  * @internal
  */
 import { Effect, Metric, type Scope } from "effect"
+import type { Store } from "../runtime/Store.ts"
 import * as Metrics from "./Metrics.ts"
 import * as Problem from "./Problem.ts"
 
@@ -12,12 +13,12 @@ export interface Seats {
   readonly take: Effect.Effect<void, Problem.TooManySubscribers, Scope.Scope>
 }
 
-export const make = Effect.fnUntraced(function*(count: number) {
+export const make = Effect.fnUntraced(function*(count: number, measured: Store["measured"]) {
   let taken = 0
   const change = (by: number) =>
     Effect.suspend(() => {
       taken += by
-      return Metric.update(Metrics.subscribers, taken)
+      return measured(Metric.update(Metrics.subscribers, taken))
     })
   yield* change(0)
   const seats: Seats = {

@@ -53,8 +53,8 @@ export interface Writer {
    * Appends all entries, or none, at `position`, which must be the log's upper. Returns the new upper. One call at a
    * time. The bytes of the entries belong to the log until the effect has ended, and to the caller again after it.
    *
-   * After `Indeterminate` the writer is unusable: acquire again, read the tail, and check whether the entries are in
-   * it.
+   * After `Indeterminate` the writer is unusable: `acquireAfter` its epoch, read the tail, and check whether the entries
+   * are in it.
    */
   readonly append: (
     position: number,
@@ -72,6 +72,17 @@ export interface Writer {
 }
 
 /**
+ * Whether an append, or a put of a blob, makes the store smaller in the end, as the destruction or the compaction of a
+ * collection does. Storage that keeps space for a full disk may use it then.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export const MayUseReserve: Context.Reference<boolean> = Context.Reference<boolean>("tidemark/MayUseReserve", {
+  defaultValue: () => false
+})
+
+/**
  * The service.
  *
  * @category services
@@ -82,6 +93,11 @@ export class Log extends Context.Service<Log, {
   readonly location: string
   /** Takes write authority by raising the epoch. Closing the scope releases the lock, if there is one. */
   readonly acquire: Effect.Effect<Writer, StorageError | Locked, Scope.Scope>
+  /**
+   * As `acquire`, for the writer of `epoch` after an append of unknown outcome. Fails with `Fenced`, and changes nothing,
+   * where another writer has got a later epoch: the append is in the log by then, or will never be.
+   */
+  readonly acquireAfter: (epoch: number) => Effect.Effect<Writer, StorageError | Locked, Scope.Scope>
   readonly bounds: Effect.Effect<Bounds, StorageError>
   /**
    * The durable entries from `from` up to the upper at the time of the call, in arrays as they come from storage. Fails

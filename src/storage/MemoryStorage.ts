@@ -7,11 +7,11 @@
  *
  * @since 0.1.0
  */
-import { Context, Effect, Layer, Option, PubSub, Stream } from "effect"
+import { Context, Effect, Layer, Option, PubSub, type Scope, Stream } from "effect"
 import { Fenced, Unavailable } from "../PersistError.ts"
 import { Blob, type Range } from "./Blob.ts"
 import * as BlobKey from "./BlobKey.ts"
-import { type Entry, Log, type Writer } from "./Log.ts"
+import { type Bounds, type Entry, Log, type Writer } from "./Log.ts"
 import * as LogRules from "./LogRules.ts"
 
 /**
@@ -67,23 +67,34 @@ const location = "memory"
 
 const upperOf = (state: State): number => state.lower + state.entries.length
 
-const makeLog = ({ state, ticks }: Store): Log["Service"] => ({
-  location,
-  acquire: Effect.acquireRelease(
+const boundsOf = (state: State): Bounds => ({ lower: state.lower, upper: upperOf(state) })
+
+const acquire = ({ state, ticks }: Store): Effect.Effect<Writer, never, Scope.Scope> =>
+  Effect.acquireRelease(
     Effect.sync(() => {
       state.epoch++
       PubSub.publishUnsafe(ticks, undefined)
       return makeWriter(state, ticks, state.epoch)
     }),
     ({ close }) => Effect.sync(close)
-  ).pipe(Effect.map(({ writer }) => writer)),
-  bounds: Effect.sync(() => ({ lower: state.lower, upper: upperOf(state) })),
+  ).pipe(Effect.map(({ writer }) => writer))
+
+const makeLog = (store: Store): Log["Service"] => ({
+  location,
+  acquire: acquire(store),
+  acquireAfter: (epoch) =>
+    Effect.suspend((): Effect.Effect<Writer, Fenced, Scope.Scope> => {
+      const { epoch: current } = store.state
+      return current === epoch ? acquire(store) : Effect.fail(new Fenced({ epoch, current }))
+    }),
+  bounds: Effect.sync(() => boundsOf(store.state)),
   read: (from) =>
     Stream.suspend(() => {
+      const { state } = store
       if (from < state.lower) return Stream.fail(LogRules.truncated(from, state.lower))
       return Stream.fromArray(state.entries.slice(from - state.lower))
     }),
-  changes: Stream.fromPubSub(ticks),
+  changes: Stream.fromPubSub(store.ticks),
   verify: Stream.empty
 })
 
@@ -100,7 +111,7 @@ const makeWriter = (state: State, ticks: PubSub.PubSub<void>, epoch: number) => 
 
   const writer: Writer = {
     epoch,
-    bounds: { lower: state.lower, upper: upperOf(state) },
+    bounds: boundsOf(state),
     append: (position, entries) =>
       guarded("appending to the log", () => {
         const upper = upperOf(state)

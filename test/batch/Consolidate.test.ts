@@ -59,6 +59,18 @@ describe("batch_consolidation", () => {
     assert.throws(() => sum(max, 1), ValueOutOfRange)
     assert.throws(() => sum(-max, -1), ValueOutOfRange)
   })
+
+  it("cares for the sum alone, not for what it comes to on the way", () => {
+    const sum = (...diffs: ReadonlyArray<number>) =>
+      Rows.fromColumns(
+        Consolidate.consolidate(Rows.toColumns(diffs.map((diff) => Rows.row("k", "v", 0, diff))), { since: 0 })
+      )[0]?.diff
+    assert.strictEqual(sum(max, 1, -1), max)
+    assert.strictEqual(sum(max, max, max, -max, -max), max)
+    assert.strictEqual(sum(-max, -max, 3, max), -max + 3)
+    assert.isUndefined(sum(-max, -1, max, 1))
+    assert.throws(() => sum(max, max, -max, 1), ValueOutOfRange)
+  })
 })
 
 describe("isConsolidated", () => {

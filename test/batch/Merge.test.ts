@@ -145,4 +145,16 @@ describe("compact_trace_errors", () => {
     assert.throws(() => merge([greatest(1), one(2)], 3), ValueOutOfRange)
     assert.strictEqual(merge([greatest(1), one(2)], 0).flat().length, 2)
   })
+
+  it("takes one whose parts cannot be stored, in whatever order they come", () => {
+    const diffs = [Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER, 5, -Number.MAX_SAFE_INTEGER]
+    for (let turn = 0; turn < diffs.length; turn++) {
+      const inputs = [...diffs.slice(turn), ...diffs.slice(0, turn)].map((diff, i) =>
+        whole(Rows.row("a", "1", i, diff))
+      )
+      assert.throws(() => merge(inputs, 9), ValueOutOfRange)
+      inputs.push(whole(Rows.row("a", "1", 9, -5)))
+      assert.deepStrictEqual(Rows.show(merge(inputs, 9).flat()), Rows.show([Rows.row("a", "1", 9, diffs[0]!)]))
+    }
+  })
 })

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Metric, Scope, Stream } from "effect"
+import { Effect, Exit, Fiber, Scope, Stream } from "effect"
 import type { CollectionEvent } from "../../src/client/CollectionEvent.ts"
 import type * as PersistClient from "../../src/client/PersistClient.ts"
 import type * as Subscription from "../../src/client/Subscription.ts"
@@ -117,12 +117,12 @@ describe("listeners", () => {
   it.effect("unsubscribe with their scope", () =>
     Effect.gen(function*() {
       const { reader } = yield* fresh()
-      const before = yield* Metric.value(Metrics.listeners)
+      const before = yield* Metrics.total(Metrics.listeners)
       const scope = yield* Scope.make()
       for (let i = 0; i < 3; i++) yield* Scope.provide(reader.listen(), scope)
-      assert.strictEqual((yield* Metric.value(Metrics.listeners)).value - before.value, 3)
+      assert.strictEqual((yield* Metrics.total(Metrics.listeners)) - before, 3)
       yield* Scope.close(scope, Exit.void)
-      assert.strictEqual((yield* Metric.value(Metrics.listeners)).value, before.value)
+      assert.strictEqual(yield* Metrics.total(Metrics.listeners), before)
     }))
 
   it.effect("of one handle decode a commit once, each for itself what it quarantines", () =>
@@ -162,7 +162,7 @@ describe("listeners", () => {
   it.effect("that are slow read the log again, across its truncation, and miss nothing", () =>
     Effect.gen(function*() {
       const { client, reader, writer } = yield* fresh(Store.tiny)
-      const rereads = yield* Metric.value(Metrics.listenerRereads)
+      const rereads = yield* Metrics.total(Metrics.listenerRereads)
       const { events, snapshot } = yield* reader.listen()
       assert.deepStrictEqual(yield* Store.rows(snapshot), [])
       const written: Array<Model.Row> = []
@@ -175,7 +175,7 @@ describe("listeners", () => {
       yield* writer.seal(200)
       const received = yield* Stream.runCollect(Stream.takeUntil(events, ({ _tag }) => _tag === "Progress"))
       assert.deepStrictEqual(records(received), written)
-      assert.isAbove((yield* Metric.value(Metrics.listenerRereads)).count - rereads.count, 0)
+      assert.isAbove((yield* Metrics.total(Metrics.listenerRereads)) - rereads, 0)
     }))
 
   it.effect("that are too slow fail", () =>

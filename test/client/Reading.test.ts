@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Stream } from "effect"
+import { Effect, Exit, Fiber, Stream } from "effect"
+import * as MultiWriter from "../../src/client/MultiWriter.ts"
 import * as Codec from "../../src/Codec.ts"
 import * as Frontier from "../../src/Frontier.ts"
 import * as Prng from "../../src/testing/Prng.ts"
@@ -197,24 +198,53 @@ describe("snapshots", () => {
 })
 
 describe("sums that cannot be stored", () => {
-  const huge = Update.make("a", "", 1, Number.MAX_SAFE_INTEGER)
+  const most = 2 ** 52 - 1
+  const huge = Update.make("a", "", 1, most)
 
-  it.effect("fail the read, whatever reads", () =>
+  it.effect("are refused where one write would come to them", () =>
     Effect.gen(function*() {
       const { client, reader, writer } = yield* fresh
-      yield* writer.append([huge])
-      yield* writer.append([huge])
-      yield* writer.seal(2)
+      const other = yield* client.createOrLoad("other", Store.text)
+      const both = yield* MultiWriter.make([writer, other.writer])
+      const over = Update.make("b", "", 1, -1)
+      const writes: Record<string, Effect.Effect<unknown, { readonly _tag: string }>> = {
+        append: writer.append([huge, over]),
+        offer: writer.offer([Update.make("b", "", 1, -(2 ** 52))]),
+        compareAndAppend: writer.compareAndAppend([huge, over], { expected: 0, upper: 2 }),
+        appendAtomic: both.appendAtomic((add) => add(writer, [huge, over]))
+      }
+      for (const [name, write] of Object.entries(writes)) {
+        assert.propertyVal(yield* Effect.flip(write), "_tag", "ValueOutOfRange", name)
+      }
+      assert.deepStrictEqual(yield* Store.updates(reader), [])
+      yield* both.appendAtomic((add) => {
+        add(writer, [huge])
+        add(other.writer, [huge])
+      })
+      assert.deepStrictEqual(yield* Store.updates(reader), [huge])
+    }))
+
+  it.effect("fail the read, whatever reads, until they can be", () =>
+    Effect.gen(function*() {
+      const { client, reader, writer } = yield* fresh
+      for (let i = 0; i < 3; i++) yield* writer.append([huge])
       const reads: Record<string, Effect.Effect<unknown, { readonly _tag: string }>> = {
         snapshot: Effect.scoped(Effect.flatMap(reader.snapshot(), ({ contents }) => Stream.runDrain(contents))),
         get: reader.get("a"),
         history: reader.history("a"),
         range: Stream.runDrain(reader.range({})),
-        subscribe: Stream.runDrain(Stream.take(reader.subscribe({}), 1)),
         compact: client.compact("s")
       }
       for (const [name, run] of Object.entries(reads)) {
         assert.propertyVal(yield* Effect.flip(run), "_tag", "ValueOutOfRange", name)
       }
+      const sealed = yield* client.createOrLoad("sealed", Store.text)
+      for (let i = 0; i < 3; i++) yield* sealed.writer.append([huge])
+      yield* sealed.writer.seal(2)
+      const subscribed = Stream.runDrain(Stream.take(sealed.reader.subscribe({}), 1))
+      assert.propertyVal(yield* Effect.flip(subscribed), "_tag", "ValueOutOfRange")
+      yield* writer.append([Update.make("a", "", 1, -most)])
+      for (const [name, run] of Object.entries(reads)) assert.isTrue(Exit.isSuccess(yield* Effect.exit(run)), name)
+      assert.deepStrictEqual(yield* reader.get("a"), [["", 2 * most]])
     }))
 })

@@ -76,6 +76,7 @@ const struck = (inner: Faulty.Storage, world: World, fault: Fault | undefined): 
   return Context.make(Log, {
     ...log,
     acquire: Effect.map(at("acquire", log.acquire), writerOf),
+    acquireAfter: (epoch) => Effect.map(at("acquire", log.acquireAfter(epoch)), writerOf),
     bounds: at("bounds", log.bounds),
     read: (from) => Stream.unwrap(at("read", Effect.succeed(log.read(from))))
   }).pipe(Context.add(Blob, {

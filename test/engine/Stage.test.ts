@@ -148,7 +148,7 @@ describe("a stage", () => {
       ),
       ["a", "b", "large", "c", "d"]
     )
-    assert.strictEqual(stage.rows, 5)
+    assert.deepStrictEqual([...stage.totals()].map(({ collection, rows }) => [collection, rows]), [["c0", 5]])
   })
 
   it("a place says how many of the staged writes come before it", () => {

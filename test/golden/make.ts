@@ -42,9 +42,13 @@ const program = Effect.gen(function*() {
   yield* client.maintain
 
   const every = yield* client.createOrLoad("every codec", { key: Codec.json, value: Codec.bytes })
-  yield* every.writer.append([
-    Update.make({ a: [1, "ä", null] }, new Uint8Array([0, 255]), Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER)
-  ])
+  // Older versions took diffs of this size.
+  const extreme = new Columns.Builder()
+  Codec.json.encode({ a: [1, "ä", null] }, extreme.keys)
+  Codec.bytes.encode(new Uint8Array([0, 255]), extreme.values)
+  extreme.commit(Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER)
+  const target = { id: yield* every.id, name: "every codec", columns: extreme.finish() }
+  yield* PersistClient.storeOf(client).submit(new Command.Write({ targets: [target] }))
   yield* client.createOrLoad("gone", { key: Codec.unit, value: Codec.unit })
   yield* client.destroy("gone")
   const finished = yield* client.createOrLoad("finished", Store.text)

@@ -176,6 +176,13 @@ const files: ReadonlyArray<Mutant> = [
     "node/Lease"
   ),
   plant(
+    "rows take the space that was freed for a destruction",
+    "node/LogWriter.ts",
+    "rotation.isReady(size) && !reserve.isShort()",
+    "rotation.isReady(size)",
+    "node/FullDisk"
+  ),
+  plant(
     "a fenced writer acknowledges",
     "node/FrameAppender.ts",
     "if (!authority.isHeld()) return resume(",
@@ -335,8 +342,8 @@ const rows: ReadonlyArray<Mutant> = [
   plant(
     "rows with the same key, value and time are not summed",
     "batch/Consolidate.ts",
-    "if (advanced === heldTime) sum =",
-    "if (advanced < 0) sum =",
+    "if (advanced === heldTime) sum.add",
+    "if (advanced < 0) sum.add",
     "batch/Consolidate"
   ),
   plant(
@@ -348,7 +355,7 @@ const rows: ReadonlyArray<Mutant> = [
   ),
   plant(
     "a sum of diffs may be rounded",
-    "batch/Consolidate.ts",
+    "batch/DiffSum.ts",
     "if (Number.isSafeInteger(sum)) return sum",
     "if (Number.isInteger(sum)) return sum",
     "batch/Consolidate"
@@ -363,7 +370,7 @@ const rows: ReadonlyArray<Mutant> = [
   plant(
     "a merge keeps rows that cancel out",
     "batch/Merge.ts",
-    "if (sum !== 0) out.push(",
+    "if (diff !== 0) out.push(",
     "out.push(",
     "batch/Merge"
   ),
@@ -402,15 +409,15 @@ const engine: ReadonlyArray<Mutant> = [
   plant(
     "a point read takes rows of two times for one",
     "client/PointRead.ts",
-    "last !== undefined && last.time === time && ",
-    "last !== undefined && ",
+    "last !== undefined && last.time === time && fits",
+    "last !== undefined && fits",
     "runtime/Programs"
   ),
   plant(
     "a point read forgets one of two equal rows",
     "client/PointRead.ts",
-    "      last.diff = addDiffs(last.diff, diff)",
-    "      last.diff = diff",
+    "isSame) last.diff += diff",
+    "isSame) last.diff = diff",
     "runtime/Programs"
   ),
   plant(
@@ -570,8 +577,8 @@ const order: ReadonlyArray<Mutant> = [
   plant(
     "a takeover while an append was unknown is not noticed",
     "runtime/Journal.ts",
-    "if (current !== epoch + 1) overtake(",
-    "if (current < 0) overtake(",
+    "log.acquireAfter(writer.epoch)",
+    "log.acquire",
     "runtime/Fencing"
   ),
   plant(
@@ -584,9 +591,9 @@ const order: ReadonlyArray<Mutant> = [
   plant(
     "blobs are deleted before the commit that unnames them",
     "runtime/Rewrites.ts",
-    "      const isApplied = yield* newBlobs.naming(",
-    "      for (const { parts } of planned.trace) for (const { key } of parts) yield* Effect.ignore(options.blob.delete(key))\n" +
-      "      const isApplied = yield* newBlobs.naming(",
+    "    const isApplied = yield* newBlobs.naming(",
+    "    for (const { parts } of planned.trace) for (const { key } of parts) yield* Effect.ignore(options.blob.delete(key))\n" +
+      "    const isApplied = yield* newBlobs.naming(",
     "crash/Memory",
     "runtime/Maintenance"
   ),
@@ -697,6 +704,14 @@ const order: ReadonlyArray<Mutant> = [
     "after.logFrom <= position && ",
     "",
     "client/Erasing"
+  ),
+  plant(
+    "an erasure leaves the rows of its key where they are",
+    "runtime/Rewriter.ts",
+    "without === undefined ? input.open() : erasing(input, without, erase)",
+    "input.open()",
+    "client/Erasing",
+    "testing/nemesis/Nemesis"
   ),
   plant(
     "an erasure is done before everything is deleted",

@@ -52,7 +52,7 @@ const merging = Effect.fnUntraced(function*(start: () => Worker) {
     assert.strictEqual(rows, 100, "an erasure counts each row once")
     assert.deepStrictEqual(yield* Store.contents(reader, 99), [["k", "99".padEnd(60), 1]])
     assert.deepStrictEqual(yield* Store.storedKeys(storage), yield* Store.referencedKeys(storage))
-    return { warnings, deaths: Number((yield* Metric.value(Metrics.mergeWorkerDeaths)).count) }
+    return { warnings, deaths: yield* Metrics.total(Metrics.mergeWorkerDeaths) }
   })).pipe(
     Effect.provide(Logger.layer([logger])),
     Effect.provideService(Metric.MetricRegistry, new Map())

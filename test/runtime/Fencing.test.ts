@@ -113,12 +113,29 @@ describe("fencing", () => {
         else assert.propertyVal(Result.getOrThrow(Result.flip(result)), "_tag", "Fenced")
         const keys = (yield* Store.contents(next.reader)).map(([key]) => key)
         assert.deepStrictEqual(keys, truth === "applied" ? ["a", "b"] : ["b"])
+        yield* next.writer.append([put("d")])
+        yield* next.client.confirm
         const acquired = Faulty.count(control, "acquire")
         for (let i = 0; i < 3; i++) {
           assert.propertyVal(yield* Effect.flip(old.writer.append([put("c")])), "_tag", "Fenced")
         }
         assert.strictEqual(Faulty.count(control, "acquire"), acquired, "it leaves the log alone from then on")
       }
+    }))
+
+  it.effect("two writers that do not know about their appends do not end each other", () =>
+    Effect.gen(function*() {
+      const { control, old, takeOver } = yield* two()
+      const next = yield* takeOver
+      yield* next.writer.append([put("a")])
+      for (const each of [control, next.control]) each.nextAppend = "lost"
+      const lost = yield* Effect.all([
+        Effect.flip(old.writer.append([put("b")])),
+        Effect.flip(next.writer.append([put("c")]))
+      ])
+      assert.deepStrictEqual(lost.map(({ _tag }) => _tag), ["Fenced", "Unavailable"])
+      yield* next.writer.append([put("d")])
+      assert.deepStrictEqual((yield* Store.contents(next.reader)).map(([key]) => key), ["a", "d"])
     }))
 
   it.effect("or as unknown, if that one has truncated the log behind it", () =>
@@ -136,6 +153,7 @@ describe("fencing", () => {
         while (writing.pollUnsafe() === undefined) yield* TestClock.adjust("1 second")
         assert.propertyVal(yield* Fiber.join(writing), "_tag", "Indeterminate")
         assert.propertyVal(yield* Effect.flip(old.writer.append([put("c")])), "_tag", "Fenced")
+        yield* next.writer.append([put("d")])
       }
     }))
 
@@ -213,7 +231,7 @@ describe("unknown outcomes", () => {
       const full = Effect.suspend(() =>
         isFull ? Effect.fail(new OutOfSpace({ location: "here", detail: "no segment" })) : log.acquire
       )
-      const client = yield* Store.client(Context.add(storage, Log, { ...log, acquire: full }))
+      const client = yield* Store.client(Context.add(storage, Log, { ...log, acquire: full, acquireAfter: () => full }))
       const { reader, writer } = yield* client.createOrLoad("s", Store.text)
       control.nextAppend = "applied"
       isFull = true

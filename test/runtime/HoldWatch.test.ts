@@ -144,7 +144,7 @@ describe("the watch over holds", () => {
     Effect.gen(function*() {
       const { blob, keys, storage } = yield* held
       const bad = yield* HoldFiles.make("bad", 5_000)
-      const counted = Effect.map(Metric.value(Metrics.unreadableHolds), ({ count }) => Number(count))
+      const counted = Metrics.total(Metrics.unreadableHolds)
       for (const bytes of [new Uint8Array(50), yield* ofLaterVersion(storage)]) {
         yield* blob.put(HoldFiles.stateOf(bad), bytes)
         const before = yield* counted

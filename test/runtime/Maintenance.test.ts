@@ -20,6 +20,9 @@ const fresh = (options: PersistClient.Options) =>
 
 const row = (i: number, time = i) => Update.insert(`k${i}`, "v".repeat(40), time)
 
+/** Two of them can be summed, three cannot. */
+const huge = Update.make("k", "", 0, 2 ** 52 - 100)
+
 const logBytes = (storage: Faulty.Storage) =>
   Effect.gen(function*() {
     const log = Context.get(storage, Log)
@@ -244,13 +247,44 @@ describe("maintenance", () => {
     Effect.gen(function*() {
       const { client, storage, writer } = yield* fresh(Store.tiny)
       const other = yield* client.createOrLoad("other", Store.text)
-      const huge = Update.make("k", "", 0, Number.MAX_SAFE_INTEGER)
-      yield* writer.append([huge, huge, ...Array.from({ length: 40 }, (_, i) => row(i))])
+      for (let i = 0; i < 3; i++) yield* writer.append([huge, ...Array.from({ length: 40 }, (_, i) => row(i))])
       for (let i = 0; i < 60; i++) yield* other.writer.append([row(i)])
-      assert.propertyVal(yield* Effect.flip(client.maintain), "_tag", "ValueOutOfRange")
+      yield* Effect.exit(client.maintain)
+      assert.propertyVal(yield* Effect.flip(client.compact("s")), "_tag", "ValueOutOfRange")
       const state = yield* Store.recovered(storage)
       assert.isBelow(state.collections.get(1)!.memoryBytes, Store.tiny.memoryBytes!)
       assert.lengthOf(yield* Store.contents(other.reader), 60)
+    }))
+
+  it.effect("rows that can only overflow together leave memory and the log, and are merged once they no longer do", () =>
+    Effect.gen(function*() {
+      const { client, control, reader, storage, writer } = yield* fresh(Store.tiny)
+      const padding = Array.from({ length: 40 }, (_, i) => row(i, i + 1))
+      for (let i = 0; i < 9; i++) {
+        yield* writer.append([{ ...huge, time: i < 7 ? 0 : 1 }, ...padding])
+        if (i === 6) yield* writer.seal(1)
+        yield* Effect.exit(client.maintain)
+        const { collections } = yield* Store.recovered(storage)
+        assert.isBelow(collections.get(0)!.memoryBytes, 2 * Store.tiny.memoryBytes!, `${i}`)
+        assert.isBelow(yield* logBytes(storage), 2 * Store.tiny.logBytes!, `${i}`)
+      }
+      assert.propertyVal(yield* Effect.flip(Store.contents(reader)), "_tag", "ValueOutOfRange")
+      yield* Effect.exit(client.maintain)
+      const written = Faulty.count(control, "put", "get")
+      yield* client.maintain
+      assert.strictEqual(Faulty.count(control, "put", "get"), written, "what cannot be merged is left alone")
+
+      for (let i = 0; i < 7; i++) yield* writer.append([{ ...huge, time: 1, diff: -huge.diff }])
+      yield* writer.seal(50)
+      yield* writer.allowCompaction(45)
+      yield* Effect.exit(client.maintain)
+      yield* client.maintain
+      yield* client.compact("s")
+      assert.lengthOf(yield* Store.contents(reader), 41)
+      assert.deepStrictEqual(yield* reader.get("k"), [["", 2 * huge.diff]])
+      const { collections } = yield* Store.recovered(storage)
+      assert.deepInclude(collections.get(0)!, { spills: [], chunks: [] })
+      assert.lengthOf(collections.get(0)!.trace, 1)
     }))
 
   it.effect("space follows the live rows, not the history", () =>

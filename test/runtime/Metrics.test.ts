@@ -16,12 +16,13 @@ import * as Store from "../utils/Store.ts"
 
 const put = (key: string, time = 0) => Update.insert(key, "v".repeat(40), time)
 
-/** Every metric at present, by name. */
-const values = Effect.map(Metric.snapshot, (all) => {
-  const found = new Map<string, Metric.Metric.Snapshot["state"]>()
-  for (const { id, state } of all) found.set(id, state)
-  return found
-})
+/** Each series at present: what tells it from others, and its number, which of a histogram is that of its observations. */
+const series = Effect.map(Metric.snapshot, (all) =>
+  all.map(({ attributes, id, state }) => ({
+    id,
+    attributes,
+    is: Number("count" in state ? state.count : "value" in state ? state.value : NaN)
+  })))
 
 /** Waits for a moment, so that there is a time to measure. */
 const slowly = (control: Faulty.Control) => {
@@ -67,17 +68,14 @@ const everything = Effect.gen(function*() {
 describe("metrics", () => {
   it.effect("every one of them moves", () =>
     Effect.gen(function*() {
-      const seen = new Map<string, Set<string>>()
-      const look = Effect.map(values, (now) => {
-        for (const [name, state] of now) {
-          seen.set(
-            name,
-            (seen.get(name) ?? new Set()).add(JSON.stringify(state, (_, v) => typeof v === "bigint" ? `${v}` : v))
-          )
+      const seen = new Map<string, Set<number>>()
+      const look = Effect.map(series, (now) => {
+        for (const { attributes, id, is } of now) {
+          const key = `${id} ${JSON.stringify(attributes)}`
+          seen.set(key, (seen.get(key) ?? new Set([0])).add(is))
         }
       })
       const all = Object.values(Metrics).filter((each) => typeof each !== "function")
-      yield* Effect.forEach(all, (metric) => Metric.value<number, unknown>(metric))
       yield* look
       const looking = yield* Effect.forkChild(Effect.forever(Effect.andThen(look, Effect.yieldNow)))
       yield* Effect.scoped(everything)
@@ -88,8 +86,9 @@ describe("metrics", () => {
       yield* look
       yield* Fiber.interrupt(looking)
 
+      const moved = new Set([...seen].flatMap(([key, numbers]) => numbers.size > 1 ? key.split(" ")[0]! : []))
       assert.isAbove(all.length, 35)
-      assert.deepStrictEqual(all.map(({ id }) => id).filter((name) => seen.get(name)!.size < 2), [])
+      assert.deepStrictEqual(all.map(({ id }) => id).filter((id) => !moved.has(id)), [])
     }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())))
 
   it.effect("rows and bytes are counted when they are durable, and as the user counts them", () =>
@@ -100,10 +99,91 @@ describe("metrics", () => {
       yield* writer.append([Update.insert("abc", "de", 1), Update.insert("f", "", 1)])
       control.isDown = true
       yield* Effect.flip(writer.append([put("a", 1)]))
-      assert.strictEqual(Number((yield* Metric.value(Metrics.writtenRows)).count), 2)
-      assert.strictEqual(Number((yield* Metric.value(Metrics.writtenBytes)).count), 6 + 2 * 16)
-      assert.strictEqual(Number((yield* Metric.value(Metrics.commandsFailed)).count), 1)
+      assert.strictEqual(yield* Metrics.total(Metrics.writtenRows), 2)
+      assert.strictEqual(yield* Metrics.total(Metrics.writtenBytes), 6 + 2 * 16)
+      assert.strictEqual(yield* Metrics.total(Metrics.commandsFailed), 1)
     }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())))
+})
+
+/** The attributes and the number of each series of a metric. */
+const seriesOf = (metric: { readonly id: string }): Effect.Effect<ReadonlyArray<object>> =>
+  Effect.map(series, (all) => all.flatMap(({ attributes, id, is }) => id === metric.id ? [{ ...attributes, is }] : []))
+
+describe("the metrics of several stores in one process", () => {
+  const isolated = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+    Effect.provideService(effect, Metric.MetricRegistry, new Map())
+
+  const opened = Effect.fnUntraced(function*(collections: number, options?: PersistClient.Options) {
+    const client = yield* Store.client(yield* Store.memory, { ...Store.quiet, ...options })
+    for (let i = 0; i < collections; i++) {
+      const { writer } = yield* client.createOrLoad(`c${i}`, Store.text)
+      yield* writer.append([put("a"), put("b")])
+    }
+    yield* client.maintain
+    return client
+  })
+
+  it.effect("stand side by side, under the name or the location of each", () =>
+    isolated(Effect.gen(function*() {
+      yield* opened(1, { name: "orders" })
+      yield* opened(2)
+      yield* opened(3)
+      assert.deepStrictEqual(yield* seriesOf(Metrics.collectionCount), [
+        { store: "orders", role: "writer", is: 1 },
+        { store: "memory", role: "writer", is: 2 },
+        { store: "memory (2)", role: "writer", is: 3 }
+      ])
+      const all = yield* Metric.snapshot
+      const anonymous = all.filter(({ attributes, id }) =>
+        id.startsWith("tidemark_") && attributes?.store === undefined
+      )
+      assert.deepStrictEqual(anonymous.map(({ id }) => id), [])
+      assert.strictEqual(yield* Metrics.total(Metrics.collectionCount), 6)
+      assert.strictEqual(yield* Metrics.total(Metrics.writtenRows), 12)
+    })))
+
+  it.effect("of a writer and of its follower are two", () =>
+    isolated(Effect.gen(function*() {
+      const storage = yield* Store.memory
+      const writer = yield* Store.client(storage)
+      const follower = yield* Store.follower(storage)
+      const collection = yield* writer.createOrLoad("s", Store.text)
+      yield* collection.reader.listen()
+      for (let i = 0; i < 2; i++) yield* (yield* follower.load("s", Store.text)).reader.listen()
+      assert.deepStrictEqual(yield* seriesOf(Metrics.listeners), [
+        { store: "memory", role: "writer", is: 1 },
+        { store: "memory", role: "follower", is: 2 }
+      ])
+    })))
+
+  it.effect("leave no level behind when a store is closed, and its name is free again", () =>
+    isolated(Effect.gen(function*() {
+      for (let i = 0; i < 2; i++) yield* Effect.scoped(opened(2))
+      assert.deepStrictEqual(yield* seriesOf(Metrics.collectionCount), [{ store: "memory", role: "writer", is: 0 }])
+      assert.strictEqual(yield* Metrics.total(Metrics.writtenRows), 8)
+    })))
+
+  it.effect("count rows by collection, for a bounded number of collections", () =>
+    isolated(Effect.gen(function*() {
+      yield* opened(130)
+      const rows = yield* seriesOf(Metrics.writtenRows)
+      assert.lengthOf(rows, 101)
+      assert.deepStrictEqual(rows.slice(0, 2), [
+        { store: "memory", role: "writer", collection: "c0", is: 2 },
+        { store: "memory", role: "writer", collection: "c1", is: 2 }
+      ])
+      assert.deepInclude(rows, { store: "memory", role: "writer", collection: "(others)", is: 60 })
+    })))
+
+  it.effect("keep what the program says of itself", () =>
+    isolated(
+      Effect.gen(function*() {
+        yield* opened(1)
+        assert.deepStrictEqual(yield* seriesOf(Metrics.collectionCount), [
+          { region: "north", store: "memory", role: "writer", is: 1 }
+        ])
+      }).pipe(Effect.provideService(Metric.CurrentMetricAttributes, { region: "north" }))
+    ))
 })
 
 /** A full disk, and a compaction that comes too late. */

@@ -304,6 +304,9 @@ const program = (seed: number) =>
     yield* restart(world)
     for (const name of names) yield* check(world, name)
     yield* closeListeners(world, () => true)
+    yield* world.client.stop
+    // What a fenced writer has stored when it closed is found by the next writer that opens the store.
+    yield* restart(world)
     yield* world.client.maintain
     yield* Scope.close(world.scope, Exit.void)
 

@@ -27,8 +27,6 @@ const listening = <A, E, R>(effect: (lines: Array<string>) => Effect.Effect<A, E
     )
   })
 
-const countOf = (metric: Metric.Counter<number>) => Effect.map(Metric.value(metric), ({ count }) => Number(count))
-
 /** A client in a scope of its own, and the scope. */
 const opened = Effect.fnUntraced(function*(storage: Faulty.Storage, options: PersistClient.Options) {
   const scope = yield* Scope.make()
@@ -61,7 +59,7 @@ describe("a defect in maintenance", () => {
       for (let i = 0; i < 300; i++) yield* writer.append([put(`${i}`)])
       yield* TestClock.adjust("10 minutes")
       for (let i = 300; i < 600; i++) yield* writer.append([put(`${i}`)])
-      const found = yield* countOf(Metrics.maintenanceDefects)
+      const found = yield* Metrics.total(Metrics.maintenanceDefects)
       assert.isAbove(found, 5, "it is tried again and again")
       assert.isBelow(found, 100, "ever less often")
       assert.isTrue(lines.some((line) => /^Error maintenance .*a bug/s.test(line)), lines.join("\n"))
@@ -69,7 +67,7 @@ describe("a defect in maintenance", () => {
       control.before = () => Effect.void
       yield* TestClock.adjust("10 minutes")
       assert.isNotEmpty(yield* Store.storedKeys(storage))
-      assert.strictEqual(yield* countOf(Metrics.maintenanceDefects), found)
+      assert.strictEqual(yield* Metrics.total(Metrics.maintenanceDefects), found)
       assert.lengthOf(yield* Store.contents(reader), 600)
       yield* client.stop
     })))
@@ -139,7 +137,7 @@ describe("a defect in the owner", () => {
       assert.propertyVal(yield* Effect.flip(writer.append([large("late")])), "cause", defect)
       assert.propertyVal(yield* Effect.flip(client.stop), "cause", defect)
       assert.isTrue(lines.some((line) => /^Error .*a bug/s.test(line)), lines.join("\n"))
-      assert.strictEqual(yield* countOf(Metrics.ownerDefects), 1)
+      assert.strictEqual(yield* Metrics.total(Metrics.ownerDefects), 1)
       yield* Scope.close(scope, Exit.void)
       control.before = () => Effect.void
       const again = yield* opened(storage, Store.quiet)

@@ -248,7 +248,7 @@ describe("subscribing over HTTP", () => {
         yield* writer.seal(time + 1)
       }
       yield* Effect.repeat(Running.ask(`${url}/metrics`), {
-        until: ({ body }) => /^tidemark_http_subscribers 0$/m.test(body as string)
+        until: ({ body }) => /^tidemark_http_subscribers\{.*\} 0$/m.test(body as string)
       })
       socket.resume()
       const text = yield* Effect.promise(() => closed)

@@ -291,6 +291,8 @@ const onPaths = (self: System): Functions => {
       if (self.processes.get(pid)?.isAlive() !== true) throw errno("ENOENT")
       return `${pid} (node) S ${"0 ".repeat(18)}${self.boots}`
     },
+    statfs: (_path: string, done: Done<{ bavail: number; bsize: number }>) =>
+      make(self, { operation: "stat", done, begin: () => ({ bavail: 2 ** 40, bsize: 1 }) }),
     watch: () => {
       throw errno("ENOSYS")
     }

@@ -86,6 +86,7 @@ export const make = (inner: Storage): { readonly storage: Storage; readonly cont
   const storage = Context.make(Log, {
     ...log,
     acquire: Effect.map(guarded("acquire", log.acquire), writerOf),
+    acquireAfter: (epoch) => Effect.map(guarded("acquire", log.acquireAfter(epoch)), writerOf),
     bounds: guarded("bounds", log.bounds),
     read: (from) => Stream.unwrap(guarded("read", Effect.succeed(log.read(from))))
   }).pipe(

@@ -12,12 +12,13 @@
  * - The order of the sequence numbers is that of real time: a command that was acknowledged before another was
  *   requested comes before it.
  * - Frontiers do not move back and are never ahead of the requested ones, and nothing is written below a seal.
+ * - No read that is requested after an acknowledged erasure shows what was written of its key before.
  * - Of all clients that compare and append at one upper, one succeeds.
  * - Every rejection has a reason.
  *
  * A command of unknown outcome is recognised in reads by a row that no other command has written. Give each command
  * such a row, at its earliest time, in each collection that it writes to. Rows of unknown commands without one are not
- * checked.
+ * checked. Nor are keys that a client has requested to erase, apart from their erasure: let such a row be of another key.
  *
  * Real time binds the clients of one store as follows. Changes are bound to all operations. A read-only client shows
  * everything that was acknowledged before its request. A client that writes shows its own commands, and the contents
@@ -29,6 +30,7 @@
  * @since 0.1.0
  */
 import * as HistoryCommands from "./Commands.ts"
+import * as HistoryErasures from "./Erasures.ts"
 import * as HistoryFacts from "./Facts.ts"
 import * as History from "./History.ts"
 import * as HistoryListens from "./Listens.ts"
@@ -69,14 +71,16 @@ import type { Kind, Violation } from "./Violation.ts"
  * @since 0.1.0
  */
 export const check = (history: History.History): ReadonlyArray<Violation> => {
-  const commands = HistoryCommands.make(history)
-  HistoryListens.note(commands, history)
+  const others = HistoryErasures.withoutErased(history)
+  const commands = HistoryCommands.make(others)
+  HistoryListens.note(commands, others)
   const facts = HistoryFacts.make(history, commands)
   return [
     ...history.flatMap((operation, index) => checkOperation(facts, operation, index)),
     ...checkOrder(commands),
     ...checkAppends(history),
-    ...checkReads(history, commands, facts)
+    ...checkReads(others, commands, facts),
+    ...HistoryErasures.check(history, facts.opened)
   ]
 }
 
@@ -132,8 +136,7 @@ const checkOperation = (facts: Facts, operation: History.Operation, index: numbe
   return violations
 }
 
-const written = (call: History.Call) =>
-  call._tag === "Write" ? call.targets : call._tag === "CompareAndAppend" ? [call] : []
+const written = (call: History.Call) => call._tag === "Write" || call._tag === "CompareAndAppend" ? call.targets : []
 
 const collectionsOf = (call: History.Call): ReadonlyArray<number> => {
   switch (call._tag) {
@@ -147,8 +150,9 @@ const collectionsOf = (call: History.Call): ReadonlyArray<number> => {
     case "AllowCompaction":
       return call.collections
     case "Write":
-      return call.targets.map(({ collection }) => collection)
     case "CompareAndAppend":
+      return call.targets.map(({ collection }) => collection)
+    case "Erase":
       return [call.collection]
     case "Snapshot":
       // A reader may read a complete time until it learns that the time was compacted.
@@ -212,8 +216,9 @@ const refusalViolation = (
     }
     case "UpperMismatch": {
       if (call._tag !== "CompareAndAppend") return undefined
-      if (actual === call.expected) return "the upper is the expected one"
-      return HistoryFacts.frontier(actual ?? null) > most(asked.uppers, call.collection)
+      if (call.targets.every(({ expected }) => actual === expected)) return "the upper is the expected one"
+      const furthest = Math.max(...call.targets.map(({ collection }) => most(asked.uppers, collection)))
+      return HistoryFacts.frontier(actual ?? null) > furthest
         ? `the upper is said to be ${actual}, which nobody asked for`
         : undefined
     }
@@ -246,14 +251,16 @@ const checkOrder = (commands: HistoryCommands.Commands): ReadonlyArray<Violation
 const checkAppends = (history: History.History): ReadonlyArray<Violation> => {
   const winners = new Map<string, number>()
   return history.flatMap(({ call, outcome }, index): ReadonlyArray<Violation> => {
-    if (call._tag !== "CompareAndAppend" || outcome !== "ok" || call.expected === call.upper) return []
-    const place = `${call.collection} ${call.expected}`
-    const other = winners.get(place)
-    winners.set(place, index)
-    if (other === undefined) return []
-    const { collection, expected } = call
-    const detail = `two were told that they appended at ${expected}`
-    return [{ kind: "AppendedTwice", operation: index, others: [other], collection, detail }]
+    if (call._tag !== "CompareAndAppend" || outcome !== "ok") return []
+    return call.targets.flatMap(({ collection, expected, upper }): ReadonlyArray<Violation> => {
+      if (expected === upper) return []
+      const place = `${collection} ${expected}`
+      const other = winners.get(place)
+      winners.set(place, index)
+      if (other === undefined) return []
+      const detail = `two were told that they appended at ${expected}`
+      return [{ kind: "AppendedTwice", operation: index, others: [other], collection, detail }]
+    })
   })
 }
 

@@ -97,9 +97,8 @@ const commandOf = ({ call, client, completed, invoked, outcome, reply }: History
 const targetsOf = (call: History.Call) => {
   switch (call._tag) {
     case "Write":
-      return call.targets
     case "CompareAndAppend":
-      return [call]
+      return call.targets
     default:
       return []
   }

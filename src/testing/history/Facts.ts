@@ -58,7 +58,12 @@ export class Known<Name> {
     const opening = this.opened.get(client)
     const isWriter = opening?.call._tag === "Open" && opening.call.mode === "writer"
     const ofAll = this.before(name, isWriter ? Math.min(moment, opening.invoked) : moment)
-    return Math.max(ofAll, this.own.get(client)?.of(name).before(moment) ?? 0)
+    return Math.max(ofAll, this.ownBefore(name, client, moment))
+  }
+
+  /** What a client knows of its own commands. */
+  ownBefore(name: Name, client: string, moment: number): number {
+    return this.own.get(client)?.of(name).before(moment) ?? 0
   }
 }
 
@@ -123,7 +128,7 @@ export const frontiersOf = (
     case "AllowCompaction":
       return call.collections.map((collection) => ({ collection, to: frontier(call.since) }))
     case "CompareAndAppend":
-      return [{ collection: call.collection, to: frontier(call.upper) }]
+      return call.targets.map(({ collection, upper }) => ({ collection, to: frontier(upper) }))
     default:
       return []
   }

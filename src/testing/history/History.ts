@@ -47,6 +47,19 @@ export interface Keys {
 }
 
 /**
+ * Updates for a collection, and its new upper, if its present upper is the expected one.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Conditional {
+  readonly collection: number
+  readonly updates: ReadonlyArray<Update>
+  readonly expected: RecordedFrontier
+  readonly upper: RecordedFrontier
+}
+
+/**
  * The requested operation. Collections are named by their ids, which are never reused. A `Snapshot` with `keys` was of
  * those only. `Listen` continues from a snapshot of everything, and includes the contents of that snapshot.
  *
@@ -61,15 +74,10 @@ export type Call =
     readonly _tag: "Write"
     readonly targets: ReadonlyArray<{ readonly collection: number; readonly updates: ReadonlyArray<Update> }>
   }
-  | {
-    readonly _tag: "CompareAndAppend"
-    readonly collection: number
-    readonly updates: ReadonlyArray<Update>
-    readonly expected: RecordedFrontier
-    readonly upper: RecordedFrontier
-  }
+  | { readonly _tag: "CompareAndAppend"; readonly targets: ReadonlyArray<Conditional> }
   | { readonly _tag: "Seal"; readonly collections: ReadonlyArray<number>; readonly upper: RecordedFrontier }
   | { readonly _tag: "AllowCompaction"; readonly collections: ReadonlyArray<number>; readonly since: RecordedFrontier }
+  | { readonly _tag: "Erase"; readonly collection: number; readonly key: string }
   | {
     readonly _tag: "Snapshot"
     readonly collection: number
@@ -103,7 +111,7 @@ export type Told =
 /**
  * The reply.
  *
- * - `Done`: for `Open` and `Destroy`.
+ * - `Done`: for `Open`, `Destroy` and `Erase`.
  * - `Gone`: for a `Destroy` of a collection that was already destroyed.
  * - `Registered`: the collection's id.
  * - `Sequenced`: the sequence number of a write, seal or compaction.

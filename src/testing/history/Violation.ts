@@ -16,6 +16,7 @@ import type * as History from "./History.ts"
  * - `FrontierRegressed`, `FrontierAhead`: a frontier is behind what was acknowledged, or ahead of what was requested.
  * - `SealedTimeWritten`: a write below an acknowledged seal was accepted.
  * - `AppendedTwice`: two clients have appended at the same expected upper.
+ * - `ErasedShown`: a read shows rows of a key that were erased before it was requested.
  * - `DestroyedInUse`: a destroyed collection has accepted a command.
  * - `WronglyRefused`: no requested operation can be the reason of a rejection.
  * - `Defect`: an operation died.
@@ -36,6 +37,7 @@ export type Kind =
   | "FrontierAhead"
   | "SealedTimeWritten"
   | "AppendedTwice"
+  | "ErasedShown"
   | "DestroyedInUse"
   | "WronglyRefused"
   | "Defect"

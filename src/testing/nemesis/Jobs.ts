@@ -13,6 +13,8 @@ import { type Client, type Guess, guessOf, type Node, type Opened, type Place, t
 
 /** The weights of the collections: some are used more than others. */
 const weights = [9, 5, 3, 1, 1]
+/** Keys that are erased. No command is recognised by a row of theirs. */
+const erasable = ["y", "z"]
 const letters = ["a", "b", "c", "d", "e"].flatMap((letter, i) => Array.from({ length: weights[i]! }, () => letter))
 
 export const name = (random: Prng): string => random.pick(letters)
@@ -75,7 +77,12 @@ const updates = ({ random, world }: Asking, from: number, to: number): Array<His
   ])
   const earliest = shared.reduce((least, [, , time]) => Math.min(least, time), from + random.int(to - from))
   const padding = random.chance(0.1) ? "x".repeat(random.int(600)) : ""
-  return [[random.pick(letters), `w${++world.commands}${padding}`, earliest, 1], ...shared]
+  const own = `w${++world.commands}${padding}`
+  const erased: ReadonlyArray<History.Update> = random.chance(0.3)
+    ? [[random.pick(erasable), own, from + random.int(to - from), 1]]
+    : []
+  const first = erased.reduce((least, [, , time]) => Math.min(least, time), earliest)
+  return [[random.pick(letters), own, first, 1], ...shared, ...erased]
 }
 
 const rowsOf = (updates: ReadonlyArray<History.Update>): ReadonlyArray<Update.Update<string, string>> =>
@@ -105,14 +112,35 @@ const writeSealed = (asked: Asking) => (client: Client): Effect.Effect<unknown, 
 const record = (asked: Asking, call: History.Call, effect: () => Effect.Effect<number, unknown>) =>
   asked.world.recorder.record(asked.node.client, call, Effect.suspend(effect), sequenced)
 
-const writeMulti = (asked: Asking) =>
+interface Named extends Opened {
+  readonly name: string
+}
+
+const someNames = ({ random }: Asking): ReadonlyArray<string> =>
+  Array.from({ length: 2 + random.int(3) }, () => name(random))
+
+/** Requests an operation of several collections. */
+const together = (
+  asked: Asking,
+  names: ReadonlyArray<string>,
+  prepare: (
+    opened: ReadonlyArray<Named>
+  ) => readonly [call: History.Call, run: (both: MultiWriter.MultiWriter) => Effect.Effect<number, unknown>]
+) =>
   Effect.fnUntraced(function*(client: Client) {
-    const names = Array.from({ length: 2 + asked.random.int(3) }, () => name(asked.random))
     const opened = yield* Effect.forEach(names, (each) =>
-      Effect.map(openedOf(asked, client, each), (found) => ({ ...found, name: each })))
+      Effect.map(openedOf(asked, client, each), (found): Named => ({ ...found, name: each })))
     const both = yield* MultiWriter.make(opened.map(({ handles }) =>
       handles.writer
     ))
+    const [call, run] = prepare(opened)
+    yield* record(asked, call, () => run(both)).pipe(
+      Effect.tapError(() => Effect.sync(() => names.forEach((each) => asked.node.opened.delete(each))))
+    )
+  })
+
+const writeMulti = (asked: Asking) =>
+  together(asked, someNames(asked), (opened) => {
     const targets = opened.map(({ handles, id, name }) => {
       const { upper } = guessOf(asked.world, name)
       return { handles, collection: id, updates: updates(asked, upper, upper + 5) }
@@ -121,10 +149,10 @@ const writeMulti = (asked: Asking) =>
       _tag: "Write",
       targets: targets.map(({ collection, updates }) => ({ collection, updates }))
     }
-    yield* record(asked, call, () =>
+    return [call, (both) =>
       both.appendAtomic((add) => {
         for (const { handles, updates } of targets) add(handles.writer, rowsOf(updates))
-      })).pipe(Effect.tapError(() => Effect.sync(() => names.forEach((each) => asked.node.opened.delete(each)))))
+      })]
   })
 
 const seal = (asked: Asking) => (client: Client): Effect.Effect<unknown, unknown> =>
@@ -153,8 +181,34 @@ const compareAndAppend = (asked: Asking) => (client: Client): Effect.Effect<unkn
     const upper = expected + 1 + random.int(3)
     const rows = random.chance(0.9) ? updates(asked, expected, upper) : []
     guess.upper = Math.max(guess.upper, upper)
-    const call: History.Call = { _tag: "CompareAndAppend", collection: id, updates: rows, expected, upper }
-    return record(asked, call, () => handles.writer.compareAndAppend(rowsOf(rows), { expected, upper }))
+    const target = { collection: id, updates: rows, expected, upper }
+    return record(
+      asked,
+      { _tag: "CompareAndAppend", targets: [target] },
+      () => handles.writer.compareAndAppend(rowsOf(rows), { expected, upper })
+    )
+  })
+
+/** Several collections in one step, each from the upper that it is expected to have. */
+const appendTogether = (asked: Asking) =>
+  together(asked, [...new Set(someNames(asked))], (opened) => {
+    const targets = opened.map(({ handles, id, name }) => {
+      const guess = guessOf(asked.world, name)
+      const expected = Math.max(0, guess.upper - (asked.random.chance(0.1) ? 1 : 0))
+      const upper = expected + 1 + asked.random.int(3)
+      guess.upper = Math.max(guess.upper, upper)
+      return { handles, collection: id, updates: updates(asked, expected, upper), expected, upper }
+    })
+    const call: History.Call = {
+      _tag: "CompareAndAppend",
+      targets: targets.map(({ collection, expected, updates, upper }) => ({ collection, updates, expected, upper }))
+    }
+    return [call, (both) =>
+      both.compareAndAppend((add) => {
+        for (const { expected, handles, updates, upper } of targets) {
+          add(handles.writer, rowsOf(updates), { expected, upper })
+        }
+      })]
   })
 
 /** Takes a snapshot, and reads it some time later. */
@@ -180,6 +234,13 @@ const subscribe = (asked: Asking) => (client: Client): Effect.Effect<unknown, un
       Stream.runDrain,
       Effect.timeoutOption(random.int(5_000))
     )
+  })
+
+const erase = (asked: Asking) => (client: Client): Effect.Effect<unknown, unknown> =>
+  asking(asked, client, ({ handles, id }) => {
+    const key = asked.random.pick(erasable)
+    const call: History.Call = { _tag: "Erase", collection: id, key }
+    return asked.world.recorder.record(asked.node.client, call, handles.writer.erase(key), () => ({ _tag: "Done" }))
   })
 
 const destroy = ({ name, node, world }: Asking) => (client: Client): Effect.Effect<unknown, unknown> =>
@@ -212,6 +273,7 @@ export const byStep = {
   seal,
   allowCompaction,
   compareAndAppend,
+  appendTogether,
   snapshot,
   snapshotAsOf,
   subscribe,
@@ -219,6 +281,7 @@ export const byStep = {
   resume: through(Reads.resume),
   readPart: through(Reads.readPart),
   readMidGroup,
+  erase,
   destroy,
   maintain,
   compact,

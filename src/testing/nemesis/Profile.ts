@@ -8,10 +8,11 @@
  * The steps of a nemesis.
  *
  * - `write`, `writeSealed`, `writeMulti`: updates of one collection; some of them below its seal; updates of several.
- * - `seal`, `allowCompaction`, `compareAndAppend`: frontiers.
+ * - `seal`, `allowCompaction`, `compareAndAppend`, `appendTogether`: frontiers; the last of several collections at once.
  * - `snapshot`, `snapshotAsOf`, `subscribe`: reads; subscribers stop and resume.
  * - `listen`, `resume`: a snapshot and the updates after it; subscriptions from the limits of the history.
  * - `readPart`, `readMidGroup`: a key, a range, a history, changes, a snapshot in parts; a snapshot between two writes.
+ * - `erase`: removes a key from all history.
  * - `destroy`: destroys a collection; the next client that writes to its name creates it anew.
  * - `maintain`, `compact`: immediate maintenance.
  * - `start`, `stop`, `kill`: a writer opens the store, also while another has it; one closes it; one dies.
@@ -29,6 +30,7 @@ export type Step =
   | "seal"
   | "allowCompaction"
   | "compareAndAppend"
+  | "appendTogether"
   | "snapshot"
   | "snapshotAsOf"
   | "subscribe"
@@ -36,6 +38,7 @@ export type Step =
   | "resume"
   | "readPart"
   | "readMidGroup"
+  | "erase"
   | "destroy"
   | "maintain"
   | "compact"
@@ -67,6 +70,7 @@ export const mixed: Profile = {
   seal: 10,
   allowCompaction: 5,
   compareAndAppend: 6,
+  appendTogether: 3,
   snapshot: 10,
   snapshotAsOf: 6,
   subscribe: 6,
@@ -74,6 +78,7 @@ export const mixed: Profile = {
   resume: 4,
   readPart: 8,
   readMidGroup: 3,
+  erase: 2,
   destroy: 1,
   maintain: 3,
   compact: 2,

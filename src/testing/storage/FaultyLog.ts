@@ -60,6 +60,7 @@ export const layer: Layer.Layer<Log, never, Log | Faults.Injector> = Layer.effec
     return {
       ...log,
       acquire: Effect.map(Faults.meet(injector, "acquire", () => log.acquire), writerOf),
+      acquireAfter: (epoch) => Effect.map(Faults.meet(injector, "acquire", () => log.acquireAfter(epoch)), writerOf),
       bounds: Faults.meet(injector, "bounds", () => log.bounds),
       read: (from) =>
         Stream.unwrap(Faults.meet(injector, "read", () => Effect.succeed(Stream.map(log.read(from), rotten))))

@@ -164,6 +164,23 @@ const authority = ({ withLog, withStore }: Suite): ReadonlyArray<Test> => [
     })
   ),
   withLog(
+    "whoever acquires again after its own epoch has the log until somebody else acquires it",
+    Effect.fnUntraced(function*(log) {
+      const first = yield* log.acquire
+      yield* first.append(0, [bytes("a")])
+      const second = yield* log.acquireAfter(first.epoch)
+      yield* same(second.epoch > first.epoch, true, `epoch ${second.epoch} after ${first.epoch}`)
+      yield* same(second.bounds, { lower: 0, upper: 1 }, "bounds of the second writer")
+      yield* failsWith(first.append(1, [bytes("late")]), "Fenced", "an append of the first writer")
+      yield* failsWith(log.acquireAfter(first.epoch), "Fenced", "an acquisition after the epoch of the first")
+      yield* second.append(1, [bytes("b")])
+      const third = yield* log.acquire
+      yield* failsWith(log.acquireAfter(second.epoch), "Fenced", "an acquisition after the epoch of the second")
+      yield* third.append(2, [bytes("c")])
+      yield* same(yield* contents(log, 0), [bytes("a"), bytes("b"), bytes("c")], "entries")
+    })
+  ),
+  withLog(
     "a closed writer is unusable, and reading is not",
     Effect.fnUntraced(function*(log) {
       const writer = yield* inScope(Effect.tap(log.acquire, (writer) => fill(writer, 3)))

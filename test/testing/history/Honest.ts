@@ -118,9 +118,12 @@ const compareAndAppend = (world: World, collection: number, model: Model.Model):
   apply(model, rows)
   world.durable = ++world.seqNo
   const reply: History.Reply = { _tag: "Sequenced", seqNo: world.seqNo }
-  const call: History.Call = { _tag: "CompareAndAppend", collection, updates: rows, expected, upper }
-  record(world, world.writer, call, { outcome: "ok", reply })
-  record(world, world.writer, { ...call, updates: updates(world, expected, upper) }, {
+  const call = (rows: ReadonlyArray<History.Update>): History.Call => ({
+    _tag: "CompareAndAppend",
+    targets: [{ collection, updates: rows, expected, upper }]
+  })
+  record(world, world.writer, call(rows), { outcome: "ok", reply })
+  record(world, world.writer, call(updates(world, expected, upper)), {
     outcome: "failed",
     reply: { _tag: "Refused", error: "UpperMismatch", actual: upper }
   })

@@ -1,0 +1,55 @@
+/**
+ * What is looked at, as the address of the page: a link to it shows the same.
+ */
+import type { Json } from "./Api.ts"
+
+export interface Place {
+  readonly collection: string | undefined
+  /** Absent: the last sealed time. */
+  readonly asOf: number | undefined
+  /** The earlier time of a comparison. */
+  readonly since: number | undefined
+  readonly search: string
+  readonly key: Json | undefined
+}
+
+const timeOf = (text: string | null): number | undefined =>
+  text !== null && /^\d{1,16}$/.test(text) ? Number(text) : undefined
+
+const jsonOf = (text: string | null): Json | undefined => {
+  try {
+    return text === null ? undefined : JSON.parse(text) as Json
+  } catch {
+    return undefined
+  }
+}
+
+export const parse = (query: string): Place => {
+  const params = new URLSearchParams(query)
+  return {
+    collection: params.get("collection") ?? undefined,
+    asOf: timeOf(params.get("asOf")),
+    since: timeOf(params.get("since")),
+    search: params.get("search") ?? "",
+    key: jsonOf(params.get("key"))
+  }
+}
+
+export const format = ({ asOf, collection, key, search, since }: Place): string => {
+  const params = new URLSearchParams()
+  if (collection !== undefined) params.set("collection", collection)
+  if (asOf !== undefined) params.set("asOf", `${asOf}`)
+  if (since !== undefined) params.set("since", `${since}`)
+  if (search !== "") params.set("search", search)
+  if (key !== undefined) params.set("key", JSON.stringify(key))
+  return params.size === 0 ? "" : `?${params}`
+}
+
+/** What another collection keeps of where one was: nothing, as its times and keys are its own. */
+export const of = (collection: string): Place => ({
+  collection,
+  asOf: undefined,
+  since: undefined,
+  search: "",
+  key: undefined
+})

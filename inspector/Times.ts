@@ -1,0 +1,60 @@
+/**
+ * Times as people read them. A collection's times are its own: those that can be dates are shown as such, too.
+ */
+import type { Collection, Frontier } from "./Api.ts"
+
+const year2000 = 946_684_800_000
+const year2100 = 4_102_444_800_000
+
+/** Milliseconds since 1970, if the time can be such or microseconds. */
+const millisOf = (time: number): number | undefined => {
+  if (time >= year2000 && time < year2100) return time
+  return time >= year2000 * 1000 && time < year2100 * 1000 ? time / 1000 : undefined
+}
+
+export const format = (time: number): string => {
+  const millis = millisOf(time)
+  return millis === undefined ? time.toLocaleString("en").replaceAll(",", " ") : new Date(millis).toISOString()
+}
+
+export const frontier = (of: Frontier): string => of === "empty" ? "finished" : format(of)
+
+/** The times as of which a collection can be read; the last is unknown where it is finished. */
+export const readable = (
+  { since, upper }: Collection
+): { readonly first: number; readonly last: number | undefined } | undefined => {
+  if (since === "empty" || (upper !== "empty" && upper <= since)) return undefined
+  return { first: since, last: upper === "empty" ? undefined : upper - 1 }
+}
+
+/** The first time in `(from, to]` at which something had changed since `from`, by halving. */
+export const firstChange = async (
+  from: number,
+  to: number,
+  hasChanged: (from: number, to: number) => Promise<boolean>
+): Promise<number | undefined> => {
+  if (from >= to || !(await hasChanged(from, to))) return undefined
+  let [low, high] = [from, to]
+  while (high - low > 1) {
+    const middle = Math.floor((low + high) / 2)
+    if (await hasChanged(from, middle)) high = middle
+    else low = middle
+  }
+  return high
+}
+
+/** The last time before `to` at which the contents were others than at `to`; the change came right after it. */
+export const lastChange = async (
+  from: number,
+  to: number,
+  hasChanged: (from: number, to: number) => Promise<boolean>
+): Promise<number | undefined> => {
+  if (from >= to || !(await hasChanged(from, to))) return undefined
+  let [low, high] = [from, to]
+  while (high - low > 1) {
+    const middle = Math.floor((low + high) / 2)
+    if (await hasChanged(middle, to)) low = middle
+    else high = middle
+  }
+  return low
+}

@@ -1,0 +1,164 @@
+/**
+ * The inspector: collections as of any time, what changed, and the life of a key.
+ */
+import { render } from "preact"
+import { useCallback, useEffect, useState } from "preact/hooks"
+import type { Collection } from "./Api.ts"
+import * as Api from "./Api.ts"
+import { Collections } from "./Collections.tsx"
+import { Comparison, Contents } from "./Contents.tsx"
+import { Failure } from "./Failure.tsx"
+import * as Keys from "./Keys.ts"
+import { Life } from "./Life.tsx"
+import { useLoading } from "./Loading.ts"
+import * as Place from "./Place.ts"
+import { Timeline } from "./Timeline.tsx"
+import * as Times from "./Times.ts"
+
+const followMillis = 1000
+
+/** The place, which is the address of the page. */
+const usePlace = () => {
+  const [place, setPlace] = useState(() => Place.parse(location.search))
+  useEffect(() => {
+    const back = () => setPlace(Place.parse(location.search))
+    addEventListener("popstate", back)
+    return () => removeEventListener("popstate", back)
+  }, [])
+  const go = useCallback((to: Place.Place, isStep: boolean) => {
+    const address = `${location.pathname}${Place.format(to)}`
+    if (isStep) history.pushState(null, "", address)
+    else history.replaceState(null, "", address)
+    setPlace(to)
+  }, [])
+  return [place, go] as const
+}
+
+const View = ({ collection, go, place, refresh }: {
+  readonly collection: Collection
+  readonly place: Place.Place
+  readonly go: (to: Place.Place, isStep: boolean) => void
+  readonly refresh: number
+}) => {
+  const times = Times.readable(collection)
+  const shown = { collection, place, refresh, onKey: (key: Api.Json) => go({ ...place, key }, true) }
+  return (
+    <main>
+      <header>
+        <h1>{collection.name}</h1>
+        <label class="search">
+          Search{" "}
+          <input
+            type="search"
+            value={place.search}
+            placeholder={Keys.hint(collection.key.name)}
+            onInput={({ currentTarget }) => go({ ...place, search: currentTarget.value }, false)}
+          />
+        </label>
+        {times !== undefined && (
+          <label>
+            <input
+              type="checkbox"
+              checked={place.since !== undefined}
+              onChange={({ currentTarget }) =>
+                go({ ...place, since: currentTarget.checked ? times.first : undefined }, true)}
+            />{" "}
+            Compare
+          </label>
+        )}
+      </header>
+      {place.since !== undefined && (
+        <Timeline
+          collection={collection}
+          label="From"
+          time={place.since}
+          onTime={(since) => go({ ...place, since: since ?? times?.last }, false)}
+        />
+      )}
+      <Timeline
+        collection={collection}
+        label={place.since === undefined ? "As of" : "To"}
+        time={place.asOf}
+        onTime={(asOf) => go({ ...place, asOf }, false)}
+      />
+      {times !== undefined && (place.since === undefined ? <Contents {...shown} /> : <Comparison {...shown} />)}
+    </main>
+  )
+}
+
+const App = () => {
+  const [place, go] = usePlace()
+  const [refresh, setRefresh] = useState(0)
+  const [isFollowing, setFollowing] = useState(false)
+  const { error, value } = useLoading("collections", `${refresh}`, Api.collections)
+  useEffect(() => {
+    if (!isFollowing) return
+    const timer = setInterval(() => setRefresh((count) => count + 1), followMillis)
+    return () => clearInterval(timer)
+  }, [isFollowing])
+  const collection = value?.find(({ name }) => name === place.collection)
+  // What is of a fixed time does not change: only the latest is read again.
+  const version = place.asOf === undefined && collection !== undefined && collection.upper !== "empty"
+    ? collection.upper
+    : 0
+  return (
+    <>
+      <header class="top">
+        <a href={location.pathname} class="brand">Tidemark</a>
+        <label>
+          <input
+            type="checkbox"
+            checked={isFollowing}
+            onChange={({ currentTarget }) => setFollowing(currentTarget.checked)}
+          />{" "}
+          Live
+        </label>
+        <button type="button" onClick={() => setRefresh(refresh + 1)}>Refresh</button>
+        {error instanceof Api.Refused && error.status === 401 && (
+          <form
+            onSubmit={(event) => {
+              event.preventDefault()
+              Api.setToken(new FormData(event.currentTarget).get("token") as string)
+              setRefresh(refresh + 1)
+            }}
+          >
+            <label>
+              Token <input name="token" type="password" autocomplete="off" required />
+            </label>{" "}
+            <button>Use</button>
+          </form>
+        )}
+      </header>
+      <Failure error={error} />
+      {value === undefined && error === undefined && <p class="quiet" role="status">Connecting ...</p>}
+      {value !== undefined && (
+        <div class="columns">
+          <Collections all={value} chosen={place.collection} onChoose={(name) => go(Place.of(name), true)} />
+          {collection !== undefined
+            ? <View key={collection.name} collection={collection} place={place} go={go} refresh={version} />
+            : (
+              <main>
+                <p class="empty">
+                  {place.collection === undefined
+                    ? "Choose a collection."
+                    : `There is no collection "${place.collection}".`}
+                </p>
+              </main>
+            )}
+          {collection !== undefined && place.key !== undefined && (
+            <Life
+              name={collection.name}
+              json={place.key}
+              refresh={version}
+              shown={place.asOf}
+              onTime={(asOf) => go({ ...place, asOf }, true)}
+              onClose={() => go({ ...place, key: undefined }, true)}
+            />
+          )}
+        </div>
+      )}
+    </>
+  )
+}
+
+render(<App />, document.getElementById("app")!)

@@ -1,0 +1,62 @@
+/** The tarball that `npm pack` makes of the checkout, and directories in which it is installed. */
+import { spawnSync } from "node:child_process"
+import fs from "node:fs"
+import { tmpdir } from "node:os"
+import { dirname, join, resolve } from "node:path"
+
+export const root = resolve(import.meta.dirname, "../..")
+
+export const compiler = join(root, "node_modules/typescript/bin/tsc")
+
+/** Runs a program to its end, and returns what it prints. Throws, with all that it printed, where it fails. */
+export const must = (command: string, args: ReadonlyArray<string>, cwd: string): string => {
+  const { error, status, stderr, stdout } = spawnSync(command, args, { cwd, encoding: "utf8", timeout: 300_000 })
+  if (status !== 0) {
+    throw new Error(`${command} ${args.join(" ")} ended with ${status ?? String(error)}: ${stdout}${stderr}`)
+  }
+  return stdout
+}
+
+export interface Tarball {
+  /** The packed file. */
+  readonly file: string
+  /** What is in it. */
+  readonly contents: string
+  /** A new directory with the package installed, and these packages of the checkout beside it. */
+  readonly consumer: (name: string, packages: ReadonlyArray<string>) => string
+  readonly remove: () => void
+}
+
+/** Builds and packs the checkout. */
+export const make = (): Tarball => {
+  const home = fs.mkdtempSync(join(tmpdir(), "tidemark-package-"))
+  const stage = join(home, "stage")
+  for (const entry of fs.readdirSync(root)) {
+    const isKept = /\.(md|txt)$|^(package\.json|LICENSE|src|docs)$/.test(entry)
+    if (isKept) fs.cpSync(join(root, entry), join(stage, entry), { recursive: true })
+  }
+  must(process.execPath, [compiler, "-p", "src", "--outDir", join(stage, "dist")], root)
+  const npm = process.env["npm_execpath"]
+  const pack = ["pack", "--ignore-scripts", "--pack-destination", home]
+  if (npm === undefined) must("npm", pack, stage)
+  else must(process.execPath, [npm, ...pack], stage)
+  const file = join(home, fs.readdirSync(home).find((each) => each.endsWith(".tgz"))!)
+  must("tar", ["-xzf", file, "-C", home], home)
+  const contents = join(home, "package")
+  return {
+    file,
+    contents,
+    consumer: (name, packages) => {
+      const directory = join(home, name)
+      fs.cpSync(contents, join(directory, "node_modules/tidemark"), { recursive: true })
+      for (const each of packages) {
+        const link = join(directory, "node_modules", each)
+        fs.mkdirSync(dirname(link), { recursive: true })
+        fs.symlinkSync(join(root, "node_modules", each), link)
+      }
+      fs.writeFileSync(join(directory, "package.json"), `{"type":"module"}`)
+      return directory
+    },
+    remove: () => fs.rmSync(home, { recursive: true, force: true })
+  }
+}

@@ -1,0 +1,39 @@
+// `npm run consumers`: every application of `Consumers.ts`, one line each. Ends with 1 where one fails.
+import { application, check, consumers, isInstalled, typeErrors } from "./Consumers.ts"
+import * as Tarball from "./Tarball.ts"
+
+let failures = 0
+
+const line = (name: string, work: () => string): void => {
+  const start = performance.now()
+  let outcome: string
+  try {
+    outcome = work()
+  } catch (error) {
+    failures++
+    outcome = `FAILED: ${String(error)}`
+  }
+  console.log(`${name.padEnd(24)} ${((performance.now() - start) / 1000).toFixed(1).padStart(6)} s  ${outcome}`)
+}
+
+const tarball = Tarball.make()
+try {
+  const directory = application(tarball)
+  for (const resolution of ["bundler", "nodenext"] as const) {
+    line(`types, ${resolution}`, () => {
+      const errors = typeErrors(directory, resolution)
+      if (errors !== "") throw new Error(errors)
+      return "no error"
+    })
+  }
+  for (const consumer of consumers) {
+    line(consumer.name, () => {
+      if (!isInstalled(consumer.runtime)) return `SKIPPED: ${consumer.runtime} is not installed`
+      const { length } = check(directory, consumer)
+      return `runs, compacts, opens again; merges ${length === 0 ? "in a worker" : "in its own thread, and says so"}`
+    })
+  }
+} finally {
+  tarball.remove()
+}
+process.exitCode = failures > 0 ? 1 : 0

@@ -1,0 +1,138 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Redacted } from "effect"
+import { existsSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { type Browser, chromium, type Page } from "playwright-core"
+import { page as made, target } from "../../.ci/inspector.ts"
+import type { PersistClient } from "../../src/client/PersistClient.ts"
+import * as Codec from "../../src/Codec.ts"
+import * as Update from "../../src/Update.ts"
+import * as Running from "./Running.ts"
+
+const executablePath = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync)
+
+/** A browser that asks nothing of the network by itself. */
+const browser = Effect.acquireRelease(
+  Effect.promise(() =>
+    chromium.launch({
+      ...(executablePath !== undefined && { executablePath }),
+      args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]
+    })
+  ),
+  (opened: Browser) => Effect.promise(() => opened.close())
+)
+
+/** A page, and what went wrong in it. */
+const opened = Effect.fnUntraced(function*(url: string) {
+  const page = yield* Effect.flatMap(browser, (each) => Effect.promise(() => each.newPage()))
+  const errors: Array<string> = []
+  page.on("pageerror", ({ message }) => errors.push(message))
+  yield* Effect.promise(() => page.goto(url))
+  return { page, errors }
+})
+
+const order = (i: number, status: string) => ({ status, note: `order ${i}` })
+
+/** A thousand orders at time 1, of which one is paid at 5 and another one is gone at 7; and what is awkward to show. */
+const fill = Effect.fnUntraced(function*(persist: PersistClient["Service"]) {
+  const orders = yield* persist.createOrLoad("orders", { key: Codec.string, value: Codec.json })
+  const name = (i: number) => `o-${String(i).padStart(4, "0")}`
+  yield* orders.append(Array.from({ length: 1_000 }, (_, i) => Update.insert(name(i), order(i, "new"), 1)))
+  yield* orders.append(Update.replace(name(3), order(3, "new"), order(3, "paid"), 5))
+  yield* orders.append([Update.retract(name(4), order(4, "new"), 7)])
+  yield* orders.seal(10)
+  const large = yield* persist.createOrLoad("large", { key: Codec.string, value: Codec.json })
+  yield* large.append([Update.insert("k", "x".repeat(2_000_000), 3)])
+  yield* large.seal(Infinity)
+  yield* persist.createOrLoad("nothing", { key: Codec.string, value: Codec.json })
+})
+
+const status = (page: Page) => page.locator("p[role=status]")
+
+it("the page is the one that its sources make", async () => {
+  const stored = readFileSync(join(import.meta.dirname, "../..", target), "utf8")
+  assert.strictEqual(stored, await made(), "write it with: npm exec -c \"node .ci/inspector.ts\"")
+  assert.isBelow(stored.length, 150_000)
+})
+
+describe.skipIf(executablePath === undefined)("the inspector, in a browser", () => {
+  const inBrowser = (title: string, use: (page: Page, url: string) => Promise<void>) =>
+    it.live(title, () =>
+      Effect.gen(function*() {
+        const { persist, url } = yield* Running.start()
+        yield* fill(persist)
+        const { errors, page } = yield* opened(url)
+        yield* Effect.promise(() => use(page, url))
+        assert.deepStrictEqual(errors, [])
+      }))
+
+  inBrowser("moves through time, and a link shows the same", async (page) => {
+    await page.getByRole("button", { name: "orders" }).click()
+    await status(page).filter({ hasText: "as of 9" }).waitFor()
+    await page.getByRole("slider").fill("4")
+    await status(page).filter({ hasText: "as of 4" }).waitFor()
+    const row = page.getByRole("row").filter({ hasText: "o-0003" })
+    assert.include(await row.innerText(), `"status":"new"`)
+    await page.getByTitle("To the next change").click()
+    await status(page).filter({ hasText: "as of 5" }).waitFor()
+    await row.filter({ hasText: "paid" }).waitFor()
+    await page.reload()
+    await status(page).filter({ hasText: "as of 5" }).waitFor()
+    await page.getByTitle("To the change before").click()
+    await status(page).filter({ hasText: "as of 4" }).waitFor()
+  })
+
+  inBrowser("shows the life of a key, and what differs between two times", async (page, url) => {
+    await page.goto(`${url}/?collection=orders&since=1&asOf=9`)
+    await status(page).filter({ hasText: "3 differences from 1 to 9" }).waitFor()
+    await page.getByRole("row").filter({ hasText: "paid" }).click()
+    const life = page.getByRole("complementary")
+    await life.getByText("changed at 5").waitFor()
+    await life.getByText("set at 1").waitFor()
+    assert.deepStrictEqual(
+      (await life.locator("pre .added").allInnerTexts()).map((line) => line.trim()),
+      [`+   "status": "paid"`]
+    )
+  })
+
+  inBrowser("finds keys by their beginning, and reads on where one scrolls", async (page) => {
+    await page.getByRole("button", { name: "orders" }).click()
+    await status(page).filter({ hasText: "500 and more" }).waitFor()
+    await page.getByRole("table").evaluate((table) => table.scrollTo(0, 1e9))
+    await status(page).filter({ hasText: "999 rows" }).waitFor()
+    assert.isBelow(await page.getByRole("row").count(), 100, "rows out of sight are no elements")
+    await page.getByLabel("Search").fill("o-001")
+    await status(page).filter({ hasText: "10 rows" }).waitFor()
+    await page.getByLabel("Search").fill("z")
+    await page.getByText("No key is like that").waitFor()
+  })
+
+  inBrowser(
+    "shows what is large, finished or empty as such, and never one collection's rows under another's name",
+    async (page) => {
+      await page.getByRole("button", { name: "orders" }).click()
+      await page.getByRole("button", { name: "large" }).click()
+      await status(page).filter({ hasText: "1 rows as of" }).waitFor()
+      await page.getByRole("heading", { name: "large" }).waitFor()
+      assert.notInclude(await page.getByRole("table").innerText(), "o-0")
+      assert.isBelow((await page.getByRole("row").last().boundingBox())!.height, 60)
+      assert.include(await page.getByRole("button", { name: "large" }).innerText(), "finished")
+      await page.getByRole("row").last().click()
+      await page.getByText("Show all 2,000,002 characters").waitFor()
+      await page.getByRole("button", { name: "nothing" }).click()
+      await page.getByText("No time of it is sealed yet").waitFor()
+    }
+  )
+
+  it.live("asks for the token of a server that has one, and says what is wrong", () =>
+    Effect.gen(function*() {
+      const { url } = yield* Running.start({ token: Redacted.make("s3cret") })
+      const { page } = yield* opened(url)
+      yield* Effect.promise(async () => {
+        await page.getByRole("alert").waitFor()
+        await page.getByLabel("Token").fill("s3cret")
+        await page.getByRole("button", { name: "Use" }).click()
+        await page.getByText("The store has no collections yet.").waitFor()
+      })
+    }))
+})
