@@ -70,17 +70,18 @@ const store = Effect.fnUntraced(function*(name: string, source: SqliteTable, pro
   return stored
 })
 
-/** Whether the table still has the row that the import has stored last. It may have been destroyed since. */
+/** The key that an interrupted import has stored last, unless the table does not have it any more. */
 const progressOf = Effect.fnUntraced(function*(name: string) {
   const [imports, imported] = [yield* Imports, yield* Imported]
   const last = Option.getOrUndefined(yield* imports.get(name))
   return last !== undefined && Option.isSome(yield* imported.get(keyOf(last))) ? last : undefined
 })
 
+const differs = (message: string) => Effect.fail(new Failure({ message: `${message}; import it again` }))
+
 /** Compares all rows with what the table has. */
 const compare = Effect.fnUntraced(function*(name: string, source: SqliteTable, progress: Progress) {
   const imported = yield* Imported
-  const differs = (message: string) => Effect.fail(new Failure({ message: `${message}; import it again` }))
   let count = 0
   let rows: ReadonlyArray<Row> = []
   while ((rows = yield* source.after(rows.at(-1)?.key, together)).length > 0) {
