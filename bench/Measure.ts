@@ -34,11 +34,13 @@ export const diskBytes = (directory: string): number => {
   return line === undefined ? Number.NaN : Number(line[9]) * 512
 }
 
-/** Bytes that the files of a directory take on disk. */
+/** Bytes that the files of a directory take on disk. A store at work may remove one after it was listed. */
 export const sizeOf = (directory: string): number =>
   fs.readdirSync(directory, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
-    .reduce((total, entry) => total + fs.statSync(path.join(entry.parentPath, entry.name)).blocks * 512, 0)
+    .reduce((total, entry) => total + diskSizeOf(path.join(entry.parentPath, entry.name)), 0)
+
+const diskSizeOf = (file: string): number => (fs.statSync(file, { throwIfNoEntry: false })?.blocks ?? 0) * 512
 
 /** A new directory that is there as long as this process, below `TIDEMARK_BENCH_DIR`. */
 export const scratch = (name: string): string => {

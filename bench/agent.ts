@@ -5,12 +5,13 @@
  * 330,000 updates, 1 GB given and 32 MB live; the default is a tenth. Every store runs in a process of its own; processor
  * time is that of all its threads, user and system, without what making the events takes.
  */
+import * as Bounds from "./agent/Bounds.ts"
 import { measure, type Measured } from "./agent/Measure.ts"
-import type { Figures } from "./agent/run.ts"
 import type { Name } from "./agent/Stores.ts"
 import { scratch } from "./Measure.ts"
 import { table } from "./Report.ts"
 import { machine } from "./Samples.ts"
+import * as Target from "./Target.ts"
 
 const scale = Number(process.argv[2] ?? "0.1")
 const only = process.argv[3]?.split(",")
@@ -21,12 +22,10 @@ const names = (["none", "sqlite events", "sqlite upserts", "tidemark", "tables"]
 const measured = new Map<Name, Measured>()
 for (const name of names) measured.set(name, await measure(name, base, scale))
 
-const making = measured.get("none")!.cpu
-const cpuOf = ({ cpu }: Figures): number => Math.max(0, cpu - making)
 const mb = (bytes: number): string => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`
 
-const figures: ReadonlyArray<readonly [string, (of: Measured) => string]> = [
-  ["processor time", (of) => `${cpuOf(of).toFixed(1)} s`],
+const figures: ReadonlyArray<readonly [string, (of: Measured, name: Name) => string]> = [
+  ["processor time", (_, name) => `${Bounds.cpuOf(measured, name).toFixed(1)} s`],
   ["time to write", ({ seconds }) => `${seconds.toFixed(1)} s`],
   ["bytes written", ({ written }) => mb(written)],
   ["disk, most on the way", ({ most }) => mb(most)],
@@ -44,24 +43,7 @@ const stores = names.filter((name) => name !== "none")
 const { given, live } = measured.get("none")!
 console.log(`\n${machine()}, agent table at ${scale}: ${mb(given)} given, ${mb(live)} live\n`)
 console.log(
-  table(["", ...stores], figures.map(([title, of]) => [title, ...stores.map((name) => of(measured.get(name)!))]))
+  table(["", ...stores], figures.map(([title, of]) => [title, ...stores.map((name) => of(measured.get(name)!, name))]))
 )
 
-const ours = measured.get("tidemark")
-const theirs = measured.get("sqlite upserts")
-if (ours !== undefined && theirs !== undefined) {
-  const targets: ReadonlyArray<readonly [string, number, number]> = [
-    ["processor time, over SQLite's upserts", cpuOf(ours) / cpuOf(theirs), 1.2],
-    ["bytes written, over SQLite's upserts", ours.written / theirs.written, 0.8],
-    ["disk, most on the way, over live bytes", ours.most / live, 3],
-    ["disk, at rest for 5 s, over live bytes", ours.rest / live, 1.2],
-    ["cold start to one session, over SQLite's upserts", ours.cold.millis / theirs.cold.millis, 1]
-  ]
-  console.log("")
-  console.log(table(
-    ["target", "at most", "measured", "holds"],
-    targets.map((
-      [title, most, value]
-    ) => [title, `${most} x`, `${value.toFixed(2)} x`, value <= most ? "yes" : "**no**"])
-  ))
-}
+Target.print(Bounds.bounds(measured))

@@ -35,10 +35,11 @@ export const sha256 = (bytes: Uint8Array): string => createHash("sha256").update
 /** Output comes in pieces of up to so many bytes, which are put together: a block is one piece. */
 const zstdChunk = 128 * 1024 + 512
 
-const zstdOptions = { params: { [constants.ZSTD_c_compressionLevel]: 1 }, chunkSize: zstdChunk }
+const zstdParams = { [constants.ZSTD_c_compressionLevel]: 1 }
 
 /** A zstd frame of the bytes, at the level that keeps up with a disk. */
-export const compress = (bytes: Uint8Array): Uint8Array => zstdCompressSync(bytes, zstdOptions)
+export const compress = (bytes: Uint8Array): Uint8Array =>
+  zstdCompressSync(bytes, { params: zstdParams, chunkSize: Math.min(zstdChunk, 512 + bytes.length) })
 
 /**
  * The content of a zstd frame, or `undefined` where the bytes are not one or decode to more than `length` bytes: it
@@ -85,6 +86,26 @@ export const utf8Writer = (bytes: Uint8Array): (text: string, offset: number) =>
 
 /** Longer texts are the platform's to make. */
 const fewCodes = 48
+
+/** Fewer bytes are compared faster here than by the platform. */
+const fewBytes = 48
+
+/** Whether two ranges have the same bytes. */
+export const isSame = (
+  a: Uint8Array,
+  aStart: number,
+  aEnd: number,
+  b: Uint8Array,
+  bStart: number,
+  bEnd: number
+): boolean => {
+  const size = aEnd - aStart
+  if (bEnd - bStart !== size) return false
+  if (size > fewBytes) return Buffer.compare(a.subarray(aStart, aEnd), b.subarray(bStart, bEnd)) === 0
+  let same = 0
+  while (same < size && a[aStart + same] === b[bStart + same]) same++
+  return same === size
+}
 
 /** A text with one character for each byte, for comparing bytes. It is not readable. */
 export const latin1 = (bytes: Uint8Array, start: number, end: number): string => {

@@ -13,6 +13,7 @@ import { Log } from "../src/storage/Log.ts"
 import * as Update from "../src/Update.ts"
 import { filesOf } from "./cli/Tool.ts"
 import * as Orders from "./golden/Orders.ts"
+import * as Parts from "./golden/Parts.ts"
 import * as Versions from "./golden/Versions.ts"
 import { directory, layerOf } from "./node/Temporary.ts"
 import * as Model from "./utils/Model.ts"
@@ -50,6 +51,7 @@ const digests: Readonly<Record<string, string>> = {
   "format-1": "b2f73aa9ae9c4d0545d985774afecbd0fe589f01d0fd306b83db4771804010e7",
   "format-2": "f54f4b5345c915bc0047655aed11f73a11308d9c9cb98823cec5fdf3ca7227b2",
   "format-3": "8da57a11b0f00921649d4d3a9c3f683e05e2bf4d9f3c9b6093a5f0860af39d8e",
+  "packed-1": "20e18fee71b0ffde7589f0f4f3d0eb2ff4315cd518e5be59bdd5c006c710bbe1",
   "typed-1": "3ab18658ce1118b1f0c1d7fd2e6e7f6b0d172c9968fc262a98f31a0c25b0ea8e"
 }
 
@@ -163,4 +165,24 @@ it.effect("golden_test: rows in the layout of their schema are read, retracted, 
     assert.deepStrictEqual(yield* Store.contents(reader), all.map(({ key, value }) => [key, value, 1] as const))
     yield* writer.append(all.slice(1).map((each) => ({ ...each, time: 3, diff: -1 })))
     assert.deepStrictEqual(yield* Store.contents(reader), [[all[0]!.key, all[0]!.value, 1]])
+  }))
+
+it.effect("golden_test: packed writes of the log are read, retracted and compacted", () =>
+  Effect.gen(function*() {
+    const path = join(yield* directory, "store")
+    fs.cpSync(join(golden, "packed-1"), path, { recursive: true })
+    const storage = yield* Layer.build(layerOf(path))
+    const log = Context.get(storage, Log)
+    const entries = yield* Stream.runCollect(log.read((yield* log.bounds).lower))
+    const versions = new Set(entries.map(({ bytes }) => bytes[0]))
+    assert.isTrue(versions.has(4))
+    const client = yield* Store.client(storage)
+    const { reader, writer } = yield* client.load("parts", Store.text)
+    for (const time of Parts.times) assert.deepStrictEqual(yield* Store.contents(reader, time), Parts.contentsAt(time))
+    const { length } = Parts.times
+    yield* writer.append(Parts.updatesAt(length))
+    yield* writer.seal(length + 1)
+    yield* writer.allowCompaction(length)
+    yield* client.compact("parts")
+    assert.deepStrictEqual(yield* Store.contents(reader), Parts.contentsAt(length))
   }))

@@ -34,6 +34,8 @@ export interface MemoryChunk {
   readonly bytes: number
   readonly minTime: number
   readonly maxTime: number
+  /** Rows with negative diffs. */
+  readonly retractions: number
 }
 
 /** The documents of keys and values that a collection had at one time. */
@@ -87,12 +89,14 @@ export const make = (registration: Registration, seal: Seal = { upper: 0 }): Col
 export const chunk = (position: number, seqNo: number, columns: Columns.Columns): MemoryChunk => {
   let minTime = Infinity
   let maxTime = 0
+  let retractions = 0
   for (let i = 0; i < columns.length; i++) {
     const time = columns.times[i]!
     if (time < minTime) minTime = time
     if (time > maxTime) maxTime = time
+    if (columns.diffs[i]! < 0) retractions++
   }
-  return { position, seqNo, columns, bytes: Columns.goodputBytes(columns), minTime, maxTime }
+  return { position, seqNo, columns, bytes: Columns.goodputBytes(columns), minTime, maxTime, retractions }
 }
 
 /** The documents that a collection had, the oldest first and those of today at the end. */

@@ -13,6 +13,7 @@ import type { ByteWriter } from "../ByteWriter.ts"
 import type { Frontier, Timestamp } from "../Frontier.ts"
 import { UnsupportedFormat } from "../PersistError.ts"
 import * as Batch from "./Batch.ts"
+import * as PackedWrite from "./PackedWrite.ts"
 
 /** The codec of keys or values, as registered. */
 export interface CodecRef {
@@ -105,9 +106,10 @@ export interface Commit {
 
 /**
  * The highest version of the encoding below. A commit is written in the lowest version that suffices: version 1, or
- * version 2 with an `Evolve`. In version 3 registrations have flags, and there is a timeline.
+ * version 2 with an `Evolve`. In version 3 registrations have flags, and there is a timeline. In version 4 the rows of a
+ * write may be packed.
  */
-export const version = 3
+export const version = 4
 
 const versionOf = (change: Change): number => {
   switch (change._tag) {
@@ -134,21 +136,32 @@ const tags = [
   "Swap",
   "Rollup",
   "Evolve",
-  "Timeline"
+  "Timeline",
+  "PackedWrite"
 ] as const
 
 export const encode = (self: Commit, writer: ByteWriter): void => {
-  const written = self.changes.reduce((highest, change) => Math.max(highest, versionOf(change)), 1)
+  const packed = self.changes.map((change) => change._tag === "Write" ? PackedWrite.pack(change.columns) : undefined)
+  const written = self.changes.reduce(
+    (highest, change, i) => Math.max(highest, packed[i] === undefined ? versionOf(change) : 4),
+    1
+  )
   writer.u32(written)
   writer.u32(self.changes.length)
   writer.u64(self.writer)
   writer.u64(self.attempt)
   writer.u64(self.seqNo)
-  for (const change of self.changes) {
+  self.changes.forEach((change, i) => {
     writer.align(8)
+    const rows = packed[i]
+    if (change._tag === "Write" && rows !== undefined) {
+      writer.u32(tags.indexOf("PackedWrite"))
+      writer.u32(change.collection)
+      return PackedWrite.encode(rows, writer)
+    }
     writer.u32(tags.indexOf(change._tag))
     encodeChange(change, writer, written)
-  }
+  })
 }
 
 const encodeChange = (change: Change, writer: ByteWriter, written: number): void => {
@@ -245,6 +258,8 @@ const decodeChange = (reader: ByteReader, found: number): Change => {
       return { _tag: tag, collection: reader.u32() }
     case "Write":
       return { _tag: tag, collection: reader.u32(), columns: Block.decode(reader) }
+    case "PackedWrite":
+      return { _tag: "Write", collection: reader.u32(), columns: PackedWrite.decode(reader) }
     case "Seal":
       return { _tag: tag, collection: reader.u32(), upper: reader.frontier() }
     case "AllowCompaction":

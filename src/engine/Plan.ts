@@ -83,6 +83,10 @@ export const storedBytes = (state: State): number => {
 export const logTarget = (state: State, { logBytes, reclaimBytes }: Limits): number =>
   Math.min(logBytes, Math.max(reclaimBytes, storedBytes(state) / 2))
 
+/** Bytes of log after which maintenance looks at once for what has become due, and does not wait for its next tick. */
+export const lookAfter = (state: State, limits: Limits): number =>
+  Math.min(limits.logBytes, Math.max(4 * limits.reclaimBytes, logTarget(state, limits)))
+
 /** The rewrites that are due. At most one a collection. */
 export const rewrites = (
   state: State,
@@ -142,8 +146,8 @@ const idle = (
   pace: Pace,
   position: number
 ): Rewrite | undefined => {
-  if (isCompactionDue(collection, pace)) return everything(collection, position)
-  if (isCollapseDue(collection, limits, pace)) return gather(collection, "flush", position)
+  if (isCompactionDue(collection, pace)) return compaction(collection, pace, position)
+  if (isCollapseDue(collection, limits, pace)) return collapse(collection, pace, position)
   if (isDrainDue(collection)) return gather(collection, "drain", position)
   return tier(collection)
 }
@@ -156,6 +160,15 @@ export const everything = (collection: Collection.Collection, position: number):
   lower: collection.trace[0]?.lower ?? 0,
   maxLevel: Infinity
 })
+
+/**
+ * Rewrites all stored rows. While the store is written to, rows in memory that are still to be taken back stay there:
+ * stored now, they would make the next compaction due.
+ */
+const compaction = (collection: Collection.Collection, pace: Pace, position: number): Rewrite =>
+  pace === "busy" && collection.spills.length === 0
+    ? { ...merge(collection, 0, collection.trace.length), reason: "compaction" }
+    : everything(collection, position)
 
 /** As `everything`, but without the rows of a key. */
 export const erasure = (collection: Collection.Collection, position: number, without: Uint8Array): Rewrite => ({
@@ -219,6 +232,24 @@ const gatherOf = (
   upper: sealedTo,
   maxLevel: 0
 })
+
+/**
+ * Moves the rows in memory that can be consolidated to batches. While the store is written to, rows that can still be
+ * told apart stay in memory until `since` passes them, too, so that they are stored only if they are still there then.
+ */
+const collapse = (collection: Collection.Collection, pace: Pace, position: number): Rewrite => {
+  const { chunks, spills } = collection
+  const whole = gather(collection, "flush", position)
+  const sealed = settled(collection, collection.upper)
+  const first = chunks.find((chunk) => chunk.maxTime >= sealed)
+  if (pace === "quiet" || first === undefined) return whole
+  const taken = chunks.filter((chunk) => chunk.position < first.position)
+  const isInOrder = taken.length > 0 && sealed > collection.traceUpper &&
+    chunks.every((chunk) => chunk.position < first.position || chunk.minTime >= sealed) &&
+    spills.every((spill) => Batch.minTime(spill) >= sealed)
+  if (!isInOrder) return whole
+  return { ...gatherOf(collection, first.position, [], sealed), chunks: taken, reason: "flush" }
+}
 
 const isDrainDue = (collection: Collection.Collection): boolean => {
   const { spills } = collection

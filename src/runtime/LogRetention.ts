@@ -35,8 +35,10 @@ export interface LogRetention {
   readonly committed: (bytes: number) => void
   /** Bytes of the entries that no rollup replaces yet. */
   readonly bytes: () => number
-  /** Whether the entries since the last rollup exceed the limit of the log. */
+  /** Whether so much was appended that maintenance should look at once for what can be reclaimed. */
   readonly isTooLong: () => boolean
+  /** To be called when maintenance looks for what can be reclaimed. */
+  readonly looked: () => void
   readonly isRollupDue: () => boolean
   /** Whether enough was appended since the last `trim` for another one to pay. */
   readonly isTrimDue: () => boolean
@@ -60,6 +62,8 @@ export const make = (options: Options): LogRetention => {
   let sinceRollup = 0
   /** Bytes appended since the log was last truncated as far as possible. */
   let sinceTrim = 0
+  /** Bytes that are still to be appended before maintenance looks at once. */
+  let untilLook = Plan.lookAfter(state, limits)
 
   const bytesBefore = (before: number): number =>
     log.reduce((sum, { bytes, position }) => position < before ? sum + bytes : sum, 0)
@@ -92,10 +96,14 @@ export const make = (options: Options): LogRetention => {
       log.push({ position: state.position - 1, bytes })
       sinceRollup += bytes
       sinceTrim += bytes
+      untilLook -= bytes
       pins.appended(bytes)
     },
     bytes: () => bytesBefore(Infinity),
-    isTooLong: () => sinceRollup > limits.logBytes,
+    isTooLong: () => untilLook < 0 || sinceRollup > limits.logBytes,
+    looked: () => {
+      untilLook = Plan.lookAfter(state, limits)
+    },
     isRollupDue: () => Plan.isRollupDue(state, limits, bytesBefore(Plan.horizon(state, limits))),
     isTrimDue: () => sinceTrim >= limits.reclaimBytes,
     rollUp: Effect.suspend(() => rollUp(Plan.logTarget(state, limits) * followersShare)),

@@ -65,6 +65,7 @@ export const make = (options: Options): Maintenance => {
 
   const runAt = Effect.fnUntraced(function*(pace: Plan.Pace) {
     wakeups.begun()
+    retention.looked()
     const failures = yield* rewriteDue(options, pace)
     if (pace === "quiet" && quiet.count() >= runsBeforeTrim && retention.isTrimDue()) yield* jobs.run(retention.trim)
     if (collector.isSweepDue()) yield* jobs.run(collector.sweep)
@@ -95,7 +96,8 @@ export const make = (options: Options): Maintenance => {
       return Effect.logError("maintenance met a defect, and will be tried again; report it", exit.cause)
     })
 
-  const runDue = jobs.alone(Effect.onExit(Effect.suspend(() => runAt(quiet.next())), ended))
+  const run = (pace: () => Plan.Pace) => jobs.alone(Effect.onExit(Effect.suspend(() => runAt(pace())), ended))
+  const runDue = run(quiet.next)
 
   return {
     committed: (bytes) => {
@@ -110,9 +112,14 @@ export const make = (options: Options): Maintenance => {
     finish: Effect.ignoreCause(
       jobs.alone(Effect.onExit(Effect.andThen(Effect.ignore(runAt("busy")), collector.collectAll), ended))
     ),
-    run: wakeups.drive(Effect.ignore(runDue).pipe(Effect.sandbox, Effect.retry(backOff), Effect.ignore))
+    // What is asked for at once is asked for by writes, however few of them there were since the run before.
+    run: wakeups.drive(supervised(runDue), supervised(run(() => "busy")))
   }
 }
+
+/** A run that failed is over; one that ended in a defect is tried again. */
+const supervised = (run: Effect.Effect<void, Failure>): Effect.Effect<void> =>
+  Effect.ignore(run).pipe(Effect.sandbox, Effect.retry(backOff), Effect.ignore)
 
 /** Counts the runs since the last write. */
 const quietRuns = (state: State.State) => {

@@ -6,6 +6,7 @@
  */
 import { Effect } from "effect"
 import * as BatchFile from "../batch/BatchFile.ts"
+import * as Cancellation from "../batch/Cancellation.ts"
 import * as Columns from "../batch/Columns.ts"
 import * as MergeJob from "../batch/MergeJob.ts"
 import * as Batch from "../engine/Batch.ts"
@@ -59,10 +60,12 @@ export interface Options {
 export const make = (options: Options): Rewriter => ({
   run: Effect.fnUntraced(function*(rewrite: Rewrite) {
     const { lower, sealedTo, since, spillSince, traceUpper, upper, without } = rewrite
-    const unsealed = sealedTo === traceUpper ? [] : unsealedInputs(options, rewrite, traceUpper, sealedTo)
+    const unsealed = sealedTo === traceUpper
+      ? []
+      : yield* unsealedInputs(options, rewrite, { lower: traceUpper, upper: sealedTo, since })
     const trace = rewrite.trace.map((batch) => stored(options, batch, 0, Infinity))
     const sealed = yield* merge(options, [...trace, ...unsealed], { lower, upper, since }, without)
-    const rest = unsealedInputs(options, rewrite, sealedTo, Infinity)
+    const rest = yield* unsealedInputs(options, rewrite, { lower: sealedTo, upper: Infinity, since: spillSince })
     const spilled = yield* merge(options, rest, { lower: sealedTo, upper: Infinity, since: spillSince }, without)
 
     const newTrace = sealed.parts.length === 0 ? undefined : {
@@ -85,7 +88,7 @@ export const make = (options: Options): Rewriter => ({
       (chunks) =>
         merge(
           options,
-          [memory(chunks, sealedTo, Infinity)],
+          [memory(chunks.map(({ columns }) => columns), sealedTo, Infinity)],
           { lower: sealedTo, upper: Infinity, since: spillSince },
           undefined
         )
@@ -138,32 +141,66 @@ const erasing = (input: Input, key: Uint8Array, erased: (rows: number) => void):
 }
 
 /** The inputs that may hold unsealed rows at times in [lower, upper). */
-const unsealedInputs = (options: Options, rewrite: Rewrite, lower: number, upper: number): ReadonlyArray<Input> => {
+const unsealedInputs = Effect.fnUntraced(function*(options: Options, rewrite: Rewrite, window: Cancellation.Window) {
+  const { lower, upper } = window
   const chunks = rewrite.chunks.filter((chunk) => chunk.maxTime >= lower && chunk.minTime < upper)
   const spills = rewrite.spills.filter((spill) => Batch.maxTime(spill) >= lower && Batch.minTime(spill) < upper)
+  // An erasure counts the rows that it removes.
+  const isWorth = rewrite.without === undefined && mayCancel(chunks, window.since)
+  const parts = isWorth ? yield* uncancelled(chunks, window) : chunks.map(({ columns }) => columns)
   return [
-    ...(chunks.length === 0 ? [] : [memory(chunks, lower, upper)]),
+    ...(parts.length === 0 ? [] : [memory(parts, lower, upper)]),
     ...spills.map((spill) => stored(options, spill, lower, upper))
   ]
-}
+})
 
 /** Rows in memory are copied in pieces of about this many bytes, because commands wait while one piece is copied. */
 const pieceBytes = 1024 * 1024
 
-/** The rows in memory. */
-const memory = (chunks: ReadonlyArray<MemoryChunk>, lower: number, upper: number): Input => ({
+/** Rows in memory. */
+const memory = (parts: ReadonlyArray<Columns.Columns>, lower: number, upper: number): Input => ({
   open: () => {
     let next = 0
     return Effect.sync(() => {
       const first = next
-      for (let bytes = 0; next < chunks.length && bytes < pieceBytes; next++) bytes += chunks[next]!.bytes
+      for (let bytes = 0; next < parts.length && bytes < pieceBytes; next++) bytes += Columns.goodputBytes(parts[next]!)
       if (next === first) return undefined
-      return { _tag: "Rows", columns: Columns.copy(chunks.slice(first, next).map((chunk) => chunk.columns)) }
+      return { _tag: "Rows", columns: Columns.copy(parts.slice(first, next)) }
     })
   },
   lower,
   upper
 })
+
+/** Rows of fewer bytes on average are sorted as fast as they are looked up. */
+const leastCancelledBytes = 96
+
+/** Whether many rows take others back that are large enough to be worth looking for. */
+const mayCancel = (chunks: ReadonlyArray<MemoryChunk>, since: number): boolean => {
+  let [rows, bytes, retractions] = [0, 0, 0]
+  for (const chunk of chunks) {
+    if (chunk.minTime > since) continue
+    rows += chunk.columns.length
+    bytes += chunk.bytes
+    retractions += chunk.retractions
+  }
+  return retractions * 8 > rows && bytes > leastCancelledBytes * rows
+}
+
+/** Rows that are looked at before commands have their turn. */
+const rowsAtOnce = 2048
+
+/** The rows that no other row takes back. */
+const uncancelled = (
+  chunks: ReadonlyArray<MemoryChunk>,
+  window: Cancellation.Window
+): Effect.Effect<ReadonlyArray<Columns.Columns>> => {
+  const cancellation = new Cancellation.Cancellation(chunks.map(({ columns }) => columns), window)
+  const step: Effect.Effect<ReadonlyArray<Columns.Columns>> = Effect.suspend(() =>
+    cancellation.step(rowsAtOnce) ? Effect.succeed(cancellation.rest()) : Effect.andThen(Effect.yieldNow, step)
+  )
+  return step
+}
 
 const stored = (options: Options, batch: Batch.Batch, lower: number, upper: number): Input => ({
   open: () => options.batches.scanStored(batch, { minTime: lower, maxTime: upper }).next,

@@ -13,8 +13,8 @@ export interface Wakeups {
   readonly now: () => void
   /** A run has begun: there are no more ticks until `later` is called. */
   readonly begun: () => void
-  /** Runs again and again. */
-  readonly drive: (run: Effect.Effect<void>) => Effect.Effect<never>
+  /** Runs again and again: one effect at ticks, the other when there is something to do at once. */
+  readonly drive: (atTick: Effect.Effect<void>, atOnce: Effect.Effect<void>) => Effect.Effect<never>
 }
 
 export const make = (schedule: Schedule.Schedule<unknown>): Wakeups => {
@@ -24,14 +24,14 @@ export const make = (schedule: Schedule.Schedule<unknown>): Wakeups => {
     later: () => void mayBeDue.openUnsafe(),
     now: () => void isDue.openUnsafe(),
     begun: () => void mayBeDue.closeUnsafe(),
-    drive: (run) =>
+    drive: (atTick, atOnce) =>
       Effect.raceFirst(
-        Effect.andThen(Effect.repeat(Effect.andThen(run, mayBeDue.await), schedule), Effect.never),
+        Effect.andThen(Effect.repeat(Effect.andThen(atTick, mayBeDue.await), schedule), Effect.never),
         Effect.forever(Effect.andThen(
           isDue.await,
           Effect.suspend(() => {
             isDue.closeUnsafe()
-            return run
+            return atOnce
           })
         ))
       )

@@ -8,7 +8,7 @@ import type * as State from "../../src/engine/State.ts"
 import { Corrupt, UnsupportedFormat } from "../../src/PersistError.ts"
 import * as Platform from "../../src/Platform.ts"
 import * as Prng from "../../src/testing/Prng.ts"
-import { showColumns } from "../batch/Rows.ts"
+import { row, showColumns, toColumns } from "../batch/Rows.ts"
 import {
   allowCompaction,
   apply,
@@ -86,6 +86,41 @@ describe("commits", () => {
     for (const changes of [[], everyChange, ...everyChange.map((change) => [change])]) {
       const value = { ...commit(...changes), writer: Number.MAX_SAFE_INTEGER - 1 }
       assert.deepStrictEqual(shown(Commit.decode(encode(value), "test")), shown(value))
+    }
+  })
+
+  it("pack rows that are large and alike, and no others, from version 4 on", () => {
+    const rows = (count: number, value: string): Commit.Change => ({
+      _tag: "Write",
+      collection: 0,
+      columns: toColumns(Array.from({ length: count }, (_, i) => row(`key ${i}`, value, i, i % 2 === 0 ? 1 : -1)))
+    })
+    const random = String.fromCharCode(...Prng.make(1).bytes(8_000).map((byte) => 32 + byte % 95))
+    const packed = rows(40, "a text that is rewritten again and again. ".repeat(20))
+    const plain = [rows(2, "short"), rows(900, "many small rows"), rows(1, random), rows(2, "a".repeat(700_000))]
+    for (const change of plain) assert.strictEqual(encode(commit(change))[0], 1)
+    const all = commit(...plain, packed, { _tag: "Register", registration: table(1, "t") })
+    const bytes = encode(all)
+    assert.strictEqual(bytes[0], 4)
+    assert.deepStrictEqual(shown(Commit.decode(bytes, "test")), shown(all))
+    assert.isBelow(encode(commit(packed)).length, 1_000)
+  })
+
+  it("whatever is wrong with a packed write is refused, or nothing is", () => {
+    const change: Commit.Change = {
+      _tag: "Write",
+      collection: 0,
+      columns: toColumns(Array.from({ length: 8 }, (_, i) => row("key", "rewritten ".repeat(60), i, 1)))
+    }
+    const bytes = encode(commit(change))
+    for (let length = 0; length < bytes.length; length++) {
+      assert.isDefined(refusal(() => Commit.decode(bytes.subarray(0, length), "test")), `${length} bytes`)
+    }
+    const random = Prng.make(2)
+    for (let round = 0; round < 2_000; round++) {
+      const damaged = bytes.slice()
+      damaged[random.int(bytes.length)] = random.int(256)
+      refusal(() => Commit.decode(damaged, "test"))
     }
   })
 

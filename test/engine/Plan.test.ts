@@ -182,6 +182,27 @@ describe("test_allow_compaction: a compaction", () => {
     assert.deepStrictEqual(due(state), ["flush 0"])
   })
 
+  it("flushes what can collapse, and not what can still be told apart while the store is written to", () => {
+    const state = stateOf("s")
+    for (let time = 0; time < 10; time++) apply(state, rows(0, 2, time))
+    apply(state, seal(0, 10), allowCompaction(0, 6))
+    const [busy] = Plan.rewrites(state, limits, 0)
+    assert.deepInclude(busy, { reason: "flush", sealedTo: 6, lower: 0, upper: 6, chunks: s(state).chunks.slice(0, 6) })
+    assert.strictEqual(busy!.chunksBefore, s(state).chunks[6]!.position)
+    const [quiet] = Plan.rewrites(state, limits, 0, "quiet")
+    assert.deepInclude(quiet, { reason: "flush", sealedTo: 10, chunks: s(state).chunks, chunksBefore: state.position })
+    apply(state, rows(0, 1, 10))
+    apply(state, seal(0, 11))
+    assert.deepInclude(Plan.rewrites(state, limits, 0)[0], { sealedTo: 6 })
+  })
+
+  it("flushes all where rows that can collapse came after others that cannot", () => {
+    const state = stateOf("s")
+    apply(state, rows(0, 10, 1), rows(0, 1, 7), rows(0, 2, 2))
+    apply(state, seal(0, 10), allowCompaction(0, 6))
+    assert.deepInclude(Plan.rewrites(state, limits, 0)[0], { sealedTo: 10, chunks: s(state).chunks })
+  })
+
   it("counts rows that take back what an older batch has, but never those of the oldest", () => {
     const at = (key: string, lower: number, retractions: number) => {
       const content = { advanced: 40, retractions }
@@ -217,9 +238,18 @@ describe("test_allow_compaction: a compaction", () => {
   it("compaction_beyond_upper: advances to since what is sealed, and nothing else", () => {
     const state = old()
     apply(state, write(0, 150), allowCompaction(0, 300))
-    const [rewrite] = Plan.rewrites(state, limits, 0)
+    const [rewrite] = Plan.rewrites(state, limits, 0, "quiet")
     assert.deepInclude(rewrite, { reason: "compaction", since: 300, spillSince: 100, sealedTo: 100, upper: 100 })
     assert.lengthOf(rewrite!.chunks, 1)
+  })
+
+  it("leaves rows in memory where they are while the store is written to", () => {
+    const state = old()
+    apply(state, write(0, 100), seal(0, 101), allowCompaction(0, 50))
+    const [busy] = Plan.rewrites(state, limits, 0)
+    assert.deepInclude(busy, { reason: "compaction", since: 50, lower: 0, upper: 100, sealedTo: 100, chunks: [] })
+    const [quiet] = Plan.rewrites(state, limits, 0, "quiet")
+    assert.deepInclude(quiet, { reason: "compaction", upper: 101, sealedTo: 101, chunks: s(state).chunks })
   })
 
   it("compaction_beyond_upper: is not due for what is not sealed", () => {

@@ -338,6 +338,20 @@ const bytes: ReadonlyArray<Mutant> = [
 ]
 
 const rows: ReadonlyArray<Mutant> = [
+  plant(
+    "a row is taken back by another value",
+    "batch/Cancellation.ts",
+    " && isSame(other, otherRow, columns, row)",
+    "",
+    "batch/Cancellation"
+  ),
+  plant(
+    "rows cancel out that can still be told apart",
+    "batch/Cancellation.ts",
+    "time <= since && this.cancel(columns, row)",
+    "this.cancel(columns, row)",
+    "batch/Cancellation"
+  ),
   plant("a seal completes its own time", "Frontier.ts", "=> time < frontier", "=> time <= frontier", "Frontier"),
   plant(
     "rows with the same key, value and time are not summed",
@@ -406,6 +420,13 @@ const rows: ReadonlyArray<Mutant> = [
 ]
 
 const engine: ReadonlyArray<Mutant> = [
+  plant(
+    "a flush leaves rows in memory that no longer count there",
+    "engine/Plan.ts",
+    "chunk.position < first.position || chunk.minTime >= sealed",
+    "chunk.position < first.position || chunk.minTime >= 0",
+    "engine/Plan"
+  ),
   plant(
     "a point read takes rows of two times for one",
     "client/PointRead.ts",
@@ -840,8 +861,8 @@ const schemas: ReadonlyArray<Mutant> = [
   plant(
     "a commit that an older program cannot read looks as if it could",
     "engine/Commit.ts",
-    "self.changes.reduce((highest, change) => Math.max(highest, versionOf(change)), 1)",
-    "1",
+    "Math.max(highest, packed[i] === undefined ? versionOf(change) : 4)",
+    "highest",
     "engine/Codecs"
   )
 ]

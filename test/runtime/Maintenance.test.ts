@@ -269,7 +269,8 @@ describe("maintenance", () => {
         assert.isBelow(yield* logBytes(storage), 2 * Store.tiny.logBytes!, `${i}`)
       }
       assert.propertyVal(yield* Effect.flip(Store.contents(reader)), "_tag", "ValueOutOfRange")
-      yield* Effect.exit(client.maintain)
+      // Runs without a write between them: the second trims the log.
+      for (let i = 0; i < 3; i++) yield* Effect.exit(client.maintain)
       const written = Faulty.count(control, "put", "get")
       yield* client.maintain
       assert.strictEqual(Faulty.count(control, "put", "get"), written, "what cannot be merged is left alone")

@@ -9,7 +9,8 @@ import * as BlockCache from "../../src/runtime/BlockCache.ts"
 import { Merger } from "../../src/runtime/Merger.ts"
 import * as Rewriter from "../../src/runtime/Rewriter.ts"
 import { Blob } from "../../src/storage/Blob.ts"
-import { row, showColumns, toColumns } from "../batch/Rows.ts"
+import * as Prng from "../../src/testing/Prng.ts"
+import { consolidate, fromColumns, type Row, row, show, showColumns, toColumns } from "../batch/Rows.ts"
 import { allowCompaction, apply, seal, stateOf } from "../engine/Fixtures.ts"
 import * as Store from "../utils/Store.ts"
 
@@ -42,6 +43,19 @@ const makeCollection = Effect.gen(function*() {
     blob,
     batches,
     perform,
+    append: (rows: ReadonlyArray<Row>) => apply(state, { _tag: "Write", collection: 0, columns: toColumns(rows) }),
+    /** All rows that count. */
+    counting: Effect.gen(function*() {
+      const found = s.chunks.flatMap(({ columns }) => fromColumns(columns))
+      const traced: Array<Row> = []
+      for (const batch of [...s.spills, ...s.trace]) {
+        const scan = batches.scan(batch, {})
+        for (let block = yield* scan.next; block !== undefined; block = yield* scan.next) {
+          ;(s.trace.includes(batch) ? traced : found).push(...fromColumns(block))
+        }
+      }
+      return [...traced, ...found.filter(({ time }) => time >= s.traceUpper)]
+    }),
     write: (...rows: ReadonlyArray<readonly [key: string, time: number, diff?: number]>) =>
       apply(state, {
         _tag: "Write",
@@ -185,5 +199,38 @@ describe("rewrites", () => {
       assert.deepStrictEqual(yield* rows(s.trace[0]!), ["a @30 1", "b @30 1", "c @30 1"])
       assert.deepStrictEqual(yield* rows(s.spills[0]!), ["d @40 1"])
       isDone(state)
+    }))
+
+  it.effect("values that are rewritten again and again: what remains is what a model has, and little is written", () =>
+    Effect.gen(function*() {
+      for (let seed = 1; seed <= 40; seed++) {
+        const prng = Prng.make(seed)
+        const { append, counting, perform, s, state } = yield* makeCollection
+        const written: Array<Row> = []
+        const live = new Map<string, string>()
+        let stored = 0
+        for (let time = 0; time < 60; time++) {
+          const rows: Array<Row> = []
+          for (const key of ["a", "b", "c", "d"].filter(() => prng.chance(0.6))) {
+            const value = `${prng.int(3)} ${"long ".repeat(20 + prng.int(3))}`
+            if (live.has(key)) rows.push(row(key, live.get(key)!, time, -1))
+            live.set(key, value)
+            rows.push(row(key, value, time, 1))
+          }
+          // A row that comes before its time stays where it is.
+          if (prng.chance(0.1)) rows.push(row("early", "row", time + prng.int(9), 1))
+          append(rows)
+          written.push(...rows)
+          apply(state, seal(0, time + 1))
+          if (prng.chance(0.5)) apply(state, allowCompaction(0, Math.max(s.since, time - prng.int(8))))
+          const few = { ...limits, memoryBytes: 1e9, reclaimBytes: 1_000 }
+          const due = Plan.rewrites(state, few, 0, prng.chance(0.8) ? "busy" : "quiet")[0]
+          if (due !== undefined) stored += (yield* perform(due)).bytes
+          const since = { since: s.since }
+          const left = show(consolidate(yield* counting, since))
+          assert.deepStrictEqual(left, show(consolidate(written, since)), `seed ${seed}, time ${time}`)
+        }
+        assert.isBelow(stored, written.reduce((sum, { value }) => sum + value.length, 0))
+      }
     }))
 })

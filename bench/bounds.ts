@@ -1,0 +1,58 @@
+/**
+ * History is bounded, and nothing grows that should not: `npm run bench -- bounds [SCALE]` prints every target with what was
+ * measured. At scale 1 the agent's table has 330,000 updates, and there are 10,000 collections and fifteen values of 16 MiB; the
+ * default is a tenth.
+ */
+import { fork } from "node:child_process"
+import * as path from "node:path"
+import { bound, bounds } from "./agent/Bounds.ts"
+import { measure, type Measured } from "./agent/Measure.ts"
+import type { Name } from "./agent/Stores.ts"
+import type { Figures } from "./bounds/run.ts"
+import { emptied, scratch } from "./Measure.ts"
+import * as Target from "./Target.ts"
+
+const scale = Number(process.argv[2] ?? "0.1")
+const base = scratch("bounds")
+
+const child = (what: string, directory: string, ...args: ReadonlyArray<number>): Promise<Figures> =>
+  new Promise((resolve, reject) => {
+    const file = path.join(import.meta.dirname, "bounds/run.ts")
+    const running = fork(file, [what, directory, ...args.map(String)], {
+      execArgv: ["--conditions=tidemark-source", "--no-warnings"],
+      stdio: ["ignore", "inherit", "inherit", "ipc"]
+    })
+    let answer: Figures | undefined
+    running.on("message", (message) => (answer = message as Figures))
+    running.on(
+      "exit",
+      (code) => answer === undefined ? reject(new Error(`${what} ended with ${code}`)) : resolve(answer)
+    )
+  })
+
+const collections = async (count: number) => {
+  const directory = emptied(path.join(base, `${count} collections`))
+  const writes = Math.round(150_000 * scale)
+  const written = await child("write", directory, count, writes)
+  const opened = await child("open", directory, count, writes)
+  return { ...written, opening: opened.cpu }
+}
+
+const agent = new Map<Name, Measured>()
+for (const name of ["none", "sqlite upserts", "tidemark"] as const) agent.set(name, await measure(name, base, scale))
+const few = await collections(Math.max(2, Math.round(100 * scale)))
+const many = await collections(Math.max(200, Math.round(10_000 * scale)))
+const large = await child("large", emptied(path.join(base, "large")), Math.max(2, Math.round(15 * scale)))
+
+/** The budgets of a client with default options: rows in memory, commands that wait, decoded blocks, recent commits. */
+const budgets = (64 + 64 + 64 + 8) * 1024 * 1024
+
+Target.print([
+  ...bounds(agent).map((row) => ({ ...row, work: `agent table: ${row.work}` })),
+  bound("100 x collections, the same writes: processor time", 2, many.cpu / few.cpu),
+  bound("100 x collections: files", 2, many.files / few.files),
+  bound("100 x collections: processor time of opening", 10, many.opening / few.opening),
+  bound("100 x collections: idle, of a core", 1, 100 * many.idle, "%"),
+  bound("values of 16 MiB: longest hold of the event loop", 20, large.hold, "ms"),
+  bound("values of 16 MiB: memory beyond the budgets", 150, (large.memory - budgets) / 1e6, "MB")
+])
