@@ -37,6 +37,12 @@ export interface Delivery {
   readonly durable: () => number
 }
 
+/** Rows that were sent, and the reply to them. */
+interface Sent {
+  readonly rows: Rows
+  readonly reply: Effect.Effect<number, DeliveryError>
+}
+
 const maxInFlight = 32
 
 /** For how long an unavailable store is retried: a minute, with pauses of 50 ms to 5 s. */
@@ -56,7 +62,7 @@ export const make = Effect.fnUntraced(function*(
   const position = persistently(Effect.scoped(Effect.map(collection.snapshot(), ({ seqNo }) => seqNo)))
   let applied = yield* position
   let durable = 0
-  let inFlight: Array<{ readonly rows: Rows; readonly reply: Effect.Effect<number, DeliveryError> }> = []
+  let inFlight: Array<Sent> = []
 
   const acknowledge = (rows: Rows): void => {
     applied++
@@ -79,26 +85,10 @@ export const make = Effect.fnUntraced(function*(
       Effect.andThen(Effect.sync(() => acknowledge(rows)))
     )
 
-  /** The outcomes of everything in flight: which rows were not applied, or an error that a retry cannot repair. */
+  /** Waits for everything in flight. Returns the rows that were not applied. */
   const settle = Effect.gen(function*() {
-    const failed: Array<Rows> = []
-    const unknown: Array<Rows> = []
-    let doubt: Indeterminate | undefined
-    let fatal: DeliveryError | undefined
-    for (const { reply, rows } of inFlight) {
-      const exit = yield* Effect.exit(reply)
-      if (Exit.isSuccess(exit)) {
-        acknowledge(rows)
-        continue
-      }
-      const error = Option.getOrUndefined(Exit.findErrorOption(exit))
-      if (error === undefined) return yield* Effect.failCause(exit.cause)
-      if (error._tag === "Unavailable") failed.push(rows)
-      else if (error._tag === "Indeterminate") {
-        unknown.push(rows)
-        doubt = error
-      } else fatal ??= error
-    }
+    const { doubt, failed, fatal, succeeded, unknown } = yield* outcomesOf(inFlight)
+    succeeded.forEach(acknowledge)
     inFlight = []
     if (fatal !== undefined) return yield* fatal
     if (doubt === undefined) return failed
@@ -140,4 +130,33 @@ export const make = Effect.fnUntraced(function*(
     durable: () => durable
   }
   return delivery
+})
+
+/** What has become of appends: of which rows, and the error of those of unknown outcome. */
+interface Outcomes {
+  readonly succeeded: Array<Rows>
+  readonly failed: Array<Rows>
+  readonly unknown: Array<Rows>
+  doubt: Indeterminate | undefined
+  /** An error that a retry cannot repair. */
+  fatal: DeliveryError | undefined
+}
+
+const outcomesOf = Effect.fnUntraced(function*(all: ReadonlyArray<Sent>) {
+  const outcomes: Outcomes = { succeeded: [], failed: [], unknown: [], doubt: undefined, fatal: undefined }
+  for (const { reply, rows } of all) {
+    const exit = yield* Effect.exit(reply)
+    if (Exit.isSuccess(exit)) {
+      outcomes.succeeded.push(rows)
+      continue
+    }
+    const error = Option.getOrUndefined(Exit.findErrorOption(exit))
+    if (error === undefined) return yield* Effect.failCause(exit.cause)
+    if (error._tag === "Unavailable") outcomes.failed.push(rows)
+    else if (error._tag === "Indeterminate") {
+      outcomes.unknown.push(rows)
+      outcomes.doubt = error
+    } else outcomes.fatal ??= error
+  }
+  return outcomes
 })

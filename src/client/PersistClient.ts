@@ -3,74 +3,30 @@
  *
  * @since 0.1.0
  */
-import { Context, Duration, Effect, Layer, Schedule, type Scope } from "effect"
-import type { Codec } from "../Codec.ts"
-import type { CodecRef, Registration } from "../engine/Commit.ts"
-import * as Evolution from "../engine/Evolution.ts"
-import * as Layout from "../Layout.ts"
+import { Context, Duration, Effect, Layer, type Scope } from "effect"
 import {
-  type CodecMismatch,
-  CollectionDestroyed,
   type HoldExpired,
   type Locked,
   type RuntimeShutdown,
-  type SchemaMismatch,
   type StorageError,
   UnknownCollection,
   type ValueOutOfRange
 } from "../PersistError.ts"
 import * as Command from "../runtime/Command.ts"
 import * as Follower from "../runtime/Follower.ts"
-import * as Resilience from "../runtime/Resilience.ts"
 import * as Runtime from "../runtime/Runtime.ts"
 import { traced } from "../runtime/Spans.ts"
 import * as Store from "../runtime/Store.ts"
 import type { Blob } from "../storage/Blob.ts"
 import type { Log } from "../storage/Log.ts"
-import * as Collection from "./Collection.ts"
-import * as CollectionReader from "./CollectionReader.ts"
-import * as CollectionWriter from "./CollectionWriter.ts"
-import type { Registered } from "./Registration.ts"
-import type * as Rows from "./Rows.ts"
-import * as Runs from "./Runs.ts"
+import * as ClientOptions from "./ClientOptions.ts"
+import type { Options } from "./ClientOptions.ts"
+import type * as Collection from "./Collection.ts"
+import * as OpenCollection from "./OpenCollection.ts"
+import type { CollectionOptions, RegisterError } from "./OpenCollection.ts"
 
-/**
- * How to open a collection.
- *
- * @category models
- * @since 0.1.0
- */
-export interface CollectionOptions<K, V> {
-  readonly key: Codec<K>
-  readonly value: Codec<V>
-  /** What a read does with rows that these codecs cannot decode. Default: the read fails. */
-  readonly undecodable?: Rows.DecodePolicy | undefined
-  /**
-   * Which changes of the schemas of keys and values are accepted and stored. Default `additive`: changes of the value's
-   * schema under which every stored row is read and retracted as before. Other changes fail with `SchemaMismatch`. With
-   * `any` all changes are accepted. Rows that the new schema does not decode are then handled by `undecodable`.
-   */
-  readonly schemaChange?: Evolution.SchemaChange | undefined
-  /** Whether a destroyed collection is created again under its name, with a new id. Default: false. */
-  readonly recreate?: boolean | undefined
-  /** @internal */
-  readonly isOnTimeline?: boolean | undefined
-}
-
-/**
- * What the registration of a collection may fail with. `ValueOutOfRange`: a collection would be created under a name that
- * is empty, has more than 256 UTF-16 code units, or has control characters, line separators or half surrogate pairs.
- *
- * @category errors
- * @since 0.1.0
- */
-export type RegisterError =
-  | Command.Failure
-  | CodecMismatch
-  | SchemaMismatch
-  | CollectionDestroyed
-  | UnknownCollection
-  | ValueOutOfRange
+export type { Options } from "./ClientOptions.ts"
+export type { CollectionOptions, RegisterError } from "./OpenCollection.ts"
 
 /**
  * The service.
@@ -234,77 +190,6 @@ export interface Description {
 }
 
 /**
- * Limits and schedules of a writing client. The defaults suit a store of gigabytes on one disk.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Options {
-  /**
-   * What metrics call the store, as their attribute `store`. Default: the location of its storage. Stores of one name that
-   * a process has open at the same time are numbered.
-   */
-  readonly name?: string | undefined
-  /** Commands that may wait for the runtime. Further callers wait. Default 1,024. */
-  readonly queueCapacity?: number | undefined
-  /** Bytes of rows that may wait. Default 64 MiB. */
-  readonly queueBytes?: number | undefined
-  /** Bytes of rows that share a commit at most, about. Default 8 MiB. */
-  readonly groupBytes?: number | undefined
-  /** Bytes of unsealed or recent rows in memory beyond which they are written to batches. Default 64 MiB. */
-  readonly memoryBytes?: number | undefined
-  /** Bytes of log after which it is rolled up and truncated. Default 64 MiB. */
-  readonly logBytes?: number | undefined
-  /** Bytes of rows that stay in memory when the log is rolled up. Default 1 MiB. */
-  readonly inlineBytes?: number | undefined
-  /** Bytes of rows below `since` in memory that are worth compacting. Default 1 MiB. */
-  readonly reclaimBytes?: number | undefined
-  /** The size of one blob of a batch, about. Default 16 MiB. */
-  readonly partBytes?: number | undefined
-  /** Bytes of decoded blocks kept for readers. Default 64 MiB. */
-  readonly cacheBytes?: number | undefined
-  /** Bytes of recent commits kept for listeners; slower ones read the log. Default 8 MiB. */
-  readonly feedBytes?: number | undefined
-  /** Bytes of log that a slow listener may keep from truncation before it gets `HoldExpired`. Default 256 MiB. */
-  readonly heldLogBytes?: number | undefined
-  /** How long replaced blobs stay for readers in other processes. Default 10 seconds. */
-  readonly grace?: Duration.Input | undefined
-  /** When to look for maintenance that is due, while there may be any: an idle store has no ticks. Default every second. */
-  readonly maintenance?: Schedule.Schedule<unknown> | undefined
-  /** How operations on unavailable storage are retried. Default five times within half a second. */
-  readonly retry?: Schedule.Schedule<unknown> | undefined
-  /**
-   * How long one operation of the storage may take before it counts as failed. An append to the log then fails with
-   * `Indeterminate`. Every other operation counts as `Unavailable` and is retried. Default 30 seconds.
-   */
-  readonly timeout?: Duration.Input | undefined
-}
-
-const mebibyte = 1024 * 1024
-
-const resolve = (options: Options): Runtime.Options => ({
-  name: options.name,
-  mailbox: { capacity: options.queueCapacity ?? 1024, capacityBytes: options.queueBytes ?? 64 * mebibyte },
-  maxGroupBytes: options.groupBytes ?? 8 * mebibyte,
-  limits: {
-    memoryBytes: options.memoryBytes ?? 64 * mebibyte,
-    logBytes: options.logBytes ?? 64 * mebibyte,
-    inlineBytes: options.inlineBytes ?? mebibyte,
-    reclaimBytes: options.reclaimBytes ?? mebibyte
-  },
-  partBytes: options.partBytes ?? 16 * mebibyte,
-  cacheBytes: options.cacheBytes ?? 64 * mebibyte,
-  feedBytes: options.feedBytes ?? 8 * mebibyte,
-  heldLogBytes: options.heldLogBytes ?? 256 * mebibyte,
-  grace: Duration.fromInputUnsafe(options.grace ?? "10 seconds"),
-  maintenance: options.maintenance ?? Schedule.spaced("1 second"),
-  resilience: {
-    retry: options.retry ?? Resilience.defaultSchedule,
-    timeout: Duration.fromInputUnsafe(options.timeout ?? "30 seconds")
-  }
-})
-
-/**
  * Opens a store for writing: acquires the log, recovers the state, and runs until the scope closes.
  *
  * @category constructors
@@ -313,7 +198,7 @@ const resolve = (options: Options): Runtime.Options => ({
 export const make = (
   options: Options = {}
 ): Effect.Effect<PersistClient["Service"], StorageError | Locked, Log | Blob | Scope.Scope> =>
-  Effect.map(Runtime.make(resolve(options)), writing)
+  Effect.map(Runtime.make(ClientOptions.resolve(options)), writing)
 
 /**
  * A client that writes. A store has one writer: a second one is rejected, or fences this one.
@@ -333,7 +218,7 @@ export const layer = (options?: Options): Layer.Layer<PersistClient, StorageErro
 export const makeReadOnly = (
   options: Pick<Options, "name" | "cacheBytes" | "feedBytes" | "retry" | "timeout"> = {}
 ): Effect.Effect<PersistClient["Service"], StorageError, Log | Blob | Scope.Scope> =>
-  Effect.map(Follower.make(resolve(options)), (store) => reading(Store.following(store)))
+  Effect.map(Follower.make(ClientOptions.resolve(options)), (store) => reading(Store.following(store)))
 
 /**
  * A client that only reads, and follows a live writer. Operations that write fail with `ReadOnly`.
@@ -353,65 +238,12 @@ type WithStore = PersistClient["Service"] & { readonly [Internal]: Store.Store }
 /** @internal */
 export const storeOf = (client: PersistClient["Service"]): Store.Store => (client as WithStore)[Internal]
 
-const writing = (store: Store.Store): PersistClient["Service"] => {
-  const register = <K, V>(name: string, options: CollectionOptions<K, V>) =>
-    store.submit(
-      new Command.Register({
-        ...requestedOf(options),
-        name,
-        recreate: options.recreate ?? false,
-        isOnTimeline: options.isOnTimeline ?? false
-      })
-    )
-  return client(store, {
-    createOrLoad: register,
-    // A collection that is found may have to remember another schema.
-    load: (name, options) => Effect.andThen(find(store, name, options), register(name, { ...options, recreate: false }))
-  })
-}
+const writing = (store: Store.Store): PersistClient["Service"] => client(store, OpenCollection.registering(store))
 
-const reading = (store: Store.Store): PersistClient["Service"] => {
-  const load: Open = (name, options) => find(store, name, options)
-  return client(store, { createOrLoad: load, load })
-}
+const reading = (store: Store.Store): PersistClient["Service"] => client(store, OpenCollection.finding(store))
 
-type Open = <K, V>(name: string, options: CollectionOptions<K, V>) => Effect.Effect<Registration, RegisterError>
-
-/** Makes the handles of collections. Those of one collection share its sorted runs of the rows in memory. */
-const handlesOf = (store: Store.Store) => {
-  const runs = new Map<number, Runs.Runs>()
-  const unregistered = Runs.make()
-  const runsOf = (id: number): Runs.Runs => {
-    const known = runs.get(id)
-    if (known !== undefined) return known
-    const made = Runs.make()
-    runs.set(id, made)
-    return made
-  }
-  const handle = <K, V, E>(
-    name: string,
-    { key, undecodable = "fail", value }: CollectionOptions<K, V>,
-    registration: Effect.Effect<Registration, E>,
-    collectionRuns: Runs.Runs
-  ): Collection.Collection<K, V, E> => {
-    const registered: Registered<K, V, E> = { name, store, codecs: { key, value }, policy: undecodable, registration }
-    return Collection.make(CollectionReader.make(registered, collectionRuns), CollectionWriter.make(registered))
-  }
-  return {
-    opened: <K, V>(name: string, options: CollectionOptions<K, V>, registration: Registration) => {
-      const value = formOf(store, options.value, registration)
-      return handle(name, { ...options, value }, Effect.succeed(registration), runsOf(registration.id))
-    },
-    failed: <K, V, E>(name: string, options: CollectionOptions<K, V>, error: E) =>
-      handle(name, options, Effect.fail(error), unregistered)
-  }
-}
-
-const client = (
-  store: Store.Store,
-  open: { readonly createOrLoad: Open; readonly load: Open }
-): PersistClient["Service"] => {
-  const { failed, opened } = handlesOf(store)
+const client = (store: Store.Store, open: OpenCollection.Ways): PersistClient["Service"] => {
+  const { failed, opened } = OpenCollection.handlesOf(store)
 
   const client: WithStore = {
     [Internal]: store,
@@ -465,46 +297,3 @@ const client = (
   }
   return client
 }
-
-const refOf = (codec: Pick<Codec<never>, "name" | "document">): CodecRef => ({
-  name: codec.name,
-  document: codec.document ?? ""
-})
-
-/**
- * The form in which a collection stores its values. Rows are read unchecked if the collection has only ever had this
- * schema.
- */
-const formOf = <V>(store: Store.Store, value: Codec<V>, { id, value: stored }: Registration): Codec<V> => {
-  const { typed } = value
-  if (typed === undefined || typed.name !== stored.name) return value
-  const isFirst = store.state().collections.get(id)?.earlier.length === 0
-  return typed.open(stored.document, isFirst && Layout.kept(typed.document, stored.document) === stored.document)
-}
-
-const requestedOf = <K, V>(options: CollectionOptions<K, V>): Evolution.Requested => ({
-  key: refOf(options.key),
-  value: refOf(options.value.typed ?? options.value),
-  schemaChange: options.schemaChange ?? "additive"
-})
-
-/** The registration of a collection that must exist. */
-const find = <K, V>(
-  store: Store.Store,
-  name: string,
-  options: CollectionOptions<K, V>
-): Effect.Effect<Registration, RegisterError> =>
-  Effect.flatMap(store.sync, (): Effect.Effect<Registration, RegisterError> => {
-    const { collections, destroyed, names } = store.state()
-    const id = names.get(name)
-    if (id === undefined) {
-      return Effect.fail(
-        destroyed.has(name)
-          ? new CollectionDestroyed({ collection: name })
-          : new UnknownCollection({ collection: name })
-      )
-    }
-    const { registration } = collections.get(id)!
-    const change = Evolution.of(registration, requestedOf(options))
-    return change === undefined || change._tag === "Evolve" ? Effect.succeed(registration) : Effect.fail(change)
-  })

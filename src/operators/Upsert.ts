@@ -98,10 +98,10 @@ export const upsert =
       yield* retractUnsealed(writer, options)
       const snapshot = yield* reader.snapshot()
       const upper = options.upper ?? snapshot.upper
-      const values = makeValues<K, V>(reader.name, identity(registeredOf(writer).codecs.key), upper)
+      const state = makeState<K, V>(reader.name, identity(registeredOf(writer).codecs.key), upper)
       const restored = snapshot.contents.pipe(
         Stream.chunks,
-        Stream.mapEffect((rows) => values.restore(rows, Math.max(snapshot.since, upper - 1, 0))),
+        Stream.mapEffect((rows) => state.restore(rows, Math.max(snapshot.since, upper - 1, 0))),
         Stream.concat(Stream.fromEffectDrain(snapshot.release)),
         Stream.concat(Stream.succeed<Event<K, V>>(progress(upper)))
       )
@@ -109,7 +109,7 @@ export const upsert =
         Stream.buffer({ capacity: inFlight }),
         // Changes that have queued up during a write share the next one.
         Stream.mapAccumArrayEffect(
-          () => values,
+          () => state,
           (state, chunk) => Effect.map(state.change(writer, chunk), (events) => [state, events] as const)
         )
       )
@@ -126,14 +126,36 @@ interface Pending<K, V> {
   readonly time: Timestamp
 }
 
-/** The durable value of each key, and the later changes. */
-const makeValues = <K, V>(collection: string, identify: (key: K) => string, upper: Frontier) => {
-  const values = new Map<string, V>()
+/** What upserting keeps: the durable value of each key, and the later changes. */
+const makeState = <K, V>(collection: string, identify: (key: K) => string, upper: Frontier) => {
+  const refuse: Refuse = (reason, detail, time) => error({ operator: "upsert", collection, reason, detail }, time)
+  const waiting = makeWaiting<K, V>(identify, refuse, upper)
+  const values = makeValues<K, V>(collection, identify, refuse)
+  return {
+    restore: values.restore,
+    /** Processes events: appends the changes that are complete after them, and returns them with the errors. */
+    change: <E>(
+      write: CollectionWriter<K, V, E>,
+      events: ReadonlyArray<Event<K, Change<V>>>
+    ): Effect.Effect<ReadonlyArray<Event<K, V>>, E | WriteError> =>
+      Effect.suspend(() => {
+        const before = waiting.frontier()
+        const errors = waiting.admit(events)
+        const after = waiting.frontier()
+        return Effect.map(
+          values.take(write, waiting.takeComplete()),
+          (taken) => [...errors, ...taken, ...(after > before ? [progress(after)] : [])]
+        )
+      })
+  }
+}
+
+type Refuse = (reason: DataError["reason"], detail: string, time: Timestamp) => Event<never, never>
+
+/** The changes at times that are not complete. */
+const makeWaiting = <K, V>(identify: (key: K) => string, refuse: Refuse, upper: Frontier) => {
   const pending = new Map<Timestamp, Map<string, Pending<K, V>>>()
   let frontier = upper
-
-  const refuse = (reason: DataError["reason"], detail: string, time: Timestamp) =>
-    error({ operator: "upsert", collection, reason, detail }, time)
 
   const admit = ({ diff, key, time, value: change }: Update.Update<K, Change<V>>): ReadonlyArray<Event<K, V>> => {
     if (time < frontier) return [refuse("Late", "a change at a time that is complete", frontier)]
@@ -148,13 +170,35 @@ const makeValues = <K, V>(collection: string, identify: (key: K) => string, uppe
     return []
   }
 
-  /** The changes that have become complete, in the order of their times. */
-  const takeComplete = (): ReadonlyArray<Pending<K, V>> => {
-    const times = [...pending.keys()].filter((time) => time < frontier).toSorted((a, b) => a - b)
-    const complete = times.flatMap((time) => [...pending.get(time)!.values()])
-    for (const time of times) pending.delete(time)
-    return complete
+  return {
+    /** Times below it are complete. */
+    frontier: () => frontier,
+    /** Admits changes, up to the last progress among them. */
+    admit: (events: ReadonlyArray<Event<K, Change<V>>>): ReadonlyArray<Event<K, V>> =>
+      events.flatMap((event): ReadonlyArray<Event<K, V>> => {
+        switch (event._tag) {
+          case "Updates":
+            return event.updates.flatMap(admit)
+          case "Progress":
+            frontier = Math.max(frontier, event.frontier)
+            return []
+          case "Errors":
+            return [event]
+        }
+      }),
+    /** The changes that have become complete, in the order of their times. */
+    takeComplete: (): ReadonlyArray<Pending<K, V>> => {
+      const times = [...pending.keys()].filter((time) => time < frontier).toSorted((a, b) => a - b)
+      const complete = times.flatMap((time) => [...pending.get(time)!.values()])
+      for (const time of times) pending.delete(time)
+      return complete
+    }
   }
+}
+
+/** The durable value of each key. */
+const makeValues = <K, V>(collection: string, identify: (key: K) => string, refuse: Refuse) => {
+  const values = new Map<string, V>()
 
   /** The updates that changes amount to, and the values that keys have afterwards. */
   const effect = (changes: ReadonlyArray<Pending<K, V>>) => {
@@ -202,45 +246,18 @@ const makeValues = <K, V>(collection: string, identify: (key: K) => string, uppe
     )
   }
 
-  /** Admits changes, up to the last progress among them. */
-  const admitted = (events: ReadonlyArray<Event<K, Change<V>>>): ReadonlyArray<Event<K, V>> =>
-    events.flatMap((event): ReadonlyArray<Event<K, V>> => {
-      switch (event._tag) {
-        case "Updates":
-          return event.updates.flatMap(admit)
-        case "Progress":
-          frontier = Math.max(frontier, event.frontier)
-          return []
-        case "Errors":
-          return [event]
+  /** Adds rows of the collection. */
+  const restore = (rows: ReadonlyArray<readonly [key: K, value: V, multiplicity: number]>, time: Timestamp) => {
+    for (const [key, value, multiplicity] of rows) {
+      const id = identify(key)
+      if (multiplicity !== 1) {
+        return Effect.fail(new NotKeyed({ collection, detail: `a row is there ${multiplicity} times` }))
       }
-    })
-
-  return {
-    /** Adds rows of the collection. */
-    restore: (rows: ReadonlyArray<readonly [key: K, value: V, multiplicity: number]>, time: Timestamp) => {
-      for (const [key, value, multiplicity] of rows) {
-        const id = identify(key)
-        if (multiplicity !== 1) {
-          return Effect.fail(new NotKeyed({ collection, detail: `a row is there ${multiplicity} times` }))
-        }
-        if (values.has(id)) return Effect.fail(new NotKeyed({ collection, detail: "a key has several values" }))
-        values.set(id, value)
-      }
-      return Effect.succeed(updates(rows.map(([key, value]) => Update.insert(key, value, time))))
-    },
-    /** Processes events: appends the changes that are complete after them, and returns them with the errors. */
-    change: <E>(
-      write: CollectionWriter<K, V, E>,
-      events: ReadonlyArray<Event<K, Change<V>>>
-    ): Effect.Effect<ReadonlyArray<Event<K, V>>, E | WriteError> =>
-      Effect.suspend(() => {
-        const before = frontier
-        const errors = admitted(events)
-        return Effect.map(
-          take(write, takeComplete()),
-          (taken) => [...errors, ...taken, ...(frontier > before ? [progress(frontier)] : [])]
-        )
-      })
+      if (values.has(id)) return Effect.fail(new NotKeyed({ collection, detail: "a key has several values" }))
+      values.set(id, value)
+    }
+    return Effect.succeed(updates(rows.map(([key, value]) => Update.insert(key, value, time))))
   }
+
+  return { restore, take }
 }

@@ -1,8 +1,7 @@
 /**
  * The part of a bucket below a prefix, as the few calls that storage needs.
  *
- * All retries are here, because only this module knows what an answer means: each call can be sent again, whatever its
- * previous outcome. A write that was sent several times reports whether one of the attempts may have been executed.
+ * Only this module knows what an answer means: each call can be sent again, whatever its previous outcome (`Requests`).
  *
  * @internal
  */
@@ -18,15 +17,15 @@ import {
   type S3ClientConfig,
   UploadPartCommand
 } from "@aws-sdk/client-s3"
-import { type Duration, Effect, Option, Redacted, Schedule, type Scope, Stream } from "effect"
+import { Effect, Option, Redacted, type Scope, Stream } from "effect"
 import type { StorageError } from "../PersistError.ts"
 import type { Info, Range } from "../storage/Blob.ts"
-import * as Failure from "./Failure.ts"
+import * as Requests from "./Requests.ts"
 
 /**
  * The location of the objects of a store, and its connection. The entry point exports it as `S3Storage.Options`.
  */
-export interface Options {
+export interface Options extends Requests.Options {
   readonly bucket: string
   /** The prefix of the keys of all objects of the store, without a `/` at its ends; none if absent. */
   readonly prefix?: string | undefined
@@ -38,10 +37,6 @@ export interface Options {
   readonly forcePathStyle?: boolean | undefined
   /** If absent, the usual chain: environment, profile, web identity, container, instance. */
   readonly credentials?: Credentials | undefined
-  /** How long one attempt at a request may take; 30 seconds if absent. */
-  readonly requestTimeout?: Duration.Input | undefined
-  /** The schedule of retries; if absent, five retries, after 50 ms to 1.6 s. */
-  readonly retry?: Schedule.Schedule<unknown> | undefined
 }
 
 export interface Credentials {
@@ -87,14 +82,6 @@ export interface Bucket {
   readonly abortUpload: (upload: Upload) => Effect.Effect<void, StorageError>
 }
 
-/** Pauses of 50 ms to 1.6 s, six attempts in all. */
-const defaultRetry: Schedule.Schedule<unknown> = Schedule.exponential("50 millis").pipe(
-  Schedule.jittered,
-  Schedule.upTo({ times: 5 })
-)
-
-const defaultTimeout: Duration.Input = "30 seconds"
-
 export const make: (options: Options) => Effect.Effect<Bucket, never, Scope.Scope> = Effect.fnUntraced(
   function*(options) {
     const client = yield* Effect.acquireRelease(
@@ -105,13 +92,12 @@ export const make: (options: Options) => Effect.Effect<Bucket, never, Scope.Scop
     const root = prefix === undefined || prefix === "" ? "" : `${prefix}/`
     const location = `s3://${Bucket}/${root}`
     const at = (key: string) => ({ Bucket, Key: root + key })
-    const unlessThere = { IfNoneMatch: "*" }
-    const { read, write } = requests(location, options)
+    const { read, write } = Requests.make(location, options)
 
     const claim: Bucket["claim"] = (key, bytes) =>
       Effect.suspend(() => {
         let attempts = 0
-        const put = (abort: Abort) => {
+        const put = (abort: Requests.Abort) => {
           attempts++
           return client.send(new PutObjectCommand({ ...at(key), Body: bytes, ...unlessThere }), abort)
         }
@@ -149,48 +135,60 @@ export const make: (options: Options) => Effect.Effect<Bucket, never, Scope.Scop
               Option.fromUndefinedOr(NextContinuationToken)
             ]
           )),
-      beginUpload: (key) =>
-        write(
-          `begin of the upload of "${key}"`,
-          (abort) =>
-            client.send(new CreateMultipartUploadCommand(at(key)), abort).then(({ UploadId }) => ({
-              key,
-              id: UploadId!
-            })),
-          {}
-        ),
-      uploadPart: ({ id, key }, number, bytes) =>
-        write(
-          `upload of part ${number} of "${key}"`,
-          (abort) =>
-            client.send(new UploadPartCommand({ ...at(key), UploadId: id, PartNumber: number, Body: bytes }), abort)
-              .then(({ ETag }) => ({ PartNumber: number, ETag })),
-          {}
-        ),
-      completeUpload: ({ id, key }, parts) =>
-        write(
-          `end of the upload of "${key}"`,
-          (abort) =>
-            client.send(
-              new CompleteMultipartUploadCommand({
-                ...at(key),
-                UploadId: id,
-                MultipartUpload: { Parts: [...parts] },
-                ...unlessThere
-              }),
-              abort
-            ).then(isDone),
-          { 404: false, 412: false }
-        ),
-      abortUpload: ({ id, key }) =>
-        write<unknown>(
-          `abort of the upload of "${key}"`,
-          (abort) => client.send(new AbortMultipartUploadCommand({ ...at(key), UploadId: id }), abort),
-          { 404: undefined }
-        )
+      ...uploads(client, at, write)
     }
   }
 )
+
+/** Of a put: it fails if the object exists. */
+const unlessThere = { IfNoneMatch: "*" }
+
+/** Large objects, in parts. */
+const uploads = (
+  client: S3Client,
+  at: (key: string) => { readonly Bucket: string; readonly Key: string },
+  write: Requests.Request
+): Pick<Bucket, "beginUpload" | "uploadPart" | "completeUpload" | "abortUpload"> => ({
+  beginUpload: (key) =>
+    write(
+      `begin of the upload of "${key}"`,
+      (abort) =>
+        client.send(new CreateMultipartUploadCommand(at(key)), abort).then(({ UploadId }) => ({
+          key,
+          id: UploadId!
+        })),
+      {}
+    ),
+  uploadPart: ({ id, key }, number, bytes) =>
+    write(
+      `upload of part ${number} of "${key}"`,
+      (abort) =>
+        client.send(new UploadPartCommand({ ...at(key), UploadId: id, PartNumber: number, Body: bytes }), abort)
+          .then(({ ETag }) => ({ PartNumber: number, ETag })),
+      {}
+    ),
+  completeUpload: ({ id, key }, parts) =>
+    write(
+      `end of the upload of "${key}"`,
+      (abort) =>
+        client.send(
+          new CompleteMultipartUploadCommand({
+            ...at(key),
+            UploadId: id,
+            MultipartUpload: { Parts: [...parts] },
+            ...unlessThere
+          }),
+          abort
+        ).then(isDone),
+      { 404: false, 412: false }
+    ),
+  abortUpload: ({ id, key }) =>
+    write<unknown>(
+      `abort of the upload of "${key}"`,
+      (abort) => client.send(new AbortMultipartUploadCommand({ ...at(key), UploadId: id }), abort),
+      { 404: undefined }
+    )
+})
 
 const configOf = ({ credentials, endpoint, forcePathStyle, region }: Options): S3ClientConfig => ({
   maxAttempts: 1,
@@ -216,35 +214,3 @@ const rangeOf = (range: Range | undefined): string | undefined =>
 const isDone = (): boolean => true
 
 const incomplete = (): Error => new Error("the answer ended early")
-
-interface Abort {
-  readonly abortSignal: AbortSignal
-}
-
-/** Sends a request until it is answered. `expected` are the rejections, by status, that count as answers. */
-type Request = <A>(
-  operation: string,
-  send: (abort: Abort) => Promise<A>,
-  expected: { readonly [status: number]: A }
-) => Effect.Effect<A, StorageError>
-
-const requests = (location: string, options: Options): { readonly read: Request; readonly write: Request } => {
-  const schedule = options.retry ?? defaultRetry
-  const duration = options.requestTimeout ?? defaultTimeout
-
-  const request = (isWrite: boolean): Request => (operation, send, expected) =>
-    Effect.suspend(() => {
-      let mayHaveHappened = false
-      return Effect.tryPromise({ try: (abortSignal) => send({ abortSignal }), catch: Failure.of }).pipe(
-        Effect.timeoutOrElse({ duration, orElse: () => Effect.fail(Failure.timedOut(duration)) }),
-        Effect.catchIf(
-          ({ status }) => status in expected,
-          ({ status }) => Effect.succeed(expected[status]!)
-        ),
-        Effect.tapError(({ kind }) => Effect.sync(() => void (mayHaveHappened ||= isWrite && kind === "unknown"))),
-        Effect.retry({ schedule, while: ({ kind }) => kind !== "refused" }),
-        Effect.mapError((failure) => Failure.toStorageError(failure, operation, location, mayHaveHappened))
-      )
-    })
-  return { read: request(false), write: request(true) }
-}

@@ -16,9 +16,10 @@ import { Effect, Option, Schedule, Semaphore, Stream } from "effect"
 import { type StorageError, Unavailable } from "../PersistError.ts"
 import { decode } from "../Pure.ts"
 import type { Bucket } from "./Bucket.ts"
+import * as KnownRecords from "./KnownRecords.ts"
 import * as Record from "./Record.ts"
 
-export interface EntryList {
+export interface EntryList extends Pick<KnownRecords.KnownRecords, "anchor" | "headers" | "next" | "upper" | "push"> {
   /** Reads the current state of the log. */
   readonly refresh: Effect.Effect<void, StorageError>
   /**
@@ -28,16 +29,6 @@ export interface EntryList {
   readonly peek: Effect.Effect<boolean, StorageError>
   /** Whether all records still exist that existed when this opener last read the state of the log. */
   readonly isIntact: Effect.Effect<boolean, StorageError>
-  /** The record that the log begins with; none where there is no log yet. */
-  readonly anchor: () => Record.Anchor | undefined
-  /** The headers from the anchor on, at consecutive numbers. */
-  readonly headers: () => ReadonlyArray<Record.Header>
-  /** The next record's number. */
-  readonly next: () => number
-  /** The next entry's position. */
-  readonly upper: () => number
-  /** Adds a record that this opener has created, if it is the next. */
-  readonly push: (header: Record.Header) => void
   /** Creates the first record of a new log, with its anchor. False if there is one. */
   readonly beginNew: (record: Effect.Effect<boolean, StorageError>) => Effect.Effect<boolean, StorageError>
   /** Makes the log begin with another record, and deletes those before it. */
@@ -60,30 +51,13 @@ export const recordKey = (number: number): string => records + pad(number)
 const anchorKey = (number: number): string => anchors + pad(number)
 
 export const make = (bucket: Bucket): EntryList => {
-  let anchor: Record.Anchor | undefined
-  let headers: Array<Record.Header> = []
+  const known = KnownRecords.make()
   const one = Semaphore.makeUnsafe(1)
-
-  const next = (): number => (headers.at(-1)?.number ?? (anchor?.number ?? 0) - 1) + 1
-  const upper = (): number => {
-    const last = headers.at(-1)
-    return last === undefined ? anchor?.position ?? 0 : last.position + last.count
-  }
-
-  const push = (header: Record.Header): void => {
-    if (header.number === next()) headers.push(header)
-  }
-
-  const begin = (found: Record.Anchor): void => {
-    const known = found.number - (headers[0]?.number ?? 0)
-    headers = known >= 0 && known <= headers.length ? headers.slice(known) : []
-    anchor = found
-  }
 
   /** Reads the records up to the first one that does not exist. */
   const walk = Effect.gen(function*() {
     for (let ahead = 1;; ahead = Math.min(width, ahead * 2)) {
-      const from = next()
+      const from = known.next()
       const found = yield* Effect.forEach(
         Array.from({ length: ahead }, (_, i) => from + i),
         (number) => headerOf(bucket, number),
@@ -91,26 +65,30 @@ export const make = (bucket: Bucket): EntryList => {
       )
       for (const header of found) {
         if (header === undefined) return
-        push(header)
+        known.push(header)
       }
     }
   })
 
   const refresh = one.withPermit(Effect.gen(function*() {
     do {
-      const found = anchor ?? (yield* Effect.retry(locate(bucket), { schedule: patience, while: isUnavailable }))
+      const found = known.anchor() ??
+        (yield* Effect.retry(locate(bucket), { schedule: patience, while: isUnavailable }))
       if (found === undefined) return
-      begin(found)
+      known.begin(found)
       yield* walk
       if (yield* isThere(bucket, anchorKey(found.number))) return
-      anchor = undefined
+      known.lose()
     } while (true)
   }))
 
   const peek = one.withPermit(Effect.gen(function*() {
-    const key = anchorKey(anchor?.number ?? 0)
-    const [header, isAnchored] = yield* Effect.all([headerOf(bucket, next()), isThere(bucket, key)], { concurrency: 2 })
-    if (header !== undefined && anchor !== undefined) push(header)
+    const anchor = known.anchor()
+    const [header, isAnchored] = yield* Effect.all(
+      [headerOf(bucket, known.next()), isThere(bucket, anchorKey(anchor?.number ?? 0))],
+      { concurrency: 2 }
+    )
+    if (header !== undefined && anchor !== undefined) known.push(header)
     return header !== undefined || isAnchored !== (anchor !== undefined)
   }))
 
@@ -118,9 +96,10 @@ export const make = (bucket: Bucket): EntryList => {
     yield* bucket.create(anchorKey(to.number), Record.encodeAnchor(to))
     const before = yield* keysBefore(bucket, anchors, anchorKey(to.number))
     const old = new Set(before.map(({ key }) => key))
+    const anchor = known.anchor()
     if (anchor !== undefined && anchor.number < to.number) old.add(anchorKey(anchor.number))
     yield* removeAll(bucket, old)
-    begin(to)
+    known.begin(to)
     // Objects that remain after a failure here are deleted when the log is truncated the next time.
     const forgotten = yield* keysBefore(bucket, records, recordKey(to.number))
     yield* removeAll(bucket, forgotten.filter(({ bytes }) => bytes > Record.headerBytes).map(({ key }) => key))
@@ -137,13 +116,13 @@ export const make = (bucket: Bucket): EntryList => {
   return {
     refresh,
     peek,
-    isIntact: Effect.suspend(() => isThere(bucket, anchorKey(anchor?.number ?? 0))),
+    isIntact: Effect.suspend(() => isThere(bucket, anchorKey(known.anchor()?.number ?? 0))),
     beginNew,
-    anchor: () => anchor,
-    headers: () => headers,
-    next,
-    upper,
-    push,
+    anchor: known.anchor,
+    headers: known.headers,
+    next: known.next,
+    upper: known.upper,
+    push: known.push,
     forget: (to) => one.withPermit(forget(to))
   }
 }

@@ -567,14 +567,14 @@ const order: ReadonlyArray<Mutant> = [
   ),
   plant(
     "the nonce of an entry is not looked at",
-    "runtime/Journal.ts",
+    "runtime/UnknownAppend.ts",
     "if (found.writer === commit.writer && found.attempt === commit.attempt) return true",
     "if (found.writer >= 0) return true",
     "runtime/Fencing"
   ),
   plant(
     "an append of unknown outcome counts as applied",
-    "runtime/Journal.ts",
+    "runtime/UnknownAppend.ts",
     "return overtaken === undefined ? false : yield* overtaken",
     "return overtaken === undefined ? true : yield* overtaken",
     "crash/Memory",
@@ -582,7 +582,7 @@ const order: ReadonlyArray<Mutant> = [
   ),
   plant(
     "an append of unknown outcome counts as lost",
-    "runtime/Journal.ts",
+    "runtime/UnknownAppend.ts",
     "found.attempt === commit.attempt) return true",
     "found.attempt === commit.attempt) return false",
     "crash/Memory",
@@ -591,13 +591,13 @@ const order: ReadonlyArray<Mutant> = [
   plant(
     "a log of unknown end is appended to",
     "runtime/Journal.ts",
-    "if (unresolved !== undefined) {",
-    "if (unresolved === null) {",
+    "if (unknown.exists()) return inDoubt(\"appending\"",
+    "if (unknown === null) return inDoubt(\"appending\"",
     "runtime/Fencing"
   ),
   plant(
     "a takeover while an append was unknown is not noticed",
-    "runtime/Journal.ts",
+    "runtime/Tenure.ts",
     "log.acquireAfter(writer.epoch)",
     "log.acquire",
     "runtime/Fencing"
@@ -839,14 +839,14 @@ const schemas: ReadonlyArray<Mutant> = [
   ),
   plant(
     "a reader takes a schema that breaks",
-    "client/PersistClient.ts",
+    "client/OpenCollection.ts",
     "change === undefined || change._tag === \"Evolve\" ? Effect.succeed(registration) : Effect.fail(change)",
     "Effect.succeed(registration)",
     "client/Evolution"
   ),
   plant(
     "a collection that is loaded does not remember its new schema",
-    "client/PersistClient.ts",
+    "client/OpenCollection.ts",
     "Effect.andThen(find(store, name, options), register(name, { ...options, recreate: false }))",
     "find(store, name, options)",
     "client/Evolution"

@@ -8,10 +8,11 @@
  *
  * @internal
  */
-import { Clock, Context, Duration, Effect, Scheduler } from "effect"
+import { Clock, Context, Effect, Scheduler } from "effect"
 import type { Prng } from "../Prng.ts"
 import type * as Replay from "../Replay.ts"
 import * as Trace from "../Trace.ts"
+import * as VirtualTime from "./VirtualTime.ts"
 
 export interface Process {
   /** Counts up from 0, which is the program itself. */
@@ -65,22 +66,13 @@ interface Task {
   readonly run: () => void
 }
 
-interface Sleeper {
-  readonly process: Process
-  readonly at: number
-  readonly wake: () => void
-}
-
 /** Each seed chooses one of these: how many operations a fiber executes before it yields, on average. */
 const stretches = [4, 8, 16, 32, 64, 128, 256]
 /** The most operations before a fiber yields, as with Effect's own scheduler. */
 const longestStretch = 2048
-const nanosPerMilli = 1_000_000
-
-type Admit = (task: () => void) => void
 
 /** Every task of a process passes this on its way to be executed: it waits while the process is stopped. */
-export const makeGate = (admit: Admit) => {
+export const makeGate = (admit: VirtualTime.Admit) => {
   let stops = 0
   let held: Array<() => void> = []
   return {
@@ -104,8 +96,8 @@ export const makeClock = (
   let wall = 0
   let monotonic = 0
   const millis = (): number => base.millis() + wall
-  const nanos = (): bigint => BigInt(Math.round(millis() * nanosPerMilli))
-  const monotonicNanos = (): bigint => base.monotonicNanos() + BigInt(Math.round(monotonic * nanosPerMilli))
+  const nanos = (): bigint => BigInt(Math.round(millis() * VirtualTime.nanosPerMilli))
+  const monotonicNanos = (): bigint => base.monotonicNanos() + BigInt(Math.round(monotonic * VirtualTime.nanosPerMilli))
   const clock: Clock.Clock = {
     currentTimeMillisUnsafe: millis,
     currentTimeMillis: Effect.sync(millis),
@@ -122,63 +114,50 @@ export const makeClock = (
   return { clock, shift }
 }
 
-export const make = ({ choices, random, trace }: Options): Machine => {
+/** The choices of a seed: which ready task is next, and when a fiber yields. */
+const makeChoices = ({ choices, random, trace }: Options) => {
   const interleaving = Trace.make()
   const stretch = random.pick(stretches)
   const drawStretch = (): number => 1 + random.int(2 * stretch)
   let operationsLeft = drawStretch()
-  let steps = 0
-  let now = 0
-  let processes = 0
-  let ready: Array<Task> = []
-  /** Sorted with the earliest last; of two at the same time, the first one to sleep is last. */
-  let sleepers: Array<Sleeper> = []
 
   const chose = (choice: number): void => {
     interleaving.number(choice)
     trace.number(choice)
   }
-
-  const yields = (): boolean => {
-    if (--operationsLeft > 0) return false
-    operationsLeft = drawStretch()
-    const isKept = choices.next()
-    chose(isKept ? -1 : -2)
-    return isKept
+  return {
+    interleaving: interleaving.hash,
+    yields: (): boolean => {
+      if (--operationsLeft > 0) return false
+      operationsLeft = drawStretch()
+      const isKept = choices.next()
+      chose(isKept ? -1 : -2)
+      return isKept
+    },
+    takeFrom: (ready: Array<Task>): Task => {
+      if (ready.length === 1) return ready.pop()!
+      const drawn = random.int(ready.length)
+      const at = drawn > 0 && choices.next() ? drawn : 0
+      chose(at)
+      return ready.splice(at, 1)[0]!
+    }
   }
+}
 
-  const takeNext = (): Task => {
-    if (ready.length === 1) return ready.pop()!
-    const drawn = random.int(ready.length)
-    const at = drawn > 0 && choices.next() ? drawn : 0
-    chose(at)
-    return ready.splice(at, 1)[0]!
-  }
-
-  const sleep = (process: Process, admit: Admit, millis: number): Effect.Effect<void> =>
-    Effect.callback<void>((resume) => {
-      if (!process.isAlive() || millis === Infinity) return
-      const sleeper: Sleeper = { at: now + millis, process, wake: () => admit(() => resume(Effect.void)) }
-      const index = sleepers.findLastIndex(({ at }) => at > sleeper.at)
-      sleepers.splice(index + 1, 0, sleeper)
-      return Effect.sync(() => {
-        sleepers = sleepers.filter((other) => other !== sleeper)
-      })
-    })
-
-  const millis = (): number => now
-  const nanos = (): bigint => BigInt(Math.round(now * nanosPerMilli))
-
-  const sleepOf = (process: () => Process, admit: Admit): Clock.Clock["sleep"] => (duration) =>
-    Effect.suspend(() => {
-      const wait = Duration.toMillis(duration)
-      return wait > 0 ? sleep(process(), admit, wait) : Effect.yieldNow
-    })
+export const make = (options: Options): Machine => {
+  const { interleaving, takeFrom, yields } = makeChoices(options)
+  const time = VirtualTime.make((now) => options.trace.text(String(now)))
+  let steps = 0
+  let processes = 0
+  let ready: Array<Task> = []
 
   const makeProcess = (host = defaultHost): Process => {
     let isAlive = true
     const gate = makeGate((run) => void (isAlive && ready.push({ process, run })))
-    const { clock, shift } = makeClock({ millis, monotonicNanos: nanos }, sleepOf(() => process, gate.pass))
+    const { clock, shift } = makeClock(
+      { millis: time.now, monotonicNanos: time.nanos },
+      time.sleepOf(() => process, gate.pass)
+    )
     const scheduler: Scheduler.Scheduler = {
       executionMode: "async",
       // A fiber of a dead or stopped process that is resumed from outside stops here, before it executes anything.
@@ -195,7 +174,7 @@ export const make = ({ choices, random, trace }: Options): Machine => {
       kill: () => {
         isAlive = false
         ready = ready.filter((task) => task.process !== process)
-        sleepers = sleepers.filter((sleeper) => sleeper.process !== process)
+        time.drop(process)
       },
       stop: () => {
         gate.stop()
@@ -221,20 +200,12 @@ export const make = ({ choices, random, trace }: Options): Machine => {
     runNext: () => {
       if (ready.length === 0) return false
       steps++
-      takeNext().run()
+      takeFrom(ready).run()
       return true
     },
-    advance: () => {
-      if (ready.length > 0) return true
-      const next = sleepers.at(-1)
-      if (next === undefined) return false
-      now = next.at
-      trace.text(String(now))
-      while (sleepers.at(-1)?.at === now) sleepers.pop()!.wake()
-      return true
-    },
-    now: millis,
+    advance: () => ready.length > 0 || time.advance(),
+    now: time.now,
     steps: () => steps,
-    interleaving: interleaving.hash
+    interleaving
   }
 }
