@@ -24,6 +24,7 @@ import { importing } from "./commands/Import.ts"
 import { ingest } from "./commands/Ingest.ts"
 import { inspect } from "./commands/Inspect.ts"
 import { list } from "./commands/List.ts"
+import { mcp } from "./commands/Mcp.ts"
 import { schema } from "./commands/Schema.ts"
 import { seal } from "./commands/Seal.ts"
 import { serve, terminationCode } from "./commands/Serve.ts"
@@ -45,7 +46,7 @@ const tidemark = root.pipe(
     { group: "The main job", commands: [demo] },
     { group: "Write", commands: [ingest, importing, seal, compact, erase, destroy] },
     { group: "Read", commands: [snapshot, get, history, diff, tail, exporting] },
-    { group: "Serve", commands: [serve] },
+    { group: "Serve", commands: [serve, mcp] },
     { group: "Look after", commands: [list, describe, schema, inspect, verify, gc, copy, unlock] },
     { group: "Prove", commands: [simulate, bench] }
   ]),
