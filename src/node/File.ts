@@ -7,11 +7,12 @@
  *
  * @internal
  */
-import { Data, Effect } from "effect"
+import { Data, Effect, Schedule } from "effect"
 import { Buffer } from "node:buffer"
 import fs from "node:fs"
 import { dirname, resolve } from "node:path"
 import { AccessDenied, OutOfSpace, Unavailable } from "../PersistError.ts"
+import * as PlatformRules from "./PlatformRules.ts"
 
 /** The system's answer: a code such as `ENOENT`, and node's message, which names the call and the path. */
 export class FileError extends Data.TaggedError("FileError")<{ readonly code: string; readonly detail: string }> {}
@@ -20,20 +21,20 @@ type Errno = NodeJS.ErrnoException
 
 export const failure = (error: Errno): FileError => new FileError({ code: error.code ?? "", detail: error.message })
 
-/** The flush is part of the write, where the platform supports that. */
-export const writesFlush = fs.constants.O_DSYNC !== undefined
-const { O_CREAT, O_RDONLY, O_RDWR, O_TRUNC, O_DSYNC = 0 } = fs.constants
+export const rules = PlatformRules.of(process.platform)
+const { O_CREAT, O_RDONLY, O_RDWR, O_TRUNC } = fs.constants
 
 export const flags = {
   read: O_RDONLY,
-  append: O_RDWR | O_DSYNC,
+  readAndFlush: rules.readAndFlush,
+  append: O_RDWR | rules.writeThrough,
   replace: O_RDWR | O_CREAT | O_TRUNC,
   /**
-   * As `replace`, but every write is flushed: a large file then never delays other flushes by one big flush of its own.
+   * As `replace`, but every write is sent to the drive: a large file then never delays other flushes by one big flush of its own.
    */
-  replaceDurably: O_RDWR | O_CREAT | O_TRUNC | O_DSYNC,
-  /** Keeps what is in the file, and flushes every write. */
-  extend: O_RDWR | O_CREAT | O_DSYNC
+  replaceDurably: O_RDWR | O_CREAT | O_TRUNC | rules.writeThrough,
+  /** Keeps what is in the file, and sends every write to the drive. */
+  extend: O_RDWR | O_CREAT | rules.writeThrough
 }
 
 type Done<A> = (error: Errno | null, value: A) => void
@@ -158,7 +159,7 @@ export const free = (directory: string): Effect.Effect<number, FileError> =>
 
 /** Writes bytes through a descriptor opened to append, and flushes them. */
 export const writeDurably = (fd: number, bytes: Uint8Array, offset: number): Effect.Effect<void, FileError> =>
-  writesFlush ? writeAll(fd, bytes, offset) : Effect.andThen(writeAll(fd, bytes, offset), syncData(fd))
+  rules.writesFlush ? writeAll(fd, bytes, offset) : Effect.andThen(writeAll(fd, bytes, offset), syncData(fd))
 
 export const sync = (fd: number): Effect.Effect<void, FileError> => run((done) => fs.fsync(fd, done))
 
@@ -167,14 +168,21 @@ export const syncData = (fd: number): Effect.Effect<void, FileError> => run((don
 export const truncate = (fd: number, length: number): Effect.Effect<void, FileError> =>
   run((done) => fs.ftruncate(fd, length, done))
 
-export const rename = (from: string, to: string): Effect.Effect<void, FileError> =>
-  run((done) => fs.rename(from, to, done))
+/** A file that another process has open for a moment, or for longer, is tried again for a second. */
+const untilFree = {
+  schedule: Schedule.spaced("10 millis").pipe(Schedule.upTo({ times: 100 })),
+  while: hasCode(...rules.busyCodes)
+}
 
-export const link = (from: string, to: string): Effect.Effect<void, FileError> => run((done) => fs.link(from, to, done))
+export const rename = (from: string, to: string): Effect.Effect<void, FileError> =>
+  Effect.retry(run((done) => fs.rename(from, to, done)), untilFree)
+
+export const link = (from: string, to: string): Effect.Effect<void, FileError> =>
+  Effect.retry(run((done) => fs.link(from, to, done)), untilFree)
 
 /** Removes a file; one that is not there is no error. */
 export const remove = (path: string): Effect.Effect<void, FileError> =>
-  run((done) => fs.rm(path, { force: true }, done))
+  Effect.retry(run((done) => fs.rm(path, { force: true }, done)), untilFree)
 
 export const list = (directory: string): Effect.Effect<ReadonlyArray<fs.Dirent>, FileError> =>
   call<ReadonlyArray<fs.Dirent>>((done) => fs.readdir(directory, { withFileTypes: true }, done))
@@ -183,8 +191,9 @@ export const list = (directory: string): Effect.Effect<ReadonlyArray<fs.Dirent>,
 export const listOrNone = (directory: string): Effect.Effect<ReadonlyArray<fs.Dirent>, FileError> =>
   Effect.catchIf(list(directory), hasCode("ENOENT"), () => Effect.succeed([]))
 
-/** Makes creations, renames and removals in a directory survive a power failure. */
-export const syncDirectory = (directory: string): Effect.Effect<void, FileError> => using(directory, flags.read, sync)
+/** Makes creations, renames and removals in a directory survive a power failure, where a directory can be flushed. */
+export const syncDirectory = (directory: string): Effect.Effect<void, FileError> =>
+  rules.flushesDirectories ? using(directory, flags.read, sync) : Effect.void
 
 /** Makes a directory with its parents, durably. One that exists is no error. */
 export const makeDirectory = (path: string): Effect.Effect<void, FileError> =>

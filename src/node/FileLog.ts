@@ -8,6 +8,7 @@ import fs from "node:fs"
 import type { Log } from "../storage/Log.ts"
 import * as Directory from "./Directory.ts"
 import * as File from "./File.ts"
+import type { Flush } from "./FrameWrite.ts"
 import * as Lock from "./Lock.ts"
 import * as LockHolder from "./LockHolder.ts"
 import * as LogReader from "./LogReader.ts"
@@ -22,12 +23,13 @@ export interface Options {
   readonly directory: Directory.Directory
   readonly reserve: Reserve
   readonly segmentBytes: number
+  readonly flush: Flush
   readonly leaseMillis: number
   readonly waitMillis: number
 }
 
 export const make: (options: Options) => Effect.Effect<Log["Service"], never, Scope.Scope> = Effect.fnUntraced(
-  function*({ directory, leaseMillis, reserve, segmentBytes, waitMillis }) {
+  function*({ directory, flush, leaseMillis, reserve, segmentBytes, waitMillis }) {
     const machine = yield* LockHolder.Machine
     const lock = yield* OwnLock.make({ directory, machine, leaseMillis, waitMillis })
     const ticks = yield* Effect.acquireRelease(PubSub.sliding<void>(1), PubSub.shutdown)
@@ -51,6 +53,7 @@ export const make: (options: Options) => Effect.Effect<Log["Service"], never, Sc
         directory,
         lock: taken,
         segmentBytes,
+        flush,
         reserve,
         recovered,
         scope,

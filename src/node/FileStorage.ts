@@ -33,6 +33,16 @@ export interface Options {
   /** The size of a file of the log, in bytes, at which the next one begins; 16 MiB if absent. */
   readonly segmentBytes?: number | undefined
   /**
+   * How far an append has come when it is acknowledged, and who waits for it; `"durable"` if absent.
+   *
+   * - `"durable"`: it is on the medium, on a drive that honours flushes. The event loop is free meanwhile.
+   * - `"drive-cache"`: the drive has it, but on macOS perhaps only in its cache, so that a power failure may lose it. Much
+   *   faster there, and the same as `"durable"` on other platforms.
+   * - `"blocking"`: durable, and the event loop is blocked until it is. An append is acknowledged sooner, as it changes no
+   *   thread; everything else in the process waits for the drive.
+   */
+  readonly flush?: "durable" | "drive-cache" | "blocking" | undefined
+  /**
    * The file of the worker thread that runs merges: for a program that is bundled, the bundle of `tidemark/worker`. If absent,
    * it is `MergeWorker.js` beside the program. Where it does not run, merges run in the thread of the process, with a warning.
    */
@@ -119,6 +129,7 @@ const storage = (options: Options): Layer.Layer<Log | Blob> =>
       directory,
       reserve,
       segmentBytes: options.segmentBytes ?? defaultSegmentBytes,
+      flush: options.flush ?? "durable",
       leaseMillis: Math.max(shortestLease, Duration.toMillis(Duration.fromInputUnsafe(options.lease ?? defaultLease))),
       waitMillis: Duration.toMillis(Duration.fromInputUnsafe(options.waitForLock ?? 0))
     })

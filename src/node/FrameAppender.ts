@@ -6,11 +6,11 @@
  * @internal
  */
 import { Effect } from "effect"
-import fs from "node:fs"
 import { ByteWriter } from "../ByteWriter.ts"
 import { OutOfSpace, type StorageError } from "../PersistError.ts"
 import type { Authority } from "./Authority.ts"
 import * as File from "./File.ts"
+import * as FrameWrite from "./FrameWrite.ts"
 import * as Segment from "./Segment.ts"
 import * as SegmentFile from "./SegmentFile.ts"
 import type { Turn } from "./Turn.ts"
@@ -26,6 +26,8 @@ export interface FrameAppender {
   readonly append: (entries: ReadonlyArray<Uint8Array>) => Effect.Effect<number, StorageError>
   /** Continues in another segment, which is empty. */
   readonly moveTo: (segment: SegmentFile.Active) => void
+  /** Has the next append move to another segment. False, without an effect, while an append is under way. */
+  readonly fill: () => boolean
 }
 
 export interface Options {
@@ -33,6 +35,7 @@ export interface Options {
   readonly upper: number
   readonly turn: Turn
   readonly authority: Authority
+  readonly flush: FrameWrite.Flush
   /** Called after every durable append. */
   readonly onAppend: () => void
 }
@@ -41,13 +44,13 @@ const smallBuffer = 64 * 1024
 /** A frame buffer that a rare large append has grown beyond this is discarded. */
 const keptBuffer = 4 * 1024 * 1024
 
-export const make = ({ authority, onAppend, segment, turn, ...options }: Options): FrameAppender => {
+export const make = ({ authority, flush, onAppend, segment, turn, ...options }: Options): FrameAppender => {
+  const write = FrameWrite.of(flush)
   let active = segment
   let offset = Segment.headerBytes
   let upper = options.upper
   let pending = upper
   let frame = new ByteWriter(smallBuffer)
-  let written = 0
   let resume: (result: Effect.Effect<number, StorageError>) => void
 
   const end = (): void => {
@@ -57,20 +60,10 @@ export const make = ({ authority, onAppend, segment, turn, ...options }: Options
 
   const writeFrame = Effect.callback<number, StorageError>((done) => {
     resume = done
-    written = 0
-    writeRest()
+    write(active.fd, frame.bytes, frame.length, offset, onWritten)
   })
 
-  const writeRest = (): void =>
-    fs.write(active.fd, frame.bytes, written, File.atOnce(frame.length - written), offset + written, onWritten)
-
-  const onWritten = (error: NodeJS.ErrnoException | null, count: number): void => {
-    if (error) return fail(error)
-    written += count
-    if (written < frame.length) writeRest()
-    else if (File.writesFlush) acknowledge()
-    else fs.fdatasync(active.fd, (error) => error ? fail(error) : acknowledge())
-  }
+  const onWritten = (error: NodeJS.ErrnoException | null): void => error ? fail(error) : acknowledge()
 
   /** An append is acknowledged only after the lock was checked, which comes after the flush. */
   const acknowledge = (): void => {
@@ -88,12 +81,14 @@ export const make = ({ authority, onAppend, segment, turn, ...options }: Options
   /** What a write without space has left is removed, so that it is never read. The next append rotates. */
   const failed = (error: File.FileError): Effect.Effect<never, StorageError> => {
     if (!File.isFull(error)) return authority.giveUp(error)
-    active = { ...active, capacity: offset }
+    fill()
     return Effect.matchEffect(SegmentFile.cut(active.fd, offset), {
       onFailure: () => authority.giveUp(error),
       onSuccess: () => Effect.fail(new OutOfSpace({ location: active.path, detail: error.detail }))
     })
   }
+
+  const fill = (): void => void (active = { ...active, capacity: offset })
 
   return {
     upper: () => upper,
@@ -108,6 +103,11 @@ export const make = ({ authority, onAppend, segment, turn, ...options }: Options
     moveTo: (next) => {
       active = next
       offset = Segment.headerBytes
+    },
+    fill: () => {
+      if (turn.isTaken()) return false
+      fill()
+      return true
     }
   }
 }

@@ -125,7 +125,7 @@ const page = (
 ): Effect.Effect<Page, StorageError> =>
   limit !== undefined && cursor.point.position >= limit
     ? Effect.succeed([[], Option.none()])
-    : File.using(cursor.link.path, File.flags.read, (fd) => pageOf(source, fd, cursor, from, limit)).pipe(
+    : File.using(cursor.link.path, File.flags.readAndFlush, (fd) => pageOf(source, fd, cursor, from, limit)).pipe(
       Effect.catchIf(File.isMissing, () => relocate(source, cursor)),
       Effect.catchTag("Corrupt", (problem) => unlessGone(source, cursor, problem)),
       File.orRefuse(reading, source.directory.root)

@@ -13,9 +13,11 @@ import * as Authority from "./Authority.ts"
 import type * as Directory from "./Directory.ts"
 import * as File from "./File.ts"
 import * as FrameAppender from "./FrameAppender.ts"
+import type { Flush } from "./FrameWrite.ts"
 import type * as Lock from "./Lock.ts"
 import type * as LogRecovery from "./LogRecovery.ts"
 import type { Reserve } from "./Reserve.ts"
+import * as Resting from "./Resting.ts"
 import * as Rotation from "./Rotation.ts"
 import * as Segment from "./Segment.ts"
 import * as SegmentSupply from "./SegmentSupply.ts"
@@ -35,6 +37,7 @@ export interface Options {
   readonly directory: Directory.Directory
   readonly lock: Lock.Lock
   readonly segmentBytes: number
+  readonly flush: Flush
   readonly reserve: Reserve
   readonly recovered: LogRecovery.Recovered
   readonly scope: Scope.Scope
@@ -49,14 +52,16 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   const supply = SegmentSupply.make(options)
   const segment = yield* Rotation.first({ directory, lock, supply }, recovered)
   const { upper } = recovered.bounds
-  const appender = FrameAppender.make({ segment, upper, turn, authority, onAppend })
+  const appender = FrameAppender.make({ segment, upper, turn, authority, flush: options.flush, onAppend })
   const rotation = Rotation.make({ directory, lock, supply, appender })
-  const writer = makeWriter(options, { turn, authority, appender, rotation })
+  const resting = yield* Resting.make(options.scope, appender.upper, rotation.giveBack)
+  const writer = makeWriter(options, { turn, authority, appender, rotation, resting })
 
   const close = Effect.uninterruptible(Effect.suspend(() => {
     // From here on, an append must not come between the end of the segment and the close of its descriptor.
     authority.end()
     return turn.untilEnd.pipe(
+      Effect.andThen(resting.end),
       Effect.andThen(Effect.ignore(supply.clear)),
       Effect.andThen(Effect.suspend(() => authority.mayClose() ? rotation.end : Effect.void)),
       Effect.andThen(rotation.close)
@@ -71,16 +76,18 @@ interface Parts {
   readonly authority: Authority.Authority
   readonly appender: FrameAppender.FrameAppender
   readonly rotation: Rotation.Rotation
+  readonly resting: Resting.Resting
 }
 
 const makeWriter = (
   { directory, lock, recovered, reserve }: Options,
-  { appender, authority, rotation, turn }: Parts
+  { appender, authority, resting, rotation, turn }: Parts
 ): Writer => {
   const refuse = (operation: string) => File.orRefuse(operation, directory.root)
 
   const makeRoomAndAppend = (size: number, entries: ReadonlyArray<Uint8Array>) =>
     refuse(Authority.appending)(reserve.admit(rotation.makeRoom(size))).pipe(
+      Effect.tap(resting.watch),
       Effect.catch(authority.explain),
       Effect.onError(() => Effect.sync(turn.end)),
       Effect.flatMap(() => appender.append(entries))

@@ -24,11 +24,16 @@ export interface Rotation {
   readonly truncate: (before: number) => Effect.Effect<void, File.FileError>
   /** Begins a small, newly created segment, which is followed by new ones only. */
   readonly rotateForGood: Effect.Effect<void, Fenced | File.FileError>
+  /** Gives back the space that a busy store needed. The next append may have to begin a segment. */
+  readonly giveBack: Effect.Effect<void, File.FileError>
   /** Ends the log cleanly, unless a rotation is under way. */
   readonly end: Effect.Effect<void>
   /** Closes the files. */
   readonly close: Effect.Effect<void>
 }
+
+/** The unused bytes of the active segment are given back if they are more than this. */
+const worthTrimming = 512 * 1024
 
 /** Begins the first segment of an epoch, after what was recovered. */
 export const first = Effect.fnUntraced(function*(
@@ -77,9 +82,10 @@ export const make = (options: Truncation.Options): Rotation => {
   const rotate = Effect.fnUntraced(function*(needed: number) {
     next ??= yield* SegmentFile.begin(directory, yield* supply.take(needed), appender.upper(), lock.epoch)
     yield* SegmentFile.enter(directory, lock, next)
-    const { base, fd, seed } = appender.active()
+    const { base, capacity, fd, path, seed } = appender.active()
     if (appender.upper() > base) yield* follow(fd, appender.offset(), seed, appender.upper())
     yield* File.close(fd)
+    supply.retained(path, capacity)
     appender.moveTo(next)
     next = undefined
     yield* Effect.ignore(truncation.run)
@@ -95,7 +101,17 @@ export const make = (options: Truncation.Options): Rotation => {
     yield* supply.clear
     truncation.recycleNone()
     yield* rotate(Segment.headerBytes)
-    yield* Effect.ignore(supply.reduceReserve(appender.active().capacity))
+    yield* Effect.ignore(supply.giveBack(appender.active().capacity))
+  })
+
+  const giveBack = Effect.suspend(() => {
+    const { capacity, fd } = appender.active()
+    const offset = appender.offset()
+    const isTrimmed = next === undefined && capacity - offset > worthTrimming && appender.fill()
+    return Effect.andThen(
+      isTrimmed ? File.truncate(fd, offset + Segment.openBytes) : Effect.void,
+      supply.giveBack(isTrimmed ? offset : capacity)
+    )
   })
 
   return {
@@ -107,6 +123,7 @@ export const make = (options: Truncation.Options): Rotation => {
         return one.withPermit(truncation.run)
       }),
     rotateForGood: one.withPermit(rotateForGood),
+    giveBack: one.withPermit(giveBack),
     end: Effect.suspend(() => {
       const { fd, seed } = appender.active()
       if (next !== undefined) return Effect.void

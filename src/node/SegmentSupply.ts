@@ -1,10 +1,10 @@
 /**
  * Supplies the files that become segments.
  *
- * Segments double in size up to the limit. The next one is prepared while the current one fills, so that a short-lived
- * writer writes few zeros and a busy one rarely waits. Once the log is truncated regularly, its old segment files are
- * recycled, and no more zeros are written. Preallocated and recycled log files are those of Postgres, "WAL
- * configuration" (`wal_recycle`).
+ * Segments grow with the log up to the limit, so that what is prepared or recycled is in proportion to it. The next one
+ * is prepared while the current one fills: a short-lived writer writes few zeros, and a busy one rarely waits. Once the
+ * log is truncated regularly, its old segment files are recycled, and no more zeros are written. A store that rests
+ * gives them back. Preallocated and recycled log files are those of Postgres, "WAL configuration" (`wal_recycle`).
  *
  * @internal
  */
@@ -25,14 +25,16 @@ export interface SegmentSupply {
   readonly wanted: () => number
   /** The file of a truncated segment, renamed, unless it is too small. Then it is removed. */
   readonly recycle: (path: string) => Effect.Effect<SegmentFile.Prepared | undefined, File.FileError>
+  /** Notes that a full segment is in the log. */
+  readonly retained: (path: string, capacity: number) => void
   /** Notes that a segment was truncated: what is needed from now on is counted anew. */
-  readonly truncated: () => void
+  readonly truncated: (path: string) => void
   /** Keeps recycled files, whose old names are gone for good. */
   readonly keep: (files: ReadonlyArray<SegmentFile.Prepared>) => void
   /** Removes everything: files that are taken from here on are small, and have never been segments. */
   readonly clear: Effect.Effect<void, File.FileError>
-  /** Reduces the reserve to what a last segment of `capacity` bytes needs. */
-  readonly reduceReserve: (capacity: number) => Effect.Effect<void, File.FileError>
+  /** Removes everything, if it is much, and reduces the reserve to what a last segment of `capacity` bytes needs. */
+  readonly giveBack: (capacity: number) => Effect.Effect<void, File.FileError>
 }
 
 export interface Options {
@@ -45,7 +47,9 @@ export interface Options {
 
 const smallestSegment = 256 * 1024
 /** The most truncated segments that are retained to be recycled. */
-const keptSegments = 8
+const keptSegments = 4
+/** A segment is planned to be this share of the log. */
+const segmentShare = 0.25
 /**
  * What opening the store and making it smaller may take beyond a copy of the last segment, in smallest segments: one that
  * opening begins, one that a compaction begins, and two for its rollup and its rows, if they are few.
@@ -57,6 +61,8 @@ export const make = ({ directory, reserve, scope, segmentBytes }: Options): Segm
   let planned = smallest
   let spare: Fiber.Fiber<SegmentFile.Prepared, File.FileError> | undefined
   const recycled: Array<SegmentFile.Prepared> = []
+  /** The capacities of this writer's full segments in the log, by path. */
+  const retained = new Map<string, number>()
   /** Files taken since the last truncation: this many are needed until the next one. */
   let taken = 0
 
@@ -65,7 +71,8 @@ export const make = ({ directory, reserve, scope, segmentBytes }: Options): Segm
   const takeSpare = Effect.suspend(() => {
     const preparing = spare === undefined ? SegmentFile.prepare(directory, planned, true) : Fiber.join(spare)
     spare = undefined
-    planned = Math.min(segmentBytes, planned * 2)
+    const logBytes = [...retained.values()].reduce((sum, capacity) => sum + capacity, 0)
+    planned = Math.min(segmentBytes, Math.max(smallest, logBytes * segmentShare))
     return preparing
   })
 
@@ -92,6 +99,11 @@ export const make = ({ directory, reserve, scope, segmentBytes }: Options): Segm
     for (; recycled.length > 0; recycled.shift()) yield* File.remove(recycled[0]!.path)
   })
 
+  const clear = Effect.suspend(() => {
+    planned = smallest
+    return Effect.andThen(dropSpare, dropRecycled)
+  })
+
   return {
     take,
     isReady: () => recycled.length > 0 || spare !== undefined,
@@ -101,12 +113,16 @@ export const make = ({ directory, reserve, scope, segmentBytes }: Options): Segm
     }),
     wanted: () => Math.min(taken, keptSegments) - recycled.length,
     recycle: (path) => SegmentFile.recycle(directory, path, planned / 2),
-    truncated: () => void (taken = 0),
+    retained: (path, capacity) => void retained.set(path, capacity),
+    truncated: (path) => {
+      retained.delete(path)
+      taken = 0
+    },
     keep: (files) => void recycled.push(...files),
-    clear: Effect.suspend(() => {
-      planned = smallest
-      return Effect.andThen(dropSpare, dropRecycled)
-    }),
-    reduceReserve: (capacity) => reserve.shrink(reservedFor(capacity))
+    clear,
+    giveBack: (capacity) =>
+      Effect.suspend(() => recycled.length > 0 || planned > 2 * smallest ? clear : Effect.void).pipe(
+        Effect.andThen(reserve.shrink(reservedFor(Math.max(smallest, capacity))))
+      )
   }
 }

@@ -55,7 +55,7 @@ export const make = ({ appender, directory, lock, supply }: Options): Truncation
         const isRecycled = kept.length < wanted && mayRecycle(link)
         const prepared = yield* isRecycled ? supply.recycle(link.path) : File.remove(link.path)
         if (prepared !== undefined) kept.push(prepared)
-        supply.truncated()
+        supply.truncated(link.path)
       }
       if (kept.length === 0) return
       yield* File.syncDirectory(directory.log)

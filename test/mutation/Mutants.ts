@@ -79,7 +79,13 @@ const tables: ReadonlyArray<Mutant> = [
 ]
 
 const files: ReadonlyArray<Mutant> = [
-  plant("an append is not flushed", "node/File.ts", "append: O_RDWR | O_DSYNC", "append: O_RDWR", "crash/Files"),
+  plant(
+    "an append is not flushed",
+    "node/File.ts",
+    "append: O_RDWR | rules.writeThrough",
+    "append: O_RDWR",
+    "crash/Files"
+  ),
   plant(
     "a blob is not flushed",
     "node/File.ts",
@@ -174,6 +180,13 @@ const files: ReadonlyArray<Mutant> = [
     "holder.pidNamespace === machine.pidNamespace && ",
     "",
     "node/Lease"
+  ),
+  plant(
+    "on macOS a write counts as a flush of the drive's cache",
+    "node/PlatformRules.ts",
+    "writeThrough !== 0 && platform !== \"darwin\"",
+    "writeThrough !== 0",
+    "node/Platforms"
   ),
   plant(
     "rows take the space that was freed for a destruction",

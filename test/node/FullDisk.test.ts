@@ -26,7 +26,7 @@ const withClient = <A, E>(path: string, use: (client: Client) => Effect.Effect<A
     )
   )
 
-/** Appends one version of 16 keys after the other until there is no space for more. Returns the time reached. */
+/** Replaces the values of 16 keys again and again until there is no space for more. Returns the time reached. */
 const fill = (client: Client, name: string) =>
   Effect.gen(function*() {
     const { writer } = yield* client.createOrLoad(name, Store.text)
@@ -34,7 +34,12 @@ const fill = (client: Client, name: string) =>
     const random = Prng.make(7)
     // Nothing that compresses well.
     const value = () => Array.from({ length: 700 }, () => random.int(2 ** 30).toString(36)).join("")
-    const rows = () => Array.from({ length: 16 }, (_, i) => Update.insert(`key ${i}`, value(), time))
+    let values: ReadonlyArray<string> = []
+    const rows = () => {
+      const before = values.map((old, i) => Update.retract(`key ${i}`, old, time))
+      values = Array.from({ length: 16 }, value)
+      return [...before, ...values.map((text, i) => Update.insert(`key ${i}`, text, time))]
+    }
     const version = Effect.suspend(() => writer.append(rows())).pipe(
       Effect.andThen(Effect.suspend(() => writer.seal(++time))),
       Effect.andThen(Effect.ignore(client.maintain))

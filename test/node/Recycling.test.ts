@@ -31,6 +31,14 @@ const held = (path: string) =>
 const numbers = (files: ReadonlyArray<string | number>): ReadonlyArray<number> =>
   files.map((file) => (typeof file === "string" ? fs.statSync(file) : fs.fstatSync(file)).ino)
 
+const bytesOf = (directory: string): number =>
+  fs.readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((file) => file.isFile())
+    .reduce((sum, { name, parentPath }) => {
+      const stat = fs.statSync(join(parentPath, name), { throwIfNoEntry: false })
+      return sum + (stat?.size ?? 0)
+    }, 0)
+
 const problems = (path: string) => Effect.flatMap(openLog(path), (log) => Stream.runCollect(log.verify))
 
 describe("segments that the log has let go", () => {
@@ -62,18 +70,18 @@ describe("segments that the log has let go", () => {
       assert.deepStrictEqual(fs.readdirSync(join(live, "tmp")), [])
     }))
 
-  it.effect("are kept, as many as were begun since the log was truncated last", () =>
+  it.effect("are kept, as many as were begun since the log was truncated last, but no more than four", () =>
     Effect.gen(function*() {
       const path = join(yield* directory, "store")
       const writer = yield* (yield* openLog(path, segmentBytes)).acquire
       const round = 3 * many
+      const everSegments = new Set<number>()
       for (let upper = 0; upper < 4 * round; upper += round) {
-        const before = numbers(yield* held(path))
+        for (const ino of numbers(yield* held(path))) everSegments.add(ino)
         yield* writer.truncate(upper)
+        const spares = fs.readdirSync(join(path, "tmp")).map((name) => join(path, "tmp", name))
+        if (upper > 0) assert.lengthOf(numbers(spares).filter((ino) => everSegments.has(ino)), 4)
         yield* append(writer, upper, upper + round)
-        const again = numbers(segments(path)).filter((ino) => before.includes(ino))
-        // Segments grow up to their size at first, and smaller ones are not worth keeping.
-        if (upper > round) assert.isAtLeast(again.length, before.length - 1)
       }
     }))
 
@@ -156,14 +164,70 @@ describe("segments that the log has let go", () => {
     }).pipe(Random.withSeed("recycling")))
 })
 
+describe("a store that rests", () => {
+  it.live("gives back its spare segments, and what is unused of the last one", () =>
+    Effect.gen(function*() {
+      const path = join(yield* directory, "store")
+      const log = yield* openLog(path, 4 * 1024 * 1024)
+      const writer = yield* log.acquire
+      const large = new Uint8Array(100_000)
+      let upper = 0
+      const busy = Effect.gen(function*() {
+        for (let i = 0; i < 160; i++) upper = yield* writer.append(upper, [large])
+        yield* writer.truncate(upper - 1)
+        for (let i = 0; i < 5; i++) upper = yield* writer.append(upper, [large])
+      })
+      /** What the log takes on the disk beyond its entries. */
+      const waste = Effect.map(log.bounds, ({ lower }) =>
+        bytesOf(join(path, "log")) + bytesOf(join(path, "tmp")) - (upper - lower) * large.length)
+      yield* busy
+      assert.isAbove(yield* waste, 4_000_000)
+      const isSmall = Effect.delay(
+        Effect.map(waste, (bytes) =>
+          bytes < 600_000),
+        "100 millis"
+      )
+      assert.isTrue(yield* Effect.repeat(isSmall, { until: (isSo) => isSo, times: 300 }))
+      const { lower } = yield* log.bounds
+      assert.lengthOf(yield* readTexts(log, lower), upper - lower)
+      assert.deepStrictEqual(yield* problems(path), [])
+      yield* busy
+      assert.lengthOf(yield* readTexts(log, upper - 3), 3)
+    }), 120_000)
+
+  it.live("loses nothing of an append that comes while it gives back", () =>
+    Effect.gen(function*() {
+      const path = join(yield* directory, "store")
+      const log = yield* openLog(path, 4 * 1024 * 1024)
+      const writer = yield* log.acquire
+      const large = new Uint8Array(100_000)
+      let upper = 0
+      for (let i = 0; i < 160; i++) upper = yield* writer.append(upper, [large])
+      const [last] = segments(path).toReversed()
+      const { ino, size } = fs.statSync(last!)
+      const { ftruncate } = fs
+      const appended = yield* Effect.callback<Effect.Effect<number, unknown>>((resume) => {
+        Object.assign(fs, {
+          ftruncate: (fd: number, length: number, done: fs.NoParamCallback) => {
+            if (fs.fstatSync(fd).ino !== ino) return ftruncate(fd, length, done)
+            Object.assign(fs, { ftruncate })
+            resume(Effect.succeed(writer.append(upper, [entry(upper)])))
+            ftruncate(fd, length, done)
+          }
+        })
+      }).pipe(Effect.ensuring(Effect.sync(() => Object.assign(fs, { ftruncate }))))
+      assert.strictEqual(yield* appended, upper + 1)
+      assert.isBelow(fs.statSync(last!).size, size)
+      assert.deepStrictEqual(yield* readTexts(log, upper), texts(upper, upper + 1))
+      assert.deepStrictEqual(yield* problems(path), [])
+    }), 120_000)
+})
+
 describe("compacting a store", () => {
   it.live("gives back what its log took, spares included", () =>
     Effect.gen(function*() {
       const root = yield* directory
-      const bytes = (): number =>
-        fs.readdirSync(root, { recursive: true, withFileTypes: true })
-          .filter((file) => file.isFile())
-          .reduce((sum, { name, parentPath }) => sum + fs.statSync(join(parentPath, name)).size, 0)
+      const bytes = (): number => bytesOf(root)
       const client = yield* Store.client(yield* Layer.build(layerOf(root)), { ...Store.quiet, logBytes: 1 << 20 })
       const { reader, writer } = yield* client.createOrLoad("s", Store.text)
       for (let time = 0; time < 40; time++) {
