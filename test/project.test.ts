@@ -4,6 +4,7 @@ import * as path from "node:path"
 import { section, sentenceOf, withSection } from "../.ci/modules.ts"
 import * as PersistError from "../src/PersistError.ts"
 import * as Metrics from "../src/runtime/Metrics.ts"
+import * as ServerMetrics from "../src/server/Metrics.ts"
 import * as Version from "../src/Version.ts"
 
 const root = path.resolve(import.meta.dirname, "..")
@@ -221,6 +222,15 @@ describe("documentation", () => {
     assert.isAbove(links.length, 80)
     const broken = links.filter(({ file, target }) => !fs.existsSync(path.join(root, path.dirname(file), target)))
     assert.deepStrictEqual(broken, [])
+  })
+
+  it("the board for Grafana shows metrics that there are, by their attributes", () => {
+    const all = [...Object.values(Metrics), ...Object.values(ServerMetrics)].flatMap((each) =>
+      typeof each === "function" ? [] : each.type === "Histogram" ? `${each.id}_bucket` : each.id
+    )
+    const shown = new Set(read("docs/grafana.json").match(/tidemark_\w+/g))
+    assert.isAbove(shown.size, 20)
+    assert.deepStrictEqual([...shown].filter((name) => !all.includes(name)), [])
   })
 
   it("the guide has every error and every metric", () => {

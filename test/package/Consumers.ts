@@ -2,6 +2,8 @@
  * Applications of people who have nothing but the packed tarball and its peers: the programs of the README, word for word,
  * and one that compacts its store and opens it again. On each runtime, bundled and not.
  */
+import { spawn } from "node:child_process"
+import { once } from "node:events"
 import fs from "node:fs"
 import { join } from "node:path"
 import { compiler, must, root, type Tarball } from "./Tarball.ts"
@@ -15,9 +17,11 @@ const runtimes = {
   deno: [module("deno/deno"), "run", "--allow-all", "--quiet", "--node-modules-dir=manual"]
 } as const
 
-type Runtime = keyof typeof runtimes
+export type Runtime = keyof typeof runtimes
 
 const on = (runtime: Runtime, file: string) => [...runtimes[runtime], file]
+
+export const allRuntimes: ReadonlyArray<Runtime> = ["node", "bun", "deno"]
 
 export const isInstalled = (runtime: Runtime): boolean => {
   const file = runtimes[runtime][0]
@@ -120,7 +124,10 @@ export const application = (tarball: Tarball): string => {
   const blocks = [...readme.matchAll(/^```ts\n(import .*?)^```$/gms)].map(([, code]) => code!)
   if (blocks.length !== 2) throw new Error(`the README has ${blocks.length} programs, and not 2`)
   blocks.forEach((code, i) => fs.writeFileSync(join(directory, `readme${i + 1}.ts`), code))
-  fs.copyFileSync(join(import.meta.dirname, "../node/BundleProgram.ts"), join(directory, "store.ts"))
+  const copies = { "../node/BundleProgram": "store", ContractProgram: "contract", KillProgram: "kill" }
+  for (const [from, to] of Object.entries(copies)) {
+    fs.copyFileSync(join(import.meta.dirname, `${from}.ts`), join(directory, `${to}.ts`))
+  }
   fs.writeFileSync(join(directory, "entries.ts"), entryPoints(tarball))
   return directory
 }
@@ -164,4 +171,32 @@ export const check = (directory: string, { build, name }: Consumer): ReadonlyArr
     throw new Error(`${name}: the store was not compacted: ${JSON.stringify(found)}`)
   }
   return found.warnings
+}
+
+/** Runs the contract of storage on files in a runtime. Returns how many rules hold; throws where one does not. */
+export const contract = (directory: string, runtime: Runtime): number => {
+  const [command, ...rest] = on(runtime, "contract.ts")
+  const printed = must(command!, [...rest, join(directory, `contract on ${runtime}`)], directory)
+  return Number(/^(\d+) rules hold$/m.exec(printed)?.[1] ?? 0)
+}
+
+/** Kills a writer in a runtime again and again. Returns how many appends it had acknowledged, and how many are found. */
+export const kills = async (directory: string, runtime: Runtime, times: number) => {
+  const store = `killed on ${runtime}`
+  const [command, ...rest] = on(runtime, "kill.ts")
+  let acknowledged = 0
+  for (let time = 0; time < times; time++) {
+    const writer = spawn(command!, [...rest, "write", store], { cwd: directory, stdio: ["ignore", "pipe", "inherit"] })
+    const enough = acknowledged + 50
+    let pending = ""
+    writer.stdout.on("data", (bytes) => {
+      const lines = `${pending}${bytes}`.split("\n")
+      pending = lines.pop()!
+      for (const line of lines) acknowledged = Number(line) + 1
+      if (acknowledged >= enough) writer.kill("SIGKILL")
+    })
+    const [code, signal] = await once(writer, "close")
+    if (signal !== "SIGKILL") throw new Error(`the writer ended with ${code}, and was not killed`)
+  }
+  return { acknowledged, found: Number(must(command!, [...rest, "read", store], directory)) }
 }

@@ -1,8 +1,11 @@
 // What the packed tarball does to those who install it.
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { build } from "esbuild"
 import { spawnSync } from "node:child_process"
 import fs from "node:fs"
 import { delimiter, join } from "node:path"
+import { gzipSync } from "node:zlib"
+import { publint } from "publint"
 import * as Consumers from "./Consumers.ts"
 import * as Tarball from "./Tarball.ts"
 
@@ -85,4 +88,55 @@ describe("an application that has only the tarball and its peers", () => {
       600_000
     )
   }
+})
+
+describe("a runtime that is not Node.js", () => {
+  for (const runtime of Consumers.allRuntimes.filter((each) => each !== "node")) {
+    describe.skipIf(!Consumers.isInstalled(runtime))(runtime, () => {
+      it("keeps the contract of storage on files", () => {
+        assert.isAbove(Consumers.contract(directory, runtime), 20)
+      }, 600_000)
+
+      it("has every acknowledged append after its writer was killed", async () => {
+        const { acknowledged, found } = await Consumers.kills(directory, runtime, 2)
+        assert.isAtLeast(acknowledged, 100)
+        assert.isAtLeast(found, acknowledged)
+      }, 600_000)
+    })
+  }
+})
+
+/** The size of a bundle apart from Effect, in bytes, minified and compressed. */
+const sizeOf = async (code: string): Promise<number> => {
+  const { outputFiles } = await build({
+    stdin: { contents: code, resolveDir: directory },
+    bundle: true,
+    minify: true,
+    format: "esm",
+    platform: "node",
+    external: ["effect"],
+    write: false
+  })
+  return gzipSync(outputFiles[0]!.contents, { level: 9 }).length
+}
+
+describe("the core", () => {
+  it("is at most 60 kB in the bundle of an application, and little more as a whole", async () => {
+    const application = `import { Codec, MemoryStorage, PersistClient, Update } from "tidemark"
+console.log(PersistClient.layer, PersistClient.PersistClient, Codec.schema, Update.insert, MemoryStorage.layer)`
+    assert.isAtMost(await sizeOf(application), 60_000)
+    assert.isAtMost(await sizeOf(`export * from "tidemark"`), 64_000)
+  })
+})
+
+describe("the tools that look at packages", () => {
+  it("publint finds nothing", async () => {
+    const { messages } = await publint({ pkgDir: tarball.contents, strict: true, pack: false })
+    assert.deepStrictEqual(messages, [])
+  })
+
+  it("attw finds nothing, of ESM: there is no CommonJS", () => {
+    const attw = join(Tarball.root, "node_modules/@arethetypeswrong/cli/dist/index.js")
+    Tarball.must(process.execPath, [attw, tarball.file, "--profile", "esm-only", "--no-emoji"], directory)
+  }, 600_000)
 })

@@ -1,14 +1,14 @@
 // `npm run consumers`: every application of `Consumers.ts`, one line each. Ends with 1 where one fails.
-import { application, check, consumers, isInstalled, typeErrors } from "./Consumers.ts"
+import { allRuntimes, application, check, consumers, contract, isInstalled, kills, typeErrors } from "./Consumers.ts"
 import * as Tarball from "./Tarball.ts"
 
 let failures = 0
 
-const line = (name: string, work: () => string): void => {
+const line = async (name: string, work: () => string | Promise<string>): Promise<void> => {
   const start = performance.now()
   let outcome: string
   try {
-    outcome = work()
+    outcome = await work()
   } catch (error) {
     failures++
     outcome = `FAILED: ${String(error)}`
@@ -20,17 +20,25 @@ const tarball = Tarball.make()
 try {
   const directory = application(tarball)
   for (const resolution of ["bundler", "nodenext"] as const) {
-    line(`types, ${resolution}`, () => {
+    await line(`types, ${resolution}`, () => {
       const errors = typeErrors(directory, resolution)
       if (errors !== "") throw new Error(errors)
       return "no error"
     })
   }
   for (const consumer of consumers) {
-    line(consumer.name, () => {
+    await line(consumer.name, () => {
       if (!isInstalled(consumer.runtime)) return `SKIPPED: ${consumer.runtime} is not installed`
       const { length } = check(directory, consumer)
       return `runs, compacts, opens again; merges ${length === 0 ? "in a worker" : "in its own thread, and says so"}`
+    })
+  }
+  for (const runtime of allRuntimes.filter(isInstalled)) {
+    await line(`contract on ${runtime}`, () => `${contract(directory, runtime)} rules hold`)
+    await line(`kills on ${runtime}`, async () => {
+      const { acknowledged, found } = await kills(directory, runtime, 20)
+      if (found < acknowledged) throw new Error(`${acknowledged} acknowledged appends, and ${found} found`)
+      return `${acknowledged} acknowledged appends, ${found} found`
     })
   }
 } finally {
