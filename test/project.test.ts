@@ -55,6 +55,7 @@ const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
     "runtime",
     "client",
     "operators",
+    "tables",
     "formats",
     "parquet",
     "testing",

@@ -20,6 +20,7 @@ import { exporting } from "./commands/Export.ts"
 import { gc } from "./commands/Gc.ts"
 import { get } from "./commands/Get.ts"
 import { history } from "./commands/History.ts"
+import { importing } from "./commands/Import.ts"
 import { ingest } from "./commands/Ingest.ts"
 import { inspect } from "./commands/Inspect.ts"
 import { list } from "./commands/List.ts"
@@ -43,7 +44,7 @@ const version = (JSON.parse(fs.readFileSync(new URL("../../package.json", import
 const tidemark = root.pipe(
   Command.withSubcommands([
     { group: "The main job", commands: [demo] },
-    { group: "Write", commands: [ingest, seal, compact, erase, destroy] },
+    { group: "Write", commands: [ingest, importing, seal, compact, erase, destroy] },
     { group: "Read", commands: [snapshot, get, history, diff, tail, exporting] },
     { group: "Serve", commands: [serve, mcp] },
     { group: "Look after", commands: [list, describe, schema, inspect, verify, gc, copy, unlock] },

@@ -26,6 +26,58 @@ const plant = (
   tests: tests.map((test) => `test/${test}.test.ts`)
 })
 
+const tables: ReadonlyArray<Mutant> = [
+  plant(
+    "transactions of one group do not see each other's writes",
+    "engine/Stage.ts",
+    "if (this.written.has(hash) || this.recent",
+    "if (this.recent",
+    "tables/Serial"
+  ),
+  plant(
+    "a key that was written since it was read is no conflict",
+    "engine/RecentWrites.ts",
+    "return time < (this.newer",
+    "return time > (this.newer",
+    "tables/Serial"
+  ),
+  plant(
+    "a range that was written since it was read is no conflict",
+    "engine/Stage.ts",
+    "if (isStaged || Transaction.isWrittenAfter(live, range, readAt))",
+    "if (isStaged)",
+    "tables/Serial"
+  ),
+  plant(
+    "a row in the cache survives the commit that replaces it",
+    "tables/RowCache.ts",
+    "if (known === undefined) return\n    this.fill",
+    "if (known === undefined || known.row !== undefined) return\n    this.fill",
+    "tables/Serial"
+  ),
+  plant(
+    "a row keeps the index entry that it had",
+    "tables/Indexes.ts",
+    "if (old !== undefined) workspace.entry(",
+    "if (old !== undefined && next === undefined) workspace.entry(",
+    "tables/Serial"
+  ),
+  plant(
+    "two commits have one time",
+    "engine/Stage.ts",
+    "this.timeline = Math.max(this.timeline, time + 1)",
+    "this.timeline = Math.max(this.timeline, time)",
+    "tables/Serial"
+  ),
+  plant(
+    "a turn is not handed on",
+    "tables/Turns.ts",
+    "else Deferred.doneUnsafe(next, Exit.void)",
+    "",
+    "tables/Turns"
+  )
+]
+
 const files: ReadonlyArray<Mutant> = [
   plant(
     "an append is not flushed",
@@ -852,4 +904,4 @@ const schemas: ReadonlyArray<Mutant> = [
   )
 ]
 
-export const mutants: ReadonlyArray<Mutant> = [...files, ...bytes, ...rows, ...engine, ...order, ...schemas]
+export const mutants: ReadonlyArray<Mutant> = [...files, ...bytes, ...rows, ...engine, ...order, ...schemas, ...tables]

@@ -5,7 +5,7 @@ import * as PersistClient from "../../src/client/PersistClient.ts"
 import * as Codec from "../../src/Codec.ts"
 import * as Table from "../../src/tables/Table.ts"
 import * as Update from "../../src/Update.ts"
-import type * as Faulty from "../utils/Faulty.ts"
+import * as Faulty from "../utils/Faulty.ts"
 import * as Store from "../utils/Store.ts"
 
 const Session = Schema.Struct({ owner: Schema.String, title: Schema.String, seq: Schema.Int })
@@ -197,6 +197,37 @@ describe("a table", () => {
       }).pipe(Effect.provide(opened(storage)))
     }))
 })
+
+it.effect("reads one key of a batch that no cache has, by its footer and one block", () =>
+  Effect.gen(function*() {
+    const { control, storage } = yield* Store.faulty
+    class Big extends Table.Service<Big>()("big", { key: Schema.Int, value: Schema.String, cacheBytes: 0 }) {}
+    const withBig = <A, E>(program: Effect.Effect<A, E, Big | PersistClient.PersistClient>) =>
+      Effect.provide(
+        program,
+        Layer.fresh(Big.layer).pipe(
+          Layer.provideMerge(PersistClient.layer({ ...Store.quiet, memoryBytes: 0, cacheBytes: 0 })),
+          Layer.provide(Layer.succeedContext(storage))
+        )
+      )
+    const valueOf = (n: number) => `${n} `.repeat(200)
+    yield* withBig(Effect.gen(function*() {
+      const big = yield* Big
+      const all = Array.from({ length: 400 }, (_, n) => n)
+      yield* Table.transaction(Effect.forEach(all, (n) => big.set(n, valueOf(n)), { discard: true }))
+      yield* (yield* PersistClient.PersistClient).compact("big")
+    }))
+    yield* withBig(Effect.gen(function*() {
+      const big = yield* Big
+      for (const n of [7, 399, 200]) {
+        const before = Faulty.count(control, "get")
+        assert.deepStrictEqual(yield* big.get(n), Option.some(valueOf(n)))
+        assert.isAtMost(Faulty.count(control, "get") - before, 2)
+        assert.isAbove(Faulty.count(control, "get"), before)
+      }
+      assert.deepStrictEqual(yield* big.get(400), Option.none())
+    }))
+  }))
 
 describe("a transaction", () => {
   test(
