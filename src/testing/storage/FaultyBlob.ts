@@ -10,7 +10,8 @@ import * as BlobKey from "../../storage/BlobKey.ts"
 import * as Faults from "./Faults.ts"
 
 /**
- * Adds faults to a blob store. Its lists may be stale, as those of some object stores are.
+ * Adds faults to a blob store. Its lists may be stale, as those of some object stores are, but for those of named holds,
+ * which the writer has to see before it deletes what they keep.
  *
  * @category layers
  * @since 0.1.0
@@ -35,7 +36,8 @@ export const layer: Layer.Layer<Blob, never, Blob | Faults.Injector> = Layer.eff
       BlobKey.checkPrefix(prefix)
       const before = listed
       listed = yield* Stream.runCollect(blob.list(""))
-      return (kind === "stale" ? before : listed).filter(({ key }) => key.startsWith(prefix))
+      const isStale = kind === "stale" && !prefix.startsWith("hold/")
+      return (isStale ? before : listed).filter(({ key }) => key.startsWith(prefix))
     })
 
     return {
