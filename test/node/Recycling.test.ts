@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Random, Stream } from "effect"
+import { randomBytes } from "node:crypto"
 import fs from "node:fs"
 import { join } from "node:path"
 import * as Update from "../../src/Update.ts"
@@ -230,15 +231,20 @@ describe("compacting a store", () => {
       const bytes = (): number => bytesOf(root)
       const client = yield* Store.client(yield* Layer.build(layerOf(root)), { ...Store.quiet, logBytes: 1 << 20 })
       const { reader, writer } = yield* client.createOrLoad("s", Store.text)
-      for (let time = 0; time < 40; time++) {
-        const row = Update.insert(`key ${time}`, "v".repeat(100_000), time)
-        yield* writer.compareAndAppend([row], { expected: time, upper: time + 1 })
+      const noise = Array.from({ length: 40 }, () => randomBytes(75_000).toString("base64"))
+      for (const [time, value] of noise.entries()) {
+        const rows = time === 0 ? [] : [Update.retract("key", noise[time - 1]!, time)]
+        yield* writer.compareAndAppend([...rows, Update.insert("key", value, time)], {
+          expected: time,
+          upper: time + 1
+        })
         if (time % 10 === 9) yield* client.maintain
       }
       const before = yield* Store.contents(reader)
       assert.isAbove(bytes(), 4_000_000)
+      yield* writer.allowCompaction(39)
       yield* client.compact("s")
-      // The rows, a small segment, and the reserve for such a one.
+      // The row, a small segment, and the reserve for such a one.
       assert.isBelow(bytes(), 500_000 + 5 * 256 * 1024)
       yield* writer.append([Update.insert("more", "", 40)])
       assert.deepStrictEqual(yield* Store.contents(reader), [...before, ["more", "", 1]])

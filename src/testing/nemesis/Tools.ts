@@ -3,7 +3,7 @@
  *
  * @internal
  */
-import { Effect, Layer, Stream } from "effect"
+import { Effect, Layer, type Scope, Stream } from "effect"
 import * as PersistClient from "../../client/PersistClient.ts"
 import * as Orphans from "../../runtime/Orphans.ts"
 import * as StoreCopy from "../../runtime/StoreCopy.ts"
@@ -52,9 +52,11 @@ const copy = (world: World, random: Prng) =>
     )
   }).pipe(Effect.scoped)
 
-const byStep = { gc, verify, copy } as const
+export type Step = "gc" | "verify" | "copy"
 
-export type Step = keyof typeof byStep
+type Tool = (world: World, random: Prng) => Effect.Effect<unknown, unknown, Blob | Log | Scope.Scope>
+
+const byStep: Readonly<Record<Step, Tool>> = { gc, verify, copy }
 
 export const isStep = (step: string): step is Step => Object.hasOwn(byStep, step)
 
