@@ -42,4 +42,4 @@ const program = Effect.gen(function*() {
   yield* Console.log("followed:", yield* Fiber.join(seqs), "hint:", yield* Fiber.join(hint))
 })
 const store = PersistClient.layer().pipe(Layer.provide(MemoryStorage.layer))
-await Effect.runPromise(program.pipe(Effect.provide(Layer.merge(Events.layer, Sessions.layer)), Effect.provide(store)))
+await Effect.runPromise(Effect.provide(program, Layer.provideMerge(Layer.merge(Events.layer, Sessions.layer), store)))

@@ -87,10 +87,12 @@ const survivals = (machine: Images.Machine, at: number): ReadonlyArray<Images.Su
   // There is no end to what is never flushed because it need not be.
   if (!machine.isJournaled && !isLong) return [Images.nothing, Images.unnamed(changes - 1)]
   const seeds = isLong ? 4 : 1
+  // Each sector at every third moment: what is not flushed then mostly is not yet at the two after it, either.
+  const isTorn = isLong || at % 3 === 0
   return [
     Images.nothing,
     Images.everything,
-    ...Array.from({ length: sectors }, (_, i) => Images.torn(i)),
+    ...Array.from({ length: isTorn ? sectors : 0 }, (_, i) => Images.torn(i)),
     ...Array.from({ length: changes }, (_, i) => Images.unnamed(i)),
     ...Array.from({ length: seeds }, (_, i) => Images.random(Prng.make(at * seeds + i)))
   ]
