@@ -42,7 +42,7 @@ const outcome = (ack: Ack) =>
   })
 
 /** What is delivered to a listener, as it comes. */
-const hearing = Effect.fnUntraced(function*(read: CollectionReader<string, string>) {
+const delivery = Effect.fnUntraced(function*(read: CollectionReader<string, string>) {
   const { events } = yield* read.listen()
   const received: Array<string> = []
   yield* Effect.forkScoped(Stream.runForEach(events, (event) => Effect.sync(() => void received.push(show(event)))))
@@ -72,7 +72,7 @@ for (const [medium, open] of media) {
   describe(`traces on ${medium}`, () => {
     trace("T1: a write below a seal that is not durable yet is refused in its place", (t) =>
       Effect.gen(function*() {
-        const received = yield* hearing(t.reader)
+        const received = yield* delivery(t.reader)
         const appends = Faulty.count(t.control, "append")
         const first = yield* t.writer.offer([a(1)])
         const second = yield* t.writer.offerSeal(2)
@@ -91,7 +91,7 @@ for (const [medium, open] of media) {
 
     trace("T2: of several seals in one commit a listener receives the last", (t) =>
       Effect.gen(function*() {
-        const received = yield* hearing(t.reader)
+        const received = yield* delivery(t.reader)
         const acks = [yield* t.writer.offerSeal(5), yield* t.writer.offerSeal(7), yield* t.writer.offerSeal(6)]
         const snapshot = yield* t.reader.snapshot()
         assert.deepInclude(snapshot, { seqNo: 3, upper: 7, since: 0 })
@@ -118,7 +118,7 @@ for (const [medium, open] of media) {
       "T4: what storage refuses is not there, and its sequence number is given again",
       (t) =>
         Effect.gen(function*() {
-          const received = yield* hearing(t.reader)
+          const received = yield* delivery(t.reader)
           t.control.isDown = true
           const ack = yield* t.writer.offer([a(0)])
           const snapshot = yield* Effect.flip(t.reader.snapshot())
@@ -188,7 +188,7 @@ for (const [medium, open] of media) {
 
     trace("T9: writes of one commit are delivered as one, in order", (t) =>
       Effect.gen(function*() {
-        const received = yield* hearing(t.reader)
+        const received = yield* delivery(t.reader)
         yield* t.writer.offer([a(0)])
         yield* t.writer.offer([b(0)])
         yield* t.client.sync
@@ -270,7 +270,7 @@ for (const [medium, open] of media) {
 
     trace("T15: an append of unknown outcome is found out: applied", (t) =>
       Effect.gen(function*() {
-        const received = yield* hearing(t.reader)
+        const received = yield* delivery(t.reader)
         t.control.nextAppend = "applied"
         assert.strictEqual(yield* t.writer.append([a(0)]), 1)
         assert.strictEqual(yield* t.writer.append([b(0)]), 2)

@@ -235,7 +235,7 @@ const gatherOf = (
 
 /**
  * Moves the rows in memory that can be consolidated to batches. While the store is written to, rows that can still be
- * told apart stay in memory until `since` passes them, too, so that they are stored only if they are still there then.
+ * distinguished stay in memory until `since` passes them, too, so that they are stored only if they are still there then.
  */
 const collapse = (collection: Collection.Collection, pace: Pace, position: number): Rewrite => {
   const { chunks, spills } = collection

@@ -1,5 +1,5 @@
 /**
- * The end of a store that nobody has asked for: another writer has acquired it, it is corrupt, or a defect has ended it.
+ * The end of a store that was not requested: another writer has acquired it, it is corrupt, or a defect has ended it.
  *
  * @internal
  */

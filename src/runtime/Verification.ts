@@ -54,7 +54,7 @@ export const size: Effect.Effect<number, StorageError, Blob> = Effect.gen(functi
   return yield* Stream.runFold(blob.list(""), () => 0, (sum, { bytes }) => sum + bytes)
 })
 
-/** Checks everything, also while a writer is running. `checkedBytes` is told of the bytes of each blob. */
+/** Checks everything, also while a writer is running. `checkedBytes` receives the bytes of each blob. */
 export const run = Effect.fnUntraced(function*(checkedBytes: (bytes: number) => void) {
   const log = yield* Log
   const blob = yield* Blob

@@ -8,7 +8,7 @@ import * as History from "../../src/testing/history/History.ts"
 /** What a node says. */
 export type Line =
   | { readonly _tag: "Operation"; readonly id: string; readonly operation: History.Operation }
-  | { readonly _tag: "Told"; readonly id: string; readonly event: History.Told }
+  | { readonly _tag: "Delivered"; readonly id: string; readonly event: History.Delivered }
   | { readonly _tag: "Writes" }
   | { readonly _tag: "Problem"; readonly problem: string }
 
@@ -32,9 +32,9 @@ export const recorder = (process: string, say: (line: Line) => void): History.Re
           Effect.sync(() => one.history().forEach((operation) => say({ _tag: "Operation", id, operation }))))
       }),
     subscription: (client, call) => {
-      const reply = { _tag: "Told", events: [] } as const
+      const reply = { _tag: "Delivered", events: [] } as const
       const id = begin({ client, call, outcome: "unknown", invoked: now(), reply })
-      return (event) => say({ _tag: "Told", id, event })
+      return (event) => say({ _tag: "Delivered", id, event })
     },
     history: () => []
   }
@@ -48,11 +48,11 @@ export interface Journal {
 /** Puts the lines of all nodes together. */
 export const make = (): Journal => {
   const operations = new Map<string, History.Operation>()
-  const received = new Map<string, Array<History.Told>>()
+  const received = new Map<string, Array<History.Delivered>>()
   return {
     add: (line) => {
       if (line._tag === "Operation") operations.set(line.id, line.operation)
-      if (line._tag === "Told") {
+      if (line._tag === "Delivered") {
         const events = received.get(line.id) ?? []
         events.push(line.event)
         received.set(line.id, events)
@@ -61,7 +61,7 @@ export const make = (): Journal => {
     history: () =>
       Array.from(operations, ([id, operation]) => {
         const events = received.get(id)
-        return events === undefined ? operation : { ...operation, reply: { _tag: "Told", events } }
+        return events === undefined ? operation : { ...operation, reply: { _tag: "Delivered", events } }
       })
   }
 }

@@ -182,7 +182,7 @@ describe("test_allow_compaction: a compaction", () => {
     assert.deepStrictEqual(due(state), ["flush 0"])
   })
 
-  it("flushes what can collapse, and not what can still be told apart while the store is written to", () => {
+  it("flushes what can collapse, and not what can still be distinguished while the store is written to", () => {
     const state = stateOf("s")
     for (let time = 0; time < 10; time++) apply(state, rows(0, 2, time))
     apply(state, seal(0, 10), allowCompaction(0, 6))

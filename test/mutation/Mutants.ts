@@ -359,7 +359,7 @@ const rows: ReadonlyArray<Mutant> = [
     "batch/Cancellation"
   ),
   plant(
-    "rows cancel out that can still be told apart",
+    "rows cancel out that can still be distinguished",
     "batch/Cancellation.ts",
     "time <= since && this.cancel(columns, row)",
     "this.cancel(columns, row)",

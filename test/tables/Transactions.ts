@@ -1,5 +1,5 @@
 /**
- * Transactions over two tables, an account of what each was told, and the judge of what a store has in the end.
+ * Transactions over two tables, an account of the reply to each, and the judge of what a store has in the end.
  *
  * As each transaction writes a value of its own, the histories of the keys say which have committed, and when. In the order
  * of these times every one must have read what the ones before it had written: they are as if they had run one after the
@@ -169,7 +169,7 @@ const contents = Effect.fnUntraced(function*(time?: number) {
   return state
 })
 
-/** Judges a store by what was told. */
+/** Judges a store by the replies. */
 export const judge = Effect.fnUntraced(function*({ attempts }: Account) {
   const states = replayed(attempts, yield* written)
   const last = [...states.values()].at(-1) ?? new Map<string, number>()

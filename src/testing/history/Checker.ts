@@ -170,7 +170,7 @@ const snapshotViolations = (
   const [since, upper] = [HistoryFacts.frontier(reply.since), HistoryFacts.frontier(reply.upper)]
   for (const [what, value, most] of [["upper", upper, possible.uppers], ["since", since, possible.sinces]] as const) {
     const limit = most.of(collection).upTo(completed)
-    if (value > limit) found.push(["FrontierAhead", `${what} is ${value}, but nobody asked for more than ${limit}`])
+    if (value > limit) found.push(["FrontierAhead", `${what} is ${value}, but no more was requested than ${limit}`])
   }
   if (asOf !== undefined) {
     if (asOf >= upper) found.push(["FrontierAhead", `the contents as of ${asOf} were shown, but upper is ${upper}`])
@@ -208,27 +208,27 @@ const refusalViolation = (
     }
     case "SealRegressed": {
       const isBack = HistoryFacts.frontiersOf(call).some(({ collection, to }) => to < most(asked.uppers, collection))
-      return isBack ? undefined : "nobody has sealed more"
+      return isBack ? undefined : "no client has sealed more"
     }
     case "SinceRegressed": {
       const isBack = HistoryFacts.frontiersOf(call).some(({ collection, to }) => to < most(asked.sinces, collection))
-      return isBack ? undefined : "nobody has compacted more"
+      return isBack ? undefined : "no client has compacted more"
     }
     case "UpperMismatch": {
       if (call._tag !== "CompareAndAppend") return undefined
       if (call.targets.every(({ expected }) => actual === expected)) return "the upper is the expected one"
       const furthest = Math.max(...call.targets.map(({ collection }) => most(asked.uppers, collection)))
       return HistoryFacts.frontier(actual ?? null) > furthest
-        ? `the upper is said to be ${actual}, which nobody asked for`
+        ? `the upper is said to be ${actual}, which was never requested`
         : undefined
     }
     case "AsOfBeforeSince": {
       const isGone = call._tag === "Snapshot" && (call.asOf ?? 0) < most(asked.sinces, call.collection)
-      return isGone || call._tag !== "Snapshot" ? undefined : "nobody has compacted so much"
+      return isGone || call._tag !== "Snapshot" ? undefined : "no client has compacted so much"
     }
     case "CollectionDestroyed":
       return collectionsOf(call).every((collection) => !isDestroyed(collection)) && collectionsOf(call).length > 0
-        ? "nobody has destroyed it"
+        ? "no client has destroyed it"
         : undefined
     default:
       return undefined
@@ -258,7 +258,7 @@ const checkAppends = (history: History.History): ReadonlyArray<Violation> => {
       const other = winners.get(place)
       winners.set(place, index)
       if (other === undefined) return []
-      const detail = `two were told that they appended at ${expected}`
+      const detail = `two appends were acknowledged at ${expected}`
       return [{ kind: "AppendedTwice", operation: index, others: [other], collection, detail }]
     })
   })
@@ -277,15 +277,15 @@ const checkReads = (
     if (call._tag !== "Snapshot" && call._tag !== "Subscribe" && call._tag !== "Listen") return
     const ofCollection = reads.get(call.collection) ?? { sequenced: [], timed: [], stretches: [] }
     reads.set(call.collection, ofCollection)
-    if (call._tag === "Subscribe" && reply?._tag === "Told") {
+    if (call._tag === "Subscribe" && reply?._tag === "Delivered") {
       violations.push(...HistoryReads.follow(ofCollection, index, call, reply.events))
     }
-    if (call._tag === "Listen" && reply?._tag === "Told") {
+    if (call._tag === "Listen" && reply?._tag === "Delivered") {
       const mostSealed = facts.possible.uppers.of(call.collection).upTo(Infinity)
       violations.push(...HistoryListens.progressViolations(call, reply.events, index, mostSealed))
-      const heard = HistoryListens.hearing(commands, call, reply.events)
-      if (heard !== undefined) {
-        const { rows, seqNo, unclear } = heard
+      const delivered = HistoryListens.delivery(commands, call, reply.events)
+      if (delivered !== undefined) {
+        const { rows, seqNo, unclear } = delivered
         const read = sequenced(facts, operation, index, seqNo, HistoryReads.sumRows(rows))
         ofCollection.sequenced.push({ ...read, unclear })
       }

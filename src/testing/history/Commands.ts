@@ -138,7 +138,7 @@ const noteSeen = (commands: Commands, { call, reply }: History.Operation): void 
       command.seqNo = Math.min(command.seqNo ?? Infinity, reply.seqNo)
     }
   }
-  if (call._tag === "Subscribe" && reply?._tag === "Told") {
+  if (call._tag === "Subscribe" && reply?._tag === "Delivered") {
     for (const event of reply.events) {
       if (event._tag === "Updates") { for (const update of event.updates) see(call.collection, update) }
     }

@@ -55,7 +55,7 @@ const replyWithout = ({ call, reply }: History.Operation, rest: Rest): History.R
   if (call._tag === "Snapshot" && reply?._tag === "Contents") {
     return { ...reply, rows: rest(call.collection, reply.rows) }
   }
-  if ((call._tag !== "Subscribe" && call._tag !== "Listen") || reply?._tag !== "Told") return reply
+  if ((call._tag !== "Subscribe" && call._tag !== "Listen") || reply?._tag !== "Delivered") return reply
   const events = reply.events.map((event) =>
     event._tag === "Updates" ? { ...event, updates: rest(call.collection, event.updates) } : event
   )
@@ -86,7 +86,7 @@ const rowOf = (place: string, value: string): string => JSON.stringify([place, v
 /** What a read has shown of which collection. */
 const shownBy = ({ call, reply }: History.Operation) => {
   if (call._tag === "Snapshot" && reply?._tag === "Contents") return { of: call.collection, rows: reply.rows }
-  if ((call._tag !== "Subscribe" && call._tag !== "Listen") || reply?._tag !== "Told") return undefined
+  if ((call._tag !== "Subscribe" && call._tag !== "Listen") || reply?._tag !== "Delivered") return undefined
   return {
     of: call.collection,
     rows: reply.events.flatMap((event): ReadonlyArray<Keyed> => event._tag === "Updates" ? event.updates : [])

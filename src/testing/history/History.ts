@@ -104,7 +104,7 @@ export type Call =
  * @category models
  * @since 0.1.0
  */
-export type Told =
+export type Delivered =
   | { readonly _tag: "Updates"; readonly updates: ReadonlyArray<Update> }
   | { readonly _tag: "Progress"; readonly frontier: RecordedFrontier }
 
@@ -116,7 +116,7 @@ export type Told =
  * - `Registered`: the collection's id.
  * - `Sequenced`: the sequence number of a write, seal or compaction.
  * - `Contents`: a snapshot.
- * - `Told`: everything that was delivered to a subscriber or a listener, also if it then failed or was interrupted.
+ * - `Delivered`: everything that was delivered to a subscriber or a listener, also if it then failed or was interrupted.
  * - `Refused`: the name of the error, with its reason or the actual upper if it has one.
  *
  * @category models
@@ -134,7 +134,7 @@ export type Reply =
     readonly upper: RecordedFrontier
     readonly rows: ReadonlyArray<Row>
   }
-  | { readonly _tag: "Told"; readonly events: ReadonlyArray<Told> }
+  | { readonly _tag: "Delivered"; readonly events: ReadonlyArray<Delivered> }
   | {
     readonly _tag: "Refused"
     readonly error: string
@@ -193,7 +193,7 @@ export interface Recorder {
   readonly subscription: (
     client: string,
     call: Call & { readonly _tag: "Subscribe" | "Listen" }
-  ) => (event: Told) => void
+  ) => (event: Delivered) => void
   /** The operations recorded so far. */
   readonly history: () => History
 }
@@ -230,8 +230,8 @@ export const recorder = (now: () => number = counter()): Recorder => {
           }))
       }),
     subscription: (client, call) => {
-      const events: Array<Told> = []
-      begin(client, call).reply = { _tag: "Told", events }
+      const events: Array<Delivered> = []
+      begin(client, call).reply = { _tag: "Delivered", events }
       return (event) => void events.push(event)
     },
     history: () => operations

@@ -13,16 +13,16 @@ import type { Kind, Violation } from "./Violation.ts"
 
 export type Listen = History.Call & { readonly _tag: "Listen" }
 
-type Told = ReadonlyArray<History.Told>
-type Updates = History.Told & { readonly _tag: "Updates" }
+type Delivered = ReadonlyArray<History.Delivered>
+type Updates = History.Delivered & { readonly _tag: "Updates" }
 
 /** The commands whose own rows were delivered together. */
-const heardIn = (commands: Commands, { collection }: Listen, { updates }: Updates): ReadonlySet<Command> =>
+const deliveredIn = (commands: Commands, { collection }: Listen, { updates }: Updates): ReadonlySet<Command> =>
   new Set(updates.flatMap(([key, value]) => commands.ownerOf(collection, rowId(key, value)) ?? []))
 
 /** The place of the last acknowledged command among some, if there is one. */
-const lastOf = (heard: ReadonlySet<Command>): number | undefined => {
-  const places = [...heard].flatMap(({ outcome, seqNo }) => outcome === "ok" && seqNo !== undefined ? [seqNo] : [])
+const lastOf = (delivered: ReadonlySet<Command>): number | undefined => {
+  const places = [...delivered].flatMap(({ outcome, seqNo }) => outcome === "ok" && seqNo !== undefined ? [seqNo] : [])
   return places.length === 0 ? undefined : Math.max(...places)
 }
 
@@ -32,21 +32,21 @@ const lastOf = (heard: ReadonlySet<Command>): number | undefined => {
  */
 export const note = (commands: Commands, history: History.History): void => {
   for (const { call, reply } of history) {
-    if (call._tag === "Listen" && reply?._tag === "Told") noteHeard(commands, call, reply.events)
+    if (call._tag === "Listen" && reply?._tag === "Delivered") noteDelivered(commands, call, reply.events)
   }
 }
 
-const noteHeard = (commands: Commands, call: Listen, events: Told): void => {
+const noteDelivered = (commands: Commands, call: Listen, events: Delivered): void => {
   let earlier: Array<Command> = []
   for (const event of events) {
     if (event._tag !== "Updates") continue
-    const heard = heardIn(commands, call, event)
-    const last = lastOf(heard)
+    const delivered = deliveredIn(commands, call, event)
+    const last = lastOf(delivered)
     if (last !== undefined) {
       for (const command of earlier) command.seqNo = Math.min(command.seqNo ?? Infinity, last)
       earlier = []
     }
-    for (const command of heard) {
+    for (const command of delivered) {
       if (command.outcome !== "unknown") continue
       command.isApplied = true
       earlier.push(command)
@@ -55,27 +55,27 @@ const noteHeard = (commands: Commands, call: Listen, events: Told): void => {
 }
 
 /** What a listener had received with the last command whose place is known. */
-export interface Hearing {
+export interface Delivery {
   readonly seqNo: number
   readonly rows: ReadonlyArray<History.Row>
   /** Rows of commands that were delivered with it, and may come before or after it. */
   readonly unclear: ReadonlySet<RowId>
 }
 
-export const hearing = (commands: Commands, call: Listen, events: Told): Hearing | undefined => {
+export const delivery = (commands: Commands, call: Listen, events: Delivered): Delivery | undefined => {
   const last = events.findLastIndex((event) =>
-    event._tag === "Updates" && lastOf(heardIn(commands, call, event)) !== undefined
+    event._tag === "Updates" && lastOf(deliveredIn(commands, call, event)) !== undefined
   )
   const ended = events[last]
   if (ended?._tag !== "Updates") return undefined
-  const heard = heardIn(commands, call, ended)
-  const unclear = [...heard].filter(({ outcome }) => outcome === "unknown")
+  const delivered = deliveredIn(commands, call, ended)
+  const unclear = [...delivered].filter(({ outcome }) => outcome === "unknown")
     .flatMap(({ updates }) => updates.get(call.collection) ?? [])
     .map(([key, value]) => rowId(key, value))
-  const told = events.slice(0, last + 1).flatMap((event) => event._tag === "Updates" ? event.updates : [])
+  const updates = events.slice(0, last + 1).flatMap((event) => event._tag === "Updates" ? event.updates : [])
   return {
-    seqNo: lastOf(heard)!,
-    rows: [...call.rows, ...told.map(([key, value, , diff]): History.Row => [key, value, diff])],
+    seqNo: lastOf(delivered)!,
+    rows: [...call.rows, ...updates.map(([key, value, , diff]): History.Row => [key, value, diff])],
     unclear: new Set(unclear)
   }
 }
@@ -83,7 +83,7 @@ export const hearing = (commands: Commands, call: Listen, events: Told): Hearing
 /** Seals that move back or are ahead of the requested ones, and updates at times that were delivered as complete. */
 export const progressViolations = (
   call: Listen,
-  events: Told,
+  events: Delivered,
   index: number,
   mostSealed: number
 ): ReadonlyArray<Violation> => {
@@ -97,11 +97,13 @@ export const progressViolations = (
       const late = event.updates.find(([, , time]) => time < upper)
       return late === undefined
         ? []
-        : violation("SealedTimeWritten", `heard an update at ${late[2]} after a seal up to ${upper}`)
+        : violation("SealedTimeWritten", `delivered an update at ${late[2]} after a seal up to ${upper}`)
     }
     const [before, next] = [upper, frontier(event.frontier)]
     upper = next
-    if (next <= before) return violation("FrontierRegressed", `heard a seal up to ${next} after ${before}`)
-    return next > mostSealed ? violation("FrontierAhead", `heard a seal up to ${next}, which nobody asked for`) : []
+    if (next <= before) return violation("FrontierRegressed", `delivered a seal up to ${next} after ${before}`)
+    return next > mostSealed
+      ? violation("FrontierAhead", `delivered a seal up to ${next}, which was never requested`)
+      : []
   })
 }

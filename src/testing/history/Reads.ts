@@ -175,7 +175,7 @@ export const follow = (
   reads: Reads,
   index: number,
   call: History.Call & { readonly _tag: "Subscribe" },
-  events: ReadonlyArray<History.Told>
+  events: ReadonlyArray<History.Delivered>
 ): ReadonlyArray<Violation> => {
   const { asOf, collection } = call
   const violations: Array<Violation> = []
@@ -248,11 +248,11 @@ export const checkTimed = (
     })
   })
   const ofStretches = stretches.flatMap((stretch) => {
-    const told = stretch.updates.map(([key, value, time, diff]): Timed => ({ row: rowId(key, value), time, diff }))
+    const found = stretch.updates.map(([key, value, time, diff]): Timed => ({ row: rowId(key, value), time, diff }))
     const { from, index, until } = stretch
     const unsure = unsureRows(commands, collection, from)
-    const times = new Set([...told, ...between(updates, from, until)].map(({ time }) => time))
-    const foundBy = byTime(told)
+    const times = new Set([...found, ...between(updates, from, until)].map(({ time }) => time))
+    const foundBy = byTime(found)
     const expectedBy = byTime(between(updates, from, until))
     return [...times].toSorted((a, b) => a - b).flatMap((time) =>
       compare(commands, unsure, {
@@ -348,7 +348,7 @@ const explain = (commands: Commands, comparison: Comparison, excess: Sums): Read
       if (times === -1) violation("LostWrite", [owner.index], "does not show a write that was applied")
       else violation("DoubledWrite", [owner.index], `shows a write ${times + 1} times`)
     } else if (owner.outcome === "failed") {
-      violation("FailedWriteVisible", [owner.index], "shows a write that was told to have failed")
+      violation("FailedWriteVisible", [owner.index], "shows a write that was reported as failed")
     } else violation("FutureWrite", [owner.index], "shows a write that is of a later place or time")
   }
   for (const [row, sum] of excess) {

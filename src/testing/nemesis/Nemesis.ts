@@ -69,8 +69,8 @@ export class NemesisFound extends Error {
     violations: ReadonlyArray<HistoryViolation.Violation>,
     history: History.History
   ) {
-    const told = [...problems, ...violations.map((violation) => HistoryViolation.format(violation, history))]
-    super(told.slice(0, 5).join("\n"))
+    const lines = [...problems, ...violations.map((violation) => HistoryViolation.format(violation, history))]
+    super(lines.slice(0, 5).join("\n"))
     this.violations = violations
     this.history = history
   }

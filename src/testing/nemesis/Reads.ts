@@ -60,12 +60,12 @@ export const follow = (
     const tell = world.recorder.subscription(node.client, { _tag: "Subscribe", collection, ...start })
     return Stream.tap(read.subscribe(start), (event) =>
       Effect.sync(() => {
-        tell(toldOf(event))
+        tell(deliveredOf(event))
         if (event._tag === "Progress") place.frontier = Math.max(place.frontier, event.frontier)
       }))
   })
 
-const toldOf = (event: CollectionEvent<string, string>): History.Told =>
+const deliveredOf = (event: CollectionEvent<string, string>): History.Delivered =>
   event._tag === "Progress" ? event : {
     _tag: "Updates",
     updates: event.updates.map(({ diff, key, time, value }) => [key, value, time, diff])
@@ -87,7 +87,7 @@ export const listen: Read = ({ handles, id, node, random, world }) =>
     )
     const { rows, seqNo, upper } = contents
     const tell = world.recorder.subscription(node.client, { _tag: "Listen", collection: id, seqNo, upper, rows })
-    yield* Stream.runForEach(events, (event) => Effect.sync(() => tell(toldOf(event)))).pipe(
+    yield* Stream.runForEach(events, (event) => Effect.sync(() => tell(deliveredOf(event)))).pipe(
       Effect.timeoutOption(random.int(5_000))
     )
   }))

@@ -47,7 +47,7 @@ export interface World {
   readonly recorder: History.Recorder
   readonly guesses: Map<string, Guess>
   readonly places: Array<Place>
-  /** By collection: the schemas that a client was told to be stored. */
+  /** By collection: the schemas that a client knows to be stored. */
   readonly documents: Map<number, Set<string>>
   /** Failures that are in no history. */
   readonly problems: Array<string>

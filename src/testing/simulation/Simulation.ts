@@ -380,7 +380,7 @@ const drive = Effect.fnUntraced(function*(machine: Machine.Machine, isOver: () =
     if (machine.runNext()) continue
     // The program's promises are processed before time advances.
     yield* Effect.yieldNow
-    if (!isOver() && !machine.advance()) return "nothing is ready, and nobody sleeps: it waits for what never comes"
+    if (!isOver() && !machine.advance()) return "nothing is ready, and nothing sleeps: it waits for what never comes"
   }
   return undefined
 })

@@ -151,7 +151,7 @@ const authority = ({ withLog, withStore }: Suite): ReadonlyArray<Test> => [
     })
   ),
   withLog(
-    "whoever acquires again fences the writer before",
+    "acquiring again fences the writer before",
     Effect.fnUntraced(function*(log) {
       const before = yield* log.acquire
       yield* before.append(0, [bytes("a")])
@@ -164,7 +164,7 @@ const authority = ({ withLog, withStore }: Suite): ReadonlyArray<Test> => [
     })
   ),
   withLog(
-    "whoever acquires again after its own epoch has the log until somebody else acquires it",
+    "acquiring again after its own epoch keeps the log until another process acquires it",
     Effect.fnUntraced(function*(log) {
       const first = yield* log.acquire
       yield* first.append(0, [bytes("a")])

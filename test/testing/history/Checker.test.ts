@@ -63,13 +63,13 @@ const inSnapshot =
 /** Changes the updates of one event of a subscription, of which one is given of an acknowledged write alone. */
 const inSubscription = (
   change: (updates: ReadonlyArray<History.Update>, own: History.Update) => ReadonlyArray<History.Update>,
-  isMeant: (operation: With<"Subscribe", "Told">) => boolean = () => true
+  isMeant: (operation: With<"Subscribe", "Delivered">) => boolean = () => true
 ): Lie =>
 (history, random) => {
   const values = certain(history)
   const isOwn = ([, value]: History.Update) => values.has(value)
-  const isTelling = (event: History.Told) => event._tag === "Updates" && event.updates.some(isOwn)
-  const telling = history.filter(is("Subscribe", "Told")).filter((operation) =>
+  const isTelling = (event: History.Delivered) => event._tag === "Updates" && event.updates.some(isOwn)
+  const telling = history.filter(is("Subscribe", "Delivered")).filter((operation) =>
     isMeant(operation) && operation.reply.events.some(isTelling)
   )
   return replace(history, pick(random, telling), (one) => {
@@ -204,7 +204,7 @@ const lies: ReadonlyArray<readonly [name: string, found: ReadonlyArray<HistoryVi
     "a subscription goes back",
     ["FrontierRegressed"],
     (history, random) =>
-      replace(history, pick(random, history.filter(is("Subscribe", "Told"))), (one) => ({
+      replace(history, pick(random, history.filter(is("Subscribe", "Delivered"))), (one) => ({
         ...one,
         reply: { ...one.reply, events: [...one.reply.events, { _tag: "Progress", frontier: 1 }] }
       }))
@@ -342,7 +342,7 @@ describe("a recorder", () => {
       assert.notProperty(interrupted, "completed")
       assert.deepInclude(delivered, {
         outcome: "unknown",
-        reply: { _tag: "Told", events: [{ _tag: "Progress", frontier: 1 }] }
+        reply: { _tag: "Delivered", events: [{ _tag: "Progress", frontier: 1 }] }
       })
     }))
 })

@@ -145,7 +145,7 @@ const snapshot = (world: World, collection: number, model: Model.Model): void =>
   })
 }
 
-const delivered = (rows: ReadonlyArray<Model.Row>): History.Told => ({
+const delivered = (rows: ReadonlyArray<Model.Row>): History.Delivered => ({
   _tag: "Updates",
   updates: rows.map(({ diff, key, time, value }) => [key, value, time, diff])
 })
@@ -157,23 +157,23 @@ const subscribe = (world: World, collection: number, model: Model.Model): void =
   const middle = asOf + 1 + random.int(model.upper - asOf - 1)
   const until = (to: number, from = 0, since = 0) =>
     Model.consolidate(model.updates.filter(({ time }) => time >= from && time < to), since)
-  const first: ReadonlyArray<History.Told> = [
+  const first: ReadonlyArray<History.Delivered> = [
     delivered(until(middle, 0, asOf)),
     { _tag: "Progress", frontier: middle }
   ]
-  const second: ReadonlyArray<History.Told> = [
+  const second: ReadonlyArray<History.Delivered> = [
     delivered(until(model.upper, middle)),
     { _tag: "Progress", frontier: model.upper }
   ]
   const isResumed = random.chance(0.5)
   record(world, world.reader, { _tag: "Subscribe", collection, asOf }, {
     outcome: "unknown",
-    reply: { _tag: "Told", events: isResumed ? first : [...first, ...second] }
+    reply: { _tag: "Delivered", events: isResumed ? first : [...first, ...second] }
   })
   if (!isResumed) return
   record(world, world.reader, { _tag: "Subscribe", collection, from: middle }, {
     outcome: "unknown",
-    reply: { _tag: "Told", events: second }
+    reply: { _tag: "Delivered", events: second }
   })
 }
 
