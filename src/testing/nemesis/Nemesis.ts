@@ -23,6 +23,7 @@ import { Duration, Effect, Random, Schedule, Stream } from "effect"
 import type * as PersistClient from "../../client/PersistClient.ts"
 import * as Collection from "../../engine/Collection.ts"
 import * as State from "../../engine/State.ts"
+import * as HoldFiles from "../../runtime/HoldFiles.ts"
 import * as Recovery from "../../runtime/Recovery.ts"
 import { Blob } from "../../storage/Blob.ts"
 import { Log } from "../../storage/Log.ts"
@@ -169,6 +170,8 @@ const end = Effect.fnUntraced(function*(world: World.World) {
 /** Holds whose clients are gone expire when a writer has seen no heartbeat for a whole lease, in at least four looks. */
 const betweenLooks = Duration.times(Holding.longestLease, 0.3)
 
+const hasHolds = Effect.map(Effect.flatMap(Blob, HoldFiles.list), (holds) => holds.length > 0)
+
 /** Without faults, all operations of a last client must succeed, and the stored data must be as expected. @internal */
 export const aftermath = Effect.fnUntraced(function*(world: World.World, random: Prng.Prng) {
   const options: PersistClient.Options = {
@@ -186,7 +189,10 @@ export const aftermath = Effect.fnUntraced(function*(world: World.World, random:
       yield* client.maintain
       yield* readEverything(world, "last", client, random)
       for (const { name } of yield* client.descriptions) yield* client.compact(name)
-      yield* Effect.repeat(Effect.andThen(client.maintain, Effect.sleep(betweenLooks)), { times: 6 })
+      yield* client.maintain
+      if (yield* hasHolds) {
+        yield* Effect.repeat(Effect.andThen(Effect.sleep(betweenLooks), client.maintain), { times: 6 })
+      }
       yield* readEverything(world, "last", client, random)
       yield* client.stop
     }))
