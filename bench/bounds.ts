@@ -3,12 +3,12 @@
  * measured. At scale 1 the agent's table has 330,000 updates, and there are 10,000 collections and fifteen values of 16 MiB; the
  * default is a tenth.
  */
-import { fork } from "node:child_process"
 import * as path from "node:path"
 import { bound, bounds } from "./agent/Bounds.ts"
 import { measure, type Measured } from "./agent/Measure.ts"
 import type { Name } from "./agent/Stores.ts"
 import type { Figures } from "./bounds/run.ts"
+import { answerOf } from "./Child.ts"
 import { emptied, scratch } from "./Measure.ts"
 import * as Target from "./Target.ts"
 
@@ -16,19 +16,7 @@ const scale = Number(process.argv[2] ?? "0.1")
 const base = scratch("bounds")
 
 const child = (what: string, directory: string, ...args: ReadonlyArray<number>): Promise<Figures> =>
-  new Promise((resolve, reject) => {
-    const file = path.join(import.meta.dirname, "bounds/run.ts")
-    const running = fork(file, [what, directory, ...args.map(String)], {
-      execArgv: ["--conditions=tidemark-source", "--no-warnings"],
-      stdio: ["ignore", "inherit", "inherit", "ipc"]
-    })
-    let answer: Figures | undefined
-    running.on("message", (message) => (answer = message as Figures))
-    running.on(
-      "exit",
-      (code) => answer === undefined ? reject(new Error(`${what} ended with ${code}`)) : resolve(answer)
-    )
-  })
+  answerOf(path.join(import.meta.dirname, "bounds/run.ts"), [what, directory, ...args.map(String)], what)
 
 const collections = async (count: number) => {
   const directory = emptied(path.join(base, `${count} collections`))

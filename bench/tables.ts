@@ -5,9 +5,9 @@
  * measurement runs in a process of its own. Ratios are taken within a round, one of time and one of processor time, and
  * the table has their medians over `TIDEMARK_BENCH_RUNS` rounds (3).
  */
-import { fork } from "node:child_process"
 import * as path from "node:path"
 import { measure } from "./agent/Measure.ts"
+import { answerOf } from "./Child.ts"
 import { emptied, median, scratch } from "./Measure.ts"
 import { number, table } from "./Report.ts"
 import { machine } from "./Samples.ts"
@@ -18,20 +18,10 @@ const only = process.argv[3]?.split(",")
 const rounds = Number(process.env["TIDEMARK_BENCH_RUNS"] ?? "3")
 const base = scratch("tables")
 
-const child = (what: string): Promise<Figures> =>
-  new Promise((resolve, reject) => {
-    const args = [what, emptied(path.join(base, "work")), String(scale)]
-    const running = fork(path.join(import.meta.dirname, "tables/run.ts"), args, {
-      execArgv: ["--conditions=tidemark-source", "--no-warnings", "--expose-gc"],
-      stdio: ["ignore", "inherit", "inherit", "ipc"]
-    })
-    let figures: Figures | undefined
-    running.on("message", (message) => (figures = message as Figures))
-    running.on(
-      "exit",
-      (code) => figures === undefined ? reject(new Error(`${what} ended with ${code}`)) : resolve(figures)
-    )
-  })
+const child = (what: string): Promise<Figures> => {
+  const args = [what, emptied(path.join(base, "work")), String(scale)]
+  return answerOf(path.join(import.meta.dirname, "tables/run.ts"), args, what, ["--expose-gc"])
+}
 
 interface Measured {
   readonly work: string

@@ -27,34 +27,29 @@ export const readable = (
   return { first: since, last: upper === "empty" ? undefined : upper - 1 }
 }
 
-/** The first time in `(from, to]` at which something had changed since `from`, by halving. */
-export const firstChange = async (
-  from: number,
-  to: number,
-  hasChanged: (from: number, to: number) => Promise<boolean>
-): Promise<number | undefined> => {
+type Differ = (from: number, to: number) => Promise<boolean>
+
+/** Two neighbouring times, the first of which does not pass the test and the second does, if `low` does not and `high` does. */
+const halve = async (
+  low: number,
+  high: number,
+  passes: (time: number) => Promise<boolean>
+): Promise<readonly [number, number]> => {
+  if (high - low <= 1) return [low, high]
+  const middle = Math.floor((low + high) / 2)
+  return await passes(middle) ? halve(low, middle, passes) : halve(middle, high, passes)
+}
+
+/** The first time in `(from, to]` at which something had changed since `from`. */
+export const firstChange = async (from: number, to: number, hasChanged: Differ): Promise<number | undefined> => {
   if (from >= to || !(await hasChanged(from, to))) return undefined
-  let [low, high] = [from, to]
-  while (high - low > 1) {
-    const middle = Math.floor((low + high) / 2)
-    if (await hasChanged(from, middle)) high = middle
-    else low = middle
-  }
-  return high
+  const [, first] = await halve(from, to, (time) => hasChanged(from, time))
+  return first
 }
 
 /** The last time before `to` at which the contents were others than at `to`; the change came right after it. */
-export const lastChange = async (
-  from: number,
-  to: number,
-  hasChanged: (from: number, to: number) => Promise<boolean>
-): Promise<number | undefined> => {
+export const lastChange = async (from: number, to: number, hasChanged: Differ): Promise<number | undefined> => {
   if (from >= to || !(await hasChanged(from, to))) return undefined
-  let [low, high] = [from, to]
-  while (high - low > 1) {
-    const middle = Math.floor((low + high) / 2)
-    if (await hasChanged(middle, to)) low = middle
-    else high = middle
-  }
-  return low
+  const [last] = await halve(from, to, async (time) => !(await hasChanged(time, to)))
+  return last
 }

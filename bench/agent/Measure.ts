@@ -1,9 +1,9 @@
 /**
  * The stores of the agent table, measured: each written, opened cold and compacted in processes of its own.
  */
-import { fork } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
+import { answerOf } from "../Child.ts"
 import { median } from "../Measure.ts"
 import type { Figures, Opened } from "./run.ts"
 import type { Name } from "./Stores.ts"
@@ -14,18 +14,7 @@ export const measure = async (name: Name, base: string, scale: number): Promise<
   const directory = path.join(base, name.replace(" ", "-"))
   fs.mkdirSync(directory)
   const child = <A>(what: string): Promise<A> =>
-    new Promise((resolve, reject) => {
-      const running = fork(path.join(import.meta.dirname, "run.ts"), [what, name, directory, String(scale)], {
-        execArgv: ["--conditions=tidemark-source", "--no-warnings"],
-        stdio: ["ignore", "inherit", "inherit", "ipc"]
-      })
-      let answer: A | undefined
-      running.on("message", (message) => (answer = message as A))
-      running.on(
-        "exit",
-        (code) => answer === undefined ? reject(new Error(`${name} ended with ${code}`)) : resolve(answer)
-      )
-    })
+    answerOf(path.join(import.meta.dirname, "run.ts"), [what, name, directory, String(scale)], name)
   const figures = await child<Figures>("write")
   if (name === "none") return { ...figures, cold: { millis: 0, cpu: 0 } }
   const openings: Array<Opened> = []

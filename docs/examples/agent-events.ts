@@ -17,7 +17,7 @@ const program = Effect.gen(function*() {
     sessions.modify(id, (before) => Option.some({ seq: 0, ...Option.getOrUndefined(before), owner }))
   // One commit: the event, its projection, and what falls out of the log.
   const append = Effect.fnUntraced(function*(id: string, owner: string, text: string) {
-    const session = Option.getOrElse(yield* sessions.get(id), () => ({ owner: "nobody", seq: 0 }))
+    const session = Option.getOrElse(yield* sessions.get(id), () => ({ owner: "none", seq: 0 }))
     if (session.owner !== owner) return yield* new NotOwner({ owner: session.owner })
     yield* events.set([id, session.seq + 1], text)
     yield* events.remove([id, session.seq - 2])

@@ -102,8 +102,6 @@ export const toolkit = Toolkit.make(collections, contents, get, history, diff, s
 
 type Reader = CollectionReader<StoredJson.Json, StoredJson.Json>
 
-const rowOf = ([key, value, diff]: readonly [StoredJson.Json, StoredJson.Json, number]) => ({ key, value, diff })
-
 const footprint = ({ bytes, rows }: Footprint.Footprint) => ({ updates: rows, bytes })
 
 /** The tools on a store. Each call reads what is committed then. */
@@ -146,7 +144,7 @@ export const layer = toolkit.toLayer(Effect.gen(function*() {
         (reader, time) =>
           Effect.map(reader.get(key, { asOf: time, wait: false }), (values) => ({
             asOf: time,
-            rows: values.map(([value, diff]) => ({ key, value, diff }))
+            rows: values.map(([value, diff]) => Pages.rowJson([key, value, diff]))
           }))
       ),
     history: ({ collection, key }) =>
@@ -157,7 +155,7 @@ export const layer = toolkit.toLayer(Effect.gen(function*() {
         to,
         (reader) =>
           Effect.map(Stream.runCollect(Stream.take(reader.changes({ from, to }), limit + 1)), (found) => ({
-            rows: found.slice(0, limit).map(rowOf),
+            rows: found.slice(0, limit).map(Pages.rowJson),
             hasMore: found.length > limit
           }))
       ),

@@ -30,7 +30,7 @@ export interface Packed {
   readonly frame: Uint8Array
 }
 
-let scratch = new ByteWriter(4 * 1024)
+const scratch = new ByteWriter(4 * 1024)
 
 /** The rows as a compressed block, or `undefined` where they are better written as they are. */
 export const pack = (columns: Columns.Columns): Packed | undefined => {

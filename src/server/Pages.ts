@@ -8,8 +8,17 @@ import type { Row } from "../client/Snapshot.ts"
 
 type Json = Schema.Json
 
+export interface RowJson {
+  readonly key: Json
+  readonly value: Json
+  readonly diff: number
+}
+
+/** A row of contents, as it is on the wire. */
+export const rowJson = ([key, value, diff]: Row<Json, Json>): RowJson => ({ key, value, diff })
+
 export interface Page {
-  readonly rows: ReadonlyArray<{ readonly key: Json; readonly value: Json; readonly diff: number }>
+  readonly rows: ReadonlyArray<RowJson>
   readonly next?: Json
 }
 
@@ -31,7 +40,7 @@ export const first = <E>(rows: Stream.Stream<Row<Json, Json>, E>, limit: number)
     const isLast = !found.some(isBeyond(limit))
     const kept = isLast ? found : found.slice(0, -1)
     return {
-      rows: kept.map(([key, value, diff]) => ({ key, value, diff })),
+      rows: kept.map(rowJson),
       ...(!isLast && { next: found.at(-1)![0] })
     }
   })

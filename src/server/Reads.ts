@@ -65,7 +65,7 @@ export const make = (client: PersistClient["Service"], pace: Pace.Pace) => {
     headers: Record<string, string>
   ) =>
     HttpServerResponse.stream(
-      pace.guard(ndjson(Stream.map(rows, ([key, value, diff]) => ({ key, value, diff })))),
+      pace.guard(ndjson(Stream.map(rows, Pages.rowJson))),
       { contentType: "application/x-ndjson", headers }
     )
 
@@ -81,7 +81,7 @@ export const make = (client: PersistClient["Service"], pace: Pace.Pace) => {
       Effect.gen(function*() {
         const { description, reader } = yield* open(name)
         const values = yield* reader.get(key, { asOf: yield* timeOf(description, asOf), wait: false })
-        return values.map(([value, diff]) => ({ key, value, diff }))
+        return values.map(([value, diff]) => Pages.rowJson([key, value, diff]))
       }).pipe(Effect.mapError(Problem.of)),
     range: (name: string, { asOf, from, limit = defaultLimit, prefix, to }: PageQuery) =>
       Effect.gen(function*() {
