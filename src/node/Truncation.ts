@@ -4,7 +4,7 @@
  * @internal
  */
 import { Effect } from "effect"
-import * as SegmentChain from "../storage/SegmentChain.ts"
+import type * as SegmentChain from "../storage/SegmentChain.ts"
 import type * as Directory from "./Directory.ts"
 import * as File from "./File.ts"
 import type { FrameAppender } from "./FrameAppender.ts"

@@ -1,5 +1,5 @@
 /**
- * Hints to the other tabs and workers that a log has grown: a `BroadcastChannel`, and polling, since hints may be lost.
+ * Hints to the other tabs and workers that a log has grown: a `BroadcastChannel`, and polling.
  *
  * @internal
  */
@@ -16,6 +16,18 @@ export interface Hints {
 
 const poll: Polling.Options = { shortest: "250 millis", longest: "5 seconds" }
 
+/** Polls whether the log has grown, since hints may be lost. */
+const polled = (upper: Effect.Effect<number, StorageError>): Stream.Stream<void> =>
+  Stream.suspend(() => {
+    let seen: number | undefined
+    const look = Effect.map(Effect.orElseSucceed(upper, () => seen), (found) => {
+      const hasGrown = found !== seen
+      seen = found
+      return hasGrown
+    })
+    return Polling.make(look, poll)
+  })
+
 export const make: (location: string) => Effect.Effect<Hints, never, Scope.Scope> = Effect.fnUntraced(
   function*(location) {
     const ticks = yield* Effect.acquireRelease(PubSub.sliding<void>(1), PubSub.shutdown)
@@ -25,17 +37,6 @@ export const make: (location: string) => Effect.Effect<Hints, never, Scope.Scope
     )
     const tick = (): void => void PubSub.publishUnsafe(ticks, undefined)
     channel.addEventListener("message", tick)
-
-    const polled = (upper: Effect.Effect<number, StorageError>): Stream.Stream<void> =>
-      Stream.suspend(() => {
-        let seen: number | undefined
-        const look = Effect.map(Effect.orElseSucceed(upper, () => seen), (found) => {
-          const hasGrown = found !== seen
-          seen = found
-          return hasGrown
-        })
-        return Polling.make(look, poll)
-      })
 
     return {
       tell: () => {

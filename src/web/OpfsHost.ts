@@ -69,6 +69,58 @@ const writeAll = (handle: AccessHandle, offset: number, bytes: Uint8Array): void
   handle.flush()
 }
 
+const folderOf = async (store: string, name: string): Promise<FileSystemDirectoryHandle> => {
+  const root = await navigator.storage.getDirectory()
+  const stores = await root.getDirectoryHandle("tidemark", { create: true })
+  const folder = await stores.getDirectoryHandle(store, { create: true })
+  return folder.getDirectoryHandle(name, { create: true })
+}
+
+const partsOf = (path: string) => path.split("/") as [folder: string, name: string]
+
+const fileOf = async (store: string, path: string, create: boolean): Promise<FileHandle> => {
+  const [folder, name] = partsOf(path)
+  return (await folderOf(store, folder)).getFileHandle(name, { create })
+}
+
+const handleOf = async (file: FileHandle): Promise<AccessHandle> => {
+  if (file.createSyncAccessHandle === undefined) throw new Error("synchronous access handles need a dedicated worker")
+  return file.createSyncAccessHandle()
+}
+
+const contentOf = async (store: string, path: string): Promise<File> => (await fileOf(store, path, false)).getFile()
+
+const read = async (
+  store: string,
+  path: string,
+  offset: number,
+  end: number,
+  attempts: number
+): Promise<Uint8Array<ArrayBuffer> | undefined> => {
+  try {
+    const file = await contentOf(store, path)
+    return new Uint8Array(await file.slice(offset, end).arrayBuffer())
+  } catch (cause) {
+    if (isMissing(cause)) return undefined
+    if (Failure.of(cause).name !== "NotReadableError" || attempts === 1) throw cause
+    return read(store, path, offset, end, attempts - 1)
+  }
+}
+
+const namesOf = async (store: string, folder: string): Promise<ReadonlyArray<string>> => {
+  const names: Array<string> = []
+  for await (const name of (await folderOf(store, folder)).keys()) names.push(name)
+  return names
+}
+
+const list = async (store: string, folder: string): Promise<ReadonlyArray<Found>> => {
+  const sizes = (await namesOf(store, folder)).map(async (name) => {
+    const file = await orIfMissing(contentOf(store, `${folder}/${name}`), undefined)
+    return file === undefined ? [] : [{ name, bytes: file.size }]
+  })
+  return (await Promise.all(sizes)).flat()
+}
+
 /** The files of the store of this name. */
 export const make = (store: string): Host => {
   const opened = new Map<string, AccessHandle>()
@@ -82,33 +134,16 @@ export const make = (store: string): Host => {
     return next
   }
 
-  const folderOf = async (name: string): Promise<FileSystemDirectoryHandle> => {
-    const root = await navigator.storage.getDirectory()
-    const stores = await root.getDirectoryHandle("tidemark", { create: true })
-    const folder = await stores.getDirectoryHandle(store, { create: true })
-    return folder.getDirectoryHandle(name, { create: true })
-  }
-
-  const fileOf = async (path: string, create: boolean): Promise<FileHandle> => {
-    const [folder, name] = path.split("/") as [string, string]
-    return (await folderOf(folder)).getFileHandle(name, { create })
-  }
-
-  const handleOf = async (file: FileHandle): Promise<AccessHandle> => {
-    if (file.createSyncAccessHandle === undefined) throw new Error("synchronous access handles need a dedicated worker")
-    return file.createSyncAccessHandle()
-  }
-
   const close = (path: string): void => {
     opened.get(path)?.close()
     opened.delete(path)
   }
 
   const publish: Host["publish"] = async (path, bytes) => {
-    const [folder, name] = path.split("/") as [string, string]
+    const [folder, name] = partsOf(path)
     const made = `${temporary}/${name}.${published++}`
     try {
-      const file = await fileOf(made, true)
+      const file = await fileOf(store, made, true)
       if (file.move === undefined) throw new Error("this browser cannot rename files")
       const handle = await handleOf(file)
       try {
@@ -118,7 +153,7 @@ export const make = (store: string): Host => {
         handle.close()
       }
       close(path)
-      await file.move(await folderOf(folder), name)
+      await file.move(await folderOf(store, folder), name)
     } catch (cause) {
       await remove(made)
       throw cause
@@ -126,7 +161,7 @@ export const make = (store: string): Host => {
   }
 
   const write: Host["write"] = async (path, offset, bytes) => {
-    const handle = opened.get(path) ?? await handleOf(await fileOf(path, false))
+    const handle = opened.get(path) ?? await handleOf(await fileOf(store, path, false))
     opened.set(path, handle)
     try {
       writeAll(handle, offset, bytes)
@@ -138,48 +173,21 @@ export const make = (store: string): Host => {
     }
   }
 
-  const readOnce = async (path: string, offset: number, end: number) => {
-    const file = await (await fileOf(path, false)).getFile()
-    return new Uint8Array(await file.slice(offset, end).arrayBuffer())
-  }
-
-  const read: Host["read"] = async (path, offset, end) => {
-    for (let attempt = 1;; attempt++) {
-      try {
-        return await orIfMissing(readOnce(path, offset, end), undefined)
-      } catch (cause) {
-        if (Failure.of(cause).name !== "NotReadableError" || attempt === readAttempts) throw cause
-      }
-    }
-  }
-
-  const namesOf = async (folder: string): Promise<ReadonlyArray<string>> => {
-    const names: Array<string> = []
-    for await (const name of (await folderOf(folder)).keys()) names.push(name)
-    return names
-  }
-
   const remove = async (path: string): Promise<void> => {
-    const [folder, name] = path.split("/") as [string, string]
+    const [folder, name] = partsOf(path)
     close(path)
-    await orIfMissing((await folderOf(folder)).removeEntry(name), undefined)
+    await orIfMissing((await folderOf(store, folder)).removeEntry(name), undefined)
   }
 
   return {
-    list: async (folder) => {
-      const sizes = (await namesOf(folder)).map(async (name) => {
-        const file = await orIfMissing(fileOf(`${folder}/${name}`, false).then((each) => each.getFile()), undefined)
-        return file === undefined ? [] : [{ name, bytes: file.size }]
-      })
-      return (await Promise.all(sizes)).flat()
-    },
-    read,
+    list: (folder) => list(store, folder),
+    read: (path, offset, end) => read(store, path, offset, end, readAttempts),
     publish: (path, bytes) => change(() => publish(path, bytes)),
     write: (path, offset, bytes) => change(() => write(path, offset, bytes)),
     remove: (path) => change(() => remove(path)),
     clear: (folder) =>
       change(async () => {
-        await Promise.all((await namesOf(folder)).map((name) => remove(`${folder}/${name}`)))
+        await Promise.all((await namesOf(store, folder)).map((name) => remove(`${folder}/${name}`)))
       }),
     close: (path) => change(async () => close(path))
   }

@@ -35,39 +35,42 @@ interface Tail {
 
 const epochOf = (path: string): number => Segment.parseName(path.slice(path.indexOf("/") + 1))?.epoch ?? 0
 
+/** Checks the segments from the last one with entries on, and closes the last one, unless it is closed. */
+const recover = Effect.fnUntraced(
+  function*(files: Files, reader: OpfsLogReader.OpfsLogReader, links: ReadonlyArray<SegmentChain.Link>) {
+    for (const link of links.toReversed()) {
+      const found = yield* reader.part(link)
+      yield* OpfsLogReader.check(link, found)
+      const { run: { end: kind, next: end }, seed } = Option.getOrThrow(found)
+      if (link.next === undefined && kind !== "closed") yield* close(files, { path: link.path, seed, end })
+      if (end.position > link.base) return { path: link.path, seed, end } satisfies Tail
+    }
+    return undefined
+  }
+)
+
+/** What the previous writer would have done, had it not died, in a copy. */
+const close = ({ change }: Files, { end, path, seed }: Tail) =>
+  change(acquiring, async (host) => {
+    const frames = await host.read(path, 0, end.offset)
+    const closing = Segment.encodeEnd("closed", seed, end.position)
+    const bytes = new Uint8Array(end.offset + closing.length)
+    bytes.set(frames!)
+    bytes.set(closing, end.offset)
+    await host.publish(path, bytes)
+  })
+
 export const make = ({ files, hints, lock, segmentBytes }: Options): Log["Service"] => {
   const reader = OpfsLogReader.make(files)
   /** The last epoch that this opener has acquired, and its writer while that is open. */
   let own: { readonly epoch: number; writer?: OpfsLogWriter.OpfsLogWriter | undefined } = { epoch: 0 }
-
-  /** Checks the segments from the last one with entries on, and closes the last one, unless it is closed. */
-  const recover = Effect.fnUntraced(function*(links: ReadonlyArray<SegmentChain.Link>) {
-    for (const link of links.toReversed()) {
-      const found = yield* reader.part(link)
-      yield* OpfsLogReader.check(link, found)
-      const { run, seed } = Option.getOrThrow(found)
-      const { next: end } = run
-      if (link.next === undefined && run.end !== "closed") {
-        yield* files.change(acquiring, async (host) => {
-          const whole = await host.read(link.path, 0, end.offset)
-          const closing = Segment.encodeEnd("closed", seed, end.position)
-          const bytes = new Uint8Array(end.offset + closing.length)
-          bytes.set(whole!)
-          bytes.set(closing, end.offset)
-          await host.publish(link.path, bytes)
-        })
-      }
-      if (end.position > link.base) return { path: link.path, seed, end } satisfies Tail
-    }
-    return undefined
-  })
 
   const open = Effect.fnUntraced(function*(after: number | undefined) {
     const { links, superseded } = yield* reader.listing
     const epoch = Math.max(0, ...[...links.map(({ path }) => path), ...superseded].map(epochOf))
     if (after !== undefined && epoch !== after) return yield* new Fenced({ epoch: after, current: epoch })
     yield* files.change(acquiring, (host) => host.clear("tmp"))
-    const tail = yield* recover(links)
+    const tail = yield* recover(files, reader, links)
     const upper = tail?.end.position ?? links[0]?.base ?? 0
     own = { epoch: epoch + 1 }
     const opened = yield* OpfsLogWriter.make({
@@ -86,7 +89,7 @@ export const make = ({ files, hints, lock, segmentBytes }: Options): Log["Servic
         await host.close(tail.path)
       }
       const empty = links.filter(({ base }) => base >= upper).map(({ path }) => path)
-      for (const path of [...superseded, ...empty]) await host.remove(path)
+      await Promise.all([...superseded, ...empty].map(host.remove))
     })
     return opened
   })

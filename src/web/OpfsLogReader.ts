@@ -14,8 +14,7 @@ import * as LogRules from "../storage/LogRules.ts"
 import * as Segment from "../storage/Segment.ts"
 import * as SegmentChain from "../storage/SegmentChain.ts"
 import type { Files } from "./OpfsFiles.ts"
-
-export const folder = "log"
+import { folder } from "./OpfsSegments.ts"
 
 const reading = "reading the log"
 

@@ -32,8 +32,7 @@ interface Request {
 const request = (locks: LockManager, name: string, isPatient: boolean): Request => {
   const abort = new AbortController()
   let isHeld = false
-  let release = (): void => {}
-  const ended = new Promise<void>((resolve) => void (release = resolve))
+  const { promise: ended, resolve: release } = Promise.withResolvers<void>()
   const granted = new Promise<boolean>((resolve) => {
     const options = isPatient ? { signal: abort.signal } : { ifAvailable: true }
     const whole = locks.request(name, options, (lock) => {

@@ -21,7 +21,7 @@ const storage = (kind: Kind, name: string, waitForLock = 1_000): Layer.Layer<Log
     : IndexedDbStorage.layer({ name, waitForLock })
 
 let stores = 0
-const newStore = (kind: Kind) => Effect.sync(() => storage(kind, `rule-${Math.random()}-${stores++}`))
+const newStore = (kind: Kind) => Effect.sync(() => storage(kind, `rule-${crypto.randomUUID()}-${stores++}`))
 
 const rules = (kind: Kind) => ({
   log: LogContract.tests(newStore(kind)),
@@ -136,7 +136,7 @@ const methods = {
     Effect.runPromise(opened(kind, name, (client) =>
       Effect.gen(function*() {
         const { reader, writer } = yield* client.createOrLoad("numbers", numbers)
-        const random = () => Array.from({ length: 20_000 }, () => Math.random().toString(36)).join("")
+        const random = () => Array.from({ length: 5_000 }, () => crypto.randomUUID()).join("")
         let count = 0
         const append = Effect.suspend(() => writer.append([Update.insert(`${count}`, random(), count)]))
         const exit = yield* Effect.exit(Effect.forever(Effect.tap(append, () => Effect.sync(() => count++))))
