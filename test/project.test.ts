@@ -111,6 +111,16 @@ describe("import directions", () => {
   })
 })
 
+describe("the site", () => {
+  it("has every page in its menu, and nothing else", () => {
+    const linked = [...read("site/.vitepress/config.ts").matchAll(/page\("[^"]+", "([^"]+)"\)/g)].map(([, name]) =>
+      `${name}.md`
+    )
+    const pages = fs.readdirSync(path.join(root, "docs")).filter((name) => name.endsWith(".md"))
+    assert.sameMembers(linked, [...pages, "decisions/README.md"])
+  })
+})
+
 describe("platform", () => {
   const mayTouchIt = (file: string): boolean =>
     file === "src/Platform.ts" || file.startsWith("src/node/") || file.startsWith("src/cli/")
