@@ -127,7 +127,7 @@ const inFlight = 4
 const sectionBytes = 4 * 1024 * 1024
 
 /** The store as of the position of its hold, with the rollup that its log names. */
-interface Held extends StoreSource.Source {
+interface HeldSource extends StoreSource.Source {
   readonly rollup: Option.Option<Uint8Array>
   readonly hold: Hold.Hold
 }
@@ -211,7 +211,7 @@ const newId = Effect.map(
 /** Takes a hold of the store as it is now, until the scope closes. */
 const hold = (log: Log["Service"], blob: Blob["Service"], lease: Duration.Input) =>
   Effect.gen(function*() {
-    const seen = new Map<number, Omit<Held, "hold">>()
+    const seen = new Map<number, Omit<HeldSource, "hold">>()
     const look = Effect.gen(function*() {
       const source = yield* StoreSource.look(log, blob)
       const { position, rollup } = source.state
@@ -225,7 +225,7 @@ const hold = (log: Log["Service"], blob: Blob["Service"], lease: Duration.Input)
     const hold = yield* Hold.take({ name: `backup.${yield* newId}`, lease }, blob, look)
     // A hold that is not released is lost after its lease.
     yield* Effect.addFinalizer(() => Effect.ignore(hold.release))
-    return { ...seen.get(hold.state.position)!, hold } satisfies Held
+    return { ...seen.get(hold.state.position)!, hold } satisfies HeldSource
   }).pipe(
     // Nothing here is asked of a client.
     Effect.catchTag(["RuntimeShutdown", "ReadOnly"], (error) => Effect.die(error))
@@ -235,7 +235,7 @@ const hold = (log: Log["Service"], blob: Blob["Service"], lease: Duration.Input)
 const endOf = ({ index }: Archive.Archive): number => Math.max(0, ...index.sections.map(({ to }) => to))
 
 /** The history that is there must be the beginning of that of the store: the files of a store may have been copied. */
-const checkContinues = Effect.fnUntraced(function*(archive: Archive.Archive, { entries, state }: Held) {
+const checkContinues = Effect.fnUntraced(function*(archive: Archive.Archive, { entries, state }: HeldSource) {
   const end = endOf(archive)
   if (end > state.position) return yield* otherStore(archive)
   const now = entries.find(({ position }) => position === end - 1)
@@ -247,7 +247,7 @@ const checkContinues = Effect.fnUntraced(function*(archive: Archive.Archive, { e
 
 const isSame = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, i) => byte === b[i])
 
-const saveHeld = Effect.fnUntraced(function*(archive: Archive.Archive, held: Held, source: Blob["Service"]) {
+const saveHeld = Effect.fnUntraced(function*(archive: Archive.Archive, held: HeldSource, source: Blob["Service"]) {
   const { rollup, state } = held
   const { position } = state
   const missing = [...State.blobKeys(state)].filter((key) => key !== state.rollup?.key && !archive.index.blobs.has(key))
@@ -278,7 +278,7 @@ const saveHeld = Effect.fnUntraced(function*(archive: Archive.Archive, held: Hel
   } satisfies Saved
 })
 
-const isGone = ({ hold }: Held, key: string) =>
+const isGone = ({ hold }: HeldSource, key: string) =>
   Effect.flatMap(
     hold.whyMissing,
     (why) => Effect.fail(why ?? new Corrupt({ location: key, offset: 0, detail: "it is missing, though it is held" }))
@@ -299,7 +299,7 @@ const putBlob = Effect.fnUntraced(function*(archive: Archive.Archive, key: strin
 })
 
 /** Those that are not there. Where the store has truncated some of them, it begins again at those that it needs. */
-const newEntries = (archive: Archive.Archive, { bounds, entries, state }: Held): ReadonlyArray<Entry> => {
+const newEntries = (archive: Archive.Archive, { bounds, entries, state }: HeldSource): ReadonlyArray<Entry> => {
   const end = endOf(archive)
   const from = archive.index.sections.length > 0 && end >= bounds.lower ? end : state.logFrom
   return entries.filter(({ position }) => position >= from)
@@ -321,7 +321,7 @@ const sectionsOf = (entries: ReadonlyArray<Entry>): ReadonlyArray<ReadonlyArray<
 
 /** Reads the state from the backup: it must be that of the store, and everything that it names be there. */
 const checkPoint = Effect.fnUntraced(
-  function*(archive: Archive.Archive, { state: { logFrom, position, seqNo }, state }: Held) {
+  function*(archive: Archive.Archive, { state: { logFrom, position, seqNo }, state }: HeldSource) {
     const differs = (what: string) =>
       new Corrupt({ location: archive.blob.location, offset: 0, detail: `${what} is not what was copied` })
     const found = yield* Archive.atPoint(archive, { logFrom, position, seqNo, takenAt: 0 })
