@@ -110,6 +110,8 @@ const replying = ({ claims, messages, replies }: Opened) => {
   return { saveReply, clearReplies, repliesFor, repliesForUnfiltered }
 }
 
+const isDue = ({ deliverAt }: Rows.Message, now: number): boolean => deliverAt === null || deliverAt <= now
+
 const delivering = ({ claims, messages, replies }: Opened) => {
   /** A message with the last reply to it. It is not delivered after the final reply, or before a chunk is acknowledged. */
   const delivered = Effect.fnUntraced(function*(row: Rows.Message) {
@@ -121,7 +123,6 @@ const delivering = ({ claims, messages, replies }: Opened) => {
     return Option.some({ row, message: { envelope: row.envelope, lastSentReply } })
   })
   type Delivered = Option.Option.Value<Effect.Success<ReturnType<typeof delivered>>>
-  const isDue = ({ deliverAt }: Rows.Message, now: number): boolean => deliverAt === null || deliverAt <= now
   const ordered = (found: ReadonlyArray<Delivered>) => found.toSorted((a, b) => a.row.order - b.row.order)
 
   const unprocessedMessages: Effects.Encoded["unprocessedMessages"] = (

@@ -7,7 +7,7 @@
  *
  * @since 0.1.0
  */
-import { Clock, Duration, Effect, Exit, Latch, Layer, Option, type Schema, Scope, Semaphore, Stream } from "effect"
+import { Clock, Duration, Effect, type Exit, Latch, Layer, Option, type Schema, Scope, Semaphore, Stream } from "effect"
 import * as Effects from "effect/persistence/PersistedQueue"
 import type { PersistClient } from "../client/PersistClient.ts"
 import * as Table from "../tables/Table.ts"
