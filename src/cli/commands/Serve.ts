@@ -4,7 +4,7 @@
  * @internal
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { Config, Context, Effect, Layer, Logger, Option, Redacted, Schedule } from "effect"
+import { Config, Context, Effect, Layer, Option, Redacted, Schedule } from "effect"
 import { Command, Flag } from "effect/cli"
 import { FetchHttpClient, HttpServer } from "effect/http"
 import { Otlp, OtlpSerialization } from "effect/observability"
@@ -115,7 +115,6 @@ export const serve = Command.make(
       return yield* Effect.tapError(ended, () => Effect.sleep(farewell))
     }).pipe(
       Effect.scoped,
-      Effect.provideService(Logger.LogToStderr, true),
       Effect.onInterrupt(() => Effect.sync(() => void (hasStopped = true))),
       Effect.catchTag("ServeError", ({ cause }) =>
         Effect.fail(
