@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Effect, Option, type Scope, Stream } from "effect"
+import { Effect, type Option, type Scope, Stream } from "effect"
 import type * as Columns from "../batch/Columns.ts"
 import { ByteWriter } from "../ByteWriter.ts"
 import type { Prefix } from "../Codec.ts"

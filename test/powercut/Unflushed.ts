@@ -15,21 +15,21 @@ const flushesOf = (isLeftOut: (fd: number) => boolean): void => {
 
 const isDirectory = (fd: number): boolean => fs.fstatSync(fd).isDirectory()
 
-switch (process.env["TIDEMARK_UNFLUSHED"]) {
-  case undefined:
-    break
-  case "appends":
-    Object.assign(fs, {
-      open: (path: string, flags: number, ...rest: ReadonlyArray<unknown>) =>
-        Reflect.apply(open, fs, [path, flags & ~O_DSYNC, ...rest])
-    })
-    break
-  case "files":
-    flushesOf((fd) => !isDirectory(fd))
-    break
-  case "directories":
-    flushesOf(isDirectory)
-    break
-  default:
-    throw new Error("TIDEMARK_UNFLUSHED is appends, files or directories")
+/** Leaves out the flushes that the environment names, if it names any, from here on. */
+export const leaveOut = (): void => {
+  switch (process.env["TIDEMARK_UNFLUSHED"]) {
+    case undefined:
+      return
+    case "appends":
+      return void Object.assign(fs, {
+        open: (path: string, flags: number, ...rest: ReadonlyArray<unknown>) =>
+          Reflect.apply(open, fs, [path, flags & ~O_DSYNC, ...rest])
+      })
+    case "files":
+      return flushesOf((fd) => !isDirectory(fd))
+    case "directories":
+      return flushesOf(isDirectory)
+    default:
+      throw new Error("TIDEMARK_UNFLUSHED is appends, files or directories")
+  }
 }

@@ -1,12 +1,14 @@
 // The writer of cut.sh: `node Writer.ts DIRECTORY`. Appends without end, one row a commit, seals and compacts now and then,
 // and prints the number of each row once it is durable.
-import "./Unflushed.ts"
 import { Effect, Layer } from "effect"
 import * as PersistClient from "../../src/client/PersistClient.ts"
 import * as FileStorage from "../../src/node/FileStorage.ts"
 import * as Update from "../../src/Update.ts"
 import * as Store from "../utils/Store.ts"
 import * as Rows from "./Rows.ts"
+import * as Unflushed from "./Unflushed.ts"
+
+Unflushed.leaveOut()
 
 const program = Effect.gen(function*() {
   const client = yield* PersistClient.PersistClient
