@@ -51,7 +51,7 @@ describe("a read that waits for a time to be sealed", () => {
         Effect.gen(function*() {
           const { reader, writer } = yield* opened()
           const reading = yield* Effect.forkChild(read(reader))
-        yield* begun
+          yield* begun
           yield* TestClock.adjust("9 seconds")
           assert.deepStrictEqual(lines, [])
           yield* writer.append([Update.insert("b", "", 3)])
