@@ -34,7 +34,7 @@ const rooms: ReadonlyArray<readonly [folder: string, title: string]> = [
   ["postgres", "log and blobs in a database"],
   ["s3", "log and blobs in a bucket"],
   ["server", "a store over HTTP"],
-  ["services", "services of Effect, on collections"],
+  ["services", "services of Effect, on tables"],
   ["cli", "the tool"],
   ["cli/commands", "one module a command"]
 ]

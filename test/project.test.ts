@@ -44,7 +44,7 @@ const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
   postgres: ["vocabulary", "storage"],
   s3: ["vocabulary", "storage", "runtime"],
   server: ["entry", "vocabulary", "storage", "runtime", "client", "operators"],
-  services: ["vocabulary", "client"],
+  services: ["vocabulary", "client", "tables"],
   config: ["vocabulary", "storage", "node", "postgres", "s3"],
   cli: [
     "entry",
