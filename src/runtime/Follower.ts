@@ -42,7 +42,7 @@ export const make = (options: Options) =>
 const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<void>) {
   const context = yield* Effect.context<never>()
   const log = yield* Log
-  const circuit = Resilience.make(context, options.resilience)
+  const circuit = yield* Resilience.make(context, options.resilience)
   const blob = Resilience.blob(yield* Blob, circuit, context)
   // The writer may truncate the log, and delete the rollup, while they are being read. Then there is a newer rollup.
   const recover = circuit.retry(Recovery.load(log, blob))

@@ -48,6 +48,7 @@ export const make = (options: Options): Store => {
     batches,
     offer: mailbox.offer,
     submit: mailbox.submit,
+    isBusy: () => mailbox.depth() > 0,
     openView: (target) =>
       Effect.flatMap(mailbox.offer(new Command.OpenView({ target })), (reply) =>
         // An interrupted caller does not receive the reply, so that the lease is released here.

@@ -78,6 +78,39 @@ const tables: ReadonlyArray<Mutant> = [
   )
 ]
 
+const smallWrites: ReadonlyArray<Mutant> = [
+  plant(
+    "a sheet is used again while a write waits in it",
+    "batch/Sheet.ts",
+    "if (--this.ranges > 0 || this.isInUse) return",
+    "if (--this.ranges < 0 || this.isInUse) return",
+    "batch/Sheet",
+    "client/SmallWrites"
+  ),
+  plant(
+    "what a failed write has added to a sheet is the next one's",
+    "batch/Sheet.ts",
+    "builder.cut(start)",
+    "builder.rollback()",
+    "batch/Sheet"
+  ),
+  plant(
+    "rows behind a rejected write are copied from before it",
+    "batch/Sheet.ts",
+    "|| next.start !== end) break",
+    ") break",
+    "batch/Sheet",
+    "client/SmallWrites"
+  ),
+  plant(
+    "an operation of storage without an end has no deadline",
+    "runtime/Deadlines.ts",
+    "timer ??= Effect.runForkWith(context)(untilNone)",
+    "timer ??= Effect.runForkWith(context)(Effect.never)",
+    "runtime/Timeouts"
+  )
+]
+
 const files: ReadonlyArray<Mutant> = [
   plant(
     "an append is not flushed",
@@ -543,8 +576,8 @@ const engine: ReadonlyArray<Mutant> = [
   plant(
     "a write below a seal is taken",
     "engine/Stage.ts",
-    "if (columns.times[i]! < upper)",
-    "if (columns.times[i]! + 1 < upper)",
+    "if (rows.times[i]! < upper)",
+    "if (rows.times[i]! + 1 < upper)",
     "engine/Stage"
   ),
   plant(
@@ -995,4 +1028,13 @@ const schemas: ReadonlyArray<Mutant> = [
   )
 ]
 
-export const mutants: ReadonlyArray<Mutant> = [...files, ...bytes, ...rows, ...engine, ...order, ...schemas, ...tables]
+export const mutants: ReadonlyArray<Mutant> = [
+  ...files,
+  ...bytes,
+  ...rows,
+  ...engine,
+  ...order,
+  ...schemas,
+  ...tables,
+  ...smallWrites
+]
