@@ -72,7 +72,7 @@ const watchAcks = (writer: CollectionWriter<string, string>) => {
   const watching: CollectionWriter<string, string> = {
     ...writer,
     offer: (updates) => {
-      const rows = [...updates]
+      const rows = Update.toArray(updates)
       return Effect.tap(writer.offer(rows), (ack) =>
         Effect.sync(() => {
           for (const { value } of rows) acks.set(value, ack)
