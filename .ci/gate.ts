@@ -1,29 +1,63 @@
 /**
- * The gate: what must hold before a change is taken. Every part runs even when one before it has failed, so that one
- * run shows everything, and says how long it took; the tests come last, and their last line is the summary.
+ * The gate: what must hold before a change is taken. Every part runs even when another has failed, so that one run shows
+ * everything, and says how long it took. Lint and types run beside the tests, on the processor that a test leaves idle while
+ * it waits. The last line is the summary: the tests, and each other part that failed as one failure more.
  *
  * `gate.ts quick` leaves out the tests that start servers or processes, and has few seeds: for people who work on the code.
  */
-import { spawnSync } from "node:child_process"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { createInterface } from "node:readline"
 
-const isQuick = process.argv[2] === "quick"
+const summary = /^(?<passed>\d+) passed, (?<failed>\d+) failed, (?<skipped>\d+) skipped$/
 
-const run = (script: string, env: Readonly<Record<string, string>> = {}): boolean => {
-  const start = performance.now()
-  const { status } = spawnSync(`npm run --silent ${script}`, {
-    shell: true,
-    stdio: "inherit",
+/** Runs a script of `package.json`. Returns whether it succeeded. */
+const run = async (
+  script: string,
+  onLine: (line: string) => void,
+  env: Readonly<Record<string, string>> = {}
+): Promise<boolean> => {
+  const child = spawn("npm", ["run", "--silent", script], {
+    stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, ...env }
   })
-  // The tests tell themselves what they cost, before their summary.
-  if (!script.startsWith("test")) console.log(`${script}: ${((performance.now() - start) / 1000).toFixed(1)} s`)
+  for (const output of [child.stdout, child.stderr]) createInterface(output).on("line", onLine)
+  const [status] = await once(child, "close")
   return status === 0
 }
 
-const failed = ["lint", "check"].filter((script) => !run(script))
-for (const script of failed) console.error(`"npm run ${script}" failed`)
+/** Shows what a part printed in one piece, with what it took. */
+const runPart = async (script: string): Promise<boolean> => {
+  const start = performance.now()
+  const lines: Array<string> = []
+  const passed = await run(script, (line) => void lines.push(line))
+  lines.push(`${script}: ${((performance.now() - start) / 1000).toFixed(1)} s`)
+  if (!passed) lines.push(`"npm run ${script}" failed`)
+  console.log(lines.join("\n"))
+  return passed
+}
 
-const tests = isQuick ? "test:unit:quick" : "test:unit"
-const short: Readonly<Record<string, string>> = isQuick ? { TIDEMARK_SEEDS: "2" } : {}
-const passed = run(tests, { ...short, TIDEMARK_FAILED_PARTS: String(failed.length) })
-process.exitCode = passed && failed.length === 0 ? 0 : 1
+const runParts = async (): Promise<number> => {
+  let failed = 0
+  for (const script of ["lint", "check"]) if (!await runPart(script)) failed++
+  return failed
+}
+
+const runTests = async () => {
+  const isQuick = process.argv[2] === "quick"
+  let counts: Readonly<Record<string, string>> | undefined
+  const onLine = (line: string): void => {
+    const found = summary.exec(line)?.groups
+    if (found === undefined) console.log(line)
+    else counts = found
+  }
+  const passed = isQuick
+    ? await run("test:unit:quick", onLine, { TIDEMARK_SEEDS: "2" })
+    : await run("test:unit", onLine)
+  // Tests that end without a summary have failed as a whole.
+  return { passed: passed && counts !== undefined, counts: counts ?? { passed: "0", failed: "1", skipped: "0" } }
+}
+
+const [failedParts, { counts, passed }] = await Promise.all([runParts(), runTests()])
+console.log(`${counts.passed} passed, ${Number(counts.failed) + failedParts} failed, ${counts.skipped} skipped`)
+process.exitCode = passed && failedParts === 0 ? 0 : 1

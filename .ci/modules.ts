@@ -23,6 +23,7 @@ const rooms: ReadonlyArray<readonly [folder: string, title: string]> = [
   ["operators", "flows"],
   ["formats", "flows from and to other programs"],
   ["parquet", "the same for Parquet files"],
+  ["backup", "the store in another place, as of some positions"],
   ["views", "what is computed from collections"],
   ["testing", "what users also get"],
   ["testing/storage", "contracts of the two services, faults, a simulated disk"],
@@ -35,7 +36,7 @@ const rooms: ReadonlyArray<readonly [folder: string, title: string]> = [
   ["postgres", "log and blobs in a database"],
   ["s3", "log and blobs in a bucket"],
   ["server", "a store over HTTP"],
-  ["services", "services of Effect, on collections"],
+  ["services", "services of Effect, on tables"],
   ["cli", "the tool"],
   ["cli/commands", "one module a command"]
 ]

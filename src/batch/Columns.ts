@@ -133,8 +133,14 @@ export class Builder {
   }
 
   rollback(): void {
-    this.keys.length = this.keyOffsets[this.length]!
-    this.values.length = this.valueOffsets[this.length]!
+    this.cut(this.length)
+  }
+
+  /** Discards the rows from `length` on, and the unfinished one. */
+  cut(length: number): void {
+    this.length = length
+    this.keys.length = this.keyOffsets[length]!
+    this.values.length = this.valueOffsets[length]!
   }
 
   /** Copies one row of other columns, at a time and with a diff of its own. */

@@ -76,9 +76,11 @@ export const make = Effect.fnUntraced(function*(
     buffer.clear()
     Commit.encode(commit, buffer)
     const bytes = buffer.view8()
-    const shrinking = Effect.provideService(MayUseReserve, !addsRows(commit))
-    const appending = (by: Writer) =>
-      circuit.run("appending", shrinking(by.append(position, [bytes])), UnknownAppend.unknown)
+    const appending = (by: Writer) => {
+      const written = by.append(position, [bytes])
+      const admitted = addsRows(commit) ? written : Effect.provideService(written, MayUseReserve, true)
+      return circuit.run("appending", admitted, UnknownAppend.unknown)
+    }
     return noting("appending", (by) => tracedCall("Log.append", log.location, appending(by))).pipe(
       Effect.catchTag("Indeterminate", (failure) => {
         unknown.note(position, commit)

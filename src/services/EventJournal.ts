@@ -1,16 +1,17 @@
 /**
- * Effect's `EventJournal`, on a collection: the local journal of `effect/eventlog`.
+ * Effect's `EventJournal`, on a table: the local journal of `effect/eventlog`.
  *
  * The entries, those still to be sent to each remote, and the sequence read from each remote are rows of one
- * collection. Every operation is one commit, which is durable before its entries are published. Ids, conflicts and
- * compaction are handled by Effect's journal in memory, which is filled from the collection when it is opened.
+ * table. Every operation is one commit, which is durable before its entries are published. Ids, conflicts and
+ * compaction are handled by Effect's journal in memory, which is filled from the table when it is opened.
  *
  * @since 0.1.0
  */
 import { Effect, Layer, Option } from "effect"
 import * as Effects from "effect/eventlog/EventJournal"
 import type { PersistClient } from "../client/PersistClient.ts"
-import type * as Cells from "./Cells.ts"
+import type * as Table from "../tables/Table.ts"
+import type * as Backing from "./Backing.ts"
 import * as JournalRows from "./JournalRows.ts"
 
 /**
@@ -18,15 +19,15 @@ import * as JournalRows from "./JournalRows.ts"
  * @since 0.1.0
  */
 export interface Options {
-  /** The collection's name. Default `"event-journal"`. One journal at a time may use it. */
-  readonly collection?: string | undefined
+  /** The table's name. Default `"event-journal"`. One journal at a time may use it. */
+  readonly table?: string | undefined
 }
 
 const failing = (method: string) =>
-  Effect.mapError((cause: Cells.CellsError) => new Effects.EventJournalError({ method, cause }))
+  Effect.mapError((cause: Backing.BackingError) => new Effects.EventJournalError({ method, cause }))
 
 /**
- * Makes the service on a collection, which is created if absent. All entries are kept in memory, as Effect's other
+ * Makes the service on a table, which is created if absent. All entries are kept in memory, as Effect's other
  * journals do when they are read.
  *
  * @see {@link layer}
@@ -34,15 +35,15 @@ const failing = (method: string) =>
  * @category constructors
  * @since 0.1.0
  */
-export const make = Effect.fnUntraced(function*({ collection = "event-journal" }: Options = {}) {
-  const rows = yield* JournalRows.make(collection)
+export const make = Effect.fnUntraced(function*({ table = "event-journal" }: Options = {}) {
+  const rows = yield* JournalRows.make(table)
   const memory = yield* Effects.makeMemory
-  /** In the journal in memory, all imports belong to one remote; the collection has the actual one. */
+  /** In the journal in memory, all imports belong to one remote; the table has the actual one. */
   const anyRemote = Effects.makeRemoteIdUnsafe()
-  /** The state of a remote, which the journal in memory would store, is in the collection. */
+  /** The state of a remote, which the journal in memory would store, is in the table. */
   const forget = memory.withRemoteUncommited(anyRemote, () => Effect.void)
 
-  const stored = yield* rows.entries
+  const stored = yield* failing("make")(rows.entries)
   yield* memory.writeFromRemote({
     remoteId: anyRemote,
     entries: stored.map((entry) => new Effects.RemoteEntry({ remoteSequence: 0, entry }, { disableChecks: true })),
@@ -109,12 +110,12 @@ export const make = Effect.fnUntraced(function*({ collection = "event-journal" }
 })
 
 /**
- * Effect's `EventJournal` on a collection of the store: provide it to `EventLog.layer`.
+ * Effect's `EventJournal` on a table of the store: provide it to `EventLog.layer`.
  *
  * @category layers
  * @since 0.1.0
  */
 export const layer = (
   options?: Options
-): Layer.Layer<Effects.EventJournal, Cells.CellsError | Effects.EventJournalError, PersistClient> =>
+): Layer.Layer<Effects.EventJournal, Table.OpenError | Effects.EventJournalError, PersistClient> =>
   Layer.effect(Effects.EventJournal, make(options))

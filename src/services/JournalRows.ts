@@ -1,14 +1,15 @@
 /**
- * The rows of an event journal in its collection: the entries, those still to be sent to each remote, and how far each
+ * The rows of an event journal in its table: the entries, those still to be sent to each remote, and how far each
  * remote has been read. Every change is one commit.
  *
  * @internal
  */
-import { Effect, Stream } from "effect"
+import { Effect, Option, Stream } from "effect"
 import * as Effects from "effect/eventlog/EventJournal"
 import * as Codec from "../Codec.ts"
 import * as Platform from "../Platform.ts"
-import * as Cells from "./Cells.ts"
+import * as Table from "../tables/Table.ts"
+import * as Backing from "./Backing.ts"
 
 interface EntryRow {
   readonly event: string
@@ -24,7 +25,11 @@ interface RemoteRow {
 
 type Row = EntryRow | RemoteRow | null
 
-const codec = Codec.json as unknown as Codec.Codec<Row>
+const declaration: Table.Options<string, Row, {}> = {
+  key: Codec.string,
+  value: Codec.json as unknown as Codec.Codec<Row>,
+  history: "latest"
+}
 
 const hexOf = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")
 
@@ -61,92 +66,80 @@ const acknowledged = (next: number, acks: ReadonlyArray<Effects.RemoteAck>): num
   return after
 }
 
-const reads = (cells: Cells.Cells<Row>) => {
-  const keys = (prefix: string) => Stream.runCollect(Stream.map(cells.withPrefix(prefix), ([key]) => key))
+/** An entry is published when its commit is durable, so that it cannot be part of a transaction of its caller. */
+const atomically = <A, E>(effect: Effect.Effect<A, E>) => Table.outside(Table.transaction(effect))
+
+const reads = (table: Table.Table<string, Row>) => {
+  const keys = (prefix: string) => Stream.runCollect(Stream.map(table.range({ prefix }), ([key]) => key))
   const nextOf = (remote: string) =>
-    Effect.map(cells.get(`${remotePrefix}${remote}`), (row) => (row as RemoteRow | null | undefined)?.next)
-
-  /** Rows for entries that are to be sent to all remotes but one. */
-  const unsent = (entries: ReadonlyArray<Effects.Entry>, except?: string) =>
     Effect.map(
-      keys(remotePrefix),
-      (remotes) =>
-        remotes.map((key) => key.slice(remotePrefix.length)).filter((remote) => remote !== except).flatMap((remote) =>
-          entries.map(({ id }): readonly [string, Row] => [unsentKey(remote, entryKey(id)), null])
-        )
+      table.get(`${remotePrefix}${remote}`),
+      (row) => (Option.getOrUndefined(row) as RemoteRow | undefined)?.next
     )
-
-  return { keys, nextOf, unsent }
+  return { keys, nextOf }
 }
 
-export const make = Effect.fnUntraced(function*(collection: string) {
-  const cells = yield* Cells.make(collection, codec)
-  const { keys, nextOf, unsent } = reads(cells)
+export const make = Effect.fnUntraced(function*(name: string) {
+  const { table } = yield* Backing.open(name, declaration)
+  const { keys, nextOf } = reads(table)
+  const remove = Effect.forEach(table.remove, { discard: true })
+
+  const setNext = (remote: string, next: number) => table.set(`${remotePrefix}${remote}`, { next })
+  const setUnsent = (remote: string, entries: ReadonlyArray<string>) =>
+    Effect.forEach(entries, (key) => table.set(unsentKey(remote, key), null), { discard: true })
+  /** Adds entries, which are to be sent to all remotes but one. */
+  const add = Effect.fnUntraced(function*(entries: ReadonlyArray<Effects.Entry>, except?: string) {
+    for (const entry of entries) yield* table.set(entryKey(entry.id), rowOf(entry))
+    for (const key of yield* keys(remotePrefix)) {
+      const remote = key.slice(remotePrefix.length)
+      if (remote !== except) yield* setUnsent(remote, entries.map(({ id }) => entryKey(id)))
+    }
+  })
+
   return {
     /** All entries. */
     entries: Effect.map(
-      Stream.runCollect(cells.withPrefix(entryPrefix)),
+      Stream.runCollect(table.range({ prefix: entryPrefix })),
       (stored) => stored.map(([key, row]) => entryOf(key, row as EntryRow))
     ),
     /** Records a remote, if it is new: all entries are to be sent to it. Returns its name. */
     ensure: Effect.fnUntraced(function*(remoteId: Effects.RemoteId) {
       const remote = hexOf(remoteId)
-      yield* cells.change(Effect.gen(function*() {
-        if ((yield* nextOf(remote)) !== undefined) return [new Map<string, Row>(), undefined] as const
-        const all = yield* keys(entryPrefix)
-        const rows = all.map((key): readonly [string, Row] => [unsentKey(remote, key), null])
-        return [new Map<string, Row>([[`${remotePrefix}${remote}`, { next: 0 }], ...rows]), undefined] as const
+      yield* atomically(Effect.gen(function*() {
+        if ((yield* nextOf(remote)) !== undefined) return
+        yield* setNext(remote, 0)
+        yield* setUnsent(remote, yield* keys(entryPrefix))
       }))
       return remote
     }),
     /** The first sequence number of a remote that has not been read. */
     nextOf,
     /** Keeps entries of this journal, which are to be sent to all remotes. */
-    keep: (entries: ReadonlyArray<Effects.Entry>) =>
-      cells.change(
-        Effect.map(unsent(entries), (rows) => [
-          new Map<string, Row>([...entries.map((entry) => [entryKey(entry.id), rowOf(entry)] as const), ...rows]),
-          undefined
-        ])
-      ),
+    keep: (entries: ReadonlyArray<Effects.Entry>) => atomically(add(entries)),
     /** Keeps the entries of a remote that were added, and that all of these have been read. */
     keepImported: (
       remote: string,
       all: ReadonlyArray<Effects.RemoteEntry>,
       added: ReadonlyArray<Effects.RemoteEntry>
     ) =>
-      cells.change(Effect.gen(function*() {
-        const entries = added.map(({ entry }) => entry)
-        const next = all.reduce(
-          (most, { remoteSequence }) => Math.max(most, remoteSequence + 1),
-          (yield* nextOf(remote)) ?? 0
-        )
-        return [
-          new Map<string, Row>([
-            ...entries.map((entry) => [entryKey(entry.id), rowOf(entry)] as const),
-            ...yield* unsent(entries, remote),
-            [`${remotePrefix}${remote}`, { next }]
-          ]),
-          undefined
-        ] as const
+      atomically(Effect.gen(function*() {
+        const before = (yield* nextOf(remote)) ?? 0
+        yield* add(added.map(({ entry }) => entry), remote)
+        yield* setNext(remote, all.reduce((most, { remoteSequence }) => Math.max(most, remoteSequence + 1), before))
       })),
     /** The ids of the entries that are to be sent to a remote, and how to record that they were. */
     unsentTo: (remote: string) => {
       const prefix = `${unsentPrefix}${remote}/`
       return Effect.map(keys(prefix), (found) => ({
         ids: found.map((key) => bytesOf(key.slice(prefix.length)) as Effects.EntryId),
-        sent: cells.change(Effect.succeed([new Map(found.map((key) => [key, undefined])), undefined]))
+        sent: atomically(remove(found))
       }))
     },
     /** Records what a remote has acknowledged. */
     acknowledge: (remote: string, acks: ReadonlyArray<Effects.RemoteAck>, firstSequence: number) =>
-      cells.change(Effect.map(nextOf(remote), (next = 0) =>
-        [
-          new Map([[`${remotePrefix}${remote}`, { next: acknowledged(Math.max(next, firstSequence), acks) }]]),
-          undefined
-        ] as const)),
-    removeAll: cells.change(
-      Effect.map(keys(""), (all) => [new Map(all.map((key) => [key, undefined])), undefined])
-    )
+      atomically(
+        Effect.flatMap(nextOf(remote), (next = 0) => setNext(remote, acknowledged(Math.max(next, firstSequence), acks)))
+      ),
+    removeAll: atomically(Effect.flatMap(keys(""), remove))
   }
 })

@@ -1,2 +1,8 @@
 export * as EventJournal from "./EventJournal.ts"
 export * as KeyValueStore from "./KeyValueStore.ts"
+export * as MessageStorage from "./MessageStorage.ts"
+export * as PersistedQueue from "./PersistedQueue.ts"
+export * as Persistence from "./Persistence.ts"
+export * as RateLimiter from "./RateLimiter.ts"
+export * as RowAtom from "./RowAtom.ts"
+export * as RunnerStorage from "./RunnerStorage.ts"

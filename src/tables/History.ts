@@ -3,7 +3,7 @@
  *
  * @internal
  */
-import { Duration, Effect, Schedule } from "effect"
+import { Duration, Effect, Latch } from "effect"
 import { makeRun, observing } from "../client/Retention.ts"
 import type { Timestamp } from "../Frontier.ts"
 import * as Command from "../runtime/Command.ts"
@@ -25,29 +25,64 @@ import type { TableStore } from "./TableStore.ts"
  */
 export type History = Duration.Input | number | "latest" | "all"
 
-/** Computes the time from which on history is kept, from the last complete time and the clock. */
-type Policy = (last: Timestamp, clock: { readonly start: number; readonly run: number }) => Timestamp
+interface Times {
+  /** The last complete time. */
+  readonly last: Timestamp
+  /** The last time at which the table was changed, as far as is known. */
+  readonly changed: Timestamp
+  /** When the clock was read first, and how long it has run since then, in milliseconds. */
+  readonly start: number
+  readonly run: number
+}
 
-const spanOf = (span: Duration.Input): Policy => {
-  const millis = Duration.toMillis(Duration.fromInputUnsafe(span))
+interface Policy {
+  /** Is called with the time of each commit that changes the table. */
+  readonly noted?: (time: Timestamp) => void
+  /** Computes the time from which on history is kept, and whether it stays the same until the table is changed. */
+  readonly kept: (times: Times) => { readonly since: Timestamp; readonly isFinal: boolean }
+}
+
+const spanOf = (millis: number): Policy => {
   const lastBefore = observing(millis)
-  // The later of two bounds: by the clock, and by when the times were observed.
-  return (last, { run, start }) => Math.max(lastBefore(last + 1, run) ?? 0, 1_000 * (start + run - millis))
+  return {
+    kept: ({ changed, last, run, start }) => {
+      // The later of two bounds: by the clock, and by when the times were observed.
+      const since = Math.max(lastBefore(last + 1, run) ?? 0, 1_000 * (start + run - millis))
+      return { since, isFinal: since >= changed }
+    }
+  }
 }
 
-const commitsOf = (count: number, watch: (noted: () => void) => void, now: () => Timestamp): Policy => {
+const commitsOf = (count: number): Policy => {
   const times: Array<Timestamp> = []
-  watch(() => {
-    const time = now()
-    if (times.at(-1) !== time) times.push(time)
-    if (times.length > Math.max(1, count)) times.shift()
-  })
-  return () => times.length < Math.max(1, count) ? 0 : times[0]!
+  return {
+    noted: (time) => {
+      if (times.at(-1) !== time) times.push(time)
+      if (times.length > Math.max(1, count)) times.shift()
+    },
+    kept: () => ({ since: times.length < Math.max(1, count) ? 0 : times[0]!, isFinal: true })
+  }
 }
+
+const latest: Policy = { kept: ({ last }) => ({ since: last, isFinal: true }) }
+
+const policyOf = (history: Exclude<History, "all">): Policy => {
+  if (history === "latest") return latest
+  return typeof history === "number" ? commitsOf(history) : spanOf(Duration.toMillis(Duration.fromInputUnsafe(history)))
+}
+
+/** Changes of this many milliseconds are given up together, and those of a hundredth of a span. */
+const least = 1_000
+
+/** How often history is given up while there is some to give up. */
+const intervalOf = (history: History): number =>
+  history === "latest" || history === "all" || typeof history === "number"
+    ? least
+    : Math.max(least, Duration.toMillis(Duration.fromInputUnsafe(history)) / 100)
 
 /**
- * Allows compaction of a table and its indexes by the policy, until the scope closes. It writes nothing while the table
- * does not change.
+ * Allows compaction of a table and its indexes by the policy, until the scope closes. While nothing is to be given up,
+ * because the table does not change and the history of its last change has ended, it waits and writes nothing.
  */
 export const keep = Effect.fnUntraced(function*(
   tables: TableStore,
@@ -58,26 +93,46 @@ export const keep = Effect.fnUntraced(function*(
   const { store } = tables
   const [table] = relations
   const last = () => store.state().timeline.upper - 1
-  const policy: Policy = history === "latest"
-    ? (time) => time
-    : typeof history === "number"
-    ? commitsOf(history, (noted) => table.watch(undefined, noted), last)
-    : spanOf(history)
-  const step = history === "latest" || typeof history === "number"
-    ? 1
-    : 10 * Duration.toMillis(Duration.fromInputUnsafe(history))
+  const { kept, noted } = policyOf(history)
   const clock = yield* makeRun
   const start = (yield* clock).now
+  // Changes of an earlier process may still have to be given up.
+  const isChanged = Latch.makeUnsafe(true)
+  let changed = last()
+  yield* Effect.acquireRelease(
+    Effect.sync(() =>
+      table.watch(undefined, () => {
+        changed = last()
+        noted?.(changed)
+        isChanged.openUnsafe()
+      })
+    ),
+    (stop) => Effect.sync(stop)
+  )
 
+  /** Gives up what may be given up now. Closes the latch if no more can be given up before the next change. */
   const round = Effect.gen(function*() {
     const { run } = yield* clock
-    const since = Math.floor(Math.min(policy(last(), { start, run }), tables.firstRead(), last()))
-    const live = store.state().collections.get(table.id)
-    if (live === undefined || since < live.since + step) return
+    isChanged.closeUnsafe()
+    const wanted = kept({ last: last(), changed, start, run })
+    const bound = Math.floor(Math.min(wanted.since, last()))
+    const firstRead = tables.firstRead()
+    if (!wanted.isFinal || firstRead < bound) isChanged.openUnsafe()
+    const since = Math.min(bound, firstRead)
     const targets = relations.map(({ id, name }) => ({ id, name, since }))
     const ahead = targets.filter(({ id }) => (store.state().collections.get(id)?.since ?? Infinity) < since)
-    yield* store.submit(new Command.AllowCompaction({ targets: ahead }))
+    if (ahead.length > 0) yield* store.submit(new Command.AllowCompaction({ targets: ahead }))
   })
-  const rounds = Effect.catch(round, (error) => Effect.logWarning("a table keeps more of its past for now", error))
-  yield* Effect.forkScoped(Effect.repeat(rounds, Schedule.spaced("1 second")))
+  const rounds = Effect.catch(round, (error) => {
+    isChanged.openUnsafe()
+    return Effect.logWarning("a table keeps more of its past for now", error)
+  })
+  yield* Effect.forkScoped(
+    Effect.sleep(least).pipe(
+      Effect.andThen(rounds),
+      Effect.andThen(Effect.sleep(intervalOf(history) - least)),
+      Effect.andThen(isChanged.await),
+      Effect.forever
+    )
+  )
 })

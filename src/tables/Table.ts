@@ -48,6 +48,7 @@ export type { ExpireOf, History, IndexKey }
  * @since 0.1.0
  */
 export interface TableReader<in out K, in out V> {
+  /** The value of a key, if it has one. */
   readonly get: (key: K) => Effect.Effect<Option.Option<V>, TableError>
   /** Rows in the order of their keys. They are those of one time, however long the stream is read. */
   readonly range: (range?: Rows.Range<K>) => Stream.Stream<readonly [key: K, value: V], TableError>
@@ -180,7 +181,16 @@ const inside = <A, E, R>(
     return run(current.bound.workspace)
   })
 
-const make = <K, V, I extends Indexes>(opened: Open.Opened<K, V>): Indexed<K, V, I> => {
+/**
+ * Runs outside of the transaction that the fiber is in, if it is in one.
+ *
+ * @internal
+ */
+export const outside = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.updateContext(effect, (context: Context.Context<R>) => Context.omit(Current)(context) as Context.Context<R>)
+
+/** @internal */
+export const of = <K, V, I extends Indexes>(opened: Open.Opened<K, V>): Indexed<K, V, I> => {
   const { indexes, rows, tables } = opened
   const { name } = rows.relation
   const within = <A, E, R>(run: (workspace: Workspace | undefined) => Effect.Effect<A, E, R>) =>
@@ -291,7 +301,7 @@ export const Service = <Self>() =>
 ): ServiceClass<Self, Name, K, V, I> => {
   const Base = Context.Service<Self, Indexed<K, V, I>>()(`tidemark/tables/${name}`)
   return class extends Base {
-    static readonly layer = Layer.effect(Base, Effect.map(Open.open(name, options), (opened) => make<K, V, I>(opened)))
+    static readonly layer = Layer.effect(Base, Effect.map(Open.open(name, options), (opened) => of<K, V, I>(opened)))
   } as unknown as ServiceClass<Self, Name, K, V, I>
 }
 

@@ -115,7 +115,7 @@ const make = (client: PersistClient["Service"], store: Store): TableStore => {
   }
 }
 
-/** Runs an attempt, and retries it after each conflict. */
+/** Runs an attempt, and retries it after each conflict, by a schedule that is made only when there is one. */
 export const retried = <A, E, R>(
   attempt: (contest: Contest) => Effect.Effect<A, E, R>,
   schedule: Schedule.Schedule<unknown> = defaultRetry
@@ -123,12 +123,18 @@ export const retried = <A, E, R>(
   Effect.suspend(() => {
     const contest: Contest = { lostOn: undefined }
     const next = Effect.suspend(() => attempt(contest))
-    return Effect.catchIf(
-      next,
-      (error) => error instanceof Conflict,
-      () => Effect.retry(next, { schedule, while: (error) => error instanceof Conflict })
-    )
+    return Effect.catchIf(next, isConflict, (first) => {
+      let lost: typeof first | undefined = first
+      const again = Effect.suspend((): Effect.Effect<A, E, R> => {
+        const known = lost
+        lost = undefined
+        return known === undefined ? next : Effect.fail(known)
+      })
+      return Effect.retry(again, { schedule, while: isConflict })
+    })
   })
+
+const isConflict = <E>(error: E): error is Extract<E, Conflict> => error instanceof Conflict
 
 /** Completes a time, if it is not complete and not in the future. */
 const complete = Effect.fnUntraced(function*(store: Store, table: string, time: Timestamp) {

@@ -130,6 +130,12 @@ export const readLatin1 = (bytes: Uint8Array, start: number, end: number): strin
   return text
 }
 
+/** The text of ASCII bytes, or `undefined` where not all are ASCII. */
+export const readAscii = (bytes: Uint8Array, start: number, end: number): string | undefined => {
+  for (let i = start; i < end; i++) if (bytes[i]! > 0x7f) return undefined
+  return readLatin1(bytes, start, end)
+}
+
 /** A text with one character for each byte, for comparing bytes. It is not readable. */
 export const latin1: typeof readLatin1 = readLatin1
 

@@ -37,7 +37,7 @@ const ids = (entries: ReadonlyArray<EventJournal.Entry>) => entries.map(({ idStr
 
 const implementations: ReadonlyArray<readonly [name: string, make: Effect.Effect<Journal, unknown, Scope.Scope>]> = [
   ["of Effect, in memory", EventJournal.makeMemory],
-  ["on a collection", durable]
+  ["on a table", durable]
 ]
 
 describe.each(implementations)("EventJournal %s", (_, make) => {

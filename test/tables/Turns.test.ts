@@ -90,6 +90,30 @@ it.effect("one that waits for its own turn goes on without it", () =>
     assert.propertyVal(yield* Effect.flip(losing), "_tag", "Conflict")
   })), 10_000)
 
+it.effect.each([0, 1, 3])(
+  "a transaction that always loses is retried as often as its schedule says: %i times",
+  (times) =>
+    withCounters(Effect.gen(function*() {
+      const counters = yield* Counters
+      let attempts = 0
+      const losing = Table.transaction(
+        Effect.gen(function*() {
+          attempts++
+          const before = Option.getOrElse(yield* counters.get("hot"), () => 0)
+          // Its first read is of another key: it does not wait for a turn.
+          yield* Table.outside(
+            Table.transaction(Effect.andThen(counters.get("other"), counters.set("hot", before + 1)))
+          )
+          yield* counters.set("other", before)
+        }),
+        { retry: Schedule.recurs(times) }
+      )
+      assert.propertyVal(yield* Effect.flip(losing), "_tag", "Conflict")
+      assert.strictEqual(attempts, 1 + times)
+    })),
+  10_000
+)
+
 it.effect("turns are handed on in order, past those who gave up or were interrupted", () =>
   Effect.gen(function*() {
     const turns = new Turns()

@@ -115,6 +115,36 @@ describe("history", () => {
       assert.isAtMost(versions, 25)
     }))
 
+  it.effect.each<Table.History>(["all", 5, "latest", "1 day"])(
+    "kept as %j costs no ticks while nothing changes, for ten days",
+    (history) =>
+      Effect.gen(function*() {
+        const clock = yield* Clock.Clock
+        let ticks = 0
+        const counting: Clock.Clock = {
+          ...clock,
+          sleep: (duration) =>
+            Effect.suspend(() => {
+              ticks++
+              return clock.sleep(duration)
+            })
+        }
+        const idle = Effect.gen(function*() {
+          yield* TestClock.adjust("2 days")
+          const before = ticks
+          yield* TestClock.adjust("10 days")
+          return ticks - before
+        })
+        yield* Effect.gen(function*() {
+          const { persist, table } = yield* steps(history)
+          assert.strictEqual(yield* idle, 0)
+          const last = yield* table.set("a", -1)
+          assert.strictEqual(yield* idle, 0)
+          if (history === "latest" || history === "1 day") assert.isAtLeast(yield* since(persist), last)
+        }).pipe(Effect.provideService(Clock.Clock, counting))
+      })
+  )
+
   it.effect("is not given up for a clock that jumps ahead by a year", () =>
     Effect.gen(function*() {
       const clock = yield* Clock.Clock

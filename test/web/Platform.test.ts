@@ -95,7 +95,13 @@ describe("the platform of browsers", () => {
       0xbf,
       0x61
     ]]
-    for (const bytes of utf8) both("of UTF-8", ({ readUtf8 }) => readUtf8(Uint8Array.from(bytes), 0, bytes.length))
+    for (const codes of utf8) {
+      const bytes = Uint8Array.from(codes)
+      both(
+        "of UTF-8",
+        ({ readAscii, readUtf8 }) => [readUtf8(bytes, 0, bytes.length), readAscii(bytes, 0, bytes.length)]
+      )
+    }
   })
 
   it("copies and compares alike", () => {
