@@ -34,6 +34,8 @@ export const sidebar: ReadonlyArray<DefaultTheme.SidebarItem> = [
     text: "Operating",
     items: [
       page("Deployment", "deployment"),
+      page("Backups", "backups"),
+      page("Browsers", "browsers"),
       page("The command-line tool", "cli"),
       page("From one process to several", "scale-out"),
       page("Postgres", "postgres"),
