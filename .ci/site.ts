@@ -5,6 +5,7 @@
 import { execFileSync } from "node:child_process"
 import fs from "node:fs"
 import { join } from "node:path"
+import * as Playground from "./playground.ts"
 
 const root = join(import.meta.dirname, "..")
 const site = join(root, "site")
@@ -58,5 +59,7 @@ fs.rmSync(source, { recursive: true, force: true })
 if (!fs.existsSync(join(site, "node_modules"))) npm("ci", "--ignore-scripts", "--prefix", "site")
 copyPages()
 writeExamples()
+await Playground.write(join(source, "public/playground"))
 npm("run", "--silent", "docs", "--", "--out", join(source, "reference"))
+npm("exec", "--", "tsc", "--noEmit", "-p", "site")
 npm("exec", "--prefix", "site", "--", "vitepress", "build", "site")

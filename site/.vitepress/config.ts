@@ -72,6 +72,7 @@ export default {
     nav: [
       { text: "Start", link: "/docs/start" },
       { text: "Tables", link: "/docs/tables" },
+      { text: "Playground", link: "/playground/", target: "_self" },
       { text: "Reference", link: "/reference/" },
       { text: "Changes", link: "/CHANGELOG" }
     ],
