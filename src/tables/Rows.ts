@@ -9,7 +9,8 @@ import * as Client from "../client/Rows.ts"
 import type { Prefix } from "../Codec.ts"
 import { includes } from "../engine/Transaction.ts"
 import type { Timestamp } from "../Frontier.ts"
-import { convert } from "../Pure.ts"
+import * as Platform from "../Platform.ts"
+import { convert, convertThen } from "../Pure.ts"
 import * as Indexes from "./Indexes.ts"
 import type { IndexKey } from "./Keys.ts"
 import * as Overlay from "./Overlay.ts"
@@ -36,9 +37,12 @@ export interface Rows<in out K, in out V> {
   readonly indexes: ReadonlyArray<Indexes.Index<K, V>>
 }
 
-/** The value of a row, as an option. */
+/** The value of a row, as an option. Throws `DecodeError`. */
+const optionOf = <V>(row: Row<V> | undefined): Option.Option<V> =>
+  row === undefined ? Option.none() : Option.some(row.value())
+
 const valueOf = <V>(row: Row<V> | undefined): Effect.Effect<Option.Option<V>, TransactError> =>
-  row === undefined ? Effect.succeedNone : convert(() => Option.some(row.value()))
+  row === undefined ? Effect.succeedNone : convert(() => optionOf(row))
 
 const scratch = new ByteWriter(1024)
 
@@ -46,27 +50,29 @@ const scratch = new ByteWriter(1024)
 const encode = <K, V>({ codecs }: Relation<K, V>, value: V): Row<V> => {
   scratch.clear()
   codecs.value.encode(value, scratch)
-  return new Row(scratch.finish(), codecs.value)
+  return new Row(Platform.copyOf(scratch.bytes, 0, scratch.length), codecs.value)
 }
 
 /** The value as of the last complete time. */
 export const getNow = <K, V>(rows: Rows<K, V>, key: K): Effect.Effect<Option.Option<V>, TransactError> =>
-  Effect.flatMap(
-    convert(() => rows.relation.cached(key)),
-    (known) => known === undefined ? getAt(rows, key, rows.relation.now()) : valueOf(known.row)
-  )
+  convertThen(() => {
+    const known = rows.relation.cached(key)
+    return known === undefined ? getAt(rows, key, rows.relation.now()) : Effect.succeed(optionOf(known.row))
+  })
 
-export const getAt = <K, V>({ relation }: Rows<K, V>, key: K, time: Timestamp) =>
-  Effect.flatMap(
-    Effect.flatMap(convert(() => relation.locate(key)), (located) => relation.rowAt(located, time)),
-    valueOf
-  )
+export const getAt = <K, V>(
+  { relation }: Rows<K, V>,
+  key: K,
+  time: Timestamp
+): Effect.Effect<Option.Option<V>, TransactError> =>
+  convertThen(() => Effect.flatMap(relation.rowAt(relation.locate(key), time), valueOf))
 
-export const getIn = <K, V>(workspace: Workspace, { relation }: Rows<K, V>, key: K) =>
-  Effect.flatMap(
-    Effect.flatMap(convert(() => relation.locate(key)), (located) => workspace.get(relation, located)),
-    valueOf
-  )
+export const getIn = <K, V>(
+  workspace: Workspace,
+  { relation }: Rows<K, V>,
+  key: K
+): Effect.Effect<Option.Option<V>, TransactError> =>
+  convertThen(() => Effect.flatMap(workspace.get(relation, relation.locate(key)), valueOf))
 
 /** Replaces the row of a key, and its index entries, by what `change` computes from the present one. */
 const replaceIn = <K, V, A>(
@@ -75,20 +81,19 @@ const replaceIn = <K, V, A>(
   key: K,
   change: (before: Row<V> | undefined) => { readonly after: Option.Option<V>; readonly result: A }
 ): Effect.Effect<A, TransactError> =>
-  Effect.flatMap(
-    convert(() => relation.locate(key)),
-    (located) =>
-      Effect.flatMap(workspace.get(relation, located), (before) =>
-        convert(() => {
-          const { after, result } = change(before)
-          const row = Option.isNone(after) ? undefined : encode(relation, after.value)
-          if (indexes.length > 0) {
-            Indexes.change(workspace, indexes, key, located.bytes, before?.value(), Option.getOrUndefined(after))
-          }
-          workspace.put(relation, located, before, row)
-          return result
-        }))
-  )
+  convertThen(() => {
+    const located = relation.locate(key)
+    return Effect.flatMap(workspace.get(relation, located), (before) =>
+      convertThen(() => {
+        const { after, result } = change(before)
+        const row = Option.isNone(after) ? undefined : encode(relation, after.value)
+        if (indexes.length > 0) {
+          Indexes.change(workspace, indexes, key, located.bytes, before?.value(), Option.getOrUndefined(after))
+        }
+        workspace.put(relation, located, before, row)
+        return Effect.succeed(result)
+      }))
+  })
 
 /** Replaces the value of a key by the result of `change`, and returns the result. */
 export const changeIn = <K, V>(
@@ -129,7 +134,7 @@ export const rangeIn = <K, V>(
   Stream.unwrap(Effect.gen(function*() {
     const { relation } = rows
     const bounds = yield* Client.encodeBounds(relation.codecs, range)
-    yield* workspace.ready()
+    yield* workspace.ready(relation.turnOver(bounds))
     const written = workspace.range(relation, bounds).rows
     const stored = rangeAt(rows, range, workspace.readAt)
     if (written.size === 0) return stored
