@@ -23,6 +23,7 @@ const rooms: ReadonlyArray<readonly [folder: string, title: string]> = [
   ["operators", "flows"],
   ["formats", "flows from and to other programs"],
   ["parquet", "the same for Parquet files"],
+  ["backup", "the store in another place, as of some positions"],
   ["views", "what is computed from collections"],
   ["testing", "what users also get"],
   ["testing/storage", "contracts of the two services, faults, a simulated disk"],

@@ -12,7 +12,7 @@ import { fingerprintOf, schemaName } from "./SchemaCodec.ts"
 import { encodeText } from "./TextCodec.ts"
 import { ofJson as typedJson, typedName } from "./TypedCodec.ts"
 
-export type { Bounds, Codec, Encode, FirstOf, OrderedCodec, Prefix, Typed } from "./CodecModel.ts"
+export type { Bounds, Codec, Decode, Encode, FirstOf, OrderedCodec, Prefix, Typed } from "./CodecModel.ts"
 export { boolean, bytes, date, literals, nullOr, number, orderedByName, string, tuple } from "./OrderedCodec.ts"
 export { fingerprintOf, schema } from "./SchemaCodec.ts"
 

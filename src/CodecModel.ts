@@ -29,6 +29,22 @@ export interface Encode<in A> {
 }
 
 /**
+ * The value of `bytes[start .. end]`, which is not retained. Throws `DecodeError` for bytes that are not an encoding,
+ * even if they were made to attack the decoder.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Decode<out A> {
+  (bytes: Uint8Array, start: number, end: number): A
+  /**
+   * Where many values in the same bytes are decoded faster together: the same for these bytes, which do not change while
+   * it is used.
+   */
+  readonly many?: (bytes: Uint8Array) => (start: number, end: number) => A
+}
+
+/**
  * The typed view of the keys, or of the values, of a collection.
  *
  * @category models
@@ -42,11 +58,7 @@ export interface Codec<in out A> {
   /** A short hash of `document`: it differs when the schema has changed. */
   readonly fingerprint: string | undefined
   readonly encode: Encode<A>
-  /**
-   * The value of `bytes[start .. end]`, which is not retained. Throws `DecodeError` for bytes that are not an encoding,
-   * even if they were made to attack the decoder.
-   */
-  readonly decode: (bytes: Uint8Array, start: number, end: number) => A
+  readonly decode: Decode<A>
   /**
    * Where the encodings of all values that begin with `prefix` are next to each other: their bounds. `range({ prefix
    * })` needs it. Throws `ValueOutOfRange` for a prefix that no value begins with.

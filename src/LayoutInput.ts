@@ -6,24 +6,39 @@
 import * as Platform from "./Platform.ts"
 import { reject } from "./Refusal.ts"
 
-const eight = new Uint8Array(8)
-const double = new DataView(eight.buffer)
+/**
+ * So many bytes are made text at once where values are next to each other. A part of a text keeps all of it in memory, so that
+ * this is also what a row that is kept may cost beyond its own size.
+ */
+const windowBytes = 1024
 
-/** The bytes of one value, read from the front. */
+/** The bytes of values, each read from the front. */
 export class LayoutInput {
   offset: number
+  end: number
   readonly bytes: Uint8Array
-  readonly end: number
-  private readonly start: number
-  /** All of it, with one character a byte: taking part of a text is many times as fast as converting part of the bytes. */
-  private latin1: string | undefined
+  private readonly ahead: number
+  private view: DataView | undefined
+  /**
+   * Some of the bytes, with one character a byte: taking part of a text is many times as fast as converting part of the
+   * bytes.
+   */
+  private window = ""
+  private windowStart = 0
 
-  constructor(bytes: Uint8Array, start: number, end: number) {
+  /** `isOneOfMany`: other values are behind this one, and will be read, too. */
+  constructor(bytes: Uint8Array, start: number, end: number, isOneOfMany: boolean) {
     this.bytes = bytes
     this.offset = start
-    this.start = start
     this.end = end
-    this.latin1 = undefined
+    this.ahead = isOneOfMany ? windowBytes : 0
+    this.view = undefined
+  }
+
+  /** Goes to another value. */
+  moveTo(start: number, end: number): void {
+    this.offset = start
+    this.end = end
   }
 
   need(size: number): void {
@@ -42,10 +57,10 @@ export class LayoutInput {
 
   f64(): number {
     this.need(8)
-    const { bytes, offset } = this
-    for (let i = 0; i < 8; i++) eight[i] = bytes[offset + i]!
-    this.offset = offset + 8
-    return double.getFloat64(0, true)
+    this.view ??= new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.byteLength)
+    const value = this.view.getFloat64(this.offset, true)
+    this.offset += 8
+    return value
   }
 
   varint(): number {
@@ -74,8 +89,16 @@ export class LayoutInput {
     const from = this.offset
     this.offset = from + size
     if (head % 2 === 1) return this.utf8(from, size)
-    this.latin1 ??= Platform.readLatin1(this.bytes, this.start, this.end)
-    return this.latin1.substring(from - this.start, from - this.start + size)
+    const at = from - this.windowStart
+    if (at < 0 || at + size > this.window.length) return this.openWindow(from).substring(0, size)
+    return this.window.substring(at, at + size)
+  }
+
+  private openWindow(from: number): string {
+    const end = Math.min(this.bytes.length, Math.max(this.end, from + this.ahead))
+    this.windowStart = from
+    this.window = Platform.readLatin1(this.bytes, from, end)
+    return this.window
   }
 
   skipText(): void {

@@ -44,5 +44,5 @@ const structOf = ({ struct }: Layout.Struct, fixed: Readonly<Record<string, unkn
 export const fieldsOf = (
   fields: ReadonlyArray<Layout.Field>,
   partOf: (layout: Layout.Layout, name: string) => LayoutPart.Part
-): ReadonlyArray<LayoutStruct.Field> =>
+): ReadonlyArray<LayoutPart.Field> =>
   fields.map(([name, layout, optional]) => ({ name, part: partOf(layout, name), isOptional: optional === "?" }))

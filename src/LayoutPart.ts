@@ -20,6 +20,13 @@ export interface Part {
   readonly skip: (from: LayoutInput) => void
 }
 
+/** A field of an object. */
+export interface Field {
+  readonly name: string
+  readonly part: Part
+  readonly isOptional: boolean
+}
+
 /** Thrown for a value that the layout cannot represent. One shared object, which the writing codec catches. */
 export class Misfit extends Error {}
 

@@ -278,7 +278,7 @@ export const fieldsOf = (
   layout: Layout.Layout,
   isChecked: boolean,
   tag: string | undefined
-): ReadonlyArray<LayoutStruct.Field> | undefined => {
+): ReadonlyArray<LayoutPart.Field> | undefined => {
   if (typeof layout === "string" || !("struct" in layout)) return undefined
   const types = new Map(ast.propertySignatures.map(({ name, type }) => [name, type]))
   const written = new Set<PropertyKey | undefined>([tag, ...layout.struct.map(([name]) => name)])

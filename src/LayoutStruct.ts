@@ -4,14 +4,9 @@
  * @internal
  */
 import type { ByteWriter } from "./ByteWriter.ts"
+import * as LayoutCode from "./LayoutCode.ts"
 import type { LayoutInput } from "./LayoutInput.ts"
-import { misfit, objectOf, type Part } from "./LayoutPart.ts"
-
-export interface Field {
-  readonly name: string
-  readonly part: Part
-  readonly isOptional: boolean
-}
+import { type Field, misfit, objectOf, type Part } from "./LayoutPart.ts"
 
 /** What else is to be known of an object. */
 export interface Shape {
@@ -42,7 +37,7 @@ export const struct = (fields: ReadonlyArray<Field>, { fixed, hasOthers }: Shape
       }
       if (hasOthers(object, present)) misfit()
     },
-    decode: decoder(fields, fixed),
+    decode: decoder(fields, () => true, fixed, bitmap),
     skip: (from) => {
       const at = bitmap.skip(from)
       let bit = 0
@@ -54,23 +49,12 @@ export const struct = (fields: ReadonlyArray<Field>, { fixed, hasOthers }: Shape
 }
 
 /** Reads some of the fields, and skips the others. */
-export const selected = (
-  fields: ReadonlyArray<Field>,
-  names: ReadonlySet<string>
-): (from: LayoutInput) => Readonly<Record<string, unknown>> => {
-  const bitmap = bitmapOf(fields)
+export const selected = (fields: ReadonlyArray<Field>, names: ReadonlySet<string>): LayoutCode.Read => {
   // The bytes after the last one need not be skipped.
   const last = fields.findLastIndex(({ name }) => names.has(name))
-  const read = fields.slice(0, last + 1)
+  const read = decoder(fields.slice(0, last + 1), (name) => names.has(name), {}, bitmapOf(fields))
   return (from) => {
-    const at = bitmap.skip(from)
-    const found: Record<string, unknown> = {}
-    let bit = 0
-    for (const { isOptional, name, part } of read) {
-      if (isOptional && !isSet(from, at, bit++)) continue
-      if (names.has(name)) found[name] = part.decode(from)
-      else part.skip(from)
-    }
+    const found = read(from)
     from.offset = from.end
     return found
   }
@@ -80,15 +64,23 @@ const isSet = ({ bytes }: LayoutInput, at: number, bit: number): boolean =>
   (bytes[at + (bit >>> 3)]! & 1 << (bit & 7)) !== 0
 
 /** The bits of the fields that may be left out. */
-const bitmapOf = (fields: ReadonlyArray<Field>) => {
+interface Bitmap {
+  /** In bytes. */
+  readonly size: number
+  readonly begin: (into: ByteWriter) => number
+  readonly skip: (from: LayoutInput) => number
+}
+
+const bitmapOf = (fields: ReadonlyArray<Field>): Bitmap => {
   const size = Math.ceil(fields.filter(({ isOptional }) => isOptional).length / 8)
   return {
-    begin: (into: ByteWriter): number => {
+    size,
+    begin: (into) => {
       const at = into.length
       for (let i = 0; i < size; i++) into.u8(0)
       return at
     },
-    skip: (from: LayoutInput): number => {
+    skip: (from) => {
       const at = from.offset
       from.skip(size)
       return at
@@ -96,15 +88,29 @@ const bitmapOf = (fields: ReadonlyArray<Field>) => {
   }
 }
 
-const decoder = (fields: ReadonlyArray<Field>, fixed: Readonly<Record<string, unknown>>): Part["decode"] => {
-  const bitmap = bitmapOf(fields)
-  return (from) => {
-    const at = bitmap.skip(from)
-    const found: Record<string, unknown> = { ...fixed }
-    let bit = 0
-    for (const { isOptional, name, part } of fields) {
-      if (!isOptional || isSet(from, at, bit++)) found[name] = part.decode(from)
-    }
-    return found
+const decoder = (
+  fields: ReadonlyArray<Field>,
+  isWanted: (name: string) => boolean,
+  fixed: Readonly<Record<string, unknown>>,
+  bitmap: Bitmap
+): LayoutCode.Read =>
+  LayoutCode.reader(fields, isWanted, fixed, bitmap.size) ?? oneByOne(fields, isWanted, fixed, bitmap)
+
+/** @internal For where no code may be made. */
+export const oneByOne = (
+  fields: ReadonlyArray<Field>,
+  isWanted: (name: string) => boolean,
+  fixed: Readonly<Record<string, unknown>>,
+  bitmap: Bitmap
+): LayoutCode.Read =>
+(from) => {
+  const at = bitmap.skip(from)
+  const found: Record<string, unknown> = { ...fixed }
+  let bit = 0
+  for (const { isOptional, name, part } of fields) {
+    if (isOptional && !isSet(from, at, bit++)) continue
+    if (isWanted(name)) found[name] = part.decode(from)
+    else part.skip(from)
   }
+  return found
 }

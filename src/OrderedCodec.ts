@@ -5,12 +5,36 @@
  */
 import { ByteWriter } from "./ByteWriter.ts"
 import { readUtf8 } from "./CanonicalJson.ts"
-import type { Bounds, Codec, OrderedCodec } from "./CodecModel.ts"
+import type { Bounds, Codec, Decode, OrderedCodec } from "./CodecModel.ts"
 import * as Ordered from "./Ordered.ts"
 import * as OrderedName from "./OrderedName.ts"
 import * as Platform from "./Platform.ts"
 import { refuse, reject } from "./Refusal.ts"
 import { encodeText } from "./TextCodec.ts"
+
+/**
+ * So many bytes are decoded at once where texts are next to each other. A part of a text keeps all of it in memory, so that
+ * this is also what a short text may cost.
+ */
+const windowBytes = 1024
+
+/** Decodes texts together while they are ASCII, and one by one otherwise. */
+const decodeText = (one: (bytes: Uint8Array, start: number, end: number) => string): Decode<string> =>
+  Object.assign((bytes: Uint8Array, start: number, end: number) => one(bytes, start, end), {
+    many: (bytes: Uint8Array) => {
+      let window: string | undefined = ""
+      let windowStart = 0
+      let windowEnd = 0
+      return (start: number, end: number): string => {
+        if (start < windowStart || end > windowEnd) {
+          windowStart = start
+          windowEnd = Math.min(bytes.length, Math.max(end, start + windowBytes))
+          window = Platform.readAscii(bytes, windowStart, windowEnd)
+        }
+        return window === undefined ? one(bytes, start, end) : window.substring(start - windowStart, end - windowStart)
+      }
+    }
+  })
 
 /**
  * Text as UTF-8. Text with lone surrogates has no UTF-8, and is rejected. Encoded strings sort by code point.
@@ -26,7 +50,7 @@ export const string: OrderedCodec<string> = {
     "string",
     (value: unknown) => typeof value === "string" ? value : refuse("string", "it is not a string")
   ),
-  decode: (bytes, start, end) => readAscii(bytes, start, end) ?? readUtf8("string", bytes, start, end),
+  decode: decodeText((bytes, start, end) => readAscii(bytes, start, end) ?? readUtf8("string", bytes, start, end)),
   // No UTF-8 has this byte, so that all texts that begin so are before it.
   prefixed: (prefix) => boundsBelow(0xff, (into) => string.encode(prefix as string, into)),
   ordered: Ordered.string

@@ -136,6 +136,13 @@ export const writeAscii = (text: string, bytes: Uint8Array): boolean => {
 export const readLatin1 = (bytes: Uint8Array, start: number, end: number): string =>
   bufferOver(bytes).toString("latin1", start, end)
 
+/** The text of ASCII bytes, or `undefined` where not all are ASCII. */
+export const readAscii = (bytes: Uint8Array, start: number, end: number): string | undefined => {
+  const text = bufferOver(bytes).toString("utf8", start, end)
+  // What is not ASCII is fewer characters than bytes, or is not valid.
+  return text.length === end - start && !text.includes("\ufffd") ? text : undefined
+}
+
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
 /** The text of UTF-8 bytes, or `undefined` where they are not valid UTF-8. */

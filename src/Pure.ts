@@ -7,18 +7,9 @@
 import { Effect, Result } from "effect"
 import { Corrupt, DecodeError, UnsupportedFormat, ValueOutOfRange } from "./PersistError.ts"
 
-const runner = <E>(isExpected: (error: unknown) => error is E) => <A>(run: () => A): Effect.Effect<A, E> =>
-  Effect.suspend(() => {
-    try {
-      return Effect.succeed(run())
-    } catch (error) {
-      return isExpected(error) ? Effect.fail(error) : Effect.die(error)
-    }
-  })
-
-/** The same for code that ends with an effect. */
-const runnerThen = <E>(isExpected: (error: unknown) => error is E) => <A, E2, R>(run: () => Effect.Effect<A, E2, R>) =>
-  Effect.suspend((): Effect.Effect<A, E | E2, R> => {
+/** For code that ends with an effect. */
+const starter = <E>(isExpected: (error: unknown) => error is E) => <A, E1, R>(run: () => Effect.Effect<A, E1, R>) =>
+  Effect.suspend((): Effect.Effect<A, E | E1, R> => {
     try {
       return run()
     } catch (error) {
@@ -26,22 +17,24 @@ const runnerThen = <E>(isExpected: (error: unknown) => error is E) => <A, E2, R>
     }
   })
 
+const runner = <E>(isExpected: (error: unknown) => error is E) => {
+  const start = starter(isExpected)
+  return <A>(run: () => A): Effect.Effect<A, E> => start(() => Effect.succeed(run()))
+}
+
 const isDamage = (error: unknown): error is Corrupt | UnsupportedFormat =>
   error instanceof Corrupt || error instanceof UnsupportedFormat
 
 const isRefusal = (error: unknown): error is ValueOutOfRange => error instanceof ValueOutOfRange
 
-const isDamageOrRefusal = (error: unknown): error is Corrupt | UnsupportedFormat | ValueOutOfRange =>
+const isUncomputed = (error: unknown): error is Corrupt | UnsupportedFormat | ValueOutOfRange =>
   isDamage(error) || isRefusal(error)
 
-const isMistake = (error: unknown): error is DecodeError | ValueOutOfRange =>
-  error instanceof DecodeError || isRefusal(error)
-
 /** Runs a computation over stored bytes and rows, whose sums may overflow. */
-export const compute = runner(isDamageOrRefusal)
+export const compute = runner(isUncomputed)
 
-/** The same, and goes on with the effect that it returns. */
-export const computeThen = runnerThen(isDamageOrRefusal)
+/** As `compute`, and then the effect that the code returns. */
+export const computing = starter(isUncomputed)
 
 /** Runs a decoder of stored bytes. */
 export const decode = runner(isDamage)
@@ -49,11 +42,14 @@ export const decode = runner(isDamage)
 /** Runs codecs that encode. */
 export const encode = runner(isRefusal)
 
-/** Runs codecs that encode, or decode, or both. */
-export const convert = runner(isMistake)
+const isUnconverted = (error: unknown): error is DecodeError | ValueOutOfRange =>
+  error instanceof DecodeError || isRefusal(error)
 
-/** The same, and goes on with the effect that it returns. */
-export const convertThen = runnerThen(isMistake)
+/** Runs codecs that encode, or decode, or both. */
+export const convert = runner(isUnconverted)
+
+/** As `convert`, and then the effect that the code returns. */
+export const converting = starter(isUnconverted)
 
 /** As `encode`, for callers that are pure code themselves. Throws any other exception on. */
 export const encoded = <A>(run: () => A): Result.Result<A, ValueOutOfRange> => {

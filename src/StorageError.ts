@@ -144,16 +144,21 @@ export class NotAStore extends Schema.TaggedError<NotAStore>("tidemark/NotAStore
 }
 
 /**
- * A store was to be copied to a place that has one. Nothing was changed there.
+ * A store was to be copied to a place that has one, or a backup made where there is one of another store. Nothing was
+ * changed there.
  *
  * @category errors
  * @since 0.1.0
  */
 export class NotEmpty extends Schema.TaggedError<NotEmpty>("tidemark/NotEmpty")("NotEmpty", {
-  location: Schema.String
+  location: Schema.String,
+  /** What it has, if it is no store. */
+  detail: Schema.optional(Schema.String)
 }) {
   override get message(): string {
-    return `${this.location} has a store already, which a copy would mix with another; name an empty place`
+    return `${this.location} has ${
+      this.detail ?? "a store"
+    } already, which a copy would mix with another; name an empty place`
   }
 }
 

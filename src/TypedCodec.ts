@@ -65,14 +65,29 @@ const open = <A>(of: Schema.Constraint, document: string, isTrusted: boolean, wh
   }
 }
 
+const isTyped = (bytes: Uint8Array, start: number, end: number): boolean => start !== end && bytes[start] === inLayout
+
 /** Decodes values in the layout by `decode`, and values in JSON by `whole`. */
-const either =
-  <A>(decode: (from: LayoutInput) => A, whole: Codec<A>["decode"]): Codec<A>["decode"] => (bytes, start, end) => {
-    if (start === end || bytes[start] !== inLayout) return whole(bytes, start, end)
-    const from = new LayoutInput(bytes, start + 1, end)
+const either = <A>(decode: (from: LayoutInput) => A, whole: Codec<A>["decode"]): Codec<A>["decode"] => {
+  const read = (from: LayoutInput): A => {
     const value = decode(from)
-    return from.offset === end ? value : reject("schema", `${end - from.offset} bytes are left over`)
+    return from.offset === from.end ? value : reject("schema", `${from.end - from.offset} bytes are left over`)
   }
+  return Object.assign(
+    (bytes: Uint8Array, start: number, end: number): A =>
+      isTyped(bytes, start, end) ? read(new LayoutInput(bytes, start + 1, end, false)) : whole(bytes, start, end),
+    {
+      many: (bytes: Uint8Array) => {
+        const from = new LayoutInput(bytes, 0, 0, true)
+        return (start: number, end: number): A => {
+          if (!isTyped(bytes, start, end)) return whole(bytes, start, end)
+          from.moveTo(start + 1, end)
+          return read(from)
+        }
+      }
+    }
+  )
+}
 
 /**
  * Writes the value in the layout, or writes nothing. Errors of a schema's own functions are reported when the value is

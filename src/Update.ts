@@ -74,3 +74,60 @@ export const replace = <K, V>(key: K, from: V, to: V, time: Timestamp): readonly
   retract(key, from, time),
   insert(key, to, time)
 ]
+
+/**
+ * Updates as columns: row `i` is the update `(keys[i], values[i], times[i], diffs[i])`. Whatever takes updates takes
+ * columns as well. Rows that come as columns, from an Arrow table or a Parquet file, then need no object each.
+ *
+ * A single number stands for the same time, or the same diff, in all rows; without `diffs` it is 1. Arrays of different
+ * lengths are a `ValueOutOfRange`. They are read when the append begins, and not kept.
+ *
+ * @example
+ * ```ts
+ * import type { CollectionWriter } from "tidemark"
+ *
+ * const ingest = (
+ *   readings: CollectionWriter.CollectionWriter<string, number>,
+ *   sensors: ReadonlyArray<string>,
+ *   degrees: Float64Array
+ * ) =>
+ *   readings.append({ keys: sensors, values: degrees, times: 7 })
+ * ```
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Columns<out K, out V> {
+  readonly keys: ArrayLike<K>
+  readonly values: ArrayLike<V>
+  readonly times: Timestamp | ArrayLike<Timestamp>
+  readonly diffs?: number | ArrayLike<number> | undefined
+}
+
+/**
+ * Updates, row by row or as columns.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Updates<K, V> = Iterable<Update<K, V>> | Columns<K, V>
+
+/**
+ * Updates as an array of rows, however they were given: for code that stands between a caller and an append.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
+export const toArray = <K, V>(updates: Updates<K, V>): ReadonlyArray<Update<K, V>> => {
+  if (Symbol.iterator in updates) return Array.isArray(updates) ? updates : [...updates]
+  const { diffs = 1, times, values } = updates
+  return Array.from(updates.keys, (key, row) => make(key, values[row]!, at(times, row), at(diffs, row)))
+}
+
+/**
+ * One row of a column that may be one number for all.
+ *
+ * @internal
+ */
+export const at = (column: number | ArrayLike<number>, row: number): number =>
+  typeof column === "number" ? column : column[row]!

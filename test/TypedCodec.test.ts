@@ -87,6 +87,20 @@ const typedOf = <A>(of: Schema.Codec<A, unknown>, trusted = true) => {
   return codec.typed!.open(codec.typed!.document, trusted)
 }
 
+/** As under a content policy. */
+const withoutCode = <A>(run: () => A): A => {
+  const { Function } = globalThis
+  const forbidden = () => {
+    throw new EvalError("code generation from strings is disallowed")
+  }
+  try {
+    globalThis.Function = forbidden as unknown as FunctionConstructor
+    return run()
+  } finally {
+    globalThis.Function = Function
+  }
+}
+
 describe("values in a layout", () => {
   for (const [name, of] of Object.entries(schemas)) {
     const json = Codec.schema(of)
@@ -143,6 +157,27 @@ describe("values in a layout", () => {
       options
     )
   }
+
+  it.prop("are read alike where no code may be made at run time", [Order, Kind], ([order, kind]) => {
+    const values = [[Order, order], [Kind, kind]] as ReadonlyArray<readonly [Schema.Codec<unknown>, unknown]>
+    for (const [of, value] of values) {
+      const typed = typedOf(of)
+      const plain = withoutCode(() => typedOf(of))
+      try {
+        encode(typed, value)
+      } catch {
+        return
+      }
+      const bytes = encode(typed, value)
+      assert.deepStrictEqual(decode(plain, bytes), decode(typed, bytes))
+      assert.deepStrictEqual(Object.keys(decode(plain, bytes) as object), Object.keys(decode(typed, bytes) as object))
+      const some = withoutCode(() => plain.select!(["status", "note"]))
+      assert.deepStrictEqual(
+        decode({ decode: some }, bytes),
+        decode({ decode: typed.select!(["status", "note"]) }, bytes)
+      )
+    }
+  }, options)
 
   it.prop("orders are never written as JSON", [Order], ([order]) => {
     const bytes = encode(Codec.schema(Order).typed!.open(Codec.schema(Order).typed!.document, true), {

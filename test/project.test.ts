@@ -39,6 +39,7 @@ const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
   formats: ["vocabulary", "client", "operators"],
   parquet: ["vocabulary", "client", "formats"],
   entry: ["vocabulary", "storage", "runtime", "client", "operators"],
+  backup: ["vocabulary", "engine", "storage", "runtime"],
   testing: ["vocabulary", "batch", "engine", "storage", "runtime", "client", "operators"],
   node: ["vocabulary", "batch", "engine", "storage", "runtime"],
   postgres: ["vocabulary", "storage"],
@@ -58,6 +59,7 @@ const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
     "tables",
     "formats",
     "parquet",
+    "backup",
     "testing",
     "node",
     "postgres",
@@ -108,6 +110,16 @@ describe("import directions", () => {
     ["src/client/Snapshot.ts", `import * as Frontier from "../Frontier.ts"`, []]
   ])("%s: %s", (file, text, expected) => {
     assert.deepStrictEqual(wrongImports(file, text), expected)
+  })
+})
+
+describe("the site", () => {
+  it("has every page in its menu, and nothing else", () => {
+    const linked = [...read("site/.vitepress/config.ts").matchAll(/page\("[^"]+", "([^"]+)"\)/g)].map(([, name]) =>
+      `${name}.md`
+    )
+    const pages = fs.readdirSync(path.join(root, "docs")).filter((name) => name.endsWith(".md"))
+    assert.sameMembers(linked, [...pages, "decisions/README.md"])
   })
 })
 

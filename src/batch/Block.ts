@@ -10,11 +10,16 @@
  */
 import type { ByteReader } from "../ByteReader.ts"
 import type { ByteWriter } from "../ByteWriter.ts"
-import type { Columns } from "./Columns.ts"
+import * as Columns from "./Columns.ts"
 import * as IntColumn from "./IntColumn.ts"
 
-export const encode = (columns: Columns, writer: ByteWriter): void => {
+/** What headers and padding of a block take, at most. */
+const paddedBytes = 160
+
+export const encode = (columns: Columns.Columns, writer: ByteWriter): void => {
   const { diffs, keyData, keyOffsets, length, times, valueData, valueOffsets } = columns
+  // A writer that doubles again for the last bytes of a large value would copy the value once more.
+  writer.reserve(Columns.keyBytes(columns) + Columns.valueBytes(columns) + 32 * length + paddedBytes)
   writer.align(8)
   writer.u32(length)
   writer.u32(0)
@@ -37,14 +42,14 @@ const lengthsOf = (offsets: Uint32Array, length: number): Uint32Array => {
 /**
  * The columns, whose keys and values are views of the reader's bytes. Throws `Corrupt` for bytes that are not a block.
  */
-export const decode = (reader: ByteReader): Columns => {
+export const decode = (reader: ByteReader): Columns.Columns => {
   reader.align(8)
   const length = reader.count(1)
   if (reader.u32() !== 0) reader.fail("a reserved field of a block is not zero")
   const times = IntColumn.decode(reader, length)
   const diffs = IntColumn.decode(reader, length, 1)
-  const keyOffsets = offsetsOf(reader, IntColumn.decode(reader, length))
-  const valueOffsets = offsetsOf(reader, IntColumn.decode(reader, length))
+  const keyOffsets = offsetsOf(reader, IntColumn.read(reader, length), length)
+  const valueOffsets = offsetsOf(reader, IntColumn.read(reader, length), length)
   if (times.some((time) => time < 0)) reader.fail("a time is negative")
   const keyData = reader.raw(keyOffsets[length]!)
   reader.align(8)
@@ -53,11 +58,11 @@ export const decode = (reader: ByteReader): Columns => {
   return { length, keyData, keyOffsets, valueData, valueOffsets, times, diffs }
 }
 
-const offsetsOf = (reader: ByteReader, lengths: Float64Array): Uint32Array => {
-  const offsets = new Uint32Array(lengths.length + 1)
+const offsetsOf = (reader: ByteReader, { base, differences }: IntColumn.Stored, rows: number): Uint32Array => {
+  const offsets = new Uint32Array(rows + 1)
   let end = 0
-  for (let i = 0; i < lengths.length; i++) {
-    const length = lengths[i]!
+  for (let i = 0; i < rows; i++) {
+    const length = differences === undefined ? base : base + differences[i]!
     if (length < 0) reader.fail("a length is negative")
     end += length
     if (end > reader.remaining) reader.fail("keys or values are longer than the block")

@@ -5,9 +5,10 @@
  * @internal
  */
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Cause, Effect, Exit, Layer } from "effect"
+import { Cause, Effect, Exit, Layer, Logger } from "effect"
 import { CliConfig, CliError, CliOutput, Command, GlobalFlag } from "effect/cli"
 import fs from "node:fs"
+import { backup, backups } from "./commands/Backup.ts"
 import { bench } from "./commands/Bench.ts"
 import { compact } from "./commands/Compact.ts"
 import { copy } from "./commands/Copy.ts"
@@ -25,6 +26,7 @@ import { ingest } from "./commands/Ingest.ts"
 import { inspect } from "./commands/Inspect.ts"
 import { list } from "./commands/List.ts"
 import { mcp } from "./commands/Mcp.ts"
+import { restore } from "./commands/Restore.ts"
 import { schema } from "./commands/Schema.ts"
 import { seal } from "./commands/Seal.ts"
 import { serve, terminationCode } from "./commands/Serve.ts"
@@ -48,6 +50,7 @@ const tidemark = root.pipe(
     { group: "Read", commands: [snapshot, get, history, diff, tail, exporting] },
     { group: "Serve", commands: [serve, mcp] },
     { group: "Look after", commands: [list, describe, schema, inspect, verify, gc, copy, unlock] },
+    { group: "Back up", commands: [backup, backups, restore] },
     { group: "Prove", commands: [simulate, bench] }
   ]),
   Command.withExamples([
@@ -90,5 +93,6 @@ const report = (cause: Cause.Cause<unknown>): Effect.Effect<void> => {
 export const run = (args: ReadonlyArray<string>) =>
   Command.runWith(tidemark, { version })(args).pipe(
     Effect.tapCause(report),
+    Effect.provideService(Logger.LogToStderr, true),
     Effect.provide(Layer.mergeAll(NodeServices.layer, presenter, config))
   )

@@ -8,7 +8,7 @@ import * as Frontier from "../Frontier.ts"
 import { type CollectionDestroyed, type InvalidRequest, type UpperMismatch, ValueOutOfRange } from "../PersistError.ts"
 import * as Command from "../runtime/Command.ts"
 import { traced } from "../runtime/Spans.ts"
-import type { Update } from "../Update.ts"
+import type { Updates } from "../Update.ts"
 import { Erasure } from "./Erasure.ts"
 import { type Registered, target } from "./Registration.ts"
 import * as Rows from "./Rows.ts"
@@ -55,16 +55,18 @@ export interface CollectionWriter<in K, in V, out E = never> {
   readonly id: Effect.Effect<number, E>
   /**
    * Appends updates, all or none, and returns their sequence number once they are durable. Updates may be at any time
-   * at or after the upper. Appending no updates is a success.
+   * at or after the upper. Appending no updates is a success. Updates may also be given as columns, `{ keys, values, times }`
+   * (`Update.Columns`).
    */
-  readonly append: (updates: Iterable<Update<K, V>>) => Effect.Effect<number, WriteError | E>
+  readonly append: (updates: Updates<K, V>) => Effect.Effect<number, WriteError | E>
   /** Like `append`, but returns as soon as the command is in the order of commands. The reply comes later. */
-  readonly offer: (updates: Iterable<Update<K, V>>) => Effect.Effect<Ack, WriteError | E>
+  readonly offer: (updates: Updates<K, V>) => Effect.Effect<Ack, WriteError | E>
   /**
    * Promises that no update at a time below `upper` will follow, which makes those times complete. Sealing again at the
    * same upper is a success; `Frontier.empty` finishes the collection.
    */
   readonly seal: (upper: Frontier.Frontier) => Effect.Effect<number, WriteError | E>
+  /** As `seal`, but returns once the seal has its place in the order: see `offer`. */
   readonly offerSeal: (upper: Frontier.Frontier) => Effect.Effect<Ack, WriteError | E>
   /**
    * Allows compaction of the history before `since`. Reads as of earlier times fail from now on, and their rows may be
@@ -90,7 +92,7 @@ export interface CollectionWriter<in K, in V, out E = never> {
    * upper.
    */
   readonly compareAndAppend: (
-    updates: Iterable<Update<K, V>>,
+    updates: Updates<K, V>,
     frontiers: Expectation
   ) => Effect.Effect<number, WriteError | UpperMismatch | E>
 }
@@ -110,12 +112,16 @@ export const registeredOf = <K, V, E>(handle: CollectionWriter<K, V, E>): Regist
 export const make = <K, V, E>(self: Registered<K, V, E>): CollectionWriter<K, V, E> => {
   const { codecs, name, store } = self
   const located = target(self)
+  const encode = Rows.encoder(codecs, store.isBusy)
 
-  const write = (updates: Iterable<Update<K, V>>) =>
+  const write = <A, E2>(updates: Updates<K, V>, hand: (request: Command.Write) => Effect.Effect<A, E2>) =>
     Effect.flatMap(
       located,
-      (at) =>
-        Effect.map(Rows.encode(codecs, updates), (columns) => new Command.Write({ targets: [{ ...at, columns }] }))
+      ({ id, name }) =>
+        Effect.flatMap(
+          encode(updates),
+          (columns) => hand(new Command.Write({ targets: [{ id, name, columns }] }))
+        )
     )
   const seal = (upper: Frontier.Frontier) =>
     Effect.flatMap(
@@ -127,8 +133,8 @@ export const make = <K, V, E>(self: Registered<K, V, E>): CollectionWriter<K, V,
     [Internal]: self,
     name: name,
     id: Effect.map(located, ({ id }) => id),
-    append: (updates) => traced("CollectionWriter.append", name, Effect.flatMap(write(updates), store.submit)),
-    offer: (updates) => traced("CollectionWriter.offer", name, Effect.flatMap(write(updates), store.offer)),
+    append: (updates) => traced("CollectionWriter.append", name, write(updates, store.submit)),
+    offer: (updates) => traced("CollectionWriter.offer", name, write(updates, store.offer)),
     seal: (upper) => traced("CollectionWriter.seal", name, Effect.flatMap(seal(upper), store.submit)),
     offerSeal: (upper) => traced("CollectionWriter.offerSeal", name, Effect.flatMap(seal(upper), store.offer)),
     allowCompaction: (since) =>
@@ -166,7 +172,7 @@ export const make = <K, V, E>(self: Registered<K, V, E>): CollectionWriter<K, V,
 /** @internal What is appended to a collection if its upper is the expected one. */
 export const conditional = Effect.fnUntraced(function*<K, V>(
   codecs: Rows.Codecs<K, V>,
-  updates: Iterable<Update<K, V>>,
+  updates: Updates<K, V>,
   { expected, upper }: Expectation
 ) {
   yield* checked("the expected upper", expected)

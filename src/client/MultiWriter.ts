@@ -13,7 +13,7 @@ import { InvalidHandle, type UpperMismatch, type ValueOutOfRange } from "../Pers
 import * as Command from "../runtime/Command.ts"
 import { traced } from "../runtime/Spans.ts"
 import type { Store } from "../runtime/Store.ts"
-import type { Update } from "../Update.ts"
+import type { Updates } from "../Update.ts"
 import {
   checked,
   type CollectionWriter,
@@ -39,7 +39,7 @@ export type AnyHandle = CollectionWriter<never, never, unknown>
  * @category models
  * @since 0.1.0
  */
-export type Add = <K, V>(handle: CollectionWriter<K, V, unknown>, updates: Iterable<Update<K, V>>) => void
+export type Add = <K, V>(handle: CollectionWriter<K, V, unknown>, updates: Updates<K, V>) => void
 
 /**
  * Adds updates to one collection of an atomic `compareAndAppend`, with what is expected of this collection. A collection
@@ -50,7 +50,7 @@ export type Add = <K, V>(handle: CollectionWriter<K, V, unknown>, updates: Itera
  */
 export type AddExpected = <K, V>(
   handle: CollectionWriter<K, V, unknown>,
-  updates: Iterable<Update<K, V>>,
+  updates: Updates<K, V>,
   frontiers: Expectation
 ) => void
 

@@ -3,7 +3,7 @@
  *
  * @internal
  */
-import { Effect } from "effect"
+import { Effect, Exit } from "effect"
 import type { Registration } from "../engine/Commit.ts"
 import type { Target } from "../engine/Stage.ts"
 import type { Store } from "../runtime/Store.ts"
@@ -19,5 +19,10 @@ export interface Registered<K, V, E> {
 }
 
 /** The collection as commands name it. */
-export const target = <K, V, E>(self: Registered<K, V, E>): Effect.Effect<Target, E> =>
-  Effect.map(self.registration, ({ id }) => ({ id, name: self.name }))
+export const target = <K, V, E>({ name, registration }: Registered<K, V, E>): Effect.Effect<Target, E> => {
+  const named = ({ id }: Registration): Target => ({ id, name })
+  // What is known already is named once, and not at each command.
+  return Exit.isExit(registration)
+    ? Exit.map(registration as Exit.Exit<Registration, E>, named)
+    : Effect.map(registration, named)
+}

@@ -6,14 +6,15 @@
 import { Effect } from "effect"
 import * as Columns from "../batch/Columns.ts"
 import * as Compare from "../batch/Compare.ts"
+import * as Sheet from "../batch/Sheet.ts"
 import { ByteWriter } from "../ByteWriter.ts"
-import type { Bounds, Codec, Encode } from "../Codec.ts"
+import type { Bounds, Codec, Decode, Encode } from "../Codec.ts"
 import * as Frontier from "../Frontier.ts"
 import { DecodeError, ValueOutOfRange } from "../PersistError.ts"
 import * as Platform from "../Platform.ts"
 import * as Pure from "../Pure.ts"
 import { picked } from "../TypedCodec.ts"
-import type { Update } from "../Update.ts"
+import * as Update from "../Update.ts"
 
 /** The codecs of a collection. */
 export interface Codecs<K, V> {
@@ -57,40 +58,112 @@ export const maxWriteDiffs = 2 ** 52 - 1
 /** Encodes updates into columns, all or nothing. Fails for a time, a diff, a key or a value that cannot be stored. */
 export const encode = <K, V>(
   codecs: Codecs<K, V>,
-  updates: Iterable<Update<K, V>>
+  updates: Update.Updates<K, V>
 ): Effect.Effect<Columns.Columns, ValueOutOfRange> => Pure.encode(() => encodeUnsafe(codecs, updates))
 
-const encodeUnsafe = <K, V>(codecs: Codecs<K, V>, updates: Iterable<Update<K, V>>): Columns.Columns => {
-  const rows: ReadonlyArray<Update<K, V>> = Array.isArray(updates) ? updates : [...updates]
-  const times = new Float64Array(rows.length)
-  const diffs = new Float64Array(rows.length)
+const encodeUnsafe = <K, V>(codecs: Codecs<K, V>, updates: Update.Updates<K, V>): Columns.Columns =>
+  Symbol.iterator in updates ? encodeUpdates(codecs, Update.toArray(updates)) : encodeColumns(codecs, updates)
+
+const encodeUpdates = <K, V>(codecs: Codecs<K, V>, rows: ReadonlyArray<Update.Update<K, V>>): Columns.Columns => {
+  const { length } = rows
+  return checked({
+    length,
+    ...encodeData(codecs, length, (row) => rows[row]!.key, (row) => rows[row]!.value),
+    ...checkedNumbers(length, (row) => rows[row]!.time, (row) => rows[row]!.diff)
+  })
+}
+
+const encodeColumns = <K, V>(
+  codecs: Codecs<K, V>,
+  { diffs = 1, keys, times, values }: Update.Columns<K, V>
+): Columns.Columns => {
+  const { length } = keys
+  for (const [name, column] of Object.entries({ values, times, diffs })) {
+    if (typeof column === "number" || column.length === length) continue
+    throw new ValueOutOfRange({
+      what: "columns",
+      detail: `there are ${length} keys, but ${column.length} ${name}; give one of each for every row`
+    })
+  }
+  return checked({
+    length,
+    ...encodeData(codecs, length, (row) => keys[row]!, (row) => values[row]!),
+    ...checkedNumbers(length, (row) => Update.at(times, row), (row) => Update.at(diffs, row))
+  })
+}
+
+const checkedNumbers = (length: number, timeOf: (row: number) => number, diffOf: (row: number) => number) => {
+  const times = new Float64Array(length)
+  const diffs = new Float64Array(length)
   let magnitude = 0
-  for (let row = 0; row < rows.length; row++) {
-    const { diff, time } = rows[row]!
-    const badTime = Frontier.checkTime("the time of an update", time)
-    if (badTime !== undefined) throw badTime
-    if (!Number.isSafeInteger(diff)) {
-      throw new ValueOutOfRange({ what: "the diff of an update", detail: `${diff} is not an integer within 2^53 - 1` })
-    }
+  for (let row = 0; row < length; row++) {
+    const time = timeOf(row)
+    const diff = diffOf(row)
+    magnitude = checkNumbers(time, diff, magnitude)
     times[row] = time
     diffs[row] = diff
-    magnitude += Math.abs(diff)
-    if (magnitude > maxWriteDiffs) throw tooMany
   }
-  const columnOf = rows.length <= fewRows ? encodeFew : encodeColumn
-  const keys = columnOf(codecs.key.encode, rows.length, (row) => rows[row]!.key)
-  const values = columnOf(codecs.value.encode, rows.length, (row) => rows[row]!.value)
-  const columns: Columns.Columns = {
-    length: rows.length,
-    keyData: keys.data,
-    keyOffsets: keys.offsets,
-    valueData: values.data,
-    valueOffsets: values.offsets,
-    times,
-    diffs
+  return { times, diffs }
+}
+
+/** The magnitude of the diffs with this one. */
+const checkNumbers = (time: number, diff: number, magnitude: number): number => {
+  const badTime = Frontier.checkTime("the time of an update", time)
+  if (badTime !== undefined) throw badTime
+  if (!Number.isSafeInteger(diff)) {
+    throw new ValueOutOfRange({ what: "the diff of an update", detail: `${diff} is not an integer within 2^53 - 1` })
   }
-  checkSizes(columns)
-  return columns
+  const sum = magnitude + Math.abs(diff)
+  if (sum > maxWriteDiffs) throw tooMany
+  return sum
+}
+
+/**
+ * An encoder for the writes of one handle. While other commands wait, which is when writes will share a commit, few rows
+ * become a range of a sheet.
+ */
+export const encoder = <K, V>(codecs: Codecs<K, V>, othersWait: () => boolean) => {
+  let sheet = new Sheet.Sheet()
+  return (updates: Update.Updates<K, V>): Effect.Effect<Sheet.Rows, ValueOutOfRange> =>
+    Pure.encode(() => {
+      if (!othersWait() || !(Symbol.iterator in updates)) return encodeUnsafe(codecs, updates)
+      const rows = Update.toArray(updates)
+      if (rows.length > fewRows || !sheet.isFree) return encodeUpdates(codecs, rows)
+      if (sheet.isFull) sheet = new Sheet.Sheet()
+      return sheet.add((into) => addRows(codecs, rows, into))
+    })
+}
+
+/** Returns the least time. */
+const addRows = <K, V>(
+  codecs: Codecs<K, V>,
+  rows: ReadonlyArray<Update.Update<K, V>>,
+  into: Columns.Builder
+): number => {
+  let magnitude = 0
+  let minTime = Infinity
+  for (let row = 0; row < rows.length; row++) {
+    const { diff, key, time, value } = rows[row]!
+    magnitude = checkNumbers(time, diff, magnitude)
+    codecs.key.encode(key, into.keys)
+    codecs.value.encode(value, into.values)
+    checkRowBytes(into.pendingBytes)
+    into.commit(time, diff)
+    minTime = Math.min(minTime, time)
+  }
+  return minTime
+}
+
+const encodeData = <K, V>(
+  codecs: Codecs<K, V>,
+  length: number,
+  keyOf: (row: number) => K,
+  valueOf: (row: number) => V
+): Pick<Columns.Columns, "keyData" | "keyOffsets" | "valueData" | "valueOffsets"> => {
+  const columnOf = length <= fewRows ? encodeFew : encodeColumn
+  const keys = columnOf(codecs.key.encode, length, keyOf)
+  const values = columnOf(codecs.value.encode, length, valueOf)
+  return { keyData: keys.data, keyOffsets: keys.offsets, valueData: values.data, valueOffsets: values.offsets }
 }
 
 interface Column {
@@ -108,7 +181,10 @@ const encodeFew = <A>(encode: Encode<A>, length: number, at: (row: number) => A)
   if (scratch.bytes.length > keptScratch) scratch = new ByteWriter(1024)
   scratch.clear()
   encodeRows(encode, scratch, offsets, at, 0, length)
-  return { data: Platform.copyOf(scratch.bytes, 0, scratch.length), offsets }
+  if (scratch.length <= keptScratch) return { data: Platform.copyOf(scratch.bytes, 0, scratch.length), offsets }
+  const data = scratch.take()
+  scratch = new ByteWriter(1024)
+  return { data, offsets }
 }
 
 /** Texts are converted together until they have about as many characters. */
@@ -165,12 +241,14 @@ const encodeTexts = <A>(
   return data.ascii(texts.join("")) ? row : encodeRows(encode, data, offsets, at, start, row)
 }
 
-const checkSizes = (columns: Columns.Columns): void => {
+/** The columns, if neither they nor one of their rows is too large. */
+const checked = (columns: Columns.Columns): Columns.Columns => {
   const { keyOffsets, length, valueOffsets } = columns
   if (keyOffsets[length]! + valueOffsets[length]! > maxWriteBytes) throw tooLarge
   for (let row = 0; row < length; row++) {
     checkRowBytes(keyOffsets[row + 1]! - keyOffsets[row]! + valueOffsets[row + 1]! - valueOffsets[row]!)
   }
+  return columns
 }
 
 const checkRowBytes = (bytes: number): void => {
@@ -248,10 +326,12 @@ export const decode = <K, V, A>(
     const rows: Array<A> = []
     const bad: Array<Undecodable> = []
     const { diffs, keyData, keyOffsets, times, valueData, valueOffsets } = columns
+    const keyOf = decoderOf(codecs.key.decode, keyData, columns.length)
+    const valueOf = decoderOf(codecs.value.decode, valueData, columns.length)
     for (let i = 0; i < columns.length; i++) {
       try {
-        const key = codecs.key.decode(keyData, keyOffsets[i]!, keyOffsets[i + 1]!)
-        const value = codecs.value.decode(valueData, valueOffsets[i]!, valueOffsets[i + 1]!)
+        const key = keyOf(keyOffsets[i]!, keyOffsets[i + 1]!)
+        const value = valueOf(valueOffsets[i]!, valueOffsets[i + 1]!)
         rows.push(make(key, value, times[i]!, diffs[i]!))
       } catch (error) {
         if (!(error instanceof DecodeError)) return Effect.die(error)
@@ -269,3 +349,11 @@ export const decode = <K, V, A>(
     if (bad.length === 0 || policy === "fail" || policy === "skip") return Effect.succeed(rows)
     return Effect.as(Effect.forEach(bad, policy.quarantine, { discard: true }), rows)
   })
+
+/** Decoding together costs more than it saves for fewer. */
+const someRows = 4
+
+const decoderOf = <A>(decode: Decode<A>, bytes: Uint8Array, rows: number): (start: number, end: number) => A => {
+  const together = rows < someRows ? undefined : decode.many?.(bytes)
+  return together ?? ((start, end) => decode(bytes, start, end))
+}

@@ -7,7 +7,8 @@
  *
  * @internal
  */
-import * as Columns from "../batch/Columns.ts"
+import type * as Columns from "../batch/Columns.ts"
+import * as Sheet from "../batch/Sheet.ts"
 import type { Frontier, Timestamp } from "../Frontier.ts"
 import { Conflict, InvalidRequest, UpperMismatch, ValueOutOfRange } from "../PersistError.ts"
 import type { Collection } from "./Collection.ts"
@@ -47,7 +48,7 @@ interface Pending {
   since: Frontier
   readonly writes: Array<Columns.Columns>
   /** Small writes that will share a chunk. */
-  open: Array<Columns.Columns>
+  open: Array<Sheet.Rows>
 }
 
 export class Stage {
@@ -86,7 +87,7 @@ export class Stage {
   }
 
   /** Appends rows to collections: all, or none where one of them lies below a seal. */
-  write(targets: ReadonlyArray<Target & { readonly columns: Columns.Columns }>): number | InvalidRequest {
+  write(targets: ReadonlyArray<Target & { readonly columns: Sheet.Rows }>): number | InvalidRequest {
     const seqNo = ++this.seqNo
     for (const target of targets) {
       const pending = this.writable(target, seqNo)
@@ -222,7 +223,7 @@ export class Stage {
     const pending = this.pending.get(read.id)
     for (const range of read.ranges) {
       const isStaged = pending !== undefined &&
-        [...pending.writes, ...pending.open].some((columns) => Transaction.touches(range, columns))
+        [...pending.writes, ...pending.open].some((rows) => Transaction.touches(range, Sheet.view(rows)))
       if (isStaged || Transaction.isWrittenAfter(live, range, readAt)) return "RangeChanged"
     }
     return undefined
@@ -276,27 +277,28 @@ export class Stage {
     return pending
   }
 
-  private append(pending: Pending, columns: Columns.Columns): void {
-    if (columns.length === 0) return
-    const size = Columns.goodputBytes(columns)
+  private append(pending: Pending, rows: Sheet.Rows): void {
+    const length = Sheet.lengthOf(rows)
+    if (length === 0) return
+    const size = Sheet.bytesOf(rows)
     this.bytes += size
     pending.bytes += size
-    pending.rows += columns.length
-    if (size >= ownChunkBytes) {
-      close(pending)
-      pending.writes.push(columns)
-    } else pending.open.push(columns)
+    pending.rows += length
+    if (size >= ownChunkBytes) close(pending)
+    pending.open.push(rows)
+    if (size >= ownChunkBytes) close(pending)
   }
 }
 
 const close = (pending: Pending): void => {
   if (pending.open.length === 0) return
-  pending.writes.push(Columns.concat(pending.open))
+  pending.writes.push(Sheet.gather(pending.open))
   pending.open = []
 }
 
-const firstBelow = (columns: Columns.Columns, upper: Frontier): number | undefined => {
-  for (let i = 0; i < columns.length; i++) if (columns.times[i]! < upper) return columns.times[i]
+const firstBelow = (rows: Sheet.Rows, upper: Frontier): number | undefined => {
+  if (rows instanceof Sheet.Range) return rows.minTime < upper ? rows.minTime : undefined
+  for (let i = 0; i < rows.length; i++) if (rows.times[i]! < upper) return rows.times[i]
   return undefined
 }
 

@@ -10,7 +10,7 @@ import type { WriteError } from "../client/CollectionWriter.ts"
 import type { ListenError } from "../client/Listen.ts"
 import * as Frontier from "../Frontier.ts"
 import { ValueOutOfRange } from "../PersistError.ts"
-import type { Update } from "../Update.ts"
+import { toArray, type Updates } from "../Update.ts"
 import type { Flow } from "./Flow.ts"
 import { isPassed } from "./Seal.ts"
 import { persistedSource } from "./Source.ts"
@@ -23,7 +23,7 @@ import { persistedSource } from "./Source.ts"
  */
 export interface Session<in K, in V, out E> {
   /** Writes updates at or after the session's time. The input's flow delivers them once they are durable. */
-  readonly give: (updates: Iterable<Update<K, V>>) => Effect.Effect<number, WriteError | E>
+  readonly give: (updates: Updates<K, V>) => Effect.Effect<number, WriteError | E>
 }
 
 /**
@@ -104,7 +104,7 @@ export const unorderedInput = <K, V, E>(handles: Collection<K, V, E>): Effect.Ef
           () =>
             use({
               give: (updates) => {
-                const rows = [...updates]
+                const rows = toArray(updates)
                 return rows.every((update) => update.time >= time)
                   ? writer.append(rows)
                   : Effect.fail(

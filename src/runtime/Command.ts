@@ -8,7 +8,7 @@
  * @internal
  */
 import { Request } from "effect"
-import type { Columns } from "../batch/Columns.ts"
+import type { Rows } from "../batch/Sheet.ts"
 import type { CodecRef, Registration, Swap as SwapChange } from "../engine/Commit.ts"
 import type { Mismatch, Requested } from "../engine/Evolution.ts"
 import type { Rewrite } from "../engine/Plan.ts"
@@ -46,7 +46,7 @@ export class Destroy
 
 /** Appends rows, to all collections or to none. */
 export class Write extends Request.TaggedClass("Write")<
-  { readonly targets: ReadonlyArray<Target & { readonly columns: Columns }> },
+  { readonly targets: ReadonlyArray<Target & { readonly columns: Rows }> },
   number,
   Failure | InvalidRequest
 > {}

@@ -26,7 +26,7 @@ import * as Runtime from "./Runtime.ts"
 import * as Series from "./Series.ts"
 import type { FollowedStore } from "./Store.ts"
 
-export type Options = Pick<Runtime.Options, "name" | "cacheBytes" | "feedBytes" | "resilience">
+export type Options = Pick<Runtime.Options, "name" | "cacheBytes" | "feedBytes" | "patience" | "resilience">
 
 /** The read after the last hint may have failed, so that it must be tried again without a hint. */
 const patience = Schedule.min([Schedule.exponential("10 millis"), Schedule.spaced("1 second")])
@@ -42,7 +42,7 @@ export const make = (options: Options) =>
 const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<void>) {
   const context = yield* Effect.context<never>()
   const log = yield* Log
-  const circuit = Resilience.make(context, options.resilience)
+  const circuit = yield* Resilience.make(context, options.resilience)
   const blob = Resilience.blob(yield* Blob, circuit, context)
   // The writer may truncate the log, and delete the rollup, while they are being read. Then there is a newer rollup.
   const recover = circuit.retry(Recovery.load(log, blob))
@@ -90,6 +90,7 @@ const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<
     location: log.location,
     state: () => state,
     feed,
+    patience: options.patience,
     measured,
     observe: observers.add,
     batches,

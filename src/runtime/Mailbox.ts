@@ -18,7 +18,7 @@ import {
   type Request,
   Semaphore
 } from "effect"
-import * as Columns from "../batch/Columns.ts"
+import * as Sheet from "../batch/Sheet.ts"
 import type { RuntimeShutdown } from "../PersistError.ts"
 import type { Command } from "./Command.ts"
 import * as Metrics from "./Metrics.ts"
@@ -82,25 +82,30 @@ export const make = Effect.fnUntraced(function*(options: Options, context: Conte
   const gate = Latch.makeUnsafe(true)
   const ended = Deferred.makeUnsafe<RuntimeShutdown>()
 
+  /** Makes the message of a request, and appends it if there is room for it. */
+  const accept = <R extends Command>(request: R, reply: Reply<R>): Accepted | undefined => {
+    const units = Math.min(budgetUnits, unitsOf(request))
+    // The class of a request determines the type of its reply. For the messages of a queue, only the types of `offer` and
+    // `submit` ensure this.
+    const untyped = reply as Deferred.Deferred<unknown, unknown>
+    const message = new Accepted(request, untyped, clock.currentTimeMillisUnsafe(), units)
+    const mayPass = units === 0 && (gate.isOpen() || !bringsRows(request))
+    return mayPass && Queue.offerUnsafe(queue, message) ? undefined : message
+  }
+
   const offer = <R extends Command>(request: R): Effect.Effect<Reply<R>, RuntimeShutdown> =>
     Effect.suspend(() => {
       const reply: Reply<R> = Deferred.makeUnsafe()
-      const units = Math.min(budgetUnits, unitsOf(request))
-      const message: Message = {
-        request,
-        acceptedAt: clock.currentTimeMillisUnsafe(),
-        units,
-        // The class of a request determines the type of its reply. For the messages of a queue, only the types of
-        // `offer` ensure this.
-        answer: (exit) => Deferred.doneUnsafe(reply as Deferred.Deferred<unknown, unknown>, exit),
-        isAnswered: () => Deferred.isDoneUnsafe(reply)
-      }
-      const mayPass = gate.isOpen() || !bringsRows(request)
-      if (units === 0 && mayPass && Queue.offerUnsafe(queue, message)) {
-        Metrics.commandsIn.updateUnsafe(1, context)
-        return Effect.succeed(reply)
-      }
-      return Effect.map(enqueue(message), () => reply)
+      const waiting = accept(request, reply)
+      return waiting === undefined ? Effect.succeed(reply) : Effect.as(enqueue(waiting), reply)
+    })
+
+  const submit: Mailbox["submit"] = <R extends Command>(request: R) =>
+    Effect.suspend(() => {
+      const reply: Reply<R> = Deferred.makeUnsafe()
+      const waiting = accept(request, reply)
+      const replied = Deferred.await(reply)
+      return waiting === undefined ? replied : Effect.andThen(enqueue(waiting), replied)
     })
 
   const enqueue = (message: Message): Effect.Effect<void, RuntimeShutdown> =>
@@ -112,16 +117,18 @@ export const make = Effect.fnUntraced(function*(options: Options, context: Conte
         )),
         restore(Queue.offer(queue, message)).pipe(
           Effect.flatMap((accepted) => accepted ? Effect.void : Effect.flatMap(mailbox.ended, Effect.fail)),
-          Effect.onError(() => budget.release(message.units)),
-          Effect.tap(() => Effect.sync(() => Metrics.commandsIn.updateUnsafe(1, context)))
+          Effect.onError(() => budget.release(message.units))
         )
       )
     )
 
   const mailbox: Mailbox = {
     offer,
-    submit: (request) => Effect.flatMap(offer(request), Deferred.await),
-    take: Queue.takeAll(queue),
+    submit,
+    take: Effect.map(Queue.takeAll(queue), (messages) => {
+      Metrics.commandsIn.updateUnsafe(messages.length, context)
+      return messages
+    }),
     release: (messages) => {
       const units = messages.reduce((sum, message) => sum + message.units, 0)
       return units === 0 ? Effect.void : Effect.asVoid(budget.release(units))
@@ -143,6 +150,34 @@ export const make = Effect.fnUntraced(function*(options: Options, context: Conte
   return mailbox
 })
 
+/** The message of a request. */
+class Accepted implements Message {
+  readonly request: Command
+  readonly acceptedAt: number
+  readonly units: number
+  private readonly reply: Deferred.Deferred<unknown, unknown>
+
+  constructor(
+    request: Command,
+    reply: Deferred.Deferred<unknown, unknown>,
+    acceptedAt: number,
+    units: number
+  ) {
+    this.request = request
+    this.reply = reply
+    this.acceptedAt = acceptedAt
+    this.units = units
+  }
+
+  answer(exit: Exit.Exit<unknown, unknown>): void {
+    Deferred.doneUnsafe(this.reply, exit)
+  }
+
+  isAnswered(): boolean {
+    return Deferred.isDoneUnsafe(this.reply)
+  }
+}
+
 const bringsRows = ({ _tag }: Command): boolean =>
   _tag === "Write" || _tag === "CompareAndAppend" || _tag === "Transact"
 
@@ -158,7 +193,7 @@ const unitsOf = (request: Command): number => {
   }
 }
 
-const bytesOf = (writes: ReadonlyArray<{ readonly columns: Columns.Columns }>): number =>
-  writes.reduce((sum, { columns }) => sum + Columns.goodputBytes(columns), 0)
+const bytesOf = (writes: ReadonlyArray<{ readonly columns: Sheet.Rows }>): number =>
+  writes.reduce((sum, { columns }) => sum + Sheet.bytesOf(columns), 0)
 
 const units = (bytes: number): number => bytes < unitBytes ? 0 : Math.ceil(bytes / unitBytes)

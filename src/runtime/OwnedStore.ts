@@ -18,7 +18,7 @@ import type { Maintenance } from "./Maintenance.ts"
 import { reread } from "./Reread.ts"
 import type { Store } from "./Store.ts"
 
-export interface Options extends Pick<Store, "feed" | "measured" | "observe" | "batches" | "ended"> {
+export interface Options extends Pick<Store, "feed" | "patience" | "measured" | "observe" | "batches" | "ended"> {
   readonly log: Log["Service"]
   readonly state: State
   readonly mailbox: Mailbox
@@ -34,7 +34,7 @@ export interface Options extends Pick<Store, "feed" | "measured" | "observe" | "
 }
 
 export const make = (options: Options): Store => {
-  const { batches, ended, eraser, feed, garbage, journal, log, mailbox, maintenance, measured } = options
+  const { batches, ended, eraser, feed, garbage, journal, log, mailbox, maintenance, measured, patience } = options
   const { close, observe, pins, state } = options
   const describe = Effect.suspend(() => mailbox.submit(new Command.Describe()))
   const sync = Effect.asVoid(describe)
@@ -42,11 +42,13 @@ export const make = (options: Options): Store => {
     id: Symbol(log.location),
     state: () => state,
     feed,
+    patience,
     measured,
     observe,
     batches,
     offer: mailbox.offer,
     submit: mailbox.submit,
+    isBusy: () => mailbox.depth() > 0,
     openView: (target) =>
       Effect.flatMap(mailbox.offer(new Command.OpenView({ target })), (reply) =>
         // An interrupted caller does not receive the reply, so that the lease is released here.

@@ -11,9 +11,10 @@
  *
  * @internal
  */
-import { type Context, Duration, Effect, Fiber, Schedule, Stream } from "effect"
+import { type Context, Duration, Effect, Schedule, Stream } from "effect"
 import { type StorageError, Unavailable } from "../PersistError.ts"
 import { Blob } from "../storage/Blob.ts"
+import * as Deadlines from "./Deadlines.ts"
 import * as Metrics from "./Metrics.ts"
 import { tracedCall } from "./Spans.ts"
 
@@ -45,7 +46,8 @@ export const defaultSchedule: Schedule.Schedule<unknown> = Schedule.exponential(
 /** Operations that have failed in a row, after all their tries, when the circuit opens. */
 const threshold = 3
 
-export const make = (context: Context.Context<never>, options: Options): Circuit => {
+export const make = Effect.fnUntraced(function*(context: Context.Context<never>, options: Options) {
+  const deadlines = yield* Deadlines.make(options.timeout, context)
   let failures = 0
   const settled = (failed: boolean) => {
     failures = failed ? failures + 1 : 0
@@ -83,17 +85,15 @@ export const make = (context: Context.Context<never>, options: Options): Circuit
     Effect.flatMap(
       Effect.forkDetach(operation, { startImmediately: true }),
       (fiber) =>
-        fiber.pollUnsafe() ?? Effect.interruptible(Fiber.join(fiber)).pipe(
-          Effect.onInterrupt(() => Effect.sync(() => fiber.interruptUnsafe())),
-          Effect.timeoutOrElse({
-            duration: options.timeout,
-            orElse: () => Effect.fail(late?.(detail) ?? new Unavailable({ operation: name, detail }))
-          })
+        fiber.pollUnsafe() ?? deadlines.join(
+          fiber,
+          Effect.suspend(() => Effect.fail(late?.(detail) ?? new Unavailable({ operation: name, detail })))
         )
     )
 
-  return { retry, inTime, run: (name, operation, late) => retry(inTime(name, operation, late)) }
-}
+  const circuit: Circuit = { retry, inTime, run: (name, operation, late) => retry(inTime(name, operation, late)) }
+  return circuit
+})
 
 /** A blob store whose operations are retried and counted. */
 export const blob = (self: Blob["Service"], circuit: Circuit, context: Context.Context<never>): Blob["Service"] =>

@@ -48,6 +48,8 @@ export interface Options {
   readonly feedBytes: number
   readonly heldLogBytes: number
   readonly grace: Duration.Duration
+  /** How long a read waits for a time to be sealed before it logs a warning. */
+  readonly patience: Duration.Duration
   readonly maintenance: Schedule.Schedule<unknown>
   readonly resilience: Resilience.Options
 }
@@ -82,7 +84,7 @@ export const inOwnScope = Effect.fnUntraced(function*<A, E, R>(
 const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<void>) {
   const context = yield* Effect.context<never>()
   const log = yield* Log
-  const circuit = Resilience.make(context, options.resilience)
+  const circuit = yield* Resilience.make(context, options.resilience)
   const blob = Resilience.blob(yield* Blob, circuit, context)
   const writer = yield* log.acquire
   const { epoch, logSizes, state } = yield* Recovery.load(log, blob)
@@ -138,6 +140,7 @@ const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<
     log,
     state,
     feed,
+    patience: options.patience,
     measured: Series.of(context),
     observe: observers.add,
     batches,

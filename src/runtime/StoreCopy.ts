@@ -6,13 +6,14 @@
  *
  * @since 0.1.0
  */
-import { Context, Effect, Layer, Option, Schedule, Stream } from "effect"
+import { Context, Effect, Layer, Option, Stream } from "effect"
 import * as State from "../engine/State.ts"
 import { Corrupt, type Locked, NotEmpty, type StorageError, Unavailable } from "../PersistError.ts"
 import * as Platform from "../Platform.ts"
 import { Blob } from "../storage/Blob.ts"
-import { type Bounds, type Entry, Log, type Writer } from "../storage/Log.ts"
+import { type Bounds, Log, type Writer } from "../storage/Log.ts"
 import * as Recovery from "./Recovery.ts"
+import * as StoreSource from "./StoreSource.ts"
 
 /**
  * What was copied.
@@ -39,13 +40,6 @@ export interface Options<E1, E2> {
   readonly from: Layer.Layer<Log | Blob, E1>
   /** Must not contain a store yet. Blobs that an interrupted copy has left there are reused. */
   readonly to: Layer.Layer<Log | Blob, E2>
-}
-
-/** The source as of one entry of its log. */
-interface Source {
-  readonly bounds: Bounds
-  readonly entries: ReadonlyArray<Entry>
-  readonly state: State.State
 }
 
 /** Blobs that are under way at the same time. */
@@ -118,7 +112,7 @@ const paddingOf = Effect.fnUntraced(function*(log: Log["Service"], { lower, uppe
  */
 const copyBlobs = (log: Log["Service"], source: Blob["Service"], target: Blob["Service"]) =>
   Effect.gen(function*() {
-    const found = yield* look(log, source)
+    const found = yield* StoreSource.look(log, source)
     const checksums = new Map<string, number>()
     const copyOne = Effect.fnUntraced(function*(key: string) {
       const bytes = yield* source.get(key)
@@ -128,34 +122,13 @@ const copyBlobs = (log: Log["Service"], source: Blob["Service"], target: Blob["S
     })
     yield* Effect.forEach(State.blobKeys(found.state), copyOne, { concurrency: inFlight, discard: true })
     return { found, checksums }
-  }).pipe(
-    Effect.retry({ schedule: Schedule.spaced("100 millis"), times: 5, while: ({ _tag }) => _tag === "Unavailable" })
-  )
-
-const look = Effect.fnUntraced(function*(log: Log["Service"], blob: Blob["Service"]) {
-  const { lower } = yield* log.bounds
-  const entries = yield* Stream.runCollect(log.read(lower))
-  const bounds = { lower, upper: lower + entries.length }
-  // The log as it was found: a live writer may append meanwhile.
-  const asFound: Log["Service"] = {
-    ...log,
-    bounds: Effect.succeed(bounds),
-    read: (position) => Stream.fromArray(entries.slice(position - lower))
-  }
-  const orMoved = (error: Corrupt): Effect.Effect<never, StorageError> =>
-    Effect.flatMap(log.bounds, ({ upper }) => {
-      const moved = new Unavailable({ operation: "reading the log", detail: "it has moved on" })
-      return Effect.fail(upper > bounds.upper ? moved : error)
-    })
-  const { state } = yield* Effect.catchTag(Recovery.load(asFound, blob), "Corrupt", orMoved)
-  return { bounds, entries, state } satisfies Source
-})
+  }).pipe(StoreSource.again)
 
 /** The entries get the positions that they had: rollups refer to them. */
 const copyEntries = Effect.fnUntraced(function*(
   writer: Writer,
   padded: number,
-  { bounds: { lower }, entries }: Source
+  { bounds: { lower }, entries }: StoreSource.Source
 ) {
   for (let position = padded; position < lower;) {
     const count = Math.min(paddingAtOnce, lower - position)
@@ -170,7 +143,7 @@ const copyEntries = Effect.fnUntraced(function*(
  */
 const compare = Effect.fnUntraced(
   function*(
-    { bounds: { lower, upper }, entries, state }: Source,
+    { bounds: { lower, upper }, entries, state }: StoreSource.Source,
     checksums: ReadonlyMap<string, number>,
     log: Log["Service"],
     blob: Blob["Service"]

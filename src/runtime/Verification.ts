@@ -54,19 +54,34 @@ export const size: Effect.Effect<number, StorageError, Blob> = Effect.gen(functi
   return yield* Stream.runFold(blob.list(""), () => 0, (sum, { bytes }) => sum + bytes)
 })
 
-/** Checks everything, also while a writer is running. `checkedBytes` receives the bytes of each blob. */
-export const run = Effect.fnUntraced(function*(checkedBytes: (bytes: number) => void) {
-  const log = yield* Log
-  const blob = yield* Blob
+/** Checks blobs, each once, and whether states find in them what they describe. */
+export interface Checker {
+  readonly add: (error: Corrupt | UnsupportedFormat) => void
+  /** Checks a blob by itself. False if there is none. */
+  readonly check: (key: string) => Effect.Effect<boolean, StorageError>
+  /** Checks that the batches that a state names exist, and match its description. */
+  readonly checkParts: <R>(
+    state: State.State,
+    inHold: string,
+    isStillNamed: (key: string) => Effect.Effect<boolean, StorageError, R>
+  ) => Effect.Effect<void, StorageError, R>
+  readonly result: () => Result
+}
+
+/** `root` is the location of the store, to which files are relative. */
+export const checker = (blob: Blob["Service"], root: string, checkedBytes: (bytes: number) => void): Checker => {
   const problems: Array<Problem> = []
-  const add = (error: Corrupt | UnsupportedFormat) => void problems.push(problemOf(log.location, error))
   const checked = new Map<string, Checked>()
   let bytes = 0
 
-  yield* Stream.runForEach(log.verify, (error) => Effect.sync(() => add(error)))
-
-  /** Checks a blob by itself. False if there is none. */
-  const check = Effect.fnUntraced(function*(key: string) {
+  const add: Checker["add"] = (error) => {
+    const found = problemOf(root, error)
+    const isKnown = problems.some(({ detail, file, offset }) =>
+      file === found.file && offset === found.offset && detail === found.detail
+    )
+    if (!isKnown) problems.push(found)
+  }
+  const check: Checker["check"] = Effect.fnUntraced(function*(key) {
     if (checked.has(key)) return true
     const stored = yield* blob.get(key)
     if (Option.isNone(stored)) return false
@@ -77,15 +92,10 @@ export const run = Effect.fnUntraced(function*(checkedBytes: (bytes: number) => 
     checkedBytes(stored.value.length)
     return true
   })
-  yield* Stream.runForEach(blob.list(""), ({ key }) => check(key))
-
-  /** Checks that the batches that a state names exist, and match its description. */
-  const checkParts = Effect.fnUntraced(
-    function*<R>(
-      state: State.State,
-      inHold: string,
-      isStillNamed: (key: string) => Effect.Effect<boolean, StorageError, R>
-    ) {
+  return {
+    add,
+    check,
+    checkParts: Effect.fnUntraced(function*(state, inHold, isStillNamed) {
       for (const { batch, name, part } of partsOf(state)) {
         if (yield* check(part.key)) {
           const footer = checked.get(part.key)
@@ -95,15 +105,26 @@ export const run = Effect.fnUntraced(function*(checkedBytes: (bytes: number) => 
           add(new Corrupt({ location: fileOf(part.key), offset: 0, detail }))
         }
       }
-    }
-  )
+    }),
+    result: () => ({ problems, blobs: checked.size, bytes })
+  }
+}
 
+/** Checks everything, also while a writer is running. `checkedBytes` receives the bytes of each blob. */
+export const run = Effect.fnUntraced(function*(checkedBytes: (bytes: number) => void) {
+  const log = yield* Log
+  const blob = yield* Blob
+  const { add, check, checkParts, result } = checker(blob, log.location, checkedBytes)
+
+  yield* Stream.runForEach(log.verify, (error) => Effect.sync(() => add(error)))
+  yield* Stream.runForEach(blob.list(""), ({ key }) => check(key))
   const recovered = yield* Effect.result(Recovery.latest)
   if (recovered._tag === "Failure") {
     const error = recovered.failure
     if (error._tag !== "Corrupt" && error._tag !== "UnsupportedFormat") return yield* error
     const known = problemOf(log.location, error)
-    if (!problems.some(({ file, offset }) => file === known.file && offset === known.offset)) problems.push(known)
+    const isKnown = result().problems.some(({ file, offset }) => file === known.file && offset === known.offset)
+    if (!isKnown) add(error)
   } else {
     const { state } = recovered.success
     const violation = Rollup.stateViolation(state)
@@ -120,23 +141,24 @@ export const run = Effect.fnUntraced(function*(checkedBytes: (bytes: number) => 
     const isStillHeld = () => Effect.map(HoldFiles.read(hold, blob), (found) => found !== undefined)
     if (state !== undefined) yield* checkParts(state, ` in the hold "${hold.name}"`, isStillHeld)
   }
-  return { problems, blobs: checked.size, bytes } satisfies Result
+  return result()
 })
 
 /** A running writer may have replaced a blob meanwhile. */
 const isStillNamed = (key: string) => Effect.map(Recovery.latest, ({ state }) => State.blobKeys(state).has(key))
 
-const partsOf = function*(state: State.State) {
+export const partsOf = function*(state: State.State) {
   for (const collection of state.collections.values()) {
     const { name } = collection.registration
     for (const batch of Collection.batches(collection)) for (const part of batch.parts) yield { name, batch, part }
   }
 }
 
-const verifyBlob = (key: string, bytes: Uint8Array) => {
+/** Checks a blob by itself: a batch, a rollup, or what belongs to a hold. */
+export const verifyBlob = (key: string, bytes: Uint8Array) => {
   const file = fileOf(key)
-  // Only the presence of a heartbeat counts: its content is never read.
-  if (HoldFiles.isBeat(key)) return { problems: [], footer: undefined }
+  // Only the presence of a heartbeat, or of the origin of backups, counts: it has no content.
+  if (HoldFiles.isBeat(key) || key.startsWith("origin/")) return { problems: [], footer: undefined }
   if (key.startsWith("batch/")) {
     const problems = BatchVerifier.verify(bytes, file)
     return { problems, footer: problems.length > 0 ? undefined : footerOf(bytes, file) }

@@ -23,6 +23,8 @@ export interface WriteStore {
   readonly submit: <R extends Command>(
     request: R
   ) => Effect.Effect<Request.Success<R>, Request.Error<R> | RuntimeShutdown | ReadOnly>
+  /** Whether commands are waiting for the runtime. */
+  readonly isBusy: () => boolean
   /** Rewrites a collection into as few bytes as its frontiers allow, now. */
   readonly compact: (name: string) => Effect.Effect<void, Failure | UnknownCollection | ValueOutOfRange>
   /** Removes a key from a collection's history, and its bytes from the storage. */
@@ -40,6 +42,7 @@ export const refuse = (operation: string): Effect.Effect<never, ReadOnly> => Eff
 export const refusing: WriteStore = {
   offer: ({ _tag }) => refuse(_tag),
   submit: ({ _tag }) => refuse(_tag),
+  isBusy: () => false,
   compact: () => refuse("compact"),
   erase: () => refuse("erase"),
   maintain: refuse("maintain")

@@ -1,65 +1,133 @@
 /**
- * Who may use the server: clients with its token or, without a token, programs on this machine.
+ * Who may use the server, and for what: clients with a token of it or, without tokens, programs on this machine.
  *
  * @internal
  */
 import { Effect, Layer, Option, Redacted, Result } from "effect"
 import * as Mac from "effect/crypto/Mac"
-import { HttpServer, HttpServerRequest } from "effect/http"
+import { HttpRouter, HttpServer, HttpServerRequest } from "effect/http"
 import { NetAddress } from "effect/net"
 import { ValueOutOfRange } from "../PersistError.ts"
+import * as Platform from "../Platform.ts"
 import * as Api from "./Api.ts"
+import * as Grants from "./Grants.ts"
+import { Caller, type Grant } from "./Grants.ts"
 import * as Problem from "./Problem.ts"
+import type { Tickets } from "./Tickets.ts"
 
 const encoder = new TextEncoder()
 
-/** An empty token counts as no token. */
-const matches = (token: Redacted.Redacted, given: Redacted.Redacted): boolean =>
-  Redacted.value(token) !== "" &&
-  Mac.timingSafeEqual(encoder.encode(Redacted.value(token)), encoder.encode(Redacted.value(given)))
+const digestOf = (token: Redacted.Redacted): Uint8Array =>
+  encoder.encode(Platform.sha256(encoder.encode(Redacted.value(token))))
 
-const refused = (given: Redacted.Redacted) =>
+/** The tokens of a server. */
+export interface Keys {
+  /** Whether no token is needed. */
+  readonly isOpen: boolean
+  /** Who a client is. It takes the same time for every token that is none. An empty one is none. */
+  readonly find: (given: Redacted.Redacted) => Caller["Service"] | undefined
+}
+
+/** Digests have one length, so that comparing them does not show how long a token is. */
+export const keysOf = (grants: ReadonlyArray<Grant>): Keys => {
+  const known = grants.map(({ collections, rights, token }) => {
+    const digest = digestOf(token)
+    return { digest, caller: { id: new TextDecoder().decode(digest), rights, collections } }
+  })
+  return {
+    isOpen: grants.length === 0,
+    find: (given) => {
+      const digest = digestOf(given)
+      let caller: Caller["Service"] | undefined
+      for (const key of known) if (Mac.timingSafeEqual(key.digest, digest)) caller = key.caller
+      return Redacted.value(given) === "" ? undefined : caller
+    }
+  }
+}
+
+const anybody: Caller["Service"] = { id: "", ...Grants.everything }
+
+const unknown = (given: Redacted.Redacted) =>
   new Problem.Unauthorized({
     detail: Redacted.value(given) === ""
       ? "send the header Authorization: Bearer <token>"
-      : "this is not the token of this server"
+      : "this is not a token of this server"
   })
 
-const check = (token: Redacted.Redacted | undefined, given: Redacted.Redacted) =>
-  token === undefined || matches(token, given) ? Effect.void : Effect.fail(refused(given))
+const callerOf = (keys: Keys, given: Redacted.Redacted): Effect.Effect<Caller["Service"], Problem.Unauthorized> => {
+  const caller = keys.isOpen ? anybody : keys.find(given)
+  return caller === undefined ? Effect.fail(unknown(given)) : Effect.succeed(caller)
+}
+
+/** Endpoints that change nothing though they are posted to. */
+const reading: ReadonlySet<string> = new Set(["ticket"])
+
+const isRead = ({ identifier, method }: Endpoint): boolean => method === "GET" || reading.has(identifier)
+
+interface Endpoint {
+  readonly method: string
+  readonly identifier: string
+}
+
+/** Fails unless the caller may use the endpoint with the collection. Says nothing of whether there is one. */
+const permit = (caller: Caller["Service"], endpoint: Endpoint, collection: string | undefined) => {
+  if (!isRead(endpoint) && caller.rights !== "write") {
+    return Effect.fail(new Problem.Forbidden({ detail: "this token only reads" }))
+  }
+  return collection === undefined || Grants.covers(caller, collection)
+    ? Effect.void
+    : Effect.fail(new Problem.Forbidden({ detail: "this token is for other collections" }))
+}
+
+/** What a ticket stands for: reading one collection. */
+const subscriber = (collection: string): Caller["Service"] => ({
+  id: "ticket",
+  rights: "read",
+  collections: [collection]
+})
 
 /** The middleware of the API. */
-export const layer = (token: Redacted.Redacted | undefined): Layer.Layer<Api.Authorization> =>
+export const layer = (keys: Keys, tickets: Tickets): Layer.Layer<Api.Authorization> =>
   Layer.succeed(Api.Authorization, {
-    bearer: (handler, { credential }) => Effect.andThen(check(token, credential), handler)
+    bearer: (handler, { credential, endpoint }) =>
+      Effect.gen(function*() {
+        const { name } = yield* HttpRouter.params
+        const { ticket } = yield* HttpServerRequest.ParsedSearchParams
+        const isTicket = endpoint.identifier === "subscribe" && typeof ticket === "string" && name !== undefined &&
+          Redacted.value(credential) === ""
+        if (isTicket && (yield* tickets.isValid(name, ticket))) {
+          return yield* Effect.provideService(handler, Caller, subscriber(name))
+        }
+        const caller = yield* callerOf(keys, credential)
+        yield* permit(caller, endpoint, name)
+        return yield* Effect.provideService(handler, Caller, caller)
+      })
   })
 
 /** What follows the scheme in an `Authorization` header, or nothing if the scheme is another one. */
 export const credential = (authorization: string | undefined): string =>
   /^bearer +([^ ]+)$/i.exec(authorization ?? "")?.[1] ?? ""
 
-/** For routes outside of the API: fails without the token. */
-export const required = (token: Redacted.Redacted | undefined) =>
-  Effect.flatMap(
-    HttpServerRequest.HttpServerRequest,
-    ({ headers }) => check(token, Redacted.make(credential(headers["authorization"])))
-  )
+/** For routes outside of the API, which tell of all collections: fails without a token for all of them. */
+export const required = (keys: Keys) =>
+  Effect.gen(function*() {
+    const { headers } = yield* HttpServerRequest.HttpServerRequest
+    const caller = yield* callerOf(keys, Redacted.make(credential(headers["authorization"])))
+    if (!Grants.coversAll(caller)) {
+      return yield* new Problem.Forbidden({ detail: "this token is for some collections, and this tells of all" })
+    }
+  })
 
 const isLoopbackIp = (ip: NetAddress.IpAddress): boolean => NetAddress.isLoopback(NetAddress.toCanonical(ip))
 
 const isLocal = (address: NetAddress.SocketAddress): boolean =>
   NetAddress.isUnixPathAddress(address) || isLoopbackIp(address.address)
 
-/** The address of the server. Rejects an empty token, and an absent one where other machines can connect. */
-export const address = Effect.fnUntraced(function*(token: Redacted.Redacted | undefined) {
+/** The address of the server. Rejects tokens that are empty, and none where other machines can connect. */
+export const address = Effect.fnUntraced(function*(grants: ReadonlyArray<Grant>) {
   const { address } = yield* HttpServer.HttpServer
-  if (token !== undefined && Redacted.value(token) === "") {
-    return yield* new ValueOutOfRange({
-      what: "the token of the server",
-      detail: "it is empty, so that everybody would have it; give a token that is not empty, or none"
-    })
-  }
-  if (token === undefined && !isLocal(address)) {
+  yield* Grants.check(grants)
+  if (grants.length === 0 && !isLocal(address)) {
     return yield* new ValueOutOfRange({
       what: "the address of a server without a token",
       detail: "other machines can connect to it; listen on 127.0.0.1 or ::1, or give a token"
@@ -86,9 +154,13 @@ const isLocalPeer = (peer: Option.Option<string>, server: NetAddress.SocketAddre
   })
 
 /** Whether a browser sends the request for a page of another origin. Programs send neither header. */
-const isCrossOrigin = (headers: HttpServerRequest.HttpServerRequest["headers"]): boolean => {
+const isCrossOrigin = (
+  headers: HttpServerRequest.HttpServerRequest["headers"],
+  origins: ReadonlyArray<string>
+): boolean => {
   const host = headers["host"] ?? ""
   const origin = headers["origin"]
+  if (origin !== undefined && origins.includes(origin)) return false
   const site = headers["sec-fetch-site"]
   return (origin !== undefined && origin !== `http://${host}` && origin !== `https://${host}`) ||
     (site !== undefined && site !== "same-origin" && site !== "none")
@@ -98,9 +170,11 @@ const isCrossOrigin = (headers: HttpServerRequest.HttpServerRequest["headers"]):
  * Whether the request comes from another machine, or from a page of another site. A browser on this machine can send
  * such a request, too. A name that the other site controls may resolve to this machine (DNS rebinding), which shows in
  * `Host`. A form may be submitted to this machine, which shows in `Origin`. An image or a script may be loaded from it,
- * which shows in `Sec-Fetch-Site`.
+ * which shows in `Sec-Fetch-Site`. Pages of the origins that are given may ask.
  */
 export const isForeign = (
   { headers, peerAddress }: Pick<HttpServerRequest.HttpServerRequest, "headers" | "peerAddress">,
-  server: NetAddress.SocketAddress
-): boolean => !isLocalPeer(peerAddress, server) || !loopbackHost.test(headers["host"] ?? "") || isCrossOrigin(headers)
+  server: NetAddress.SocketAddress,
+  origins: ReadonlyArray<string> = []
+): boolean =>
+  !isLocalPeer(peerAddress, server) || !loopbackHost.test(headers["host"] ?? "") || isCrossOrigin(headers, origins)

@@ -15,19 +15,22 @@ import {
   OpenApi
 } from "effect/http-api"
 import { version } from "../Version.ts"
+import type { Caller } from "./Grants.ts"
 import * as Problem from "./Problem.ts"
 import { FrontierJson, NewUpdateJson, RowJson, SubscriptionId, TimeJson, UpdateJson } from "./Rows.ts"
 
 /**
- * Requires the server's token, if the server has one.
+ * Requires a token that allows the request, if the server has tokens.
  *
  * @category middleware
  * @since 0.1.0
  */
-export class Authorization extends HttpApiMiddleware.Service<Authorization>()("tidemark/server/Authorization", {
-  security: { bearer: HttpApiSecurity.bearer },
-  error: Problem.Unauthorized
-}) {}
+export class Authorization
+  extends HttpApiMiddleware.Service<Authorization, { provides: Caller }>()("tidemark/server/Authorization", {
+    security: { bearer: HttpApiSecurity.bearer },
+    error: [Problem.Unauthorized, Problem.Forbidden]
+  })
+{}
 
 /**
  * Rejects requests whose bytes are not UTF-8, or whose integers would be rounded.
@@ -115,6 +118,14 @@ export const Page = Schema.Struct({
   next: Schema.optionalKey(Schema.Json)
 })
 
+/**
+ * A ticket for the events of one collection: `ticket` of their query. It can begin a subscription until it expires.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Ticket = Schema.Struct({ ticket: Schema.String, expiresInSeconds: Schema.Int })
+
 const Durable = Schema.Struct({ seqNo: Schema.Int })
 
 const updates = { updates: Schema.Array(NewUpdateJson) }
@@ -181,11 +192,16 @@ export class Collections extends HttpApiGroup.make("collections").add(
   ),
   HttpApiEndpoint.get("subscribe", "/collections/:name/events", {
     params,
-    query: { ...asOf, from: Schema.optional(FrontierJson) },
+    query: { ...asOf, from: Schema.optional(FrontierJson), ticket: Schema.optional(Schema.String) },
     headers: { "last-event-id": Schema.optional(SubscriptionId) },
     success: HttpApiSchema.StreamSse({ events: Event }),
     error: [...Problem.reading, Problem.TooManySubscribers, Problem.CollectionRecreated]
   }).annotate(OpenApi.Summary, "Complete times as they come, from a time or a frontier on; 204 where nothing is left"),
+  HttpApiEndpoint.post("ticket", "/collections/:name/tickets", {
+    params,
+    success: Ticket,
+    error: Problem.reading
+  }).annotate(OpenApi.Summary, "A ticket with which a browser can subscribe soon, instead of the token"),
   HttpApiEndpoint.post("write", "/collections/:name/updates", {
     params,
     payload: Schema.Struct(updates),

@@ -5,20 +5,21 @@
  */
 import { Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
-import type { CollectionWriter, WriteError } from "../client/CollectionWriter.ts"
 import { type Description, PersistClient, type StoredCodec, storeOf } from "../client/PersistClient.ts"
 import * as StoredJson from "../client/StoredJson.ts"
 import * as Codec from "../Codec.ts"
-import type { UpperMismatch } from "../PersistError.ts"
-import type { Update } from "../Update.ts"
 import { Api } from "./Api.ts"
+import * as Changes from "./Changes.ts"
+import { Caller, covers } from "./Grants.ts"
+import type * as Idempotency from "./Idempotency.ts"
 import * as Pace from "./Pace.ts"
 import * as Problem from "./Problem.ts"
 import * as Reads from "./Reads.ts"
-import { type NewUpdateJson } from "./Rows.ts"
 import * as Subscriptions from "./Subscriptions.ts"
+import type { Tickets } from "./Tickets.ts"
 
-export interface Options extends Subscriptions.Options {
+export interface Options extends Subscriptions.Options, Idempotency.Options {
+  readonly tickets: Tickets
   /** Milliseconds. */
   readonly stallTimeout: number
 }
@@ -37,38 +38,6 @@ const collectionJson = ({ id, key, name, since, upper, value }: Description) => 
   upper
 })
 
-type JsonUpdate = Update<StoredJson.Json, StoredJson.Json>
-
-type GivenUpdates = ReadonlyArray<typeof NewUpdateJson.Type>
-
-const updatesOf = (given: GivenUpdates): ReadonlyArray<JsonUpdate> =>
-  given.map(({ diff = 1, ...row }) => ({ ...row, diff }))
-
-/** How updates are appended. */
-type Append = (
-  writer: CollectionWriter<StoredJson.Json, StoredJson.Json>,
-  updates: ReadonlyArray<JsonUpdate>
-) => Effect.Effect<number, WriteError | UpperMismatch>
-
-/** Rejects updates that cannot be stored, and reports the first of them. */
-const checkUpdates = (
-  description: Description,
-  updates: ReadonlyArray<JsonUpdate>
-): Effect.Effect<void, Problem.ValueOutOfRange> => {
-  const codec = StoredJson.foreign(description)
-  if (codec !== undefined) {
-    const detail = `only the program that defines codec "${codec.name}" can write to "${description.name}"`
-    return Effect.fail(new Problem.ValueOutOfRange({ detail }))
-  }
-  const check = StoredJson.makeCheck(description)
-  const row = updates.findIndex((update) => check(update) !== undefined)
-  return row < 0 ? Effect.void : Effect.fail(
-    new Problem.ValueOutOfRange({ detail: `update ${row}: ${check(updates[row]!)!.message}`, row })
-  )
-}
-
-const durable = (seqNo: number) => ({ seqNo })
-
 /** @internal */
 export const layer = (options: Options) =>
   HttpApiBuilder.group(
@@ -77,20 +46,16 @@ export const layer = (options: Options) =>
     Effect.fnUntraced(function*(handlers) {
       const client = yield* PersistClient
       const open = (name: string) => Effect.provideService(StoredJson.open(name), PersistClient, client)
-      const writing = Effect.fnUntraced(function*(name: string, given: GivenUpdates, append: Append) {
-        const updates = updatesOf(given)
-        const { description, writer } = yield* Effect.mapError(open(name), Problem.of)
-        yield* checkUpdates(description, updates)
-        return durable(yield* Effect.mapError(append(writer, updates), Problem.of))
-      })
       const pace = yield* storeOf(client).measured(Pace.make(options.stallTimeout))
       const reads = Reads.make(client, pace)
+      const changes = yield* Changes.make(client, options)
       const subscribe = yield* Subscriptions.make(client, pace, options)
       return handlers.handleAll({
         list: () =>
-          Effect.mapBoth(client.descriptions, {
-            onFailure: Problem.of,
-            onSuccess: (all) => all.map(collectionJson)
+          Effect.gen(function*() {
+            const caller = yield* Caller
+            const all = yield* Effect.mapError(client.descriptions, Problem.of)
+            return all.filter(({ name }) => covers(caller, name)).map(collectionJson)
           }),
         describe: ({ params }) =>
           Effect.mapBoth(open(params.name), {
@@ -114,18 +79,21 @@ export const layer = (options: Options) =>
         history: ({ params, query }) => reads.history(params.name, query.key),
         changes: ({ params, query }) => reads.changes(params.name, query),
         subscribe: ({ headers, params, query }) => subscribe(params.name, headers["last-event-id"], query),
-        write: ({ params, payload }) =>
-          writing(params.name, payload.updates, (writer, updates) => writer.append(updates)),
-        append: ({ params, payload: { expected, updates, upper } }) =>
-          writing(params.name, updates, (writer, rows) => writer.compareAndAppend(rows, { expected, upper })),
-        seal: ({ params, payload }) =>
-          Effect.flatMap(open(params.name), ({ writer }) => writer.seal(payload.upper)).pipe(
-            Effect.mapBoth({ onFailure: Problem.of, onSuccess: durable })
-          ),
-        compact: ({ params, payload }) =>
-          Effect.flatMap(open(params.name), ({ writer }) => writer.allowCompaction(payload.since)).pipe(
-            Effect.mapBoth({ onFailure: Problem.of, onSuccess: durable })
-          )
+        ticket: ({ params }) =>
+          Effect.andThen(Effect.mapError(open(params.name), Problem.of), options.tickets.issue(params.name)),
+        write: (request) =>
+          changes.append("write", request, request.payload.updates, (writer, updates) => writer.append(updates)),
+        append: (request) => {
+          const { expected, updates, upper } = request.payload
+          return changes.append("append", request, updates, (writer, rows) =>
+            writer.compareAndAppend(rows, { expected, upper }))
+        },
+        seal: (request) =>
+          changes.advance("seal", request, (writer) =>
+            writer.seal(request.payload.upper)),
+        compact: (request) =>
+          changes.advance("compact", request, (writer) =>
+            writer.allowCompaction(request.payload.since))
       })
     })
   )

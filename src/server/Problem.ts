@@ -24,6 +24,30 @@ export class Unauthorized extends HttpApiError.Problem<Unauthorized>()("Unauthor
 }) {}
 
 /**
+ * The token does not allow this: it only reads, or it is for other collections.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Forbidden extends HttpApiError.Problem<Forbidden>()("Forbidden", {
+  type: type("forbidden"),
+  status: 403,
+  title: "The token does not allow this"
+}) {}
+
+/**
+ * The idempotency key was sent with another request before.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class KeyReused extends HttpApiError.Problem<KeyReused>()("KeyReused", {
+  type: type("key-reused"),
+  status: 422,
+  title: "The idempotency key belongs to another request"
+}) {}
+
+/**
  * @category errors
  * @since 0.1.0
  */
@@ -255,7 +279,7 @@ export const reading = [
 ] as const
 
 /** @internal As `reading`, with the errors that only a change can have. */
-export const writing = [...reading, InvalidRequest, UpperMismatch] as const
+export const writing = [...reading, InvalidRequest, UpperMismatch, KeyReused] as const
 
 const detailed = ({ message }: Error) => ({ detail: message })
 

@@ -58,6 +58,13 @@ const defaultLimit = 500
 /** What is sealed does not change. An hour, so that caches forget what was erased. */
 const unchanging = { "cache-control": "private, max-age=3600, immutable" }
 
+/** JSON as of the time that a request names, if it names one. */
+const json = (body: unknown, requested: number | undefined) =>
+  Effect.map(
+    Effect.orDie(HttpServerResponse.json(body)),
+    HttpServerResponse.setHeaders(requested === undefined ? {} : unchanging)
+  )
+
 export const make = (client: PersistClient["Service"], pace: Pace.Pace) => {
   const open = (name: string) => Effect.provideService(StoredJson.open(name), PersistClient, client)
   const lines = <E>(
@@ -81,7 +88,7 @@ export const make = (client: PersistClient["Service"], pace: Pace.Pace) => {
       Effect.gen(function*() {
         const { description, reader } = yield* open(name)
         const values = yield* reader.get(key, { asOf: yield* timeOf(description, asOf), wait: false })
-        return values.map(([value, diff]) => Pages.rowJson([key, value, diff]))
+        return yield* json(values.map(([value, diff]) => Pages.rowJson([key, value, diff])), asOf)
       }).pipe(Effect.mapError(Problem.of)),
     range: (name: string, { asOf, from, limit = defaultLimit, prefix, to }: PageQuery) =>
       Effect.gen(function*() {
@@ -91,11 +98,8 @@ export const make = (client: PersistClient["Service"], pace: Pace.Pace) => {
           reader.range({ from, to, prefix: prefix as KeyRange<StoredJson.Json>["prefix"], asOf: time, wait: false }),
           limit
         )
-        return yield* Effect.map(
-          HttpServerResponse.json({ asOf: time, ...page }),
-          HttpServerResponse.setHeaders(asOf === undefined ? {} : unchanging)
-        )
-      }).pipe(Effect.catchTag("HttpBodyError", Effect.die), Effect.mapError(Problem.of)),
+        return yield* json({ asOf: time, ...page }, asOf)
+      }).pipe(Effect.mapError(Problem.of)),
     history: (name: string, key: StoredJson.Json) =>
       Effect.flatMap(open(name), ({ reader }) => reader.history(key)).pipe(Effect.mapError(Problem.of)),
     changes: (name: string, times: Times) =>

@@ -7,8 +7,10 @@
  * @since 0.1.0
  */
 import { ByteSize, Cause, Duration, Effect, Layer, type Redacted, Schedule } from "effect"
+import { Mac, SecureRandom } from "effect/crypto"
 import {
   HttpIncomingMessage,
+  HttpMiddleware,
   HttpRouter,
   HttpServer,
   HttpServerError,
@@ -20,14 +22,17 @@ import { HttpApiBuilder, HttpApiMiddleware } from "effect/http-api"
 import type { NetAddress } from "effect/net"
 import { PrometheusMetrics } from "effect/observability"
 import { PersistClient } from "../client/PersistClient.ts"
-import type { ValueOutOfRange } from "../PersistError.ts"
+import { ValueOutOfRange } from "../PersistError.ts"
 import * as Access from "./Access.ts"
 import { Api } from "./Api.ts"
 import * as ExactBody from "./ExactBody.ts"
+import { everything, type Grant } from "./Grants.ts"
 import * as Handlers from "./Handlers.ts"
 import * as Health from "./Health.ts"
 import * as Inspector from "./Inspector.ts"
 import * as Methods from "./Methods.ts"
+import * as Tickets from "./Tickets.ts"
+import * as Validators from "./Validators.ts"
 
 /**
  * Access control and limits of the server.
@@ -37,11 +42,25 @@ import * as Methods from "./Methods.ts"
  */
 export interface Options {
   /**
-   * The bearer token that requests must have; not empty. Without one, the server must listen on the loopback interface
+   * The bearer token that requests must have, which allows everything; not empty. Without one, and without `grants`, the server must listen on the loopback interface
    * or a Unix socket. It then answers only connections from this machine to a name of that interface, and none that a
    * browser makes for a page of another origin.
    */
   readonly token?: Redacted.Redacted | undefined
+  /** Further tokens, each with what it allows. With any of them, requests need a token. */
+  readonly grants?: ReadonlyArray<Grant> | undefined
+  /**
+   * The origins of other servers whose pages may use this one from a browser, such as `https://app.example.org`; none if
+   * absent. Where there are tokens, the pages need one like everybody.
+   */
+  readonly origins?: ReadonlyArray<string> | undefined
+  /** How long a ticket can begin a subscription. Default 60 seconds. */
+  readonly ticketLifetime?: Duration.Input | undefined
+  /**
+   * How long the answers of changes with an `Idempotency-Key` are kept for retries, in the memory of the process, up to
+   * 10,000 of them. Default 10 minutes.
+   */
+  readonly keepAnswers?: Duration.Input | undefined
   /** The largest body of a request, in bytes. Default 16 MiB. */
   readonly maxBodyBytes?: ByteSize.Input | undefined
   /** The largest number of connected subscribers. Default 4,096. */
@@ -113,32 +132,54 @@ const respond = Effect.fnUntraced(function*<E>(cause: Cause.Cause<E>) {
   return response
 })
 
+/** Events are sent as they come, and not when a compressor has enough of them. */
+const compressed = HttpMiddleware.compression({
+  algorithms: ["gzip"],
+  compressible: (type) => /^(?:application\/(?:.+\+)?(?:x-nd)?json|text\/(?:html|plain))\b/.test(type)
+})
+
+/** Lets pages of other origins use the server, and read what they need of its answers. */
+const sharing = (origins: ReadonlyArray<string>) =>
+  HttpMiddleware.cors({
+    allowedOrigins: (origin) => origins.includes(origin),
+    allowedMethods: ["GET", "HEAD", "POST", "PUT"],
+    allowedHeaders: ["authorization", "content-type", "idempotency-key", "if-none-match", "last-event-id"],
+    exposedHeaders: ["etag", "tidemark-as-of", "www-authenticate"],
+    maxAge: 600
+  })
+
 /** Wraps every request, whether there is something at its path or not. */
-const around = ({ maxBodyBytes = 16 * mebibyte, token }: Options, address: NetAddress.SocketAddress) => {
+const around = (
+  { maxBodyBytes = 16 * mebibyte, origins = [] }: Options,
+  keys: Access.Keys,
+  address: NetAddress.SocketAddress
+) => {
   const maxBodySize = ByteSize.fromInputUnsafe(maxBodyBytes)
+  const share = sharing(origins)
   return HttpRouter.middleware(
     (handler) =>
-      Effect.flatMap(
-        HttpServerRequest.HttpServerRequest,
-        (request) =>
-          token === undefined && Access.isForeign(request, address)
-            ? Effect.succeed(asProblem(HttpServerResponse.empty({ status: 403 })))
-            : handler.pipe(
-              Effect.catchCauseIf((cause) => !Cause.hasInterruptsOnly(cause), respond),
-              Effect.map((response) => challenged(forMethod(response, request.url))),
-              Effect.provideService(HttpIncomingMessage.MaxBodySize, maxBodySize)
-            )
-      ),
+      Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+        if (keys.isOpen && Access.isForeign(request, address, origins)) {
+          return Effect.succeed(asProblem(HttpServerResponse.empty({ status: 403 })))
+        }
+        const answered = handler.pipe(
+          Effect.catchCauseIf((cause) => !Cause.hasInterruptsOnly(cause), respond),
+          Effect.map((response) => Validators.conditional(request, challenged(forMethod(response, request.url)))),
+          Effect.provideService(HttpIncomingMessage.MaxBodySize, maxBodySize),
+          compressed
+        )
+        return origins.length === 0 ? answered : share(answered)
+      }),
     { global: true }
   )
 }
 
-const metrics = (token: Redacted.Redacted | undefined) =>
+const metrics = (keys: Access.Keys) =>
   HttpRouter.add(
     "GET",
     "/metrics",
     Effect.andThen(
-      Access.required(token),
+      Access.required(keys),
       Effect.map(PrometheusMetrics.format(), (body) => HttpServerResponse.text(body, { contentType: prometheus }))
     )
   )
@@ -155,19 +196,27 @@ const watching = (heartbeat: number) =>
       Effect.forkScoped(Effect.schedule(Effect.ignore(confirm), Schedule.spaced(heartbeat))))
   )
 
-const serve = (options: Options, address: NetAddress.SocketAddress) => {
+/** The answers of changes that are kept for retries. */
+const maxKeys = 10_000
+
+const serve = Effect.fnUntraced(function*(options: Options, grants: ReadonlyArray<Grant>) {
+  const address = yield* Access.address(grants)
+  yield* checkOrigins(options.origins ?? [])
+  const keys = Access.keysOf(grants)
+  const tickets = yield* Tickets.make(millis(options.ticketLifetime, 60))
   const handlers = Handlers.layer({
     maxSubscribers: options.maxSubscribers ?? 4096,
     maxBytes: options.fanoutBytes ?? 4 * mebibyte,
     heartbeat: millis(options.heartbeat, 15),
-    stallTimeout: millis(options.stallTimeout, 30)
+    stallTimeout: millis(options.stallTimeout, 30),
+    keepFor: millis(options.keepAnswers, 600),
+    maxKeys,
+    tickets
   })
   const api = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
     Layer.provide(handlers),
-    // It serves no files.
     Layer.provide([
-      HttpServer.layerServices,
-      Access.layer(options.token),
+      Access.layer(keys, tickets),
       ExactBody.layer,
       HttpApiMiddleware.layerProblemDetails({ includeDetails: true })
     ])
@@ -179,22 +228,38 @@ const serve = (options: Options, address: NetAddress.SocketAddress) => {
       Health.live,
       Health.ready,
       watching(millis(options.heartbeat, 15)),
-      metrics(options.token),
-      around(options, address)
+      metrics(keys),
+      around(options, keys, address)
     ),
     {
       disableLogger: true,
       disableListenLog: true,
       routerConfig: { maxParamLength }
     }
-  )
-}
+    // It serves no files.
+  ).pipe(Layer.provide(HttpServer.layerServices))
+})
+
+/** An origin as browsers send it, so that it is compared as a whole. */
+const checkOrigins = (origins: ReadonlyArray<string>) =>
+  origins.every((origin) => !origin.includes("*") && URL.canParse(origin) && new URL(origin).origin === origin)
+    ? Effect.void
+    : Effect.fail(
+      new ValueOutOfRange({
+        what: "an origin whose pages may use the server",
+        detail: "it is a scheme, a host and perhaps a port, with nothing behind them, as in https://app.example.org"
+      })
+    )
+
+/** The token of all rights is one grant of several. */
+const grantsOf = ({ grants = [], token }: Options): ReadonlyArray<Grant> =>
+  token === undefined ? grants : [{ token, ...everything }, ...grants]
 
 /**
  * Serves the store on the `HttpServer` in the context. Once the store has ended (see `PersistClient.ended`), requests
  * are answered 503 with the reason, and subscriptions end with it.
  *
- * `ValueOutOfRange`: the token is empty, or it is absent and other machines can connect to the address of the server.
+ * `ValueOutOfRange`: a token is empty, or there is none and other machines can connect to the address of the server.
  *
  * @example
  * ```ts
@@ -216,4 +281,6 @@ const serve = (options: Options, address: NetAddress.SocketAddress) => {
 export const layer = (
   options: Options = {}
 ): Layer.Layer<never, ValueOutOfRange, PersistClient | HttpServer.HttpServer> =>
-  Layer.unwrap(Effect.map(Access.address(options.token), (address) => serve(options, address)))
+  Layer.unwrap(serve(options, grantsOf(options))).pipe(
+    Layer.provide(Mac.layerWebCrypto.pipe(Layer.provide(SecureRandom.layerWebCrypto)))
+  )

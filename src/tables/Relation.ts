@@ -15,7 +15,7 @@ import type { KeyRange } from "../engine/Transaction.ts"
 import type { Timestamp } from "../Frontier.ts"
 import { NotKeyed } from "../PersistError.ts"
 import * as Platform from "../Platform.ts"
-import { computeThen } from "../Pure.ts"
+import { computing } from "../Pure.ts"
 import { Row, RowCache } from "./RowCache.ts"
 import { hull, type Turn, Turns } from "./Turns.ts"
 
@@ -116,7 +116,7 @@ export class Relation<in out K, in out V> {
   /** The same, from the collection. */
   storedAt(bytes: Uint8Array, time: Timestamp): Effect.Effect<Row<V> | undefined, RowError> {
     return Effect.flatMap(rowsOf(this.collection.reader, bytes, time), (columns) =>
-      computeThen(() => {
+      computing(() => {
         const row = this.only(columns)
         return row instanceof NotKeyed ? Effect.fail(row) : Effect.succeed(row)
       }))

@@ -10,7 +10,7 @@ import type { Prefix } from "../Codec.ts"
 import { includes } from "../engine/Transaction.ts"
 import type { Timestamp } from "../Frontier.ts"
 import * as Platform from "../Platform.ts"
-import { convert, convertThen } from "../Pure.ts"
+import { convert, converting } from "../Pure.ts"
 import * as Indexes from "./Indexes.ts"
 import type { IndexKey } from "./Keys.ts"
 import * as Overlay from "./Overlay.ts"
@@ -37,12 +37,9 @@ export interface Rows<in out K, in out V> {
   readonly indexes: ReadonlyArray<Indexes.Index<K, V>>
 }
 
-/** The value of a row, as an option. Throws `DecodeError`. */
-const optionOf = <V>(row: Row<V> | undefined): Option.Option<V> =>
-  row === undefined ? Option.none() : Option.some(row.value())
-
+/** The value of a row, as an option. */
 const valueOf = <V>(row: Row<V> | undefined): Effect.Effect<Option.Option<V>, TransactError> =>
-  row === undefined ? Effect.succeedNone : convert(() => optionOf(row))
+  row === undefined ? Effect.succeedNone : convert(() => Option.some(row.value()))
 
 const scratch = new ByteWriter(1024)
 
@@ -55,9 +52,10 @@ const encode = <K, V>({ codecs }: Relation<K, V>, value: V): Row<V> => {
 
 /** The value as of the last complete time. */
 export const getNow = <K, V>(rows: Rows<K, V>, key: K): Effect.Effect<Option.Option<V>, TransactError> =>
-  convertThen(() => {
+  converting(() => {
     const known = rows.relation.cached(key)
-    return known === undefined ? getAt(rows, key, rows.relation.now()) : Effect.succeed(optionOf(known.row))
+    if (known === undefined) return getAt(rows, key, rows.relation.now())
+    return known.row === undefined ? Effect.succeedNone : Effect.succeedSome(known.row.value())
   })
 
 export const getAt = <K, V>(
@@ -65,14 +63,14 @@ export const getAt = <K, V>(
   key: K,
   time: Timestamp
 ): Effect.Effect<Option.Option<V>, TransactError> =>
-  convertThen(() => Effect.flatMap(relation.rowAt(relation.locate(key), time), valueOf))
+  converting(() => Effect.flatMap(relation.rowAt(relation.locate(key), time), valueOf))
 
 export const getIn = <K, V>(
   workspace: Workspace,
   { relation }: Rows<K, V>,
   key: K
 ): Effect.Effect<Option.Option<V>, TransactError> =>
-  convertThen(() => Effect.flatMap(workspace.get(relation, relation.locate(key)), valueOf))
+  converting(() => Effect.flatMap(workspace.get(relation, relation.locate(key)), valueOf))
 
 /** Replaces the row of a key, and its index entries, by what `change` computes from the present one. */
 const replaceIn = <K, V, A>(
@@ -81,10 +79,10 @@ const replaceIn = <K, V, A>(
   key: K,
   change: (before: Row<V> | undefined) => { readonly after: Option.Option<V>; readonly result: A }
 ): Effect.Effect<A, TransactError> =>
-  convertThen(() => {
+  converting(() => {
     const located = relation.locate(key)
     return Effect.flatMap(workspace.get(relation, located), (before) =>
-      convertThen(() => {
+      converting(() => {
         const { after, result } = change(before)
         const row = Option.isNone(after) ? undefined : encode(relation, after.value)
         if (indexes.length > 0) {

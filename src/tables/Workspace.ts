@@ -12,7 +12,7 @@ import { maxWriteBytes } from "../client/Rows.ts"
 import type { KeyRange, Reads } from "../engine/Transaction.ts"
 import type { Timestamp } from "../Frontier.ts"
 import { type Conflict, type InvalidRequest, ValueOutOfRange } from "../PersistError.ts"
-import { computeThen } from "../Pure.ts"
+import { computing } from "../Pure.ts"
 import * as Command from "../runtime/Command.ts"
 import type { Store } from "../runtime/Store.ts"
 import type { Located, Relation, RowError } from "./Relation.ts"
@@ -138,7 +138,7 @@ export class Workspace {
   }
 
   /** Makes the writes durable, and returns their time. Without writes, it returns the time of the reads. */
-  readonly commit: Effect.Effect<Timestamp, CommitError> = computeThen(() =>
+  readonly commit: Effect.Effect<Timestamp, CommitError> = computing(() =>
     this.isDirty() ? this.store.submit(this.request()) : Effect.succeed(this.readAt)
   )
 

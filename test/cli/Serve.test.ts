@@ -93,6 +93,36 @@ describe("serve", () => {
     assert.strictEqual(await ask({ authorization: "Bearer s3cret" }), 200)
   })
 
+  it(
+    "takes tokens with what they allow from a file, and no file that says something else",
+    { timeout: 300_000 },
+    async () => {
+      const file = join(Tool.temporary(), "tokens.json")
+      const refused = [
+        "[]",
+        "{}",
+        "[{\"token\":\"t\"}]",
+        "[{\"token\":\"t\",\"rights\":\"read\",\"collections\":[\"a\"],\"onlyKeys\":1}]"
+      ]
+      for (const text of refused) {
+        fs.writeFileSync(file, text)
+        const { code, err } = await Tool.runAlone(["--dir", directory, "serve", "--port", "0", "--tokens", file])
+        assert.strictEqual(code, 2, err)
+      }
+      fs.writeFileSync(file, JSON.stringify([{ token: "t", rights: "read", collections: ["a"] }]))
+      const app = "https://app.example.org"
+      const { url } = await serve(["--host", "0.0.0.0", "--tokens", file, "--cors", app])
+      const ask = async (path: string, method = "GET") => {
+        const at = `http://127.0.0.1:${new URL(url).port}/collections${path}`
+        const answer = await fetch(at, { method, headers: { authorization: "Bearer t", origin: app } })
+        return [answer.status, answer.headers.get("access-control-allow-origin")]
+      }
+      assert.deepStrictEqual(await ask(""), [200, app])
+      assert.deepStrictEqual(await ask("/a", "PUT"), [403, app])
+      assert.deepStrictEqual(await ask("/b"), [403, app])
+    }
+  )
+
   it("says so where it cannot listen", { timeout: 300_000 }, async () => {
     const taken = createServer().listen(0, "127.0.0.1")
     await once(taken, "listening")

@@ -38,6 +38,59 @@ describe("--store", () => {
   })
 })
 
+/** Backs a store up twice, and restores it as of each, and as of a position between them. */
+const backedUp = async (store: ReadonlyArray<string>, place: string) => {
+  await output(["ingest", "orders", ...store], { input: `${rows}\n{"seal":50}` })
+  const first = JSON.parse(await output(["backup", place, "--json", ...store])) as { readonly position: number }
+  const before = await output(["snapshot", "orders", ...store])
+  await output(["ingest", "orders", ...store], { input: `{"key":"k0","value":"more","time":50}` })
+  await output(["seal", "orders", "51", ...store])
+  assert.match(await output(["backup", place, ...store]), /^position \d+ of 1 collection is backed up and verified: /)
+  const listed = await output(["backups", place, "--positions", "--verify"])
+  assert.include(listed, `can be restored: ${first.position} to `)
+  assert.include(listed, "are as they were written")
+  const restored = async (...at: ReadonlyArray<string>) => {
+    const dir = join(home, `restored-${at.join("")}-${place.replaceAll(/\W/g, "")}`.slice(0, 60))
+    assert.match(await output(["restore", place, ...at, "--dir", dir]), /^restored and verified 1 collection/)
+    await output(["verify", "--dir", dir])
+    return dir
+  }
+  const newest = await restored()
+  assert.strictEqual(
+    await output(["snapshot", "orders", "--dir", newest]),
+    await output(["snapshot", "orders", ...store])
+  )
+  assert.strictEqual(await output(["snapshot", "orders", "--dir", await restored("--at", `${first.position}`)]), before)
+  const between = await restored("--at", `${first.position + 1}`)
+  assert.strictEqual(await output(["snapshot", "orders", "--dir", between]), before)
+  assert.strictEqual(lines(await output(["snapshot", "orders", "--updates", "--dir", between])).length, 51)
+  for (const wrong of [["--at", "99999"], ["--at", "0"]]) {
+    const { code, err } = await run(["restore", place, ...wrong, "--dir", join(home, "wrong")])
+    assert.strictEqual(code, 1)
+    assert.include(err, "the position to restore")
+  }
+  const again = await run(["restore", place, "--dir", newest])
+  assert.include(again.err, "has a store already")
+}
+
+describe("backups", () => {
+  it("of a directory go to a directory, and come back as of each position", async () => {
+    await backedUp(["--dir", join(home, "backed")], join(home, "backups"))
+  })
+
+  it("are found where they are named", async () => {
+    assert.strictEqual(await output(["backups", join(home, "nowhere")]), "no backups")
+    assert.strictEqual((await run(["restore", join(home, "nowhere"), "--dir", join(home, "x")])).code, 1)
+    assert.strictEqual((await run(["backup", join(home, "x"), "--dir", join(home, "nowhere")])).code, 1)
+    assert.strictEqual((await run(["backup", "ftp://host/x", "--dir", join(home, "backed")])).code, 1)
+  })
+
+  it.skipIf(postgres === undefined)("of a store in Postgres go to a directory, and to Postgres", async () => {
+    await backedUp(["--store", postgres!.newStore()], join(home, "from-postgres"))
+    await backedUp(["--store", postgres!.newStore()], postgres!.newStore())
+  })
+})
+
 describe.skipIf(postgres === undefined)("a store in Postgres", () => {
   it("is one for every command, and copied to files and back it is the same", async () => {
     const [first, second] = [postgres!.newStore(), postgres!.newStore()]

@@ -47,6 +47,19 @@ describe("encoding rows", () => {
       }
     }).pipe(Random.withSeed("rows")))
 
+  it.effect("is undone by decoding, whatever is decoded together", () =>
+    Effect.gen(function*() {
+      const codecs = { key: Codec.string, value: Codec.string }
+      for (let round = 0; round < 60; round++) {
+        const updates: Array<Update.Update<string, string>> = []
+        for (let i = yield* Random.nextIntBetween(0, 300); i > 0; i--) {
+          updates.push(Update.make(yield* anyText, yield* anyText, i, 1))
+        }
+        const columns = yield* Rows.encode(codecs, updates)
+        assert.deepStrictEqual(yield* Rows.decode("s", codecs, "fail", columns, Update.make), updates)
+      }
+    }).pipe(Random.withSeed("rows")))
+
   it.effect("uses a codec that changes another one's encoding as it is", () =>
     Effect.gen(function*() {
       const lower: Codec.Codec<string> = {

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Columns from "../../src/batch/Columns.ts"
+import * as Sheet from "../../src/batch/Sheet.ts"
 import { Stage } from "../../src/engine/Stage.ts"
 import * as State from "../../src/engine/State.ts"
 import { InvalidRequest, type UpperMismatch } from "../../src/PersistError.ts"
@@ -25,6 +26,30 @@ const shown = (result: number | InvalidRequest | UpperMismatch) =>
     : `${result.actual} is not ${result.expected}`
 
 describe("a stage", () => {
+  it("takes ranges of a sheet as it takes columns", () => {
+    const sheet = new Sheet.Sheet()
+    const rangeAt = (...times: ReadonlyArray<number>) => ({
+      ...target(0),
+      columns: sheet.add((into) => {
+        for (const time of times) into.commit(time, 1)
+        return Math.min(...times)
+      })
+    })
+    const stage = new Stage(stateOf("c0"))
+    const written = [
+      stage.write([rangeAt(1)]),
+      stage.seal([target(0)], 5),
+      stage.write([rangeAt(7, 4)]),
+      stage.write([rangeAt(5, 6)]),
+      stage.write([rowsAt(0, 8)]),
+      stage.write([rangeAt()])
+    ]
+    assert.deepStrictEqual(written.map(shown), [6, 7, "TimeSealed 8", 9, 10, 11])
+    assert.deepStrictEqual([...stage.totals()].map(({ rows }) => rows), [4])
+    const changes = stage.commit(1, 1).changes.filter((change) => change._tag === "Write")
+    assert.deepStrictEqual(changes.map(({ columns }) => [...columns.times]), [[1, 5, 6, 8]])
+  })
+
   it("validates each command against those before it, and numbers them all", () => {
     const stage = new Stage(stateOf("c0", "c1"))
     assert.deepStrictEqual(

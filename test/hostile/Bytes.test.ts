@@ -243,10 +243,10 @@ const isTyped = (error: unknown): boolean =>
   error instanceof Corrupt || error instanceof UnsupportedFormat || error instanceof DecodeError
 
 /**
- * Eight bytes a number: a column of the narrowest integers, a byte a row and four columns of them, becomes 40 times as
- * large. Anything beyond is memory for what a count or a length merely says.
+ * A row has 24 bytes in memory beside its key and value: its time and its diff, and where key and value end. Where times
+ * and lengths are constant, it has one byte in a block. Anything beyond is memory for what a count or a length merely says.
  */
-const mostTimes = 48
+const mostTimes = 26
 const mostBesides = 64 * 1024
 
 /** Any bytes are bytes; a damaged segment ends early; the verifier returns what it finds. */

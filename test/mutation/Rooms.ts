@@ -20,6 +20,7 @@ export const rooms: ReadonlyArray<Room> = [
   { path: "src/views/", tests: ["test/views/*.test.ts"] },
   { path: "src/formats/", tests: ["test/formats/*.test.ts"] },
   { path: "src/parquet/", tests: ["test/parquet/*.test.ts"] },
+  { path: "src/backup/", tests: ["test/backup/*.test.ts"] },
   { path: "src/services/", tests: ["test/services/*.test.ts"] },
   { path: "src/server/", tests: ["test/server/*.test.ts"] },
   {

@@ -35,7 +35,7 @@ describe.each([
 
       const blob = Context.get(yield* Layer.build(layerOf(path)), Blob)
       yield* blob.put("key", new Uint8Array(1))
-      const circuit = Resilience.make(Context.empty(), {
+      const circuit = yield* Resilience.make(Context.empty(), {
         retry: Resilience.defaultSchedule,
         timeout: Duration.minutes(1)
       })

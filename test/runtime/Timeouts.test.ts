@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber } from "effect"
+import { Clock, Context, Deferred, Duration, Effect, Exit, Fiber, Scope } from "effect"
 import { TestClock } from "effect/testing"
+import * as Deadlines from "../../src/runtime/Deadlines.ts"
 import * as Update from "../../src/Update.ts"
 import * as Store from "../utils/Store.ts"
 
@@ -75,5 +76,67 @@ describe("operations of storage that take too long", () => {
       const reading = yield* Effect.forkChild(Effect.flip(Store.contents(reader)))
       yield* TestClock.adjust("1 minute")
       assert.propertyVal(yield* Fiber.join(reading), "_tag", "Unavailable")
+    }))
+
+  it.effect("share one timer, and each has its own deadline", () =>
+    Effect.gen(function*() {
+      const deadlines = yield* Deadlines.make(Duration.seconds(10), yield* Effect.context<never>())
+      const waiting = (operation: Effect.Effect<string>) =>
+        Effect.gen(function*() {
+          const fiber = yield* Effect.forkDetach(operation)
+          return yield* Effect.forkChild(deadlines.join(fiber, Effect.succeed("late")), { startImmediately: true })
+        })
+      const first = yield* waiting(Effect.never)
+      yield* TestClock.adjust("4 seconds")
+      const quick = yield* waiting(Effect.delay(Effect.succeed("in time"), "1 second"))
+      const second = yield* waiting(Effect.never)
+      const left = yield* waiting(Effect.never)
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual(yield* Fiber.join(quick), "in time")
+      yield* Fiber.interrupt(left)
+      assert.isUndefined(first.pollUnsafe())
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(yield* Fiber.join(first), "late")
+      assert.isUndefined(second.pollUnsafe())
+      yield* TestClock.adjust("4 seconds")
+      assert.strictEqual(yield* Fiber.join(second), "late")
+      // The timer has ended, and is there again for the next operation.
+      const third = yield* waiting(Effect.never)
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(yield* Fiber.join(third), "late")
+    }))
+
+  it.effect("are watched after the store is closed, too, and leave no timer behind", () =>
+    Effect.gen(function*() {
+      const context = yield* Effect.context<never>()
+      const clock = yield* Clock.Clock
+      let timers = 0
+      const counting: Clock.Clock = {
+        ...clock,
+        currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe(),
+        sleep: (duration) =>
+          Effect.acquireUseRelease(
+            Effect.sync(() => timers++),
+            () => clock.sleep(duration),
+            () => Effect.sync(() => timers--)
+          )
+      }
+      const scope = yield* Scope.make()
+      const deadlines = yield* Deadlines.make(Duration.seconds(10), Context.add(context, Clock.Clock, counting)).pipe(
+        Scope.provide(scope)
+      )
+      const begun = (operation: Effect.Effect<string>) =>
+        Effect.flatMap(Effect.forkDetach(operation), (fiber) =>
+          Effect.forkChild(deadlines.join(fiber, Effect.succeed("late")), { startImmediately: true }))
+      yield* Fiber.join(yield* begun(Effect.succeed("done")))
+      assert.strictEqual(timers, 1)
+      yield* Scope.close(scope, Exit.void)
+      assert.strictEqual(timers, 0)
+      const hanging = yield* begun(Effect.never)
+      assert.strictEqual(timers, 1)
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(yield* Fiber.join(hanging), "late")
+      yield* Fiber.join(yield* begun(Effect.succeed("done")))
+      assert.strictEqual(timers, 0)
     }))
 })

@@ -164,10 +164,11 @@ describe("with a token", () => {
       assert.match(refused.message, /token.*empty/)
       for (const authorization of ["", "Bearer ", "Bearer x"]) {
         const request = HttpServerRequest.fromWeb(new Request("http://localhost/", { headers: { authorization } }))
-        const error = yield* Access.required(empty).pipe(
-          Effect.provideService(HttpServerRequest.HttpServerRequest, request),
-          Effect.flip
-        )
+        const error = yield* Access.required(Access.keysOf([{ token: empty, rights: "write", collections: ["*"] }]))
+          .pipe(
+            Effect.provideService(HttpServerRequest.HttpServerRequest, request),
+            Effect.flip
+          )
         assert.strictEqual(error._tag, "Unauthorized")
       }
     }))

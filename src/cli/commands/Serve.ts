@@ -4,32 +4,18 @@
  * @internal
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { Config, Context, Effect, Layer, Logger, Option, Redacted, Schedule } from "effect"
+import { Context, Effect, Layer, Option, Schedule } from "effect"
 import { Command, Flag } from "effect/cli"
 import { FetchHttpClient, HttpServer } from "effect/http"
 import { Otlp, OtlpSerialization } from "effect/observability"
 import { createServer } from "node:http"
 import { PersistClient } from "../../client/PersistClient.ts"
-import * as Access from "../../server/Access.ts"
 import * as Server from "../../server/Server.ts"
 import { Failure, Usage } from "../Failure.ts"
 import * as Output from "../Output.ts"
 import { common } from "../Root.ts"
 import * as Store from "../Store.ts"
-
-/** The token, from the environment: the command line is visible to all users of the machine. */
-const tokenFor = Effect.fnUntraced(function*(host: string) {
-  const token = Option.getOrUndefined(yield* Config.option(Config.Redacted("TIDEMARK_TOKEN")))
-  if (token !== undefined && Redacted.value(token) === "") {
-    return yield* new Usage({ message: "TIDEMARK_TOKEN is empty" })
-  }
-  if (token === undefined && !Access.isLoopbackHost(host)) {
-    return yield* new Usage({
-      message: `--host ${host} lets other machines in, so it needs a token: set TIDEMARK_TOKEN`
-    })
-  }
-  return token
-})
+import * as Tokens from "../Tokens.ts"
 
 /** A server that also answers in the short time while it listens and no handler is installed yet. */
 const answering = () => {
@@ -77,6 +63,18 @@ export const serve = Command.make(
       Flag.withDescription("The port to listen on; 0 takes a free one (default: 4437)"),
       Flag.withDefault(4437)
     ),
+    tokens: Flag.File("tokens").pipe(
+      Flag.withDescription(
+        "A JSON file of tokens and what they allow: [{\"token\",\"rights\":\"read\"|\"write\",\"collections\":[\"orders\",\"metrics-*\"]}]"
+      ),
+      Flag.optional
+    ),
+    cors: Flag.String("cors").pipe(
+      Flag.withDescription(
+        "An origin whose pages may use the server from a browser, as https://app.example.org; repeatable"
+      ),
+      Flag.between(0, 100)
+    ),
     readOnly: Flag.Boolean("read-only").pipe(
       Flag.withDescription("Only read, beside a process that writes"),
       Flag.withDefault(false)
@@ -88,9 +86,9 @@ export const serve = Command.make(
       Flag.withDefault(false)
     )
   },
-  Effect.fn(function*({ host, port, readOnly, standby }) {
+  Effect.fn(function*({ cors, host, port, readOnly, standby, tokens }) {
     const { directory, json, storage } = yield* common
-    const token = yield* tokenFor(host)
+    const allowed = yield* Tokens.allowed(host, tokens)
     if (standby && (readOnly || Option.isNone(directory))) {
       return yield* new Usage({
         message: readOnly
@@ -103,7 +101,7 @@ export const serve = Command.make(
       return json ? Output.json({ url }) : Output.line(`serving at ${url}`)
     })
     const http = NodeHttpServer.layer(answering, { host, port, gracefulShutdownTimeout: "1 second" })
-    const server = Server.layer({ token })
+    const server = Server.layer({ ...allowed, origins: cors })
     // It listens once the store is open: clients retry refused connections, also event sources.
     const opened = Layer.provideMerge(http, readOnly ? Store.reading(storage) : Store.writing(storage))
     const serving = Effect.gen(function*() {
@@ -115,7 +113,6 @@ export const serve = Command.make(
       return yield* Effect.tapError(ended, () => Effect.sleep(farewell))
     }).pipe(
       Effect.scoped,
-      Effect.provideService(Logger.LogToStderr, true),
       Effect.onInterrupt(() => Effect.sync(() => void (hasStopped = true))),
       Effect.catchTag("ServeError", ({ cause }) =>
         Effect.fail(

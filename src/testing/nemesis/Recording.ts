@@ -7,14 +7,14 @@
 import { Deferred, Effect } from "effect"
 import type { Collection } from "../../client/Collection.ts"
 import type { Ack, CollectionWriter, WriteError } from "../../client/CollectionWriter.ts"
-import type { Update } from "../../Update.ts"
+import * as Update from "../../Update.ts"
 import type * as History from "../history/History.ts"
 import type { Opened } from "./World.ts"
 
 type Text = Collection<string, string>
 
-const recorded = (updates: Iterable<Update<string, string>>): ReadonlyArray<History.Update> =>
-  Array.from(updates, ({ diff, key, time, value }) => [key, value, time, diff] as const)
+const recorded = (updates: ReadonlyArray<Update.Update<string, string>>): ReadonlyArray<History.Update> =>
+  updates.map(({ diff, key, time, value }) => [key, value, time, diff] as const)
 
 const sequenced = (seqNo: number): History.Reply => ({ _tag: "Sequenced", seqNo })
 
@@ -23,7 +23,7 @@ export const collection = (recorder: History.Recorder, client: string, { handles
   const record = <E>(call: History.Call, run: Effect.Effect<number, E>) => recorder.record(client, call, run, sequenced)
   const { writer } = handles
   const append: CollectionWriter<string, string>["append"] = (updates) => {
-    const rows = [...updates]
+    const rows = Update.toArray(updates)
     const call: History.Call = { _tag: "Write", targets: [{ collection: id, updates: recorded(rows) }] }
     return record(call, writer.append(rows))
   }
@@ -33,7 +33,7 @@ export const collection = (recorder: History.Recorder, client: string, { handles
     // A fiber of its own waits for the reply, so that it is recorded when it comes.
     offer: (updates) =>
       Effect.gen(function*() {
-        const rows = [...updates]
+        const rows = Update.toArray(updates)
         const call: History.Call = { _tag: "Write", targets: [{ collection: id, updates: recorded(rows) }] }
         const offered = yield* Deferred.make<Ack, WriteError>()
         const offering = Effect.onExit(writer.offer(rows), (exit) => Deferred.done(offered, exit))
@@ -45,7 +45,7 @@ export const collection = (recorder: History.Recorder, client: string, { handles
     allowCompaction: (since) =>
       record({ _tag: "AllowCompaction", collections: [id], since }, writer.allowCompaction(since)),
     compareAndAppend: (updates, frontiers) => {
-      const rows = [...updates]
+      const rows = Update.toArray(updates)
       const target = { collection: id, updates: recorded(rows), ...frontiers }
       return record({ _tag: "CompareAndAppend", targets: [target] }, writer.compareAndAppend(rows, frontiers))
     }

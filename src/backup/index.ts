@@ -1,0 +1,1 @@
+export * as Backup from "./Backup.ts"

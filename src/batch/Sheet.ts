@@ -1,0 +1,114 @@
+/**
+ * Sheets: builders that small writes share. A write of few rows is a range of a sheet and allocates no columns of its own.
+ * When its group is committed, the ranges of the group are copied together into columns.
+ *
+ * A sheet is used again once all of its ranges have been copied. A range that nobody will copy, as its write was
+ * rejected, only keeps its sheet from being used again.
+ *
+ * @internal
+ */
+import * as Columns from "./Columns.ts"
+
+/** A sheet that is larger is given up. */
+const mostRows = 1024
+const mostBytes = 64 * 1024
+
+/** Rows `start` to `end` of a sheet: those of one write. */
+export class Range {
+  readonly sheet: Sheet
+  readonly start: number
+  readonly end: number
+  /** Of keys, values, times and diffs. */
+  readonly bytes: number
+  readonly minTime: number
+
+  constructor(sheet: Sheet, start: number, bytes: number, minTime: number) {
+    this.sheet = sheet
+    this.start = start
+    this.end = sheet.builder.length
+    this.bytes = bytes
+    this.minTime = minTime
+  }
+}
+
+/** The rows of one write: columns of its own, or a range of a sheet. */
+export type Rows = Columns.Columns | Range
+
+export class Sheet {
+  builder = new Columns.Builder()
+  private ranges = 0
+  private isInUse = false
+
+  /** Whether rows can be added. Not while others are being added: a codec is free to do anything. */
+  get isFree(): boolean {
+    return !this.isInUse
+  }
+
+  get isFull(): boolean {
+    return this.builder.length >= mostRows || this.builder.dataBytes >= mostBytes
+  }
+
+  /** Adds the rows that `fill` commits to the builder, all or none. It returns the least of their times. */
+  add(fill: (into: Columns.Builder) => number): Range {
+    const { builder } = this
+    const start = builder.length
+    const before = builder.dataBytes
+    this.isInUse = true
+    try {
+      const minTime = fill(builder)
+      this.ranges++
+      return new Range(this, start, builder.dataBytes - before + 16 * (builder.length - start), minTime)
+    } catch (error) {
+      builder.cut(start)
+      throw error
+    } finally {
+      this.isInUse = false
+    }
+  }
+
+  /** One of the ranges has been copied. */
+  release(): void {
+    if (--this.ranges > 0 || this.isInUse) return
+    // Memory that a large row has taken is not kept.
+    if (this.isFull) this.builder = new Columns.Builder()
+    else this.builder.clear()
+  }
+}
+
+export const bytesOf = (rows: Rows): number => rows instanceof Range ? rows.bytes : Columns.goodputBytes(rows)
+
+export const lengthOf = (rows: Rows): number => rows instanceof Range ? rows.end - rows.start : rows.length
+
+/** The rows as columns. Those of a range are valid until it is released. */
+export const view = (rows: Rows): Columns.Columns =>
+  rows instanceof Range ? Columns.slice(rows.sheet.builder.view(), rows.start, rows.end) : rows
+
+/** All rows, one after the other, as columns of their own. The ranges among them are released. */
+export const gather = (parts: ReadonlyArray<Rows>): Columns.Columns => {
+  const [first] = parts
+  if (parts.length === 1 && !(first instanceof Range)) return first!
+  const gathered = Columns.copy(pieces(parts))
+  for (const part of parts) if (part instanceof Range) part.sheet.release()
+  return gathered
+}
+
+/** The parts as columns. Ranges that are next to each other are one piece. */
+const pieces = (parts: ReadonlyArray<Rows>): Array<Columns.Columns> => {
+  const found: Array<Columns.Columns> = []
+  for (let i = 0; i < parts.length;) {
+    const first = parts[i++]!
+    if (!(first instanceof Range)) {
+      found.push(first)
+      continue
+    }
+    const { sheet, start } = first
+    let { end } = first
+    for (; i < parts.length; i++) {
+      const next = parts[i]!
+      if (!(next instanceof Range) || next.sheet !== sheet || next.start !== end) break
+      end = next.end
+    }
+    found.push(Columns.slice(sheet.builder.view(), start, end))
+  }
+  return found
+}
