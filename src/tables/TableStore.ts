@@ -127,6 +127,11 @@ export const retried = <A, E, R>(
   Effect.suspend(() => {
     const contest: Contest = { last: undefined, lostOn: undefined }
     const next = Effect.suspend(() => attempt(contest))
+    const isLost = (error: E): boolean => {
+      if (!isConflict(error)) return false
+      contest.lostOn = contest.last?.turnAfter(error)
+      return true
+    }
     return Effect.catchIf(next, isConflict, (first) => {
       let lost: typeof first | undefined = first
       const again = Effect.suspend((): Effect.Effect<A, E, R> => {
@@ -134,11 +139,6 @@ export const retried = <A, E, R>(
         lost = undefined
         return known === undefined ? next : Effect.fail(known)
       })
-      const isLost = (error: E): boolean => {
-        if (!isConflict(error)) return false
-        contest.lostOn = contest.last?.turnAfter(error)
-        return true
-      }
       return Effect.retry(again, { schedule, while: isLost })
     })
   })
