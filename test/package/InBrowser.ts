@@ -39,9 +39,17 @@ const bundled = (directory: string, storage: Storage): ReadonlyMap<string, Uint8
   )
 }
 
+/** Prints values as JSON. Browsers show them to people only. */
+const printAsJson = (): void => {
+  const print = console.log
+  const text = (value: unknown): string => typeof value === "string" ? value : JSON.stringify(value)
+  console.log = (...values: ReadonlyArray<unknown>) => print(values.map(text).join(" "))
+}
+
 /** Opens the page of a program, and returns what it prints, once it has printed enough. */
 const output = async ({ context }: Browser.Running, url: string, isEnough: (printed: string) => boolean) => {
   const page = await context.newPage()
+  await page.addInitScript(printAsJson)
   let printed = ""
   const done = new Promise<string>((resolve, reject) => {
     page.on("console", (message) => {
