@@ -32,6 +32,9 @@ export interface Prepared {
   readonly capacity: number
 }
 
+/** A file of up to so many bytes is flushed once: that delays no other flush for long. */
+const flushedAtOnce = 1024 * 1024
+
 /**
  * Prepares a segment whose frames may take `capacity` bytes. One that is not filled with zeros has its size but no
  * blocks, which suits a single large frame: it is written only once.
@@ -40,7 +43,8 @@ export const prepare = (directory: Directory.Directory, capacity: number, isFill
   Effect.suspend(() => {
     const path = Directory.temporaryPath(directory)
     const size = capacity + Segment.openBytes
-    return File.using(path, isFilled ? File.flags.replaceDurably : File.flags.replace, (fd) =>
+    const flags = isFilled && size > flushedAtOnce ? File.flags.replaceDurably : File.flags.replace
+    return File.using(path, flags, (fd) =>
       Effect.andThen(isFilled ? File.fill(fd, 0, size) : File.truncate(fd, size), File.sync(fd))).pipe(
         Effect.as<Prepared>({ path, capacity }),
         Effect.onError(() =>
