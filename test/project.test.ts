@@ -44,7 +44,7 @@ const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
   node: ["vocabulary", "batch", "engine", "storage", "runtime"],
   postgres: ["vocabulary", "storage"],
   s3: ["vocabulary", "storage", "runtime"],
-  server: ["entry", "vocabulary", "storage", "runtime", "client", "operators"],
+  server: ["entry", "vocabulary", "engine", "storage", "runtime", "client", "operators"],
   services: ["vocabulary", "client", "tables"],
   config: ["vocabulary", "storage", "node", "postgres", "s3"],
   cli: [

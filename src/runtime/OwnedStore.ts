@@ -18,7 +18,7 @@ import type { Maintenance } from "./Maintenance.ts"
 import { reread } from "./Reread.ts"
 import type { Store } from "./Store.ts"
 
-export interface Options extends Pick<Store, "feed" | "measured" | "observe" | "batches" | "ended"> {
+export interface Options extends Pick<Store, "feed" | "measured" | "observe" | "batches" | "ended" | "holds"> {
   readonly log: Log["Service"]
   readonly state: State
   readonly mailbox: Mailbox
@@ -34,7 +34,7 @@ export interface Options extends Pick<Store, "feed" | "measured" | "observe" | "
 }
 
 export const make = (options: Options): Store => {
-  const { batches, ended, eraser, feed, garbage, journal, log, mailbox, maintenance, measured } = options
+  const { batches, ended, eraser, feed, garbage, holds, journal, log, mailbox, maintenance, measured } = options
   const { close, observe, pins, state } = options
   const describe = Effect.suspend(() => mailbox.submit(new Command.Describe()))
   const sync = Effect.asVoid(describe)
@@ -71,6 +71,7 @@ export const make = (options: Options): Store => {
     sync,
     confirm: Effect.andThen(sync, journal.truncate(0)),
     ended,
+    holds,
     hold: options.taking(Effect.map(sync, () => state), measured),
     // Jobs that somebody asks for run on the fiber of the caller.
     compact: (name) => measured(maintenance.compact(name)),
