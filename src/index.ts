@@ -1,6 +1,7 @@
 /**
  * Tidemark: durable, time-versioned, differential collections for Effect applications.
  *
+ * @module tidemark
  * @since 0.1.0
  */
 export * as Collection from "./client/Collection.ts"

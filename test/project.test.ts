@@ -42,6 +42,7 @@ const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
   backup: ["vocabulary", "engine", "storage", "runtime"],
   testing: ["vocabulary", "batch", "engine", "storage", "runtime", "client", "operators"],
   node: ["vocabulary", "batch", "engine", "storage", "runtime"],
+  web: ["vocabulary", "storage"],
   postgres: ["vocabulary", "storage"],
   s3: ["vocabulary", "storage", "runtime"],
   server: ["entry", "vocabulary", "engine", "storage", "runtime", "client", "operators"],
@@ -110,6 +111,16 @@ describe("import directions", () => {
     ["src/client/Snapshot.ts", `import * as Frontier from "../Frontier.ts"`, []]
   ])("%s: %s", (file, text, expected) => {
     assert.deepStrictEqual(wrongImports(file, text), expected)
+  })
+})
+
+describe("the site", () => {
+  it("has every page in its menu, and nothing else", () => {
+    const linked = [...read("site/.vitepress/config.ts").matchAll(/page\("[^"]+", "([^"]+)"\)/g)].map(([, name]) =>
+      `${name}.md`
+    )
+    const pages = fs.readdirSync(path.join(root, "docs")).filter((name) => name.endsWith(".md"))
+    assert.sameMembers(linked, [...pages, "decisions/README.md"])
   })
 })
 

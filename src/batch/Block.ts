@@ -43,8 +43,8 @@ export const decode = (reader: ByteReader): Columns => {
   if (reader.u32() !== 0) reader.fail("a reserved field of a block is not zero")
   const times = IntColumn.decode(reader, length)
   const diffs = IntColumn.decode(reader, length, 1)
-  const keyOffsets = offsetsOf(reader, IntColumn.decode(reader, length))
-  const valueOffsets = offsetsOf(reader, IntColumn.decode(reader, length))
+  const keyOffsets = offsetsOf(reader, IntColumn.read(reader, length), length)
+  const valueOffsets = offsetsOf(reader, IntColumn.read(reader, length), length)
   if (times.some((time) => time < 0)) reader.fail("a time is negative")
   const keyData = reader.raw(keyOffsets[length]!)
   reader.align(8)
@@ -53,11 +53,11 @@ export const decode = (reader: ByteReader): Columns => {
   return { length, keyData, keyOffsets, valueData, valueOffsets, times, diffs }
 }
 
-const offsetsOf = (reader: ByteReader, lengths: Float64Array): Uint32Array => {
-  const offsets = new Uint32Array(lengths.length + 1)
+const offsetsOf = (reader: ByteReader, { base, differences }: IntColumn.Stored, rows: number): Uint32Array => {
+  const offsets = new Uint32Array(rows + 1)
   let end = 0
-  for (let i = 0; i < lengths.length; i++) {
-    const length = lengths[i]!
+  for (let i = 0; i < rows; i++) {
+    const length = differences === undefined ? base : base + differences[i]!
     if (length < 0) reader.fail("a length is negative")
     end += length
     if (end > reader.remaining) reader.fail("keys or values are longer than the block")

@@ -65,8 +65,17 @@ const writeWide = (to: DataView, values: Numbers): void => {
   }
 }
 
-/** Decodes `length` values. Throws `Corrupt` for bytes that are not a column, or whose values are not safe integers. */
-export const decode = (reader: ByteReader, length: number, leastWidth: 0 | 1 = 0): Float64Array => {
+/** A column as it is stored: each value is the base and the difference of its row; without differences, the base. */
+export interface Stored {
+  readonly base: number
+  readonly differences: Uint8Array | Uint16Array | Uint32Array | Float64Array | undefined
+}
+
+/**
+ * Reads a column of `length` values, and copies none that are narrow. Throws `Corrupt` for bytes that are not a column, or
+ * whose values are not safe integers.
+ */
+export const read = (reader: ByteReader, length: number, leastWidth: 0 | 1 = 0): Stored => {
   reader.align(8)
   const base = reader.i64()
   const width = reader.u32()
@@ -76,16 +85,38 @@ export const decode = (reader: ByteReader, length: number, leastWidth: 0 | 1 = 0
   if (width === 8 && base !== 0) reader.fail("a wide integer column has a base")
   const most = base + (width === 0 || width === 8 ? 0 : 2 ** (8 * width) - 1)
   const bytes = aligned(reader.raw(length * width), width)
-  const values = new Float64Array(length)
-  if (width === 8) readWide(values, new DataView(bytes.buffer, bytes.byteOffset, bytes.length))
-  else if (width === 4) add(values, new Uint32Array(bytes.buffer, bytes.byteOffset, length), base)
-  else if (width === 2) add(values, new Uint16Array(bytes.buffer, bytes.byteOffset, length), base)
-  else if (width === 1) add(values, bytes, base)
-  else values.fill(base)
-  if ((width === 8 || !Number.isSafeInteger(most)) && !values.every(Number.isSafeInteger)) {
-    reader.fail("a value of an integer column is beyond 2^53 - 1")
+  const differences = differencesOf(bytes, width, length)
+  if (differences !== undefined && (width === 8 || !Number.isSafeInteger(most))) {
+    for (const difference of differences) {
+      if (!Number.isSafeInteger(base + difference)) reader.fail("a value of an integer column is beyond 2^53 - 1")
+    }
   }
   reader.align(8)
+  return { base, differences }
+}
+
+const differencesOf = (bytes: Uint8Array, width: number, length: number): Stored["differences"] => {
+  switch (width) {
+    case 0:
+      return undefined
+    case 1:
+      return bytes
+    case 2:
+      return new Uint16Array(bytes.buffer, bytes.byteOffset, length)
+    case 4:
+      return new Uint32Array(bytes.buffer, bytes.byteOffset, length)
+    default:
+      return wide(new DataView(bytes.buffer, bytes.byteOffset, bytes.length), length)
+  }
+}
+
+/** The values of a column. Throws as `read` does. */
+export const decode = (reader: ByteReader, length: number, leastWidth: 0 | 1 = 0): Float64Array => {
+  const { base, differences } = read(reader, length, leastWidth)
+  if (differences instanceof Float64Array) return differences
+  const values = new Float64Array(length)
+  if (differences === undefined) return values.fill(base)
+  for (let i = 0; i < length; i++) values[i] = differences[i]! + base
   return values
 }
 
@@ -93,12 +124,10 @@ export const decode = (reader: ByteReader, length: number, leastWidth: 0 | 1 = 0
 const aligned = (bytes: Uint8Array, width: number): Uint8Array =>
   width > 1 && bytes.byteOffset % width !== 0 ? bytes.slice() : bytes
 
-const add = (values: Float64Array, from: Uint8Array | Uint16Array | Uint32Array, base: number): void => {
-  for (let i = 0; i < values.length; i++) values[i] = from[i]! + base
-}
-
-const readWide = (values: Float64Array, from: DataView): void => {
-  for (let i = 0; i < values.length; i++) {
+const wide = (from: DataView, length: number): Float64Array => {
+  const values = new Float64Array(length)
+  for (let i = 0; i < length; i++) {
     values[i] = from.getUint32(i * 8, true) + from.getInt32(i * 8 + 4, true) * twoTo32
   }
+  return values
 }

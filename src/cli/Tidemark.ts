@@ -5,7 +5,7 @@
  * @internal
  */
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Cause, Effect, Exit, Layer } from "effect"
+import { Cause, Effect, Exit, Layer, Logger } from "effect"
 import { CliConfig, CliError, CliOutput, Command, GlobalFlag } from "effect/cli"
 import fs from "node:fs"
 import { backup, backups } from "./commands/Backup.ts"
@@ -93,5 +93,6 @@ const report = (cause: Cause.Cause<unknown>): Effect.Effect<void> => {
 export const run = (args: ReadonlyArray<string>) =>
   Command.runWith(tidemark, { version })(args).pipe(
     Effect.tapCause(report),
+    Effect.provideService(Logger.LogToStderr, true),
     Effect.provide(Layer.mergeAll(NodeServices.layer, presenter, config))
   )

@@ -43,6 +43,11 @@ export interface Options {
   readonly heldLogBytes?: number | undefined
   /** How long replaced blobs stay for readers in other processes. Default 10 seconds. */
   readonly grace?: Duration.Input | undefined
+  /**
+   * How long a read or a subscription waits for a time to be sealed before it logs a warning, once. Default 10 seconds;
+   * with `Duration.infinity` it never does.
+   */
+  readonly patience?: Duration.Input | undefined
   /** When to look for maintenance that is due, while there may be any: an idle store has no ticks. Default every second. */
   readonly maintenance?: Schedule.Schedule<unknown> | undefined
   /** How operations on unavailable storage are retried. Default five times within half a second. */
@@ -72,6 +77,7 @@ export const resolve = (options: Options): Runtime.Options => ({
   feedBytes: options.feedBytes ?? 8 * mebibyte,
   heldLogBytes: options.heldLogBytes ?? 256 * mebibyte,
   grace: Duration.fromInputUnsafe(options.grace ?? "10 seconds"),
+  patience: Duration.fromInputUnsafe(options.patience ?? "10 seconds"),
   maintenance: options.maintenance ?? Schedule.spaced("1 second"),
   resilience: {
     retry: options.retry ?? Resilience.defaultSchedule,

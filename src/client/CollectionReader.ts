@@ -3,23 +3,15 @@
  *
  * @since 0.1.0
  */
-import { Effect, type Scope, Stream } from "effect"
+import { Effect, type Option, type Scope, Stream } from "effect"
 import type * as Columns from "../batch/Columns.ts"
 import { ByteWriter } from "../ByteWriter.ts"
 import type { Prefix } from "../Codec.ts"
-import type { Collection } from "../engine/Collection.ts"
 import * as ReadView from "../engine/ReadView.ts"
-import * as Frontier from "../Frontier.ts"
-import {
-  AsOfBeforeSince,
-  AsOfNotSealed,
-  CollectionDestroyed,
-  RuntimeShutdown,
-  type StorageError,
-  type ValueOutOfRange
-} from "../PersistError.ts"
+import type * as Frontier from "../Frontier.ts"
+import { AsOfBeforeSince, NotKeyed, type ValueOutOfRange } from "../PersistError.ts"
 import { compute } from "../Pure.ts"
-import type { Failure, OpenedView } from "../runtime/Command.ts"
+import type { OpenedView } from "../runtime/Command.ts"
 import type { ReadStore } from "../runtime/ReadStore.ts"
 import { traced } from "../runtime/Spans.ts"
 import * as Update from "../Update.ts"
@@ -32,21 +24,9 @@ import type * as Runs from "./Runs.ts"
 import * as Snapshot from "./Snapshot.ts"
 import * as Stretches from "./Stretches.ts"
 import * as Subscription from "./Subscription.ts"
+import { type AsOf, checkTime, openAt, type OpenViewError, sealedNow } from "./Views.ts"
 
-/**
- * As of when to read.
- *
- * Without `asOf`, a read returns everything that is durable after the commands before it, sealed or not. With `asOf`,
- * it returns the contents as of that time, which never change. The read waits until the time is sealed. With `wait:
- * false` it fails with `AsOfNotSealed` instead.
- *
- * @category models
- * @since 0.1.0
- */
-export interface AsOf {
-  readonly asOf?: Frontier.Timestamp | undefined
-  readonly wait?: boolean | undefined
-}
+export type { AsOf, OpenViewError } from "./Views.ts"
 
 /**
  * Which keys to read: from `from` on and before `to`, in the order of their encoded bytes. For strings that is the order
@@ -61,14 +41,6 @@ export interface KeyRange<K> extends AsOf {
   readonly to?: K | undefined
   readonly prefix?: Prefix<K> | undefined
 }
-
-/**
- * What opening a read may fail with.
- *
- * @category errors
- * @since 0.1.0
- */
-export type OpenViewError = Failure | AsOfBeforeSince | AsOfNotSealed | CollectionDestroyed | ValueOutOfRange
 
 /**
  * A handle that reads. `E` is the error of the collection's registration, where the operations report it instead of the
@@ -116,6 +88,14 @@ export interface CollectionReader<in out K, out V, out E = never> {
     key: K,
     options?: AsOf
   ) => Effect.Effect<ReadonlyArray<readonly [value: V, multiplicity: number]>, OpenViewError | Snapshot.ReadError | E>
+  /**
+   * The value of one key, in a collection that has one value a key. Where the key has several values, or one with another
+   * multiplicity than 1, it fails with `NotKeyed`.
+   */
+  readonly getOne: (
+    key: K,
+    options?: AsOf
+  ) => Effect.Effect<Option.Option<V>, OpenViewError | Snapshot.ReadError | NotKeyed | E>
   /** The consolidated contents of a range of keys. */
   readonly range: (options: KeyRange<K>) => Stream.Stream<Snapshot.Row<K, V>, OpenViewError | Snapshot.ReadError | E>
   /** The updates of one key that have not been compacted away, by time. */
@@ -245,6 +225,8 @@ export const make = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs): Colle
         return Subscription.make({ store, collection: at.id, name, codecs, policy, runs, stretches, start })
       })),
     get: (key, options = {}) => traced("CollectionReader.get", name, get(key, options)),
+    getOne: (key, options = {}) =>
+      traced("CollectionReader.getOne", name, Effect.flatMap(get(key, options), (values) => only(name, values))),
     range: (options) =>
       Stream.unwrap(Effect.gen(function*() {
         const view = sourceOf(yield* opened(options))
@@ -313,6 +295,19 @@ const keyReads = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs, views: Re
   }
 }
 
+/** The value, if there is at most one, once. */
+const only = <V>(
+  collection: string,
+  values: ReadonlyArray<readonly [value: V, multiplicity: number]>
+): Effect.Effect<Option.Option<V>, NotKeyed> => {
+  const [first] = values
+  if (first === undefined) return Effect.succeedNone
+  const [value, multiplicity] = first
+  if (values.length === 1 && multiplicity === 1) return Effect.succeedSome(value)
+  const detail = values.length > 1 ? `a key has ${values.length} values` : `a value is there ${multiplicity} times`
+  return Effect.fail(new NotKeyed({ collection, detail }))
+}
+
 /** The rows that turn the contents as of one time into those as of another. */
 const changes = Effect.fnUntraced(function*<K, V, E>(
   { opened, sourceOf }: ReturnType<typeof viewsOf<K, V, E>>,
@@ -332,59 +327,3 @@ const changes = Effect.fnUntraced(function*<K, V, E>(
 /** Rows that count as of a time, or at all. */
 const at = (asOf: Frontier.Timestamp | undefined): { readonly toTime: number; readonly since: number } =>
   asOf === undefined ? { toTime: Infinity, since: Number.MAX_SAFE_INTEGER } : { toTime: asOf + 1, since: asOf }
-
-/** The collection as it is now, if the time is sealed in it and not before `since`. */
-const sealedNow = (store: ReadStore, id: number, asOf: number): Collection | undefined => {
-  const now = store.state().collections.get(id)
-  return now !== undefined && Number.isSafeInteger(asOf) && now.since <= asOf && asOf < now.upper ? now : undefined
-}
-
-const checkTime = (time: number): Effect.Effect<void, ValueOutOfRange> =>
-  Effect.suspend(() => {
-    const error = Frontier.checkTime("the time to read as of", time)
-    return error === undefined ? Effect.void : Effect.fail(error)
-  })
-
-/**
- * Opens a read view after the commands before it, or as soon as `asOf` is sealed. A time that is already sealed needs
- * no position in the order of commands, because its contents never change.
- */
-const openAt = (
-  store: ReadStore,
-  collection: { readonly id: number; readonly name: string },
-  { asOf, wait = true }: AsOf
-): Effect.Effect<OpenedView, OpenViewError> => {
-  if (asOf === undefined) return store.openView(collection)
-  const { id, name } = collection
-
-  const isSealed = (opened: OpenedView): Effect.Effect<boolean, AsOfBeforeSince> => {
-    const { since, upper } = opened.view
-    if (asOf < upper && asOf >= since) return Effect.succeed(true)
-    opened.release()
-    return asOf < since ? Effect.fail(new AsOfBeforeSince({ collection: name, asOf, since })) : Effect.succeed(false)
-  }
-  const waiting: Effect.Effect<OpenedView, AsOfBeforeSince | CollectionDestroyed | RuntimeShutdown | StorageError> =
-    Effect.suspend(
-      () => {
-        const position = store.feed.upper()
-        const opened = store.viewNow(id)
-        if (opened === undefined) return Effect.fail(new CollectionDestroyed({ collection: name }))
-        return Effect.flatMap(isSealed(opened), (sealed) =>
-          sealed
-            ? Effect.succeed(opened)
-            : Effect.flatMap(
-              store.feed.await(position),
-              (goesOn) => goesOn ? waiting : Effect.fail(new RuntimeShutdown())
-            ))
-      }
-    )
-
-  return Effect.gen(function*() {
-    yield* checkTime(asOf)
-    if (sealedNow(store, id, asOf) !== undefined) return store.viewNow(id)!
-    const opened = yield* store.openView(collection)
-    if (yield* isSealed(opened)) return opened
-    if (!wait) return yield* new AsOfNotSealed({ collection: name, asOf, upper: opened.view.upper })
-    return yield* waiting
-  })
-}

@@ -66,6 +66,7 @@ export interface CollectionWriter<in K, in V, out E = never> {
    * same upper is a success; `Frontier.empty` finishes the collection.
    */
   readonly seal: (upper: Frontier.Frontier) => Effect.Effect<number, WriteError | E>
+  /** As `seal`, but returns once the seal has its place in the order: see `offer`. */
   readonly offerSeal: (upper: Frontier.Frontier) => Effect.Effect<Ack, WriteError | E>
   /**
    * Allows compaction of the history before `since`. Reads as of earlier times fail from now on, and their rows may be

@@ -216,7 +216,7 @@ export const layer = (options?: Options): Layer.Layer<PersistClient, StorageErro
  * @since 0.1.0
  */
 export const makeReadOnly = (
-  options: Pick<Options, "name" | "cacheBytes" | "feedBytes" | "retry" | "timeout"> = {}
+  options: Pick<Options, "name" | "cacheBytes" | "feedBytes" | "patience" | "retry" | "timeout"> = {}
 ): Effect.Effect<PersistClient["Service"], StorageError, Log | Blob | Scope.Scope> =>
   Effect.map(Follower.make(ClientOptions.resolve(options)), (store) => reading(Store.following(store)))
 
@@ -227,7 +227,7 @@ export const makeReadOnly = (
  * @since 0.1.0
  */
 export const layerReadOnly = (
-  options?: Pick<Options, "name" | "cacheBytes" | "feedBytes" | "retry" | "timeout">
+  options?: Pick<Options, "name" | "cacheBytes" | "feedBytes" | "patience" | "retry" | "timeout">
 ): Layer.Layer<PersistClient, StorageError, Log | Blob> => Layer.effect(PersistClient, makeReadOnly(options))
 
 /** What tables need of a client. */

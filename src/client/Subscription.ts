@@ -15,6 +15,7 @@ import type { OpenedView } from "../runtime/Command.ts"
 import type { ReadStore } from "../runtime/ReadStore.ts"
 import * as Update from "../Update.ts"
 import type { CollectionEvent } from "./CollectionEvent.ts"
+import * as LongWait from "./LongWait.ts"
 import type { Query } from "./Merging.ts"
 import type * as Rows from "./Rows.ts"
 import type { Runs } from "./Runs.ts"
@@ -103,9 +104,23 @@ export const make = <K, V>(options: Options<K, V>): Stream.Stream<CollectionEven
         return yield* Cause.done()
       }
     )
-    const stretches = Stream.fromPull(Effect.succeed(Effect.map(stretch, (events) => [events] as const)))
+    const first = LongWait.warned(store, firstOf(options), stretch)
+    let hasBegun = false
+    const next = Effect.suspend(() => {
+      const pulled = hasBegun ? stretch : first
+      hasBegun = true
+      return pulled
+    })
+    const stretches = Stream.fromPull(Effect.succeed(Effect.map(next, (events) => [events] as const)))
     return Stream.flatMap(stretches, (events) => events)
   })
+
+/** The time that a subscription begins with. One that resumes where the collection ends waits for what comes next. */
+const firstOf = <K, V>({ collection, name, start: { asOf, from } }: Options<K, V>): LongWait.Waiting => ({
+  what: "subscription",
+  collection: { id: collection, name },
+  time: (since) => from === undefined || from === 0 ? asOf ?? since : from - 1
+})
 
 /** The updates of a query, then the progress to its end. */
 const between = <K, V>(

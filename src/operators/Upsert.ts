@@ -58,6 +58,7 @@ export const remove = <K>(key: K, time: Timestamp, offset: number): Update.Updat
  *
  * Changes at times that are already complete are `Late` errors, and have no other effect. Changes that cannot be
  * appended are `Refused` errors: they do not encode, or another writer has sealed their time. The key keeps its value.
+ * Removing a key that has no value appends nothing, and is never refused.
  * A collection that has several values for a key fails with `NotKeyed`.
  *
  * @see {@link retractUnsealed} for the first step alone

@@ -27,7 +27,7 @@ import * as Runtime from "./Runtime.ts"
 import * as Series from "./Series.ts"
 import type { FollowedStore } from "./Store.ts"
 
-export type Options = Pick<Runtime.Options, "name" | "cacheBytes" | "feedBytes" | "resilience">
+export type Options = Pick<Runtime.Options, "name" | "cacheBytes" | "feedBytes" | "patience" | "resilience">
 
 /** The read after the last hint may have failed, so that it must be tried again without a hint. */
 const patience = Schedule.min([Schedule.exponential("10 millis"), Schedule.spaced("1 second")])
@@ -91,6 +91,7 @@ const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<
     location: log.location,
     state: () => state,
     feed,
+    patience: options.patience,
     measured,
     observe: observers.add,
     batches,

@@ -59,7 +59,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   const clock = yield* Clock.Clock
   const blob = gated(options.blob, journal)
   const watch = HoldWatch.make(blob)
-  const newBlobs = NewBlobs.make(options.writerId, garbage, clock)
+  const newBlobs = NewBlobs.make(options.writerId, garbage)
   let isSweepDue = true
 
   /** The owner answers no command before it knows the outcome of every append. */

@@ -3,7 +3,7 @@
  *
  * @internal
  */
-import { Effect, type Scope } from "effect"
+import { Duration, Effect, type Scope } from "effect"
 import type { State } from "../engine/State.ts"
 import { Corrupt, type HoldExpired, type ValueOutOfRange } from "../PersistError.ts"
 import type { Blob } from "../storage/Blob.ts"
@@ -44,6 +44,8 @@ export const taking = (
       location: `hold ${options.name}`,
       state: () => state,
       feed,
+      // It waits for nothing: nothing follows the state that it has.
+      patience: Duration.infinity,
       measured,
       observe: Observers.make().add,
       batches: BatchStore.make(blob, cache, missing),

@@ -73,10 +73,11 @@ export const make = (options: Options): LogRetention => {
     const position = state.position
     const logFrom = Plan.horizon(state, limits)
     const bytes = Rollup.encode(state, logFrom)
-    const key = newBlobs.newKey("rollup")
-    yield* Effect.onError(options.blob.put(key, bytes), () => Effect.sync(() => newBlobs.abandon([key])))
-    yield* newBlobs.naming([key], mailbox.submit(new Command.Rollup({ key, position, logFrom })))
-    newBlobs.named([key])
+    yield* newBlobs.storing(({ naming, newKey }) => {
+      const key = newKey("rollup")
+      const submit = mailbox.submit(new Command.Rollup({ key, position, logFrom }))
+      return Effect.andThen(options.blob.put(key, bytes), naming(submit, () => [key]))
+    })
     sinceRollup = 0
     const freed = log.splice(0, log.findLastIndex((entry) => entry.position < logFrom) + 1)
     Metrics.rollupBytes.updateUnsafe(bytes.length, context)

@@ -9,9 +9,11 @@
  * @internal
  */
 import { Cause, type Context, Effect, Exit, Schedule } from "effect"
+import * as Batch from "../engine/Batch.ts"
+import * as Collection from "../engine/Collection.ts"
 import * as Plan from "../engine/Plan.ts"
 import type * as State from "../engine/State.ts"
-import { UnknownCollection } from "../PersistError.ts"
+import { OutOfSpace, UnknownCollection } from "../PersistError.ts"
 import { MayUseReserve } from "../storage/Log.ts"
 import type { GarbageCollector } from "./GarbageCollector.ts"
 import type { Jobs } from "./Jobs.ts"
@@ -78,10 +80,26 @@ export const make = (options: Options): Maintenance => {
     const id = state.names.get(name)
     const collection = id === undefined ? undefined : state.collections.get(id)
     if (collection === undefined) return yield* new UnknownCollection({ collection: name })
-    if (!Plan.isCompact(collection)) yield* jobs.run(rewrites.perform(Plan.everything(collection, state.position)))
+    if (!Plan.isCompact(collection)) yield* rewriteAll(collection)
     yield* jobs.run(retention.trim)
     yield* collector.collectOld
   })
+
+  /**
+   * Rewrites a whole collection. The result is stored before what it replaces is deleted. Where there is no space for
+   * both, the log makes room, as far as it can be truncated.
+   */
+  const rewriteAll = (collection: Collection.Collection) => {
+    const rewrite = Effect.suspend(() => jobs.run(rewrites.perform(Plan.everything(collection, state.position))))
+    const makeRoom = collector.collectOld.pipe(
+      Effect.andThen(jobs.run(retention.trim)),
+      Effect.andThen(collector.collectOld)
+    )
+    return rewrite.pipe(
+      Effect.catchTag("OutOfSpace", () => Effect.andThen(makeRoom, rewrite)),
+      Effect.catchTag("OutOfSpace", (error) => Effect.fail(tooLarge(collection, error)))
+    )
+  }
 
   /** Whether there will be work to do even if nothing is committed. */
   const isUnfinished = (): boolean =>
@@ -115,6 +133,16 @@ export const make = (options: Options): Maintenance => {
     // What is asked for at once is asked for by writes, however few of them there were since the run before.
     run: wakeups.drive(supervised(runDue), supervised(run(() => "busy")))
   }
+}
+
+/** The error of a compaction for whose result there is no space. */
+const tooLarge = (collection: Collection.Collection, { detail, location }: OutOfSpace): OutOfSpace => {
+  const bytes = Collection.batches(collection).reduce((sum, batch) => sum + Batch.bytes(batch), collection.memoryBytes)
+  return new OutOfSpace({
+    location,
+    detail: `${detail}; a compaction stores its result before it deletes what that replaces, and for ` +
+      `"${collection.registration.name}" this takes up to ${bytes} bytes: destroy a collection, or provide them`
+  })
 }
 
 /** A run that failed is over; one that ended in a defect is tried again. */

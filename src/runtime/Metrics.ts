@@ -99,6 +99,7 @@ export const cacheBytes = gauge("cache_bytes", "Bytes of blocks in the cache")
 
 // Readers.
 export const listeners = gauge("listeners", "Listeners and subscriptions open")
+export const longWaits = counter("long_waits_total", "Reads and subscriptions that waited long for a time to be sealed")
 export const listenerRereads = counter("listener_rereads_total", "Times a slow listener went back to the log")
 
 /**

@@ -18,7 +18,10 @@ import type { Maintenance } from "./Maintenance.ts"
 import { reread } from "./Reread.ts"
 import type { Store } from "./Store.ts"
 
-export interface Options extends Pick<Store, "feed" | "measured" | "observe" | "batches" | "ended" | "holds"> {
+/** What the store has in common with its parts. */
+type Parts = Pick<Store, "feed" | "patience" | "measured" | "observe" | "batches" | "ended" | "holds">
+
+export interface Options extends Parts {
   readonly log: Log["Service"]
   readonly state: State
   readonly mailbox: Mailbox
@@ -35,6 +38,7 @@ export interface Options extends Pick<Store, "feed" | "measured" | "observe" | "
 
 export const make = (options: Options): Store => {
   const { batches, ended, eraser, feed, garbage, holds, journal, log, mailbox, maintenance, measured } = options
+  const { patience } = options
   const { close, observe, pins, state } = options
   const describe = Effect.suspend(() => mailbox.submit(new Command.Describe()))
   const sync = Effect.asVoid(describe)
@@ -42,6 +46,7 @@ export const make = (options: Options): Store => {
     id: Symbol(log.location),
     state: () => state,
     feed,
+    patience,
     measured,
     observe,
     batches,

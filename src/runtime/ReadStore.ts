@@ -3,7 +3,7 @@
  *
  * @internal
  */
-import { Effect } from "effect"
+import { type Duration, Effect } from "effect"
 import * as ReadView from "../engine/ReadView.ts"
 import type { Target } from "../engine/Stage.ts"
 import type { State } from "../engine/State.ts"
@@ -20,6 +20,8 @@ export interface ReadStore {
   /** The durable state. To be read synchronously, and not to be kept: the store changes it. */
   readonly state: () => State
   readonly feed: Feed
+  /** How long a read waits for a time to be sealed before it logs a warning. */
+  readonly patience: Duration.Duration
   /** Runs an effect so that what it measures is counted for this store. */
   readonly measured: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /** Calls the observer with each commit as it becomes visible. Returns a function that ends it. */
@@ -49,7 +51,7 @@ export interface ReadStore {
 }
 
 export interface Options
-  extends Pick<ReadStore, "state" | "feed" | "measured" | "observe" | "batches" | "reread" | "stop">
+  extends Pick<ReadStore, "state" | "feed" | "patience" | "measured" | "observe" | "batches" | "reread" | "stop">
 {
   /** Names the storage in messages. */
   readonly location: string
@@ -59,7 +61,7 @@ export interface Options
 
 /** A store that another process writes, or none any more. */
 export const make = (options: Options): ReadStore => {
-  const { batches, catchUp, feed, location, measured, observe, reread, state, stop } = options
+  const { batches, catchUp, feed, location, measured, observe, patience, reread, state, stop } = options
   const viewNow = (id: number): Command.OpenedView | undefined => {
     const { collections, position, seqNo } = state()
     const collection = collections.get(id)
@@ -70,6 +72,7 @@ export const make = (options: Options): ReadStore => {
     id: Symbol(location),
     state,
     feed,
+    patience,
     measured,
     observe,
     batches,

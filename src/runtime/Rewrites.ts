@@ -51,30 +51,19 @@ export const make = (options: Options): Rewrites => {
   /** By collection. */
   const overflowed = new Map<number, string>()
 
-  const commit = Effect.fnUntraced(function*(planned: Rewrite, how: keyof Rewriter.Rewriter) {
-    const keys: Array<string> = []
-    const newKey = () => {
-      const key = newBlobs.newKey("batch")
-      keys.push(key)
-      return key
-    }
-    const rewriting = Rewriter.make({ ...options, newKey })[how](planned)
-    const { bytes, erased, swap } = yield* Effect.onError(rewriting, () => Effect.sync(() => newBlobs.abandon(keys)))
-    const isApplied = yield* newBlobs.naming(keys, mailbox.submit(new Command.Swap({ change: swap })))
-    Metrics.compactionBytes.updateUnsafe(bytes, context)
-    if (isApplied) {
-      const named = namedBy(swap)
-      newBlobs.named(named)
-      // Blobs that a merge had stored before it had to be restarted.
-      newBlobs.abandon(keys.filter((key) => !named.has(key)))
-      if (planned.trace.length > 0) Metrics.compactions.updateUnsafe(1, context)
-    } else {
-      newBlobs.abandon(keys)
-      Metrics.compactionsStale.updateUnsafe(1, context)
-    }
-    pressure.ease()
-    return { erased, isApplied }
-  })
+  const commit = (planned: Rewrite, how: keyof Rewriter.Rewriter) =>
+    newBlobs.storing(Effect.fnUntraced(function*({ naming, newKey }) {
+      const rewriter = Rewriter.make({ ...options, newKey: () => newKey("batch") })
+      const { bytes, erased, swap } = yield* rewriter[how](planned)
+      // The others are those that a merge had stored before it had to be restarted.
+      const named = (isApplied: boolean) => isApplied ? namedBy(swap) : []
+      const isApplied = yield* naming(mailbox.submit(new Command.Swap({ change: swap })), named)
+      Metrics.compactionBytes.updateUnsafe(bytes, context)
+      if (!isApplied) Metrics.compactionsStale.updateUnsafe(1, context)
+      else if (planned.trace.length > 0) Metrics.compactions.updateUnsafe(1, context)
+      pressure.ease()
+      return { erased, isApplied }
+    }))
 
   return {
     perform: (planned) => commit(planned, "run"),
@@ -88,5 +77,5 @@ export const make = (options: Options): Rewrites => {
   }
 }
 
-const namedBy = ({ newSpills, newTrace }: Swap): ReadonlySet<string> =>
-  new Set([...newSpills, newTrace].flatMap((batch) => batch?.parts ?? []).map(({ key }) => key))
+const namedBy = ({ newSpills, newTrace }: Swap): ReadonlyArray<string> =>
+  [...newSpills, newTrace].flatMap((batch) => batch?.parts ?? []).map(({ key }) => key)

@@ -49,6 +49,8 @@ export interface Options {
   readonly feedBytes: number
   readonly heldLogBytes: number
   readonly grace: Duration.Duration
+  /** How long a read waits for a time to be sealed before it logs a warning. */
+  readonly patience: Duration.Duration
   readonly maintenance: Schedule.Schedule<unknown>
   readonly resilience: Resilience.Options
 }
@@ -139,6 +141,7 @@ const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<
     log,
     state,
     feed,
+    patience: options.patience,
     measured: Series.of(context),
     observe: observers.add,
     batches,

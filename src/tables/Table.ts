@@ -48,6 +48,7 @@ export type { ExpireOf, History, IndexKey }
  * @since 0.1.0
  */
 export interface TableReader<in out K, in out V> {
+  /** The value of a key, if it has one. */
   readonly get: (key: K) => Effect.Effect<Option.Option<V>, TableError>
   /** Rows in the order of their keys. They are those of one time, however long the stream is read. */
   readonly range: (range?: Rows.Range<K>) => Stream.Stream<readonly [key: K, value: V], TableError>

@@ -37,6 +37,7 @@ export type Entry<K, V> = [id: string, row: readonly [key: K, value: V]]
 export interface Input<out E> {
   /** The handle. If the same one is used twice, it is read once. */
   readonly handle: object
+  /** See `CollectionReader.subscribe`. */
   readonly subscribe: (
     options: SubscribeOptions
   ) => Stream.Stream<CollectionEvent<unknown, unknown>, SubscribeError | ValueOutOfRange | E>

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Stream } from "effect"
+import { Effect, Exit, Fiber, Option, Stream } from "effect"
 import * as MultiWriter from "../../src/client/MultiWriter.ts"
 import * as Codec from "../../src/Codec.ts"
 import * as Frontier from "../../src/Frontier.ts"
@@ -69,6 +69,35 @@ describe("codec_mismatch", () => {
         assert.deepInclude(value, { _tag: "CodecMismatch", part: "value" } as object)
       }
       assert.propertyVal(yield* Effect.flip(client.load("none", Store.text)), "_tag", "UnknownCollection")
+    }))
+})
+
+describe("getOne", () => {
+  it.effect("is the value of a key, or nothing", () =>
+    Effect.gen(function*() {
+      const { reader, writer } = yield* fresh
+      yield* writer.append([Update.insert("a", "1", 1), Update.retract("a", "1", 2), Update.insert("a", "2", 2)])
+      yield* writer.seal(3)
+      assert.deepStrictEqual(yield* reader.getOne("a"), Option.some("2"))
+      assert.deepStrictEqual(yield* reader.getOne("a", { asOf: 1 }), Option.some("1"))
+      assert.deepStrictEqual(yield* reader.getOne("b"), Option.none())
+    }))
+
+  it.effect("refuses a key whose multiplicities are no set", () =>
+    Effect.gen(function*() {
+      const wrong = [
+        [[Update.insert("a", "secret", 1), Update.insert("a", "2", 1)], "a key has 2 values"],
+        [[Update.make("a", "secret", 1, 2)], "a value is there 2 times"],
+        [[Update.retract("a", "secret", 1)], "a value is there -1 times"],
+        [[Update.retract("a", "stale", 1), Update.insert("a", "secret", 1)], "a key has 2 values"]
+      ] as const
+      for (const [updates, detail] of wrong) {
+        const { reader, writer } = yield* fresh
+        yield* writer.append([...updates, Update.insert("b", "fine", 1)])
+        const error = yield* Effect.flip(reader.getOne("a"))
+        assert.deepInclude(error, { _tag: "NotKeyed", collection: "s", detail } as object)
+        assert.deepStrictEqual(yield* reader.getOne("b"), Option.some("fine"))
+      }
     }))
 })
 

@@ -107,6 +107,27 @@ const rows = (random: Prng.Prng, time: number, count: number): ReadonlyArray<Mod
       random.pick([1, 1, 2, -1])
     ))
 
+/** Versions of a long value have one length and differ in their middle alone. */
+const longText = (version: number): string => {
+  const half = "It was the best of times, it was the worst of times. ".repeat(11)
+  return half + String(version).padStart(8, "0") + half
+}
+
+const versionsEach = 3
+
+/**
+ * Rewrites a long value several times: its commit is packed, and of its rows some may be cancelled before they are
+ * flushed, as `since` is beyond them, and some may not.
+ */
+const rewrite = (name: string, time: number): Group => {
+  const first = versionsEach * time
+  const rows = Array.from({ length: versionsEach }, (_, i) => first + i).flatMap((version) => [
+    Update.insert("k1", longText(version), version),
+    ...(version === 0 ? [] : [Update.retract("k1", longText(version - 1), version)])
+  ])
+  return [write(name, rows), seal(name, first + versionsEach), allowCompaction(name, first + 1)]
+}
+
 /** Everything that a store does, over and over: `rounds` of it. */
 export const make = (rounds: number): ReadonlyArray<Group> => {
   const random = Prng.make(77)
@@ -114,6 +135,7 @@ export const make = (rounds: number): ReadonlyArray<Group> => {
     [write("a", rows(random, time, 4))],
     [write("b", rows(random, time, 3)), write("a", rows(random, time, 2)), seal("a", time + 1)],
     [writeBoth(["a", "b"], rows(random, time + 1, 2))],
+    rewrite("long", time),
     [write("gone", rows(random, time, 4)), seal("gone", time + 1)],
     [compareAndAppend("atomic", rows(random, time, 2).map((row) => ({ ...row, time })), time)],
     ...(time % 2 === 1 ? [[seal("b", time)], [allowCompaction("a", time)], [maintain]] : []),

@@ -252,7 +252,7 @@ const files: ReadonlyArray<Mutant> = [
   ),
   plant(
     "the checksum of a frame is not looked at",
-    "node/Segment.ts",
+    "storage/Segment.ts",
     "if (view.getUint32(at, true) !== Platform.crc32(bytes.subarray(at + 4, at + claim.size), seed)) return undefined",
     "if (seed < 0) return undefined",
     "node/Recovery",
@@ -260,14 +260,14 @@ const files: ReadonlyArray<Mutant> = [
   ),
   plant(
     "a frame's checksum does not go on from its segment's",
-    "node/Segment.ts",
+    "storage/Segment.ts",
     "bytes.subarray(at + 4, at + claim.size), seed)) return undefined",
     "bytes.subarray(at + 4, at + claim.size), 0)) return undefined",
     "node/Recovery"
   ),
   plant(
     "the checksum of a segment's header is not looked at",
-    "node/Segment.ts",
+    "storage/Segment.ts",
     "if (seed !== Platform.crc32(bytes.subarray(0, headerBytes - 4)))",
     "if (seed < 0)",
     "node/Recovery",
@@ -290,7 +290,7 @@ const files: ReadonlyArray<Mutant> = [
   ),
   plant(
     "what a writer of an older epoch puts into the log counts",
-    "node/SegmentList.ts",
+    "storage/SegmentChain.ts",
     "if (file.epoch < epoch) superseded.push(file.path)",
     "if (file.epoch < 0) superseded.push(file.path)",
     "node/Recovery",
@@ -397,6 +397,77 @@ const rows: ReadonlyArray<Mutant> = [
     "time <= since && this.cancel(columns, row)",
     "this.cancel(columns, row)",
     "batch/Cancellation"
+  ),
+  plant(
+    "a long value is taken back by another one of its length, after a rewrite in the nemesis",
+    "batch/Cancellation.ts",
+    " && isSame(other, otherRow, columns, row)",
+    "",
+    "testing/nemesis/Nemesis"
+  ),
+  plant(
+    "a long value is taken back by another one of its length, after a rewrite in the crash tests",
+    "batch/Cancellation.ts",
+    " && isSame(other, otherRow, columns, row)",
+    "",
+    "crash/Memory"
+  ),
+  plant(
+    "versions of a long value cancel out that can still be distinguished",
+    "batch/Cancellation.ts",
+    "time <= since && this.cancel(columns, row)",
+    "this.cancel(columns, row)",
+    "testing/nemesis/Nemesis"
+  ),
+  plant(
+    "a packed write has lost its last row when it is read, in the nemesis",
+    "engine/PackedWrite.ts",
+    "  return columns\n",
+    "  return Columns.slice(columns, 0, columns.length - 1)\n",
+    "testing/nemesis/Nemesis"
+  ),
+  plant(
+    "a packed write has lost its last row when it is read, in the crash tests",
+    "engine/PackedWrite.ts",
+    "  return columns\n",
+    "  return Columns.slice(columns, 0, columns.length - 1)\n",
+    "crash/Memory"
+  ),
+  plant(
+    "a policy gives up one time too far",
+    "client/Retention.ts",
+    "upper - Math.max(1, count)",
+    "upper - Math.max(0, count - 1)",
+    "client/Retention",
+    "testing/nemesis/Processes"
+  ),
+  plant(
+    "a nemesis sees a policy that gives up one time too far",
+    "client/Retention.ts",
+    "upper - Math.max(1, count)",
+    "upper - Math.max(0, count - 1)",
+    "testing/nemesis/Processes"
+  ),
+  plant(
+    "persist passes rows on before they are durable",
+    "operators/Persist.ts",
+    "if (ack === undefined || event._tag !== \"Updates\") return",
+    "if (ack === undefined || event._tag === \"Updates\") return",
+    "operators/Persist"
+  ),
+  plant(
+    "a nemesis sees rows that persist passes on before they are durable",
+    "operators/Persist.ts",
+    "if (ack === undefined || event._tag !== \"Updates\") return",
+    "if (ack === undefined || event._tag === \"Updates\") return",
+    "testing/nemesis/Processes"
+  ),
+  plant(
+    "an operator drops the error of a row that does not encode",
+    "operators/Upsert.ts",
+    "return Effect.succeed([refuse(\"Refused\", refusal(error), changes[0]!.time)])",
+    "return Effect.succeed([])",
+    "testing/nemesis/Processes"
   ),
   plant("a seal completes its own time", "Frontier.ts", "=> time < frontier", "=> time <= frontier", "Frontier"),
   plant(
@@ -656,28 +727,48 @@ const order: ReadonlyArray<Mutant> = [
     "storage/MemoryStorage"
   ),
   plant(
+    "a merge that is begun again keeps the files of the one that died",
+    "runtime/Rewriter.ts",
+    "    const current: Merged = { parts: [], erased: 0 }\n    merged = current\n",
+    "    const current = merged\n",
+    "testing/simulation/Rivals"
+  ),
+  plant(
     "blobs are deleted before the commit that unnames them",
     "runtime/Rewrites.ts",
-    "    const isApplied = yield* newBlobs.naming(",
-    "    for (const { parts } of planned.trace) for (const { key } of parts) yield* Effect.ignore(options.blob.delete(key))\n" +
-      "    const isApplied = yield* newBlobs.naming(",
+    "      const isApplied = yield* naming(",
+    "      for (const { parts } of planned.trace) for (const { key } of parts) yield* Effect.ignore(options.blob.delete(key))\n" +
+      "      const isApplied = yield* naming(",
     "crash/Memory",
     "runtime/Maintenance"
   ),
   plant(
+    "what an interrupted job has stored stays new for ever",
+    "runtime/NewBlobs.ts",
+    "              remove(keys)\n",
+    "",
+    "runtime/NewBlobs"
+  ),
+  plant(
+    "blobs of a command that may have been applied are garbage",
+    "runtime/NewBlobs.ts",
+    "} else if (!isDefinite(exit.cause)) {",
+    "} else if (exit.cause === undefined) {",
+    "runtime/NewBlobs",
+    "crash/Memory"
+  ),
+  plant(
     "a rollup is named before it is stored",
     "runtime/LogRetention.ts",
-    "    yield* Effect.onError(options.blob.put(key, bytes), () => Effect.sync(() => newBlobs.abandon([key])))\n" +
-      "    yield* newBlobs.naming([key], mailbox.submit(new Command.Rollup({ key, position, logFrom })))\n",
-    "    yield* newBlobs.naming([key], mailbox.submit(new Command.Rollup({ key, position, logFrom })))\n" +
-      "    yield* Effect.onError(options.blob.put(key, bytes), () => Effect.sync(() => newBlobs.abandon([key])))\n",
+    "Effect.andThen(options.blob.put(key, bytes), naming(submit, () => [key]))",
+    "Effect.andThen(naming(submit, () => [key]), options.blob.put(key, bytes))",
     "crash/Memory"
   ),
   plant(
     "the log is truncated before the rollup is named",
     "runtime/LogRetention.ts",
-    "    yield* newBlobs.naming([key], mailbox.submit(new Command.Rollup(",
-    "    yield* journal.truncate(logFrom)\n    yield* newBlobs.naming([key], mailbox.submit(new Command.Rollup(",
+    "naming(submit, () => [key]))",
+    "Effect.andThen(journal.truncate(logFrom), naming(submit, () => [key])))",
     "crash/Memory"
   ),
   plant(

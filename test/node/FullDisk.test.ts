@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Option, Result } from "effect"
 import fs from "node:fs"
 import { join } from "node:path"
 import type * as PersistClient from "../../src/client/PersistClient.ts"
@@ -92,6 +92,50 @@ describe("a store on a full disk", { timeout: 120_000 }, () => {
       const ran = yield* tool(store, "compact", "a", "--since", String(time - 1))
       assert.strictEqual(ran.err, "")
       assert.strictEqual(ran.code, 0)
+      assert.deepInclude(yield* tool(store, "verify"), { code: 0 })
+    }))
+
+  /** A collection whose compaction stores more than the reserve, in batches or, with `unflushed`, in the log alone. */
+  const large = (options: PersistClient.Options) =>
+    Effect.gen(function*() {
+      const root = yield* directory
+      const disk = yield* SmallDisk.make(root, 32 * megabyte)
+      const store = join(root, "store")
+      const open = Effect.flatMap(
+        Layer.build(Layer.fresh(layerOf(store, megabyte / 4))),
+        (storage) =>
+          Store.client(storage, { ...Store.quiet, logBytes: 100 * megabyte, reclaimBytes: 100 * megabyte, ...options })
+      )
+      const random = Prng.make(7)
+      yield* inScope(Effect.gen(function*() {
+        const client = yield* open
+        const { writer } = yield* client.createOrLoad("large", Store.text)
+        for (let i = 1; i <= 100; i++) {
+          const value = Array.from({ length: 7_000 }, () => random.int(2 ** 30).toString(36)).join("")
+          yield* writer.append([Update.insert(`key ${i}`, value, i)])
+          // Two batches, so that there is something to compact.
+          if (i % 50 === 0) yield* Effect.andThen(writer.seal(i + 1), client.maintain)
+        }
+      }))
+      disk.take(disk.free())
+      const compact = inScope(Effect.flatMap(open, (client) => Effect.result(client.compact("large"))))
+      return { store, compact }
+    })
+
+  it.live("can be compacted although the result is larger than the reserve, where the log makes room", () =>
+    Effect.gen(function*() {
+      const { compact, store } = yield* large({ memoryBytes: 300_000 })
+      assert.include(yield* compact, { _tag: "Success" })
+      assert.deepInclude(yield* tool(store, "verify"), { code: 0 })
+    }))
+
+  it.live("says what a compaction takes that does not fit", () =>
+    Effect.gen(function*() {
+      const { compact, store } = yield* large({ memoryBytes: 100 * megabyte, inlineBytes: 1_000 })
+      const result = yield* compact
+      assert.include(result, { _tag: "Failure" })
+      const { message } = Result.getFailure(result).pipe(Option.getOrThrow)
+      assert.match(message, /for "large" this takes up to \d+ bytes: destroy a collection, or provide them/)
       assert.deepInclude(yield* tool(store, "verify"), { code: 0 })
     }))
 

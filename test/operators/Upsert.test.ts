@@ -139,6 +139,26 @@ describe("upsert", () => {
       }
     }))
 
+  it.effect("upsert: a key that does not encode is one error for each time at which it would get a value", () =>
+    Effect.gen(function*() {
+      const broken = "\ud800"
+      const flow: Changes = Stream.make<Array<Flow.Event<string, Upsert.Change<string>>>>(
+        // Of several changes at a time the last one counts.
+        Flow.updates([Upsert.put(broken, "1", 0, 0), Upsert.put(broken, "2", 0, 1)]),
+        // It has no value that a removal could take away: nothing is to be written, and nothing is lost.
+        Flow.updates([Upsert.put(broken, "1", 1, 2), Upsert.remove(broken, 1, 3)]),
+        Flow.updates([Upsert.remove(broken, 2, 4)]),
+        Flow.updates([Upsert.put(broken, "1", 3, 5), Upsert.put("a", "1", 3, 6)]),
+        Flow.progress(4)
+      )
+      for (const chunk of [1, 100]) {
+        const { handles, reader } = yield* opened
+        const { errors } = yield* run(flow.pipe(Stream.rechunk(chunk), Upsert.upsert(handles)))
+        assert.deepStrictEqual(errors, ["upsert a Refused at 0", "upsert a Refused at 3"])
+        assert.deepStrictEqual(sums(yield* updates(reader)), { "a=1": 1 })
+      }
+    }))
+
   it.effect("upsert: changes at times that others have sealed are errors, and later ones follow what is there", () =>
     Effect.gen(function*() {
       const { handles, reader, writer } = yield* opened

@@ -84,6 +84,7 @@ describe("metrics", () => {
       yield* damagedHold
       yield* workerless
       yield* defects
+      yield* longWait
       yield* look
       yield* Fiber.interrupt(looking)
 
@@ -228,6 +229,16 @@ const damagedHold = Effect.scoped(Effect.gen(function*() {
   yield* HoldFiles.keeping(blob)
 }))
 
+/** A read of a time that nobody seals. */
+const longWait = Effect.scoped(Effect.gen(function*() {
+  const client = yield* Store.client(yield* Store.memory)
+  const { reader } = yield* client.createOrLoad("s", Store.text)
+  const reading = yield* Effect.forkChild(reader.get("a", { asOf: 1 }))
+  yield* Effect.repeat(Effect.yieldNow, { times: 50 })
+  yield* TestClock.adjust("10 seconds")
+  yield* Fiber.interrupt(reading)
+}))
+
 describe("spans", () => {
   const recording = () => {
     const names: Array<string> = []
@@ -253,6 +264,7 @@ describe("spans", () => {
     yield* Effect.scoped(reader.snapshot())
     yield* Effect.scoped(reader.listen())
     yield* reader.get("a")
+    yield* reader.getOne("b")
     yield* reader.history("a")
     yield* client.description("s")
     const multi = yield* MultiWriter.make([writer])
@@ -281,6 +293,7 @@ describe("spans", () => {
         "CollectionReader.snapshot",
         "CollectionReader.listen",
         "CollectionReader.get",
+        "CollectionReader.getOne",
         "CollectionReader.history",
         "PersistClient.description",
         "MultiWriter.appendAtomic",

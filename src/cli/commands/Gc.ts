@@ -3,7 +3,7 @@
  *
  * @internal
  */
-import { Effect, Logger } from "effect"
+import { Effect } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as Orphans from "../../runtime/Orphans.ts"
 import * as Output from "../Output.ts"
@@ -23,7 +23,6 @@ export const gc = Command.make(
   Effect.fn(function*({ dryRun }) {
     const { json, storage } = yield* common
     const orphans = yield* Effect.scoped(dryRun ? find : Orphans.remove).pipe(
-      Effect.provideService(Logger.LogToStderr, true),
       Effect.provide(Store.existing(storage))
     )
     const bytes = Orphans.bytesOf(orphans)

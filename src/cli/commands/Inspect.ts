@@ -3,7 +3,7 @@
  *
  * @internal
  */
-import { Duration, Effect, Logger, Option } from "effect"
+import { Duration, Effect, Option } from "effect"
 import { Argument, Command } from "effect/cli"
 import * as KeyFootprint from "../../client/Footprint.ts"
 import { PersistClient, storeOf } from "../../client/PersistClient.ts"
@@ -151,7 +151,7 @@ export const inspect = Command.make(
       const log = yield* Log
       const bounds = yield* log.bounds
       const { logBytes, state } = yield* Store.recover
-      const orphans = yield* Effect.provideService(Orphans.list(state, Effect.void), Logger.LogToStderr, true)
+      const orphans = yield* Orphans.list(state, Effect.void)
       const holds = yield* HoldFiles.list(yield* Blob)
       const collections = Option.isSome(name)
         ? [yield* Footprint.collectionOf(state, name.value)]

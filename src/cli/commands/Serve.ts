@@ -4,7 +4,7 @@
  * @internal
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { Context, Effect, Layer, Logger, Option, Schedule } from "effect"
+import { Context, Effect, Layer, Option, Schedule } from "effect"
 import { Command, Flag } from "effect/cli"
 import { FetchHttpClient, HttpServer } from "effect/http"
 import { Otlp, OtlpSerialization } from "effect/observability"
@@ -113,7 +113,6 @@ export const serve = Command.make(
       return yield* Effect.tapError(ended, () => Effect.sleep(farewell))
     }).pipe(
       Effect.scoped,
-      Effect.provideService(Logger.LogToStderr, true),
       Effect.onInterrupt(() => Effect.sync(() => void (hasStopped = true))),
       Effect.catchTag("ServeError", ({ cause }) =>
         Effect.fail(

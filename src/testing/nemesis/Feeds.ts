@@ -4,7 +4,8 @@
  *
  * @internal
  */
-import { Effect, Layer, Schedule, Stream } from "effect"
+import { Deferred, Effect, Layer, Option, Schedule, Stream } from "effect"
+import type { Ack, CollectionWriter } from "../../client/CollectionWriter.ts"
 import { PersistClient } from "../../client/PersistClient.ts"
 import * as Retention from "../../client/Retention.ts"
 import * as Flow from "../../operators/Flow.ts"
@@ -15,7 +16,7 @@ import * as Upsert from "../../operators/Upsert.ts"
 import * as Update from "../../Update.ts"
 import { type Asking, openedOf } from "./Jobs.ts"
 import * as Recording from "./Recording.ts"
-import { type Client, text } from "./World.ts"
+import { type Client, type Opened, text } from "./World.ts"
 
 /** The collections that only these programs write to: one value a key, and rows of any kind. */
 const keyed = "upserted"
@@ -24,25 +25,32 @@ const plain = "persisted"
 /** A key that cannot be encoded. */
 const broken = "\ud800"
 
-/** The events of the times in [from, to), and how many of their rows are refused. */
+/**
+ * The events of the times in [from, to), and how many errors they must give. Persist refuses every row of the broken key.
+ * Upsert keeps the last change of a key at a time, and refuses it if it is a value. A removal of the broken key, which
+ * never has a value, appends nothing.
+ */
 const inputs = ({ random, world }: Asking, from: number, to: number) => {
   const changes: Array<Flow.Event<string, Upsert.Change<string>>> = []
   const rows: Array<Flow.Event<string, string>> = []
   let refused = 0
-  const key = (): string => {
-    const isBroken = random.chance(0.1)
-    if (isBroken) refused++
-    return isBroken ? broken : random.pick(["a", "b", "c"])
-  }
+  const key = (): string => random.chance(0.1) ? broken : random.pick(["a", "b", "c"])
   for (let time = from; time < to; time++) {
+    let last: "value" | "removal" | undefined
     for (let left = random.int(4); left > 0; left--) {
       const value = `u${++world.commands}`
       const change = random.chance(0.2)
         ? Upsert.remove(key(), time, world.commands)
         : Upsert.put(key(), value, time, world.commands)
       changes.push(Flow.updates([change]))
+      if (change.key === broken) last = Option.isSome(change.value.value) ? "value" : "removal"
     }
-    if (random.chance(0.7)) rows.push(Flow.updates([Update.insert(key(), `p${++world.commands}`, time)]))
+    if (last === "value") refused++
+    if (random.chance(0.7)) {
+      const row = Update.insert(key(), `p${++world.commands}`, time)
+      rows.push(Flow.updates([row]))
+      if (row.key === broken) refused++
+    }
     for (const events of [changes, rows]) events.push(Flow.progress(time + 1))
   }
   return { changes, rows, refused }
@@ -58,6 +66,26 @@ const alone = (node: object, run: Effect.Effect<void, unknown>): Effect.Effect<v
     return Effect.ensuring(run, Effect.sync(() => busy.delete(node)))
   })
 
+/** The writer, and which of the rows that were offered to it are acknowledged. */
+const watchAcks = (writer: CollectionWriter<string, string>) => {
+  const acks = new Map<string, Ack>()
+  const watching: CollectionWriter<string, string> = {
+    ...writer,
+    offer: (updates) => {
+      const rows = Update.toArray(updates)
+      return Effect.tap(writer.offer(rows), (ack) =>
+        Effect.sync(() => {
+          for (const { value } of rows) acks.set(value, ack)
+        }))
+    }
+  }
+  const isAcknowledged = ({ value }: Update.Update<string, string>): boolean => {
+    const ack = acks.get(value)
+    return ack !== undefined && Deferred.isDoneUnsafe(ack)
+  }
+  return { writer: watching, isAcknowledged }
+}
+
 /** Goes on where the feed before it has been cut short. */
 export const feed = (asked: Asking) => (client: Client): Effect.Effect<unknown, unknown> =>
   alone(
@@ -72,8 +100,9 @@ export const feed = (asked: Asking) => (client: Client): Effect.Effect<unknown, 
       const { changes, refused, rows } = inputs(asked, from, to)
       yield* retractUnsealed(beside!.writer)
       let errors = 0
+      const watched = watchAcks(beside!.writer)
       const flow = conditionalSeal({
-        primary: { flow: persist(beside!.writer)(Stream.fromIterable(rows)), write: beside!.writer },
+        primary: { flow: persist(watched.writer)(Stream.fromIterable(rows)), write: beside!.writer },
         condition: {
           flow: Upsert.upsert(into!)(Stream.fromIterable(changes)),
           write: into!.writer
@@ -82,10 +111,13 @@ export const feed = (asked: Asking) => (client: Client): Effect.Effect<unknown, 
       const run = Stream.runForEach(flow, (event) =>
         Effect.sync(() => {
           if (event._tag === "Errors") errors += event.errors.length
+          if (event._tag === "Updates" && !event.updates.every(watched.isAcknowledged)) {
+            world.problems.push("persist has passed a row on that was not acknowledged")
+          }
         }))
       const call = { _tag: "Seal", collections: opened.map(({ id }) => id), upper: to } as const
       yield* world.recorder.record(node.client, call, run, () => ({ _tag: "Sequenced", seqNo: 0 }))
-      if (errors > refused) world.problems.push(`a feed with ${refused} rows that do not encode has refused ${errors}`)
+      if (errors !== refused) world.problems.push(`a feed gave ${errors} errors for ${refused} rows that do not encode`)
     })
   ).pipe(
     Effect.tapError((error) =>
@@ -96,18 +128,37 @@ export const feed = (asked: Asking) => (client: Client): Effect.Effect<unknown, 
     )
   )
 
-/** A policy moves `since` for a while. */
+/** Policies, and how many of the last sealed times each of them keeps at least. */
+const policies = [
+  { policy: Retention.times(3), kept: 3 },
+  { policy: Retention.latest, kept: 1 },
+  { policy: Retention.duration("5 seconds"), kept: 1 }
+]
+
+/** A policy moves `since` for a while, and never gives up what it is to keep. */
 export const retain = ({ node, random, world }: Asking) => (client: Client): Effect.Effect<unknown, unknown> => {
+  const { kept, policy } = random.pick(policies)
+  const judged = (name: string, { id, handles }: Opened) => {
+    const { writer } = Recording.collection(world.recorder, node.client, { id, handles })
+    const allowCompaction: typeof writer.allowCompaction = (since) =>
+      Effect.flatMap(client.description(name), (now) => {
+        if (now.id === id && since > now.upper - kept) {
+          world.problems.push(
+            `a policy that keeps ${kept} times gives up those before ${since}, sealed up to ${now.upper}`
+          )
+        }
+        return writer.allowCompaction(since)
+      }).pipe(Effect.catchTag("UnknownCollection", () => writer.allowCompaction(since)))
+    return { writer: { ...writer, allowCompaction } }
+  }
   const recording = {
     ...client,
     load: (name: string) =>
       Effect.flatMap(
         client.load(name, text),
-        (handles) =>
-          Effect.map(handles.reader.id, (id) => Recording.collection(world.recorder, node.client, { handles, id }))
+        (handles) => Effect.map(handles.reader.id, (id) => judged(name, { handles, id }))
       )
   }
-  const policy = random.pick([Retention.times(3), Retention.latest, Retention.duration("5 seconds")])
   const layer = Retention.layer({ others: policy, schedule: Schedule.spaced("1 second") }).pipe(
     Layer.provide(Layer.succeed(PersistClient, recording as unknown as Client))
   )

@@ -75,7 +75,7 @@ export const openedOf = (asking: Asking, client: Client, name: string): Effect.E
   })
 
 /** Requests an operation of an open collection. A handle of a destroyed collection is dropped. */
-const asking = <A>(
+export const asking = <A>(
   asked: Asking,
   client: Client,
   call: (opened: Opened, guess: Guess) => Effect.Effect<A, unknown>
@@ -107,7 +107,15 @@ const updates = ({ random, world }: Asking, from: number, to: number): Array<His
   return [[random.pick(letters), own, first, 1], ...shared, ...erased]
 }
 
-const rowsOf = (updates: ReadonlyArray<History.Update>): ReadonlyArray<Update.Update<string, string>> =>
+/** A row that only this command writes. */
+export const own = ({ random, world }: Asking, time: number): History.Update => [
+  random.pick(letters),
+  `w${++world.commands}`,
+  time,
+  1
+]
+
+export const rowsOf = (updates: ReadonlyArray<History.Update>): ReadonlyArray<Update.Update<string, string>> =>
   updates.map(([key, value, time, diff]) => Update.make(key, value, time, diff))
 
 const write = (asked: Asking) => (client: Client): Effect.Effect<unknown, unknown> =>
@@ -131,7 +139,7 @@ const writeSealed = (asked: Asking) => (client: Client): Effect.Effect<unknown, 
     )
   })
 
-const record = (asked: Asking, call: History.Call, effect: () => Effect.Effect<number, unknown>) =>
+export const record = (asked: Asking, call: History.Call, effect: () => Effect.Effect<number, unknown>) =>
   asked.world.recorder.record(asked.node.client, call, Effect.suspend(effect), sequenced)
 
 interface Named extends Opened {

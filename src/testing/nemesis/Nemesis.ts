@@ -33,6 +33,7 @@ import * as HistoryViolation from "../history/Violation.ts"
 import * as Prng from "../Prng.ts"
 import * as Simulation from "../simulation/Simulation.ts"
 import * as Faults from "../storage/Faults.ts"
+import * as Documents from "./Documents.ts"
 import * as Feeds from "./Feeds.ts"
 import * as Holding from "./Holding.ts"
 import * as Jobs from "./Jobs.ts"
@@ -141,7 +142,13 @@ const take = Effect.fnUntraced(function*(world: World.World, step: NemesisProfil
   if (random.chance(0.5)) yield* Effect.timeoutOption(ended, "1 second")
 })
 
-const jobs = { ...Jobs.byStep, hold: Holding.hold, feed: Feeds.feed, retain: Feeds.retain }
+const jobs = {
+  ...Jobs.byStep,
+  rewrite: Documents.rewrite,
+  hold: Holding.hold,
+  feed: Feeds.feed,
+  retain: Feeds.retain
+}
 
 const reads: ReadonlySet<NemesisProfile.Step> = new Set(
   ["snapshot", "snapshotAsOf", "subscribe", "listen", "resume", "readPart", "hold"]

@@ -9,6 +9,7 @@
  *
  * - `write`, `writeSealed`, `writeMulti`: updates of one collection; some of them below its seal; updates of several.
  * - `seal`, `allowCompaction`, `compareAndAppend`, `appendTogether`: frontiers; the last of several collections at once.
+ * - `rewrite`: several versions of a long value in one command.
  * - `snapshot`, `snapshotAsOf`, `subscribe`: reads; subscribers stop and resume.
  * - `listen`, `resume`: a snapshot and the updates after it; subscriptions from the limits of the history.
  * - `readPart`, `readMidGroup`: a key, a range, a history, changes, a snapshot in parts; a snapshot between two writes.
@@ -34,6 +35,7 @@ export type Step =
   | "allowCompaction"
   | "compareAndAppend"
   | "appendTogether"
+  | "rewrite"
   | "snapshot"
   | "snapshotAsOf"
   | "subscribe"
@@ -80,6 +82,7 @@ export const mixed: Profile = {
   allowCompaction: 5,
   compareAndAppend: 6,
   appendTogether: 3,
+  rewrite: 6,
   snapshot: 10,
   snapshotAsOf: 6,
   subscribe: 6,

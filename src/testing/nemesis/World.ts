@@ -49,6 +49,8 @@ export interface World {
   readonly places: Array<Place>
   /** By collection: the schemas that a client knows to be stored. */
   readonly documents: Map<number, Set<string>>
+  /** By collection: the last version of its document that was acknowledged. */
+  readonly texts: Map<number, string>
   /** Failures that are in no history. */
   readonly problems: Array<string>
   nodes: Array<Node>
@@ -62,6 +64,7 @@ export const make = (recorder: History.Recorder = History.recorder()): World => 
   guesses: new Map(),
   places: [],
   documents: new Map(),
+  texts: new Map(),
   problems: [],
   nodes: [],
   clients: 0,

@@ -236,9 +236,11 @@ export class Injector extends Context.Service<Injector, {
   readonly count: () => number
   /** Stops the faults, or resumes them. */
   readonly pause: (isPaused: boolean) => void
+  /** Whether `pause` has stopped them. */
   readonly isPaused: () => boolean
 }>()("tidemark/testing/Injector") {}
 
+/** What faults are drawn from. */
 export interface Options {
   readonly profile: Profile
   readonly seed: number
@@ -252,6 +254,7 @@ const fine: Fate = { kind: undefined, delay: 0, choice: 0 }
 /** Blobs rot within their first bytes, which a reader certainly reads. */
 const rottenBytes = 256
 
+/** Faults that the seed decides: the same calls in the same order meet the same faults. */
 export const make = ({ faults, profile, seed, surroundings, trace }: Options): Injector["Service"] => {
   const calls = new Map<Operation, number>()
   const streaks = new Map<Operation, Streak>()

@@ -22,6 +22,17 @@ describe("rivals on one simulated disk", () => {
     Rivals.program({ rivals: 3, hosts: 3, steps: 8 })
   )
 
+  it.live("lose nothing when merges die, be it in a worker that is replaced", () =>
+    Effect.gen(function*() {
+      let deaths = 0
+      const program = Rivals.program({ rivals: 2, steps: 8, onMergeDeath: () => void deaths++ })
+      for (let seed = 0; seed < 12; seed++) {
+        const { exit } = yield* Simulation.simulate({ seed, storage, program })
+        assert.isTrue(Exit.isSuccess(exit), `seed ${seed}: ${String(exit)}`)
+      }
+      assert.isAbove(deaths, 20)
+    }))
+
   // Two at once that create the store; a program that is stopped; segments and directories that a power failure brings
   // back or takes away.
   it.live("lose nothing under the seeds that have found faults", () =>

@@ -5,12 +5,13 @@
  * segments come all the time. A person removes lock files, as the documentation says one may; processes are stopped
  * and woken, killed and started again, clocks are set, and the power fails.
  */
-import { Cause, Effect, Exit, Random, Schedule, Stream } from "effect"
+import { Cause, Effect, Exit, Logger, Random, Schedule, Stream } from "effect"
 import { join } from "node:path"
 import type { CollectionWriter } from "../../../src/client/CollectionWriter.ts"
 import * as PersistClient from "../../../src/client/PersistClient.ts"
 import * as Codec from "../../../src/Codec.ts"
 import * as File from "../../../src/node/File.ts"
+import * as Merger from "../../../src/runtime/Merger.ts"
 import * as Simulation from "../../../src/testing/simulation/Simulation.ts"
 import * as Faults from "../../../src/testing/storage/Faults.ts"
 import * as Update from "../../../src/Update.ts"
@@ -27,6 +28,16 @@ const limits: PersistClient.Options = {
   reclaimBytes: 300,
   partBytes: 2_000,
   cacheBytes: 4_000
+}
+
+export interface Options {
+  readonly steps: number
+  /** How many processes want the store. One alone keeps it for as long as it lives. */
+  readonly rivals: number
+  /** On so many hosts, which cannot look each other's processes up. 1 if absent. */
+  readonly hosts?: number
+  /** If given, merges die at random, and each death is reported to it. */
+  readonly onMergeDeath?: () => void
 }
 
 type Fate = "acknowledged" | "refused" | "open"
@@ -99,8 +110,50 @@ const rival = (world: World, who: string) =>
     }
   })
 
-const spawnOn = (world: World, hosts: number, at: number) =>
-  Simulation.spawn(rival(world, `rival ${at}`), { host: `host ${at % hosts}` })
+/** The end of a merge. */
+class Death extends Error {}
+
+/** One of so many operations of a merge is its last. */
+const operationsOfMerges = 12
+
+/**
+ * Merges that die now and then, until everything is over. Half of them are begun again, as where a worker thread is
+ * replaced; the others are a defect of maintenance.
+ */
+const dying = (isOver: () => boolean, onDeath: () => void): Merger.Merger => {
+  const mayDie = Effect.gen(function*() {
+    const isLast = (yield* Random.nextIntBetween(0, operationsOfMerges - 1)) === 0
+    if (isOver() || !isLast) return
+    onDeath()
+    return yield* Effect.die(new Death("the merge died"))
+  })
+  const run: Merger.Merger["run"] = (task, begin) =>
+    Merger.inProcess.run(task, () => {
+      const { feed, store } = begin()
+      return {
+        feed: (input) => Effect.andThen(mayDie, feed(input)),
+        store: (bytes, meta) => Effect.andThen(store(bytes, meta), mayDie)
+      }
+    }).pipe(
+      Effect.catchDefect((defect) =>
+        Effect.flatMap(
+          Random.nextBoolean,
+          (isReplaced) => isReplaced && defect instanceof Death ? run(task, begin) : Effect.die(defect)
+        )
+      )
+    )
+  return { run }
+}
+
+const spawnOn = (world: World, { hosts = 1, onMergeDeath }: Options, at: number) => {
+  const running = rival(world, `rival ${at}`).pipe(Effect.provide(Logger.layer([])))
+  return Simulation.spawn(
+    onMergeDeath === undefined
+      ? running
+      : Effect.provideService(running, Merger.Merger, dying(() => world.isOver, onMergeDeath)),
+    { host: `host ${at % hosts}` }
+  )
+}
 
 /** What `docs/format.md` says: to take a store over from a process that hangs, remove its lock file. */
 const removeLock = Effect.gen(function*() {
@@ -167,20 +220,13 @@ const ending = <A, E, R>(world: World, what: string, effect: Effect.Effect<A, E,
     (result) => Effect.sync(() => void (result._tag === "None" && world.problems.push(`${what} never ends`)))
   )
 
-export interface Options {
-  readonly steps: number
-  /** How many processes want the store. One alone keeps it for as long as it lives. */
-  readonly rivals: number
-  /** On so many hosts, which cannot look each other's processes up. 1 if absent. */
-  readonly hosts?: number
-}
-
 /** Returns how many writes were acknowledged. Dies with the first thing that is wrong. */
-export const program = ({ hosts = 1, rivals: count, steps }: Options) =>
+export const program = (options: Options) =>
   Effect.gen(function*() {
     const world: World = { fates: new Map(), problems: [], isOver: false }
+    const { rivals: count, steps } = options
     const rivals: Array<Simulation.Process<void, never>> = []
-    const spawn = (at: number) => spawnOn(world, hosts, at)
+    const spawn = (at: number) => spawnOn(world, options, at)
     for (let i = 0; i < count; i++) rivals.push(yield* spawn(i))
     for (let i = 0; i < steps && world.problems.length === 0; i++) {
       yield* Effect.sleep(yield* Random.nextIntBetween(1, 400))
