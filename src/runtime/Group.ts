@@ -40,6 +40,8 @@ export class Group {
   private readonly options: Options
   private readonly stage: Stage
   private readonly staged: Array<Staged> = []
+  /** Write commands. */
+  private writes = 0
 
   constructor(options: Options) {
     this.options = options
@@ -60,7 +62,7 @@ export class Group {
     const { stage } = this
     switch (request._tag) {
       case "Write":
-        Metrics.writes.updateUnsafe(1, this.options.context)
+        this.writes++
         return sequenced(stage.write(request.targets))
       case "Seal":
         return sequenced(stage.seal(request.targets, request.upper))
@@ -84,6 +86,7 @@ export class Group {
     const { committer, context, contextOf, state } = this.options
     const { stage, staged } = this
     return Effect.suspend(() => {
+      if (this.writes > 0) Metrics.writes.updateUnsafe(this.writes, context)
       const fatal = committer.fatal()
       if (fatal !== undefined) return Effect.sync(() => this.fail(Exit.fail(fatal)))
       if (!stage.isDirty) {

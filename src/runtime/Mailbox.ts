@@ -90,9 +90,7 @@ export const make = Effect.fnUntraced(function*(options: Options, context: Conte
     const untyped = reply as Deferred.Deferred<unknown, unknown>
     const message = new Accepted(request, untyped, clock.currentTimeMillisUnsafe(), units)
     const mayPass = units === 0 && (gate.isOpen() || !bringsRows(request))
-    if (!mayPass || !Queue.offerUnsafe(queue, message)) return message
-    Metrics.commandsIn.updateUnsafe(1, context)
-    return undefined
+    return mayPass && Queue.offerUnsafe(queue, message) ? undefined : message
   }
 
   const offer = <R extends Command>(request: R): Effect.Effect<Reply<R>, RuntimeShutdown> =>
@@ -119,8 +117,7 @@ export const make = Effect.fnUntraced(function*(options: Options, context: Conte
         )),
         restore(Queue.offer(queue, message)).pipe(
           Effect.flatMap((accepted) => accepted ? Effect.void : Effect.flatMap(mailbox.ended, Effect.fail)),
-          Effect.onError(() => budget.release(message.units)),
-          Effect.tap(() => Effect.sync(() => Metrics.commandsIn.updateUnsafe(1, context)))
+          Effect.onError(() => budget.release(message.units))
         )
       )
     )
@@ -128,7 +125,10 @@ export const make = Effect.fnUntraced(function*(options: Options, context: Conte
   const mailbox: Mailbox = {
     offer,
     submit,
-    take: Queue.takeAll(queue),
+    take: Effect.map(Queue.takeAll(queue), (messages) => {
+      Metrics.commandsIn.updateUnsafe(messages.length, context)
+      return messages
+    }),
     release: (messages) => {
       const units = messages.reduce((sum, message) => sum + message.units, 0)
       return units === 0 ? Effect.void : Effect.asVoid(budget.release(units))
