@@ -20,7 +20,6 @@ import * as Feed from "./Feed.ts"
 import * as Garbage from "./Garbage.ts"
 import * as GarbageCollector from "./GarbageCollector.ts"
 import * as HeldStore from "./HeldStore.ts"
-import * as HoldFiles from "./HoldFiles.ts"
 import * as Jobs from "./Jobs.ts"
 import * as Journal from "./Journal.ts"
 import * as LogPins from "./LogPins.ts"
@@ -151,8 +150,7 @@ const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<
     pins,
     maintenance,
     eraser,
-    holds: HoldFiles.list(blob),
-    taking: (...how) => HeldStore.taking(blob, cache, ...how),
+    ...HeldStore.of(blob, cache),
     ended,
     close
   })
