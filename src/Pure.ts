@@ -7,14 +7,20 @@
 import { Effect, Result } from "effect"
 import { Corrupt, DecodeError, UnsupportedFormat, ValueOutOfRange } from "./PersistError.ts"
 
-const runner = <E>(isExpected: (error: unknown) => error is E) => <A>(run: () => A): Effect.Effect<A, E> =>
-  Effect.suspend(() => {
+/** For code that ends with an effect. */
+const starter = <E>(isExpected: (error: unknown) => error is E) => <A, E1, R>(run: () => Effect.Effect<A, E1, R>) =>
+  Effect.suspend((): Effect.Effect<A, E | E1, R> => {
     try {
-      return Effect.succeed(run())
+      return run()
     } catch (error) {
       return isExpected(error) ? Effect.fail(error) : Effect.die(error)
     }
   })
+
+const runner = <E>(isExpected: (error: unknown) => error is E) => {
+  const start = starter(isExpected)
+  return <A>(run: () => A): Effect.Effect<A, E> => start(() => Effect.succeed(run()))
+}
 
 const isDamage = (error: unknown): error is Corrupt | UnsupportedFormat =>
   error instanceof Corrupt || error instanceof UnsupportedFormat
@@ -32,10 +38,14 @@ export const decode = runner(isDamage)
 /** Runs codecs that encode. */
 export const encode = runner(isRefusal)
 
-/** Runs codecs that encode, or decode, or both. */
-export const convert = runner((error): error is DecodeError | ValueOutOfRange =>
+const isUnconverted = (error: unknown): error is DecodeError | ValueOutOfRange =>
   error instanceof DecodeError || isRefusal(error)
-)
+
+/** Runs codecs that encode, or decode, or both. */
+export const convert = runner(isUnconverted)
+
+/** As `convert`, and then the effect that the code returns. */
+export const converting = starter(isUnconverted)
 
 /** As `encode`, for callers that are pure code themselves. Throws any other exception on. */
 export const encoded = <A>(run: () => A): Result.Result<A, ValueOutOfRange> => {

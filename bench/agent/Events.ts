@@ -3,7 +3,8 @@
  * in, and is rewritten whole with every step. A few sessions run at a time; now and then a finished part is touched again.
  * The same on every machine.
  */
-export const partsOfSession = 66
+import { partsOfSession } from "./Session.ts"
+
 /** How often a part is written, on average, with what touches it later. */
 const rewrites = 62
 /** Sessions that are streamed in at the same time, step by step. */

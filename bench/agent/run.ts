@@ -1,12 +1,12 @@
 /**
- * One store at the agent's table, or opening it afterwards, each in a process of its own. Sends its figures to its parent.
+ * One store at the agent's table, or compacting it afterwards, each in a process of its own. Sends its figures to its parent.
  */
 import * as fs from "node:fs"
 import { monitorEventLoopDelay } from "node:perf_hooks"
 import { setTimeout } from "node:timers/promises"
 import { sizeOf } from "../Measure.ts"
 import * as Events from "./Events.ts"
-import { type Name, stores } from "./Stores.ts"
+import { type Name, opener } from "./Stores.ts"
 
 export interface Figures {
   readonly given: number
@@ -20,11 +20,6 @@ export interface Figures {
   readonly compacted: number
   readonly memory: number
   readonly hold: number
-}
-
-export interface Opened {
-  readonly millis: number
-  readonly cpu: number
 }
 
 /**
@@ -45,7 +40,7 @@ const cpuSeconds = (): number => {
 const lookEvery = 50
 
 const write = async (name: Name, directory: string, scale: number): Promise<Figures> => {
-  const store = await stores[name](directory)
+  const store = await (await opener(name))(directory)
   let most = 0
   const look = (): number => {
     const size = sizeOf(directory)
@@ -80,28 +75,14 @@ const write = async (name: Name, directory: string, scale: number): Promise<Figu
   return { given, live, seconds, cpu, written, most, rest, end, compacted: 0, memory, hold: delay.max / 1e6 }
 }
 
-const open = async (name: Name, directory: string): Promise<Opened> => {
-  const before = { cpu: cpuSeconds(), at: performance.now() }
-  const store = await stores[name](directory)
-  const rows = await store.session("ses_000003")
-  const opened = { millis: performance.now() - before.at, cpu: cpuSeconds() - before.cpu }
-  await store.close()
-  if (rows.length !== Events.partsOfSession) throw new Error(`the session has ${rows.length} parts`)
-  return opened
-}
-
 const compact = async (name: Name, directory: string): Promise<number> => {
-  const store = await stores[name](directory)
+  const store = await (await opener(name))(directory)
   await store.compact()
   await store.close()
   return sizeOf(directory)
 }
 
-const [what, name, directory, scale] = process.argv.slice(2) as ["write" | "open" | "compact", Name, string, string]
-const figures = what === "write"
-  ? await write(name, directory, Number(scale))
-  : what === "open"
-  ? await open(name, directory)
-  : await compact(name, directory)
+const [what, name, directory, scale] = process.argv.slice(2) as ["write" | "compact", Name, string, string]
+const figures = what === "write" ? await write(name, directory, Number(scale)) : await compact(name, directory)
 process.send!(figures)
 process.disconnect()

@@ -10,11 +10,16 @@
  */
 import type { ByteReader } from "../ByteReader.ts"
 import type { ByteWriter } from "../ByteWriter.ts"
-import type { Columns } from "./Columns.ts"
+import * as Columns from "./Columns.ts"
 import * as IntColumn from "./IntColumn.ts"
 
-export const encode = (columns: Columns, writer: ByteWriter): void => {
+/** What headers and padding of a block take, at most. */
+const paddedBytes = 160
+
+export const encode = (columns: Columns.Columns, writer: ByteWriter): void => {
   const { diffs, keyData, keyOffsets, length, times, valueData, valueOffsets } = columns
+  // A writer that doubles again for the last bytes of a large value would copy the value once more.
+  writer.reserve(Columns.keyBytes(columns) + Columns.valueBytes(columns) + 32 * length + paddedBytes)
   writer.align(8)
   writer.u32(length)
   writer.u32(0)
@@ -37,7 +42,7 @@ const lengthsOf = (offsets: Uint32Array, length: number): Uint32Array => {
 /**
  * The columns, whose keys and values are views of the reader's bytes. Throws `Corrupt` for bytes that are not a block.
  */
-export const decode = (reader: ByteReader): Columns => {
+export const decode = (reader: ByteReader): Columns.Columns => {
   reader.align(8)
   const length = reader.count(1)
   if (reader.u32() !== 0) reader.fail("a reserved field of a block is not zero")

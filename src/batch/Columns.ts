@@ -154,12 +154,17 @@ export class Builder {
 
   /** Copies all rows of other columns. */
   append(from: Columns): void {
+    this.values.raw(from.valueData.subarray(from.valueOffsets[0]!, from.valueOffsets[from.length]!))
+    this.appendRest(from)
+  }
+
+  /** The same, where the values were added to `values` already. */
+  appendRest(from: Columns): void {
     const rows = from.length
     if (this.length + rows > this.times.length) this.grow(this.length + rows)
     const keyShift = this.keys.length - from.keyOffsets[0]!
-    const valueShift = this.values.length - from.valueOffsets[0]!
+    const valueShift = this.values.length - from.valueOffsets[rows]!
     this.keys.raw(from.keyData.subarray(from.keyOffsets[0]!, from.keyOffsets[rows]!))
-    this.values.raw(from.valueData.subarray(from.valueOffsets[0]!, from.valueOffsets[rows]!))
     this.times.set(from.times, this.length)
     this.diffs.set(from.diffs, this.length)
     for (let i = 1; i <= rows; i++) {
@@ -230,10 +235,50 @@ export const concat = (parts: ReadonlyArray<Columns>): Columns => parts.length =
 
 /** The same in memory of its own. */
 export const copy = (parts: ReadonlyArray<Columns>): Columns => {
-  const total = (size: (columns: Columns) => number): number => parts.reduce((sum, each) => sum + size(each), 0)
-  const builder = new Builder(total((each) => each.length), total(keyBytes), total(valueBytes))
+  const builder = builderFor(parts)
   for (const each of parts) builder.append(each)
   return builder.view()
+}
+
+const builderFor = (parts: ReadonlyArray<Columns>): Builder => {
+  const total = (size: (columns: Columns) => number): number => parts.reduce((sum, each) => sum + size(each), 0)
+  return new Builder(total((each) => each.length), total(keyBytes), total(valueBytes))
+}
+
+/** A `copy` that is made in steps, so that large values do not hold up other work. */
+export class Copying {
+  private readonly parts: ReadonlyArray<Columns>
+  private readonly builder: Builder
+  private part = 0
+  /** Bytes of values of the present part that are copied. */
+  private copied = 0
+
+  constructor(parts: ReadonlyArray<Columns>) {
+    this.parts = parts
+    this.builder = builderFor(parts)
+  }
+
+  /** Copies about so many bytes of values. True if nothing is left. */
+  step(bytes: number): boolean {
+    for (let left = bytes; left > 0 && this.part < this.parts.length;) {
+      const from = this.parts[this.part]!
+      const start = from.valueOffsets[0]! + this.copied
+      const end = Math.min(from.valueOffsets[from.length]!, start + left)
+      this.builder.values.raw(from.valueData.subarray(start, end))
+      this.copied += end - start
+      left -= end - start
+      if (end < from.valueOffsets[from.length]!) break
+      this.builder.appendRest(from)
+      this.part++
+      this.copied = 0
+    }
+    return this.part === this.parts.length
+  }
+
+  /** The rows, once all of them are copied. */
+  columns(): Columns {
+    return this.builder.view()
+  }
 }
 
 const resize = <A extends Uint32Array | Float64Array>(from: A, to: A): A => {

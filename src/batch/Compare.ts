@@ -49,6 +49,12 @@ export const compareValues = (a: Columns, i: number, b: Columns, j: number): num
     b.valueOffsets[j + 1]!
   )
 
+/** Whether two rows have the same value. */
+export const isSameValue = (a: Columns, i: number, b: Columns, j: number): boolean =>
+  valueSize(a, i) === valueSize(b, j) && compareValues(a, i, b, j) === 0
+
+const valueSize = ({ valueOffsets }: Columns, row: number): number => valueOffsets[row + 1]! - valueOffsets[row]!
+
 /** Compares two rows by key and value. */
 export const compareRows = (a: Columns, i: number, b: Columns, j: number): number => {
   const byKey = compareKeys(a, i, b, j)

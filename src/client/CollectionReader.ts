@@ -280,11 +280,11 @@ const keyReads = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs, views: Re
     get: (key: K, options: AsOf) =>
       Effect.flatMap(located, ({ id }) => {
         const { asOf } = options
-        const waiting = rowsOf(key, options, () => at(asOf))
-        if (asOf === undefined) return Effect.flatMap(waiting, values)
+        const inOrder = () => Effect.flatMap(rowsOf(key, options, () => at(asOf)), values)
+        if (asOf === undefined) return inOrder()
         return Effect.flatMap(
           sealedInMemory(store, runs, id, asOf, () => Rows.encodeKeyInto(codecs, key, keyBytes), at(asOf)),
-          (rows) => rows === undefined ? Effect.flatMap(waiting, values) : values(rows)
+          (rows) => rows === undefined ? inOrder() : values(rows)
         )
       }),
     history: (key: K) =>

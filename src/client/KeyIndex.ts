@@ -17,6 +17,9 @@ const addedAtOnce = 16_384
 
 const none = -1
 
+/** What the table has of a row stands together, as a search jumps from row to row: each jump is a miss of the cache. */
+const entry = { hash: 0, before: 1, chunk: 2, row: 3, size: 4 }
+
 export class KeyIndex {
   /** Chunks whose rows are in the table. Of the last one, perhaps not all rows are. */
   private chunks: Array<MemoryChunk> = []
@@ -24,9 +27,11 @@ export class KeyIndex {
   private starts: Array<number> = []
   /** Rows in the table. */
   private rows = 0
-  private hashes = new Uint32Array(0)
-  /** The row before a row that has its place in the table, too. */
-  private before = new Int32Array(0)
+  /**
+   * Of each row: its hash, the row before it that has its place in the table, too, its chunk, by the place in the list, and
+   * its row there.
+   */
+  private entries = new Int32Array(0)
   /** The last row of each place: twice as many as there is room for rows. */
   private last = new Int32Array(0)
 
@@ -78,26 +83,30 @@ export class KeyIndex {
   }
 
   private add({ keyData, keyOffsets }: Columns.Columns, from: number, to: number): void {
-    if (this.rows + to - from > this.hashes.length) this.grow(this.rows + to - from)
+    if (this.rows + to - from > this.entries.length / entry.size) this.grow(this.rows + to - from)
+    const chunk = this.chunks.length - 1
     for (let row = from; row < to; row++) {
-      this.hashes[this.rows] = hashOf(keyData, keyOffsets[row]!, keyOffsets[row + 1]!)
+      const at = this.rows * entry.size
+      this.entries[at + entry.hash] = hashOf(keyData, keyOffsets[row]!, keyOffsets[row + 1]!)
+      this.entries[at + entry.chunk] = chunk
+      this.entries[at + entry.row] = row
       this.place(this.rows++)
     }
   }
 
   private place(row: number): void {
-    const at = this.hashes[row]! & (this.last.length - 1)
-    this.before[row] = this.last[at]!
+    const { entries } = this
+    const at = entries[row * entry.size + entry.hash]! & (this.last.length - 1)
+    entries[row * entry.size + entry.before] = this.last[at]!
     this.last[at] = row
   }
 
   private grow(rows: number): void {
-    let capacity = Math.max(1024, this.hashes.length)
+    let capacity = Math.max(1024, this.entries.length / entry.size)
     while (capacity < rows) capacity *= 2
-    const hashes = new Uint32Array(capacity)
-    hashes.set(this.hashes.subarray(0, this.rows))
-    this.hashes = hashes
-    this.before = new Int32Array(capacity)
+    const entries = new Int32Array(capacity * entry.size)
+    entries.set(this.entries.subarray(0, this.rows * entry.size))
+    this.entries = entries
     this.last = new Int32Array(2 * capacity).fill(none)
     for (let row = 0; row < this.rows; row++) this.place(row)
   }
@@ -105,25 +114,17 @@ export class KeyIndex {
   /** Looks the key up in the table. */
   private look(count: number, key: Uint8Array, found: (columns: Columns.Columns, row: number) => void): void {
     if (this.rows === 0) return
+    const { entries } = this
     const hash = hashOf(key, 0, key.length)
-    const end = count < this.starts.length ? this.starts[count]! : this.rows
-    for (let row = this.last[hash & (this.last.length - 1)]!; row !== none; row = this.before[row]!) {
-      if (this.hashes[row] !== hash || row >= end) continue
-      const chunk = this.chunkOf(row)
+    let before: number
+    for (let row = this.last[hash & (this.last.length - 1)]!; row !== none; row = before) {
+      const at = row * entry.size
+      before = entries[at + entry.before]!
+      const chunk = entries[at + entry.chunk]!
+      if (entries[at + entry.hash] !== hash || chunk >= count) continue
       const { columns } = this.chunks[chunk]!
-      if (hasKey(columns, row - this.starts[chunk]!, key)) found(columns, row - this.starts[chunk]!)
+      if (hasKey(columns, entries[at + entry.row]!, key)) found(columns, entries[at + entry.row]!)
     }
-  }
-
-  private chunkOf(row: number): number {
-    let low = 0
-    let high = this.starts.length - 1
-    while (low < high) {
-      const middle = (low + high + 1) >>> 1
-      if (this.starts[middle]! <= row) low = middle
-      else high = middle - 1
-    }
-    return low
   }
 }
 
@@ -153,4 +154,4 @@ const hasKey = ({ keyData, keyOffsets }: Columns.Columns, row: number, key: Uint
 }
 
 const hashOf = (data: Uint8Array, start: number, end: number): number =>
-  Hash.finish(Hash.add(Hash.empty, data, start, end))
+  Hash.finish(Hash.add(Hash.empty, data, start, end)) | 0

@@ -132,24 +132,44 @@ const collectInMemory = (
   key: Uint8Array,
   { since, toTime }: Window
 ): void => {
-  const byHash = new Map<number, Array<Found>>()
+  /** By hash, once there are more than a few. */
+  let many: Map<number, Array<Found>> | undefined
   runs.keys.find(view.chunks, key, (columns, row) => {
-    if (columns.times[row]! < view.traceUpper || columns.times[row]! >= toTime) return
-    const time = Math.max(columns.times[row]!, since)
-    const hash = valueHash(columns, row) ^ time
-    const alike = byHash.get(hash)
-    const diff = columns.diffs[row]!
-    const same = alike?.find((each) =>
-      each.time === time && fits(each.diff, diff) && Compare.compareValues(each.columns, each.row, columns, row) === 0
-    )
-    if (same !== undefined) same.diff += diff
-    else {
-      const first = { columns, row, time, diff }
-      if (alike === undefined) byHash.set(hash, [first])
-      else alike.push(first)
-    }
+    const at = columns.times[row]!
+    if (at < view.traceUpper || at >= toTime) return
+    const next: Found = { columns, row, time: Math.max(at, since), diff: columns.diffs[row]! }
+    if (many !== undefined) return combine(placeIn(many, next), next)
+    combine(found, next)
+    if (found.length <= fewRows) return
+    many = new Map()
+    for (const each of found.splice(0)) placeIn(many, each).push(each)
   })
-  for (const alike of byHash.values()) for (const each of alike) if (each.diff !== 0) found.push(each)
+  for (const alike of many?.values() ?? []) for (const each of alike) found.push(each)
+}
+
+/** So many rows are compared one by one: a value and what takes it back mostly follow each other. */
+const fewRows = 8
+
+/** Adds a row to the one that is equal to it, if there is one. Two that cancel out are dropped. */
+const combine = (rows: Array<Found>, next: Found): void => {
+  for (let i = rows.length - 1; i >= 0; i--) {
+    const each = rows[i]!
+    if (each.time !== next.time || !fits(each.diff, next.diff)) continue
+    if (!Compare.isSameValue(each.columns, each.row, next.columns, next.row)) continue
+    each.diff += next.diff
+    if (each.diff === 0) rows.splice(i, 1)
+    return
+  }
+  rows.push(next)
+}
+
+const placeIn = (rows: Map<number, Array<Found>>, { columns, row, time }: Found): Array<Found> => {
+  const hash = valueHash(columns, row) ^ time
+  const alike = rows.get(hash)
+  if (alike !== undefined) return alike
+  const made: Array<Found> = []
+  rows.set(hash, made)
+  return made
 }
 
 /** Bytes of a value that its hash is made of, from either end. */

@@ -181,7 +181,10 @@ const encodeFew = <A>(encode: Encode<A>, length: number, at: (row: number) => A)
   if (scratch.bytes.length > keptScratch) scratch = new ByteWriter(1024)
   scratch.clear()
   encodeRows(encode, scratch, offsets, at, 0, length)
-  return { data: Platform.copyOf(scratch.bytes, 0, scratch.length), offsets }
+  if (scratch.length <= keptScratch) return { data: Platform.copyOf(scratch.bytes, 0, scratch.length), offsets }
+  const data = scratch.take()
+  scratch = new ByteWriter(1024)
+  return { data, offsets }
 }
 
 /** Texts are converted together until they have about as many characters. */

@@ -85,7 +85,7 @@ export const logTarget = (state: State, { logBytes, reclaimBytes }: Limits): num
 
 /** Bytes of log after which maintenance looks at once for what has become due, and does not wait for its next tick. */
 export const lookAfter = (state: State, limits: Limits): number =>
-  Math.min(limits.logBytes, Math.max(4 * limits.reclaimBytes, logTarget(state, limits)))
+  Math.min(limits.logBytes, Math.max(2 * limits.reclaimBytes, logTarget(state, limits)))
 
 /** The rewrites that are due. At most one a collection. */
 export const rewrites = (
@@ -122,9 +122,10 @@ export const horizon = (state: State, limits: Limits): number => {
   return state.position
 }
 
-/** Whether truncating `freed` bytes of the log is worth a rollup. */
+/** Whether truncating `freed` bytes of the log is worth a rollup, which has the rows in memory inline as far as its limit. */
 export const isRollupDue = (state: State, limits: Limits, freed: number): boolean =>
-  freed >= limits.logBytes || (freed >= limits.reclaimBytes && freed >= 4 * state.memoryBytes)
+  freed >= limits.logBytes ||
+  (freed >= limits.reclaimBytes && freed >= 2 * Math.min(state.memoryBytes, limits.inlineBytes))
 
 /** The largest collections, when all together exceed the limit: as many as bring the rest to half of it. */
 const collectionsToFlush = (state: State, limit: number): Set<number> => {

@@ -4,7 +4,7 @@
  * @internal
  */
 import { Effect } from "effect"
-import { dirname, join } from "node:path"
+import { basename, dirname, join } from "node:path"
 import { ByteReader } from "../ByteReader.ts"
 import { ByteWriter } from "../ByteWriter.ts"
 import { Corrupt, NotAStore, UnsupportedFormat } from "../PersistError.ts"
@@ -72,17 +72,20 @@ export const ensure = (directory: Directory): Effect.Effect<void, OpenError> =>
   check(directory).pipe(
     Effect.catchTag("NotAStore", () => found(directory)),
     Effect.andThen(
-      Effect.forEach(
-        [directory.log, directory.blobs, directory.lock, directory.temporary],
-        File.makeDirectory,
-        { discard: true }
-      ).pipe(
+      makeMissing(directory).pipe(
         // An existing store may have been made by a process that was stopped before it flushed it.
         Effect.andThen(File.syncDirectory(directory.root)),
         File.orRefuse("creating the store's directories", directory.root)
       )
     )
   )
+
+const makeMissing = ({ blobs, lock, log, root, temporary }: Directory): Effect.Effect<void, File.FileError> =>
+  Effect.flatMap(File.list(root), (entries) => {
+    const names = new Set(entries.map(({ name }) => name))
+    const missing = [log, blobs, lock, temporary].filter((path) => !names.has(basename(path)))
+    return Effect.forEach(missing, File.makeDirectory, { discard: true })
+  })
 
 const found = Effect.fnUntraced(
   function*(directory: Directory) {

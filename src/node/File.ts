@@ -182,7 +182,7 @@ export const link = (from: string, to: string): Effect.Effect<void, FileError> =
 
 /** Removes a file; one that is not there is no error. */
 export const remove = (path: string): Effect.Effect<void, FileError> =>
-  Effect.retry(run((done) => fs.rm(path, { force: true }, done)), untilFree)
+  Effect.catchIf(Effect.retry(run((done) => fs.unlink(path, done)), untilFree), isMissing, () => Effect.void)
 
 export const list = (directory: string): Effect.Effect<ReadonlyArray<fs.Dirent>, FileError> =>
   call<ReadonlyArray<fs.Dirent>>((done) => fs.readdir(directory, { withFileTypes: true }, done))

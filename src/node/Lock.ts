@@ -96,8 +96,9 @@ export const acquire = Effect.fnUntraced(function*(options: Options) {
     // Between the check and the creation, other writers may have come and gone. The lock directory is read first,
     // because other writers leave it last.
     const settled = Effect.gen(function*() {
-      if ((yield* highest(directory)) > epoch || (yield* lastEpoch) >= epoch) return false
-      for (const older of yield* epochs(directory)) if (older < epoch) yield* File.remove(pathOf(directory, older))
+      const others = yield* epochs(directory)
+      if (Math.max(0, ...others) > epoch || (yield* lastEpoch) >= epoch) return false
+      for (const older of others) if (older < epoch) yield* File.remove(pathOf(directory, older))
       return true
     })
     const isSettled = Effect.onError(settled, (cause) =>

@@ -12,11 +12,10 @@
 import { Effect } from "effect"
 import type { Corrupt, Fenced, UnsupportedFormat } from "../PersistError.ts"
 import type { Bounds } from "../storage/Log.ts"
-import * as Segment from "../storage/Segment.ts"
-import * as SegmentChain from "../storage/SegmentChain.ts"
 import type * as Directory from "./Directory.ts"
 import * as File from "./File.ts"
 import type * as Lock from "./Lock.ts"
+import * as Segment from "./Segment.ts"
 import * as SegmentFile from "./SegmentFile.ts"
 import * as SegmentList from "./SegmentList.ts"
 
@@ -53,15 +52,15 @@ export const recover: (
   }
 )
 
-const check = (link: SegmentChain.Link) =>
+const check = (link: SegmentList.Link) =>
   File.using(
     link.path,
     File.flags.read,
     Effect.fnUntraced(function*(fd) {
       const { seed } = yield* SegmentList.readHeader(fd, link)
-      const run = yield* SegmentList.walk(fd, seed, SegmentChain.start(link))
-      if (link.next !== undefined) yield* SegmentChain.checkJoint(link, run.next, link.next)
-      else if (run.end === "continued") return yield* SegmentChain.missingNext(link, run.next)
+      const run = yield* SegmentList.walk(fd, seed, SegmentList.start(link))
+      if (link.next !== undefined) yield* SegmentList.checkJoint(link, run.next, link.next)
+      else if (run.end === "continued") return yield* SegmentList.missingNext(link, run.next)
       else if (run.end === "open") yield* SegmentList.checkTail(fd, link, seed, run.next)
       return { seed, run }
     })
@@ -71,7 +70,7 @@ const check = (link: SegmentChain.Link) =>
 const close = (
   directory: Directory.Directory,
   lock: Lock.Lock,
-  link: SegmentChain.Link,
+  link: SegmentList.Link,
   seed: number,
-  end: SegmentChain.Point
+  end: SegmentList.Point
 ) => SegmentFile.rewrite(directory, lock, link.path, end.offset, Segment.encodeEnd("closed", seed, end.position))

@@ -48,7 +48,7 @@ export const make: (options: Options) => Effect.Effect<OwnLock, never, Scope.Sco
     return {
       take: Effect.fnUntraced(function*(after) {
         const last = after === undefined ? lastEpoch : lastEpochAfter(after)
-        yield* last
+        if (after !== undefined) yield* last
         // A failed attempt left its epoch to be used again, and at most an empty segment of it.
         if (lock !== undefined && lock.epoch > given && Lock.isHeld(lock)) return lock
         const before = lock

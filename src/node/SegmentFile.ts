@@ -11,10 +11,10 @@
 import { Effect, Random } from "effect"
 import { join } from "node:path"
 import type { Fenced } from "../PersistError.ts"
-import * as Segment from "../storage/Segment.ts"
 import * as Directory from "./Directory.ts"
 import * as File from "./File.ts"
 import * as Lock from "./Lock.ts"
+import * as Segment from "./Segment.ts"
 
 /** A segment that is open for appending. */
 export interface Active {
@@ -32,6 +32,9 @@ export interface Prepared {
   readonly capacity: number
 }
 
+/** A file of up to so many bytes is flushed once: that delays no other flush for long. */
+const flushedAtOnce = 1024 * 1024
+
 /**
  * Prepares a segment whose frames may take `capacity` bytes. One that is not filled with zeros has its size but no
  * blocks, which suits a single large frame: it is written only once.
@@ -40,7 +43,8 @@ export const prepare = (directory: Directory.Directory, capacity: number, isFill
   Effect.suspend(() => {
     const path = Directory.temporaryPath(directory)
     const size = capacity + Segment.openBytes
-    return File.using(path, isFilled ? File.flags.replaceDurably : File.flags.replace, (fd) =>
+    const flags = isFilled && size > flushedAtOnce ? File.flags.replaceDurably : File.flags.replace
+    return File.using(path, flags, (fd) =>
       Effect.andThen(isFilled ? File.fill(fd, 0, size) : File.truncate(fd, size), File.sync(fd))).pipe(
         Effect.as<Prepared>({ path, capacity }),
         Effect.onError(() =>

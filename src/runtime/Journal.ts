@@ -35,6 +35,10 @@ export interface Journal {
   readonly rotate: Effect.Effect<void, StorageError>
 }
 
+const smallBuffer = 64 * 1024
+/** A buffer that a rare large commit has grown beyond this is discarded. */
+const keptBuffer = 4 * 1024 * 1024
+
 export const make = Effect.fnUntraced(function*(
   log: Log["Service"],
   acquired: Writer,
@@ -45,7 +49,7 @@ export const make = Effect.fnUntraced(function*(
 ) {
   const tenure = yield* Tenure.make(log, acquired, onOvertaken)
   const unknown = UnknownAppend.make(log, tenure, circuit, context)
-  const buffer = new ByteWriter(64 * 1024)
+  let buffer = new ByteWriter(smallBuffer)
 
   /** After the first `Fenced` the log is not used any more. */
   const whileOurs = <A, E>(run: () => Effect.Effect<A, E>): Effect.Effect<A, E | Fenced> =>
@@ -76,12 +80,16 @@ export const make = Effect.fnUntraced(function*(
     buffer.clear()
     Commit.encode(commit, buffer)
     const bytes = buffer.view8()
+    const isLarge = bytes.length > keptBuffer
+    if (isLarge) buffer = new ByteWriter(smallBuffer)
     const appending = (by: Writer) => {
       const written = by.append(position, [bytes])
       const admitted = addsRows(commit) ? written : Effect.provideService(written, MayUseReserve, true)
       return circuit.run("appending", admitted, UnknownAppend.unknown)
     }
-    return noting("appending", (by) => tracedCall("Log.append", log.location, appending(by))).pipe(
+    const appended = noting("appending", (by) => tracedCall("Log.append", log.location, appending(by)))
+    // Encoding a large commit and framing it take some milliseconds each: other work has its turn between the two.
+    return (isLarge ? Effect.andThen(Effect.yieldNow, appended) : appended).pipe(
       Effect.catchTag("Indeterminate", (failure) => {
         unknown.note(position, commit)
         return find(failure)

@@ -161,16 +161,29 @@ const pieceBytes = 1024 * 1024
 const memory = (parts: ReadonlyArray<Columns.Columns>, lower: number, upper: number): Input => ({
   open: () => {
     let next = 0
-    return Effect.sync(() => {
+    return Effect.suspend(() => {
       const first = next
-      for (let bytes = 0; next < parts.length && bytes < pieceBytes; next++) bytes += Columns.goodputBytes(parts[next]!)
-      if (next === first) return undefined
-      return { _tag: "Rows", columns: Columns.copy(parts.slice(first, next)) }
+      let bytes = 0
+      for (; next < parts.length && bytes < pieceBytes; next++) bytes += Columns.goodputBytes(parts[next]!)
+      if (next === first) return Effect.undefined
+      return Effect.map(copyOf(parts.slice(first, next), bytes), (columns) => ({ _tag: "Rows", columns }))
     })
   },
   lower,
   upper
 })
+
+/** Columns in memory of their own. The values of a large part are copied in several turns. */
+const copyOf = (parts: ReadonlyArray<Columns.Columns>, bytes: number): Effect.Effect<Columns.Columns> =>
+  bytes < 2 * pieceBytes
+    ? Effect.sync(() => Columns.copy(parts))
+    : Effect.suspend(() => {
+      const copying = new Columns.Copying(parts)
+      const step: Effect.Effect<Columns.Columns> = Effect.suspend(() =>
+        copying.step(pieceBytes) ? Effect.succeed(copying.columns()) : Effect.andThen(Effect.yieldNow, step)
+      )
+      return step
+    })
 
 /** Rows of fewer bytes on average are sorted as fast as they are looked up. */
 const leastCancelledBytes = 96

@@ -9,7 +9,7 @@ import * as Client from "../client/Rows.ts"
 import type { Prefix } from "../Codec.ts"
 import { includes } from "../engine/Transaction.ts"
 import type { Timestamp } from "../Frontier.ts"
-import { convert } from "../Pure.ts"
+import { convert, converting } from "../Pure.ts"
 import * as Indexes from "./Indexes.ts"
 import type { IndexKey } from "./Keys.ts"
 import * as Overlay from "./Overlay.ts"
@@ -51,10 +51,11 @@ const encode = <K, V>({ codecs }: Relation<K, V>, value: V): Row<V> => {
 
 /** The value as of the last complete time. */
 export const getNow = <K, V>(rows: Rows<K, V>, key: K): Effect.Effect<Option.Option<V>, TransactError> =>
-  Effect.flatMap(
-    convert(() => rows.relation.cached(key)),
-    (known) => known === undefined ? getAt(rows, key, rows.relation.now()) : valueOf(known.row)
-  )
+  converting(() => {
+    const known = rows.relation.cached(key)
+    if (known === undefined) return getAt(rows, key, rows.relation.now())
+    return known.row === undefined ? Effect.succeedNone : Effect.succeedSome(known.row.value())
+  })
 
 export const getAt = <K, V>({ relation }: Rows<K, V>, key: K, time: Timestamp) =>
   Effect.flatMap(

@@ -55,6 +55,17 @@ describe("columnar_records", () => {
     assert.strictEqual(Columns.concat([]).length, 0)
   })
 
+  it("copies in steps of any size what it copies at once", () => {
+    const prng = Prng.make(34)
+    for (let round = 0; round < 100; round++) {
+      const parts = Array.from({ length: 1 + prng.int(4) }, () => Rows.toSlice(Rows.generate(prng, prng.int(20))))
+      const copying = new Columns.Copying(parts)
+      const bytes = 1 + prng.int(30)
+      for (let steps = 0; !copying.step(bytes); steps++) assert.isBelow(steps, 10_000)
+      assert.deepStrictEqual(Rows.showColumns(copying.columns()), Rows.showColumns(Columns.copy(parts)))
+    }
+  })
+
   it("drops an unfinished row, and forgets all rows", () => {
     const builder = new Columns.Builder()
     builder.keys.utf8("a")

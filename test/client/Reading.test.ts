@@ -14,6 +14,31 @@ const fresh = Effect.gen(function*() {
 
 const a = (time: number) => Update.insert("a", "", time)
 
+describe("the values of a key", () => {
+  it.effect("are those of a snapshot, however many there are in memory, and in whatever order they came", () =>
+    Effect.gen(function*() {
+      const prng = Prng.make(51)
+      for (let round = 0; round < 60; round++) {
+        const { reader, writer } = yield* fresh
+        const values = 1 + prng.int(30)
+        for (let time = 0; time < 30; time++) {
+          yield* writer.append(
+            Array.from(
+              { length: 1 + prng.int(4) },
+              () => Update.make(prng.pick(["k", "l"]), `value ${prng.int(values)}`, time, prng.pick([1, -1, 2]))
+            )
+          )
+        }
+        yield* writer.seal(30)
+        for (const asOf of [prng.int(30), 29]) {
+          const rows = yield* Store.contents(reader, asOf)
+          const expected = rows.filter(([key]) => key === "k").map(([, value, n]) => [value, n] as const)
+          assert.deepStrictEqual(yield* reader.get("k", { asOf }), expected)
+        }
+      }
+    }))
+})
+
 describe("get_description", () => {
   it.effect("seal_get_description_roundtrip", () =>
     Effect.gen(function*() {

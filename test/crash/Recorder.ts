@@ -99,10 +99,9 @@ const start = (directory: string) => {
     fdatasync: onFlush,
     rename: onPaths("rename"),
     link: onPaths("link"),
-    rm: (call) => (...args) => {
+    unlink: (call) => (...args) => {
       const path = nameOf(args[0])
-      const exists = fs.existsSync(String(args[0]))
-      after(call, args, () => path !== undefined && exists && note({ _tag: "remove", path }))
+      after(call, args, () => path !== undefined && note({ _tag: "remove", path }))
     },
     mkdir: (call) => (...args) => {
       const path = nameOf(args[0])

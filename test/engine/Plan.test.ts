@@ -293,9 +293,14 @@ describe("rollups", () => {
     assert.isTrue(Plan.isRollupDue(state, limits, limits.logBytes))
     assert.isTrue(Plan.isRollupDue(state, limits, limits.reclaimBytes))
     assert.isFalse(Plan.isRollupDue(state, limits, limits.reclaimBytes - 1))
+    apply(state, rows(0, 3))
+    assert.isTrue(Plan.isRollupDue(state, limits, limits.reclaimBytes))
     apply(state, rows(0, 10))
-    assert.isFalse(Plan.isRollupDue(state, limits, limits.reclaimBytes))
-    assert.isTrue(Plan.isRollupDue(state, limits, 960))
+    assert.isAbove(state.memoryBytes, limits.inlineBytes)
+    const large = { ...limits, inlineBytes: 300 }
+    assert.isFalse(Plan.isRollupDue(state, large, 599), "the rows in the rollup are more than half of what it frees")
+    assert.isTrue(Plan.isRollupDue(state, large, 600))
+    assert.isTrue(Plan.isRollupDue(state, limits, limits.reclaimBytes), "the other rows stay in the log")
   })
 })
 

@@ -11,9 +11,9 @@ import * as Codec from "../../src/Codec.ts"
 import * as Commit from "../../src/engine/Commit.ts"
 import * as Rollup from "../../src/engine/Rollup.ts"
 import * as State from "../../src/engine/State.ts"
+import * as Segment from "../../src/node/Segment.ts"
 import { Corrupt, DecodeError, UnsupportedFormat } from "../../src/PersistError.ts"
 import * as Platform from "../../src/Platform.ts"
-import * as Segment from "../../src/storage/Segment.ts"
 import * as Prng from "../../src/testing/Prng.ts"
 import { filesOf } from "../cli/Tool.ts"
 import { directory, layerOf } from "../node/Temporary.ts"
@@ -282,7 +282,7 @@ describe("hostile bytes", () => {
 
   it("a block that claims to be small is not decompressed beyond that", () => {
     const content = new Uint8Array(32 * 1024 * 1024)
-    const bomb = Platform.compress(content)!
+    const bomb = Platform.compress(content)
     assert.isBelow(bomb.length, 10_000)
     const before = process.memoryUsage().arrayBuffers
     assert.isUndefined(Platform.decompress(bomb, 1_000))

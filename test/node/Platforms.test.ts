@@ -52,7 +52,7 @@ const recorded = (root: string) =>
           return real[name]!(fd, ...rest)
         }
       }
-      for (const name of ["rename", "link", "rm"]) {
+      for (const name of ["rename", "link", "unlink"]) {
         replaced[name] = (path, ...rest) => {
           calls.push({ name, path: String(path).slice(root.length + 1), flags: 0 })
           return real[name]!(path, ...rest)
@@ -165,7 +165,7 @@ describe("on Windows", () => {
       yield* life("win32", root)
       yield* life("win32", root)
       const isDirectory = ({ path }: Call): boolean => ["", "log", "blobs", "lock", "tmp", "blobs/a"].includes(path)
-      assert.deepStrictEqual(calls.filter(isDirectory).filter(({ name }) => name !== "rm"), [])
+      assert.deepStrictEqual(calls.filter(isDirectory).filter(({ name }) => name !== "unlink"), [])
       const flushes = calls.filter(({ name }) => name === "fsync" || name === "fdatasync")
       assert.isAbove(flushes.length, 10)
       assert.deepStrictEqual(flushes.filter(({ flags }) => (flags & O_RDWR) === 0), [])
@@ -176,7 +176,7 @@ describe("on Windows", () => {
       const root = join(yield* directory, "store")
       yield* life("win32", root)
       const refused = new Map<string, number>()
-      const { rename, rm } = fs
+      const { rename, unlink } = fs
       const twice = (name: string, code: string, call: Function): Function => (...args) => {
         const key = `${name} ${String(args[0])}`
         const count = (refused.get(key) ?? 0) + 1
@@ -187,9 +187,9 @@ describe("on Windows", () => {
       }
       Object.assign(fs, {
         rename: twice("rename", "EPERM", rename as Function),
-        rm: twice("rm", "EBUSY", rm as Function)
+        unlink: twice("unlink", "EBUSY", unlink as Function)
       })
-      yield* Effect.ensuring(life("win32", root), Effect.sync(() => Object.assign(fs, { rename, rm })))
+      yield* Effect.ensuring(life("win32", root), Effect.sync(() => Object.assign(fs, { rename, unlink })))
       assert.isAbove(refused.size, 4)
     }))
 })

@@ -262,12 +262,8 @@ const onPaths = (self: System): Functions => {
       make(self, { operation: "rename", done, begin: () => Disk.rename(disk, from, to) }),
     link: (from: string, to: string, done: Done) =>
       make(self, { operation: "link", done, begin: () => Disk.link(disk, from, to) }),
-    rm: (path: string, _options: object, done: Done) =>
-      make(self, {
-        operation: "remove",
-        done,
-        begin: () => Disk.find(disk, path) === undefined ? undefined : Disk.remove(disk, path)
-      }),
+    unlink: (path: string, done: Done) =>
+      make(self, { operation: "remove", done, begin: () => Disk.remove(disk, path) }),
     readdir: (path: string, _options: object, done: Done<ReadonlyArray<object>>) =>
       make(self, {
         operation: "list directory",

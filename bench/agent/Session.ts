@@ -1,0 +1,2 @@
+/** What a session of the agent's table is. */
+export const partsOfSession = 66

@@ -1,2 +1,0 @@
-export * as IndexedDbStorage from "./IndexedDbStorage.ts"
-export * as OpfsStorage from "./OpfsStorage.ts"
