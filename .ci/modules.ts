@@ -31,6 +31,7 @@ const rooms: ReadonlyArray<readonly [folder: string, title: string]> = [
   ["testing/history", "what was requested and what was replied, judged"],
   ["testing/nemesis", "processes that try to break a promise"],
   ["node", "files and worker threads"],
+  ["web", "storage and platform of browsers"],
   ["config", "where a store lies, as configuration"],
   ["postgres", "log and blobs in a database"],
   ["s3", "log and blobs in a bucket"],

@@ -2,12 +2,18 @@
  * The one module that names the platform's checksums, compression, conversions of text and small files, so that another platform can
  * bring its own. Everything here is synchronous and total.
  *
+ * This is the platform of Node.js, Bun and Deno. The field `browser` of package.json has bundlers put `web/Platform.ts` in its
+ * place, which exports the same.
+ *
  * @internal
  */
 import { Buffer } from "node:buffer"
 import { createHash } from "node:crypto"
 import { readFileSync } from "node:fs"
 import * as zlib from "node:zlib"
+import * as PortableText from "./PortableText.ts"
+
+export { dateOf, writeAscii } from "./PortableText.ts"
 
 // Importing a name that a module lacks would fail with a stack trace, before a clear message could be printed.
 if (typeof zlib.zstdCompressSync !== "function" || typeof zlib.crc32 !== "function") {
@@ -37,8 +43,8 @@ const zstdChunk = 128 * 1024 + 512
 
 const zstdParams = { [constants.ZSTD_c_compressionLevel]: 1 }
 
-/** A zstd frame of the bytes, at the level that keeps up with a disk. */
-export const compress = (bytes: Uint8Array): Uint8Array =>
+/** A zstd frame of the bytes, at the level that keeps up with a disk; `undefined` on a platform that makes none. */
+export const compress = (bytes: Uint8Array): Uint8Array | undefined =>
   zstdCompressSync(bytes, { params: zstdParams, chunkSize: Math.min(zstdChunk, 512 + bytes.length) })
 
 /**
@@ -115,14 +121,6 @@ export const latin1 = (bytes: Uint8Array, start: number, end: number): string =>
   return text
 }
 
-const encoder = new TextEncoder()
-
-/** Whether the text is all ASCII: then it is in the bytes, which have just as much room, and otherwise part of it. */
-export const writeAscii = (text: string, bytes: Uint8Array): boolean => {
-  const { read, written } = encoder.encodeInto(text, bytes)
-  return read === text.length && written === text.length
-}
-
 /** The bytes as text with one character each, whatever they are. */
 export const readLatin1 = (bytes: Uint8Array, start: number, end: number): string =>
   bufferOver(bytes).toString("latin1", start, end)
@@ -134,27 +132,11 @@ export const readAscii = (bytes: Uint8Array, start: number, end: number): string
   return text.length === end - start && !text.includes("\ufffd") ? text : undefined
 }
 
-const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
-
 /** The text of UTF-8 bytes, or `undefined` where they are not valid UTF-8. */
 export const readUtf8 = (bytes: Uint8Array, start: number, end: number): string | undefined => {
   const text = bufferOver(bytes).toString("utf8", start, end)
   // What is not valid reads as U+FFFD, which may also stand there by right.
-  return text.includes("\ufffd") ? readStrictly(bytes, start, end) : text
-}
-
-const readStrictly = (bytes: Uint8Array, start: number, end: number): string | undefined => {
-  try {
-    return strict.decode(bytes.subarray(start, end))
-  } catch {
-    return undefined
-  }
-}
-
-/** The date of a number of milliseconds or of a text, or `undefined` where it is of none. */
-export const dateOf = (of: number | string): Date | undefined => {
-  const date = new Date(of)
-  return Number.isNaN(date.getTime()) ? undefined : date
+  return text.includes("\ufffd") ? PortableText.readUtf8(bytes, start, end) : text
 }
 
 export const toBase64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64")

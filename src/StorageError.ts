@@ -30,13 +30,17 @@ export class Fenced extends Schema.TaggedError<Fenced>("tidemark/Fenced")("Fence
  */
 export class Locked extends Schema.TaggedError<Locked>("tidemark/Locked")("Locked", {
   location: Schema.String,
-  pid: Schema.Number,
-  host: Schema.String,
+  /** Absent in a browser, which does not say who it is: another tab, or another worker. */
+  pid: Schema.optional(Schema.Number),
+  host: Schema.optional(Schema.String),
   /** If only heartbeats show that the process is alive: how long its lock is valid after the last one. */
   leaseMillis: Schema.optional(Schema.Number)
 }) {
   override get message(): string {
     const { host, leaseMillis, location, pid } = this
+    if (pid === undefined) {
+      return `the store ${location} is open for writing in another tab or worker; close that, or open the store read-only`
+    }
     const holder = `the store ${location} is open for writing in process ${pid} on host ${host}; `
     const advice = "stop that process, or open the store read-only; "
     return leaseMillis === undefined

@@ -20,6 +20,7 @@ const samples = [
   new PersistError.RuntimeShutdown({}),
   new PersistError.Fenced({ epoch: 71, current: 72 }),
   new PersistError.Locked({ location: "data/store", pid: 71, host: "box" }),
+  new PersistError.Locked({ location: "orders" }),
   new PersistError.Unavailable({ operation: "append", detail: "why" }),
   new PersistError.Indeterminate({ operation: "append", detail: "why" }),
   new PersistError.OutOfSpace({ location: "data/store", detail: "why" }),

@@ -42,6 +42,7 @@ const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
   backup: ["vocabulary", "engine", "storage", "runtime"],
   testing: ["vocabulary", "batch", "engine", "storage", "runtime", "client", "operators"],
   node: ["vocabulary", "batch", "engine", "storage", "runtime"],
+  web: ["vocabulary", "storage"],
   postgres: ["vocabulary", "storage"],
   s3: ["vocabulary", "storage", "runtime"],
   server: ["entry", "vocabulary", "engine", "storage", "runtime", "client", "operators"],

@@ -98,6 +98,6 @@ declare module "hdr-histogram-js" {
 
 declare module "esbuild" {
   export const build: (options: object) => Promise<{
-    readonly outputFiles: ReadonlyArray<{ readonly contents: Uint8Array }>
+    readonly outputFiles: ReadonlyArray<{ readonly path: string; readonly contents: Uint8Array<ArrayBuffer> }>
   }>
 }

@@ -116,7 +116,7 @@ export class Writer {
     Block.encode(columns, this.block)
     const raw = this.block.view8()
     const compressed = Platform.compress(raw)
-    const isSmaller = compressed.length < raw.length
+    const isSmaller = compressed !== undefined && compressed.length < raw.length
     const stored = isSmaller ? compressed : raw
     const [minTime, maxTime] = timeRange(columns)
     this.blocks.push({

@@ -40,7 +40,7 @@ export const pack = (columns: Columns.Columns): Packed | undefined => {
   Block.encode(columns, scratch)
   const block = scratch.view8()
   const frame = Platform.compress(block)
-  return frame.length <= worthwhile * block.length ? { length: block.length, frame } : undefined
+  return frame !== undefined && frame.length <= worthwhile * block.length ? { length: block.length, frame } : undefined
 }
 
 /** Writes what `pack` has made. */

@@ -8,10 +8,10 @@
 import { Effect } from "effect"
 import { ByteWriter } from "../ByteWriter.ts"
 import { OutOfSpace, type StorageError } from "../PersistError.ts"
+import * as Segment from "../storage/Segment.ts"
 import type { Authority } from "./Authority.ts"
 import * as File from "./File.ts"
 import * as FrameWrite from "./FrameWrite.ts"
-import * as Segment from "./Segment.ts"
 import * as SegmentFile from "./SegmentFile.ts"
 import type { Turn } from "./Turn.ts"
 

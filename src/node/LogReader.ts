@@ -13,11 +13,12 @@ import { type Corrupt, type StorageError, Unavailable } from "../PersistError.ts
 import { decode } from "../Pure.ts"
 import type { Bounds, Entry } from "../storage/Log.ts"
 import * as LogRules from "../storage/LogRules.ts"
+import * as Segment from "../storage/Segment.ts"
+import * as SegmentChain from "../storage/SegmentChain.ts"
 import * as Directory from "./Directory.ts"
 import * as File from "./File.ts"
 import * as Lock from "./Lock.ts"
 import type { Machine } from "./LockHolder.ts"
-import * as Segment from "./Segment.ts"
 import * as SegmentList from "./SegmentList.ts"
 
 export interface LogReader {
@@ -26,8 +27,8 @@ export interface LogReader {
 }
 
 interface Cursor {
-  readonly link: SegmentList.Link
-  readonly point: SegmentList.Point
+  readonly link: SegmentChain.Link
+  readonly point: SegmentChain.Point
   /** Whether everything before the point is known to be valid, so that damage can only be at the point. */
   readonly isResumed: boolean
 }
@@ -103,7 +104,7 @@ const links = ({ directory }: Source) => Effect.map(SegmentList.list(directory.l
 
 const locate = (
   { known }: Source,
-  chain: ReadonlyArray<SegmentList.Link>,
+  chain: ReadonlyArray<SegmentChain.Link>,
   position: number
 ): Effect.Effect<Option.Option<Cursor>, Unavailable> => {
   const lower = chain[0]?.base ?? 0
@@ -113,7 +114,7 @@ const locate = (
   return Effect.succeedSome(
     known?.link.path === link.path && known.point.position <= position
       ? { link, point: known.point, isResumed: true }
-      : { link, point: SegmentList.start(link), isResumed: false }
+      : { link, point: SegmentChain.start(link), isResumed: false }
   )
 }
 
@@ -184,19 +185,19 @@ const after = Effect.fnUntraced(function*(
   fd: number,
   seed: number,
   cursor: Cursor,
-  end: NonNullable<SegmentList.Run["end"]>,
+  end: NonNullable<SegmentChain.Run["end"]>,
   limit: number | undefined
 ) {
   const { link, point } = cursor
   if (limit !== undefined && point.position >= limit) return Option.none<Cursor>()
   if (link.next !== undefined) {
-    yield* SegmentList.checkJoint(link, point, link.next)
+    yield* SegmentChain.checkJoint(link, point, link.next)
     return yield* locate(source, yield* links(source), point.position)
   }
-  if (limit !== undefined) return yield* SegmentList.damaged(link, point, `those up to ${limit} were written`)
+  if (limit !== undefined) return yield* SegmentChain.damaged(link, point, `those up to ${limit} were written`)
   if (end === "continued") {
     const chain = yield* links(source)
-    if (chain.at(-1)?.path === link.path) return yield* SegmentList.missingNext(link, point)
+    if (chain.at(-1)?.path === link.path) return yield* SegmentChain.missingNext(link, point)
     return yield* locate(source, chain, point.position)
   }
   const found = yield* File.read(fd, point.offset, Segment.frameHeaderBytes)
@@ -216,7 +217,7 @@ const hasMore = Effect.fnUntraced(function*(fd: number, seed: number, { link, po
   if (Segment.frameBeyond(rest, seed, point.position) === undefined) return false
   const again = yield* SegmentList.readRun(fd, seed, point)
   if (again.frames.length === 0 && again.end === "open") {
-    return yield* SegmentList.damaged(link, point, "there are valid ones behind them")
+    return yield* SegmentChain.damaged(link, point, "there are valid ones behind them")
   }
   return true
 })
@@ -228,7 +229,7 @@ const whileOurs = (local: Local, entries: Stream.Stream<Entry, StorageError>): S
     Stream.concat(Stream.fromEffectDrain(local.confirm))
   )
 
-const entriesOf = (run: SegmentList.Run, link: SegmentList.Link, from: number, limit: number): Array<Entry> => {
+const entriesOf = (run: SegmentChain.Run, link: SegmentChain.Link, from: number, limit: number): Array<Entry> => {
   const entries: Array<Entry> = []
   for (const frame of run.frames) {
     if (frame.position + frame.count <= from || frame.position >= limit) continue

@@ -12,10 +12,11 @@
 import { Effect } from "effect"
 import type { Corrupt, Fenced, UnsupportedFormat } from "../PersistError.ts"
 import type { Bounds } from "../storage/Log.ts"
+import * as Segment from "../storage/Segment.ts"
+import * as SegmentChain from "../storage/SegmentChain.ts"
 import type * as Directory from "./Directory.ts"
 import * as File from "./File.ts"
 import type * as Lock from "./Lock.ts"
-import * as Segment from "./Segment.ts"
 import * as SegmentFile from "./SegmentFile.ts"
 import * as SegmentList from "./SegmentList.ts"
 
@@ -52,15 +53,15 @@ export const recover: (
   }
 )
 
-const check = (link: SegmentList.Link) =>
+const check = (link: SegmentChain.Link) =>
   File.using(
     link.path,
     File.flags.read,
     Effect.fnUntraced(function*(fd) {
       const { seed } = yield* SegmentList.readHeader(fd, link)
-      const run = yield* SegmentList.walk(fd, seed, SegmentList.start(link))
-      if (link.next !== undefined) yield* SegmentList.checkJoint(link, run.next, link.next)
-      else if (run.end === "continued") return yield* SegmentList.missingNext(link, run.next)
+      const run = yield* SegmentList.walk(fd, seed, SegmentChain.start(link))
+      if (link.next !== undefined) yield* SegmentChain.checkJoint(link, run.next, link.next)
+      else if (run.end === "continued") return yield* SegmentChain.missingNext(link, run.next)
       else if (run.end === "open") yield* SegmentList.checkTail(fd, link, seed, run.next)
       return { seed, run }
     })
@@ -70,7 +71,7 @@ const check = (link: SegmentList.Link) =>
 const close = (
   directory: Directory.Directory,
   lock: Lock.Lock,
-  link: SegmentList.Link,
+  link: SegmentChain.Link,
   seed: number,
-  end: SegmentList.Point
+  end: SegmentChain.Point
 ) => SegmentFile.rewrite(directory, lock, link.path, end.offset, Segment.encodeEnd("closed", seed, end.position))

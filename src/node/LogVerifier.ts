@@ -6,9 +6,10 @@
 import { Effect, Stream } from "effect"
 import { Corrupt, type StorageError, type UnsupportedFormat } from "../PersistError.ts"
 import { decode } from "../Pure.ts"
+import * as Segment from "../storage/Segment.ts"
+import * as SegmentChain from "../storage/SegmentChain.ts"
 import * as Directory from "./Directory.ts"
 import * as File from "./File.ts"
-import * as Segment from "./Segment.ts"
 import * as SegmentList from "./SegmentList.ts"
 
 type Problem = Corrupt | UnsupportedFormat
@@ -36,7 +37,7 @@ const problemsOf = (effect: Effect.Effect<ReadonlyArray<Problem>, StorageError>)
 
 const verifySegment = (
   directory: Directory.Directory,
-  link: SegmentList.Link
+  link: SegmentChain.Link
 ): Effect.Effect<ReadonlyArray<Problem>, StorageError> =>
   File.using(
     link.path,
@@ -62,9 +63,9 @@ const verifySegment = (
   )
 
 /** Continues behind damage, where it can. */
-const verifyFrames = Effect.fnUntraced(function*(fd: number, seed: number, link: SegmentList.Link) {
+const verifyFrames = Effect.fnUntraced(function*(fd: number, seed: number, link: SegmentChain.Link) {
   const problems: Array<Problem> = []
-  let point = SegmentList.start(link)
+  let point = SegmentChain.start(link)
   for (;;) {
     const run = yield* SegmentList.readRun(fd, seed, point)
     yield* decode(() => run.frames.forEach((frame) => Segment.entriesOf(frame, link.path)))
@@ -76,7 +77,7 @@ const verifyFrames = Effect.fnUntraced(function*(fd: number, seed: number, link:
     // A writer may have put a frame here since, and others behind it.
     const again = yield* SegmentList.readRun(fd, seed, point)
     if (again.end !== "open" || again.frames.length > 0) continue
-    problems.push(SegmentList.damaged(link, point, `valid ones follow at ${beyond.offset}`))
+    problems.push(SegmentChain.damaged(link, point, `valid ones follow at ${beyond.offset}`))
     point = { offset: beyond.offset, position: beyond.position }
   }
 })
@@ -87,12 +88,12 @@ const verifyFrames = Effect.fnUntraced(function*(fd: number, seed: number, link:
  */
 const verifyEnd = Effect.fnUntraced(function*(
   fd: number,
-  link: SegmentList.Link,
-  { end, next }: SegmentList.Run,
+  link: SegmentChain.Link,
+  { end, next }: SegmentChain.Run,
   isLast: Effect.Effect<boolean, File.FileError>
 ) {
-  if (link.next !== undefined) yield* SegmentList.checkJoint(link, next, link.next)
-  else if (end === "continued" && (yield* isLast)) return yield* SegmentList.missingNext(link, next)
+  if (link.next !== undefined) yield* SegmentChain.checkJoint(link, next, link.next)
+  else if (end === "continued" && (yield* isLast)) return yield* SegmentChain.missingNext(link, next)
   const rest = (yield* File.size(fd)) - next.offset
   if (rest >= Segment.openBytes && !(yield* wantsMore(fd, next, rest))) return
   if (end === "open") {
@@ -108,11 +109,11 @@ const verifyEnd = Effect.fnUntraced(function*(
 })
 
 /** Whether the append that was in progress had more room than the file has now. */
-const wantsMore = (fd: number, next: SegmentList.Point, rest: number): Effect.Effect<boolean, File.FileError> =>
+const wantsMore = (fd: number, next: SegmentChain.Point, rest: number): Effect.Effect<boolean, File.FileError> =>
   Effect.map(File.read(fd, next.offset, Segment.frameHeaderBytes), (head) => {
     const claim = Segment.claimAt(Segment.page(head, next.offset), 0)
     return claim?.position === next.position && claim.size > rest
   })
 
-const corrupt = (link: SegmentList.Link, offset: number, detail: string): Corrupt =>
+const corrupt = (link: SegmentChain.Link, offset: number, detail: string): Corrupt =>
   new Corrupt({ location: link.path, offset, detail })

@@ -8,9 +8,9 @@
  */
 import { Effect, Semaphore } from "effect"
 import type { Fenced } from "../PersistError.ts"
+import * as Segment from "../storage/Segment.ts"
 import * as File from "./File.ts"
 import type { Recovered } from "./LogRecovery.ts"
-import * as Segment from "./Segment.ts"
 import * as SegmentFile from "./SegmentFile.ts"
 import * as SegmentList from "./SegmentList.ts"
 import * as Truncation from "./Truncation.ts"

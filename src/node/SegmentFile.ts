@@ -11,10 +11,10 @@
 import { Effect, Random } from "effect"
 import { join } from "node:path"
 import type { Fenced } from "../PersistError.ts"
+import * as Segment from "../storage/Segment.ts"
 import * as Directory from "./Directory.ts"
 import * as File from "./File.ts"
 import * as Lock from "./Lock.ts"
-import * as Segment from "./Segment.ts"
 
 /** A segment that is open for appending. */
 export interface Active {

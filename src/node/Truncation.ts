@@ -4,6 +4,7 @@
  * @internal
  */
 import { Effect } from "effect"
+import type * as SegmentChain from "../storage/SegmentChain.ts"
 import type * as Directory from "./Directory.ts"
 import * as File from "./File.ts"
 import type { FrameAppender } from "./FrameAppender.ts"
@@ -34,11 +35,11 @@ export const make = ({ appender, directory, lock, supply }: Options): Truncation
   let before = 0
   let recycledFrom = 0
 
-  const isTruncated = ({ next, path }: SegmentList.Link): boolean =>
+  const isTruncated = ({ next, path }: SegmentChain.Link): boolean =>
     next !== undefined && next <= before && path !== appender.active().path
 
   // A writer of an older epoch may resume and write to its segments: what they have become must not matter by then.
-  const mayRecycle = ({ base, epoch }: SegmentList.Link): boolean => epoch === lock.epoch && base >= recycledFrom
+  const mayRecycle = ({ base, epoch }: SegmentChain.Link): boolean => epoch === lock.epoch && base >= recycledFrom
 
   return {
     before: () => before,

@@ -20,7 +20,7 @@ export const pack = (entry: Uint8Array): Packed => {
   const crc = BigInt(Platform.crc32(entry))
   if (entry.length < leastBytes) return { seal: crc, bytes: entry }
   const bytes = Platform.compress(entry)
-  if (bytes.length >= 0.9 * entry.length) return { seal: crc, bytes: entry }
+  if (bytes === undefined || bytes.length >= 0.9 * entry.length) return { seal: crc, bytes: entry }
   return { seal: (BigInt(entry.length) << 32n) | crc, bytes }
 }
 

@@ -48,10 +48,10 @@ export const make = Effect.fnUntraced(function*(
         writer = again
         return again.bounds
       }),
-      Effect.catchTag("Locked", ({ host, pid }) =>
-        Effect.fail(
-          new Unavailable({ operation: "acquiring the log again", detail: `process ${pid} on ${host} has it` })
-        )),
+      Effect.catchTag(
+        "Locked",
+        ({ message }) => Effect.fail(new Unavailable({ operation: "acquiring the log again", detail: message }))
+      ),
       Effect.catchTag("Fenced", (fenced) => {
         overtake(fenced)
         return log.bounds

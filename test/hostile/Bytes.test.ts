@@ -5,15 +5,16 @@ import { join } from "node:path"
 import * as BatchFile from "../../src/batch/BatchFile.ts"
 import * as BatchVerifier from "../../src/batch/BatchVerifier.ts"
 import * as Block from "../../src/batch/Block.ts"
+import * as Columns from "../../src/batch/Columns.ts"
 import { ByteReader } from "../../src/ByteReader.ts"
 import { ByteWriter } from "../../src/ByteWriter.ts"
 import * as Codec from "../../src/Codec.ts"
 import * as Commit from "../../src/engine/Commit.ts"
 import * as Rollup from "../../src/engine/Rollup.ts"
 import * as State from "../../src/engine/State.ts"
-import * as Segment from "../../src/node/Segment.ts"
 import { Corrupt, DecodeError, UnsupportedFormat } from "../../src/PersistError.ts"
 import * as Platform from "../../src/Platform.ts"
+import * as Segment from "../../src/storage/Segment.ts"
 import * as Prng from "../../src/testing/Prng.ts"
 import { filesOf } from "../cli/Tool.ts"
 import { directory, layerOf } from "../node/Temporary.ts"
@@ -280,9 +281,29 @@ describe("hostile bytes", () => {
     }
   )
 
+  it("the most rows that a block can have for its bytes take what a row takes in memory", () => {
+    const length = 200_000
+    const writer = new ByteWriter()
+    Block.encode({
+      ...Columns.empty,
+      length,
+      keyOffsets: new Uint32Array(length + 1),
+      valueOffsets: new Uint32Array(length + 1),
+      times: new Float64Array(length).fill(7),
+      diffs: new Float64Array(length).fill(1)
+    }, writer)
+    const bytes = writer.finish()
+    assert.isBelow(bytes.length, length + 200)
+    const before = process.memoryUsage().arrayBuffers
+    const decoded = Block.decode(new ByteReader(bytes, "block"))
+    const allocated = process.memoryUsage().arrayBuffers - before
+    assert.isAtMost(allocated, mostTimes * bytes.length + mostBesides)
+    assert.strictEqual(decoded.length, length)
+  })
+
   it("a block that claims to be small is not decompressed beyond that", () => {
     const content = new Uint8Array(32 * 1024 * 1024)
-    const bomb = Platform.compress(content)
+    const bomb = Platform.compress(content)!
     assert.isBelow(bomb.length, 10_000)
     const before = process.memoryUsage().arrayBuffers
     assert.isUndefined(Platform.decompress(bomb, 1_000))

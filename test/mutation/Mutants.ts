@@ -252,7 +252,7 @@ const files: ReadonlyArray<Mutant> = [
   ),
   plant(
     "the checksum of a frame is not looked at",
-    "node/Segment.ts",
+    "storage/Segment.ts",
     "if (view.getUint32(at, true) !== Platform.crc32(bytes.subarray(at + 4, at + claim.size), seed)) return undefined",
     "if (seed < 0) return undefined",
     "node/Recovery",
@@ -260,14 +260,14 @@ const files: ReadonlyArray<Mutant> = [
   ),
   plant(
     "a frame's checksum does not go on from its segment's",
-    "node/Segment.ts",
+    "storage/Segment.ts",
     "bytes.subarray(at + 4, at + claim.size), seed)) return undefined",
     "bytes.subarray(at + 4, at + claim.size), 0)) return undefined",
     "node/Recovery"
   ),
   plant(
     "the checksum of a segment's header is not looked at",
-    "node/Segment.ts",
+    "storage/Segment.ts",
     "if (seed !== Platform.crc32(bytes.subarray(0, headerBytes - 4)))",
     "if (seed < 0)",
     "node/Recovery",
@@ -290,7 +290,7 @@ const files: ReadonlyArray<Mutant> = [
   ),
   plant(
     "what a writer of an older epoch puts into the log counts",
-    "node/SegmentList.ts",
+    "storage/SegmentChain.ts",
     "if (file.epoch < epoch) superseded.push(file.path)",
     "if (file.epoch < 0) superseded.push(file.path)",
     "node/Recovery",

@@ -5,8 +5,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Scope, Stream } from "effect"
 import fs from "node:fs"
 import { join } from "node:path"
-import * as Segment from "../../src/node/Segment.ts"
 import type { Writer } from "../../src/storage/Log.ts"
+import * as Segment from "../../src/storage/Segment.ts"
 import { append, crashed, directory, entry, inScope, openLog, readTexts, segments, texts } from "./Temporary.ts"
 
 const header = Segment.headerBytes

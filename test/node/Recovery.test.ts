@@ -2,8 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Random, Stream } from "effect"
 import fs from "node:fs"
 import { basename, join } from "node:path"
-import * as Segment from "../../src/node/Segment.ts"
 import * as Platform from "../../src/Platform.ts"
+import * as Segment from "../../src/storage/Segment.ts"
 import { append, crashed, directory, entry, inScope, openLog, readTexts, segments, texts } from "./Temporary.ts"
 
 const header = 32

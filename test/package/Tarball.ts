@@ -22,9 +22,17 @@ export interface Tarball {
   readonly file: string
   /** What is in it. */
   readonly contents: string
-  /** A new directory with the package installed, and these packages of the checkout beside it. */
+  /** A new directory with the package and its dependencies installed, and these packages of the checkout beside it. */
   readonly consumer: (name: string, packages: ReadonlyArray<string>) => string
   readonly remove: () => void
+}
+
+/** The packages that npm installs with it. */
+const dependencies = (contents: string): ReadonlyArray<string> => {
+  const manifest = JSON.parse(fs.readFileSync(join(contents, "package.json"), "utf8")) as {
+    readonly dependencies: Readonly<Record<string, string>>
+  }
+  return Object.keys(manifest.dependencies)
 }
 
 /** Builds and packs the checkout. */
@@ -49,7 +57,7 @@ export const make = (): Tarball => {
     consumer: (name, packages) => {
       const directory = join(home, name)
       fs.cpSync(contents, join(directory, "node_modules/tidemark"), { recursive: true })
-      for (const each of packages) {
+      for (const each of [...packages, ...dependencies(contents)]) {
         const link = join(directory, "node_modules", each)
         fs.mkdirSync(dirname(link), { recursive: true })
         fs.symlinkSync(join(root, "node_modules", each), link)

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Checksums from "../../src/node/Checksums.ts"
-import * as Segment from "../../src/node/Segment.ts"
 import * as Platform from "../../src/Platform.ts"
+import * as Checksums from "../../src/storage/Checksums.ts"
+import * as Segment from "../../src/storage/Segment.ts"
 import * as Prng from "../../src/testing/Prng.ts"
 
 describe("the checksums of ranges", () => {

@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import * as Segment from "../../src/node/Segment.ts"
 import { Corrupt, UnsupportedFormat } from "../../src/PersistError.ts"
 import * as Platform from "../../src/Platform.ts"
 import * as Pure from "../../src/Pure.ts"
+import * as Segment from "../../src/storage/Segment.ts"
 
 describe("the header of a segment", () => {
   const header = Segment.encodeHeader({ base: 7, epoch: 2, salt: 5 })

@@ -1,0 +1,2 @@
+export * as IndexedDbStorage from "./IndexedDbStorage.ts"
+export * as OpfsStorage from "./OpfsStorage.ts"

@@ -1,0 +1,138 @@
+/** A headless Chromium with a profile of its own, and the programs of these tests on a server for it. */
+import { Effect } from "effect"
+import { build } from "esbuild"
+import { type ChildProcess, spawn } from "node:child_process"
+import { once } from "node:events"
+import fs from "node:fs"
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core"
+import { afterwards } from "../utils/Guard.ts"
+import type { Methods, Where } from "./Program.ts"
+
+/** Where the distribution has it; without one the tests are skipped. */
+export const executable = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"]
+  .find((path) => fs.existsSync(path))
+
+/** The scripts, by path: the program, and the worker that changes files for it. */
+const bundles = async (): Promise<ReadonlyMap<string, Uint8Array>> => {
+  const { outputFiles } = await build({
+    entryPoints: {
+      program: join(import.meta.dirname, "Program.ts"),
+      files: join(import.meta.dirname, "../../src/web/OpfsWorker.ts")
+    },
+    outdir: "/",
+    bundle: true,
+    format: "esm",
+    write: false
+  })
+  return new Map(outputFiles.map(({ contents, path }) => [path, contents]))
+}
+
+/** The address of a server with a page that has the program. */
+export const server = Effect.gen(function*() {
+  const scripts = yield* Effect.promise(bundles)
+  const html = `<!doctype html><title>Tidemark</title><script type="module" src="/program.js"></script>`
+  const listening = yield* Effect.acquireRelease(
+    Effect.promise(async () => {
+      const made = createServer(({ url }, response) => {
+        const script = scripts.get(url ?? "")
+        response.setHeader("content-type", script === undefined ? "text/html" : "text/javascript")
+        response.end(script ?? html)
+      })
+      await once(made.listen(0, "127.0.0.1"), "listening")
+      return made
+    }),
+    (made) => Effect.sync(() => made.close())
+  )
+  return `http://127.0.0.1:${(listening.address() as AddressInfo).port}/`
+})
+
+/** A new profile, which survives its browser. */
+export const profile = Effect.acquireRelease(
+  Effect.sync(() => fs.mkdtempSync(join(tmpdir(), "tidemark-chromium-"))),
+  (path) => Effect.sync(() => fs.rmSync(path, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }))
+)
+
+export interface Running {
+  readonly context: BrowserContext
+  /** Kills it with all of its processes, as a crash would. */
+  readonly kill: () => Promise<void>
+}
+
+const flags = [
+  "--headless=new",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--disable-background-networking",
+  "--disable-sync",
+  "--no-first-run",
+  "--remote-debugging-port=0"
+]
+
+const addressOf = (child: ChildProcess): Promise<string> =>
+  new Promise((resolve, reject) => {
+    let said = ""
+    child.stderr!.on("data", (bytes) => {
+      said += String(bytes)
+      const [, address] = /^DevTools listening on (ws:\S+)/m.exec(said) ?? []
+      if (address !== undefined) resolve(address)
+    })
+    child.once("close", () => reject(new Error(`Chromium has ended: ${said}`)))
+  })
+
+const launch = async (directory: string): Promise<Running> => {
+  const child = spawn(executable!, [...flags, `--user-data-dir=${directory}`, "about:blank"], {
+    stdio: ["ignore", "ignore", "pipe"],
+    detached: true
+  })
+  const callOff = afterwards(`kill -KILL -$1; sleep 0.2; rm -rf "$2"`, String(child.pid), directory)
+  const closed = once(child, "close")
+  const browser: Browser = await chromium.connectOverCDP(await addressOf(child))
+  const kill = async (): Promise<void> => {
+    callOff()
+    if (child.exitCode === null && child.signalCode === null) process.kill(-child.pid!, "SIGKILL")
+    await closed
+    await browser.close().catch(() => {})
+  }
+  return { context: browser.contexts()[0]!, kill }
+}
+
+/** A browser on a profile. */
+export const running = (directory: string) =>
+  Effect.acquireRelease(Effect.promise(() => launch(directory)), ({ kill }) => Effect.promise(kill))
+
+/** A tab with the program. */
+export const tab = async ({ context }: Running, url: string): Promise<Page> => {
+  const page = await context.newPage()
+  await page.goto(url)
+  await page.waitForFunction(() => "tidemark" in globalThis)
+  return page
+}
+
+/** Calls a method of the program. */
+export const call = <M extends keyof Methods>(
+  page: Page,
+  where: Where,
+  method: M,
+  ...args: Parameters<Methods[M]>
+): ReturnType<Methods[M]> =>
+  page.evaluate(
+    ([where, method, args]) =>
+      (globalThis as unknown as { readonly tidemark: (...args: ReadonlyArray<unknown>) => Promise<unknown> })
+        .tidemark(where, method, ...args),
+    [where, method, args as ReadonlyArray<unknown>] as const
+  ) as ReturnType<Methods[M]>
+
+/** The numbers that a page prints after a word, as they come. */
+export const printed = (page: Page, word: string): ReadonlyArray<number> => {
+  const numbers: Array<number> = []
+  page.on("console", (message) => {
+    const [, number] = new RegExp(`^${word} (\\d+)$`).exec(message.text()) ?? []
+    if (number !== undefined) numbers.push(Number(number))
+  })
+  return numbers
+}
