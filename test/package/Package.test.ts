@@ -6,7 +6,9 @@ import fs from "node:fs"
 import { delimiter, join } from "node:path"
 import { gzipSync } from "node:zlib"
 import { publint } from "publint"
+import * as Browser from "../web/Browser.ts"
 import * as Consumers from "./Consumers.ts"
+import * as InBrowser from "./InBrowser.ts"
 import * as Tarball from "./Tarball.ts"
 
 let tarball: Tarball.Tarball
@@ -88,6 +90,14 @@ describe("an application that has only the tarball and its peers", () => {
       600_000
     )
   }
+})
+
+describe.skipIf(Browser.executable === undefined)("an application in a browser that has only the tarball", () => {
+  it.each(InBrowser.storages)(
+    "runs the programs of the README, compacts its store and opens it again: %s",
+    (storage) => InBrowser.check(directory, storage),
+    600_000
+  )
 })
 
 describe("a runtime that is not Node.js", () => {
