@@ -21,6 +21,12 @@ export const settle = (): void => {
   collect()
 }
 
+/** Seconds of processor time of this process so far, in the kernel and outside of it, in all of its threads. */
+export const processorSeconds = (): number => {
+  const { system, user } = process.cpuUsage()
+  return (system + user) / 1e6
+}
+
 /** What was made for a measurement goes where young garbage is not looked for: nobody measures the way there. */
 export const collect = (): void => globalThis.gc?.()
 

@@ -12,6 +12,53 @@ export interface Collection {
   readonly value: { readonly name: string }
   readonly since: Frontier
   readonly upper: Frontier
+  /** The first time at which something is stored, if anything is. */
+  readonly firstTime?: number
+}
+
+/** Rows that are stored together. */
+export interface Piece {
+  readonly kind: "log" | "spill" | "trace"
+  readonly level: number
+  readonly rows: number
+  readonly bytes: number
+  readonly minTime: number
+  readonly maxTime: number
+}
+
+export interface Footprint {
+  readonly rows: number
+  readonly bytes: number
+  readonly pieces: ReadonlyArray<Piece>
+  readonly keys: ReadonlyArray<{
+    readonly key: Json
+    readonly bytes: number
+    readonly updates: number
+    readonly lastChanged: number
+  }>
+  readonly seenBytes: number
+}
+
+export interface Rehearsal {
+  readonly before: { readonly bytes: number }
+  readonly after: { readonly bytes: number }
+  readonly command: string
+}
+
+export interface StoreSize {
+  readonly logEntries: number
+  readonly collections: ReadonlyArray<{
+    readonly name: string
+    readonly rows: number
+    readonly bytes: number
+    readonly since: Frontier
+  }>
+  readonly holds: ReadonlyArray<{ readonly name: string; readonly leaseMillis: number }>
+  readonly subscribers: ReadonlyArray<{
+    readonly collection: string
+    readonly delivered: Frontier
+    readonly upper: Frontier
+  }>
 }
 
 export interface Row {
@@ -65,6 +112,14 @@ const read = async <A>(path: string, query: Query, signal: AbortSignal): Promise
 const at = (name: string): string => `collections/${encodeURIComponent(name)}`
 
 export const collections = (signal: AbortSignal): Promise<ReadonlyArray<Collection>> => read("collections", {}, signal)
+
+export const store = (signal: AbortSignal): Promise<StoreSize> => read("store", {}, signal)
+
+export const footprint = (name: string, signal: AbortSignal): Promise<Footprint> =>
+  read(`${at(name)}/footprint`, {}, signal)
+
+export const rehearsal = (name: string, since: number, signal: AbortSignal): Promise<Rehearsal> =>
+  read(`${at(name)}/rehearsal`, { since }, signal)
 
 /** Which keys to read, each bound as JSON text. */
 export interface Keys {

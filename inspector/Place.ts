@@ -11,6 +11,8 @@ export interface Place {
   readonly since: number | undefined
   readonly search: string
   readonly key: Json | undefined
+  /** Whether its size is shown instead of its contents. */
+  readonly isSize: boolean
 }
 
 const timeOf = (text: string | null): number | undefined =>
@@ -31,22 +33,25 @@ export const parse = (query: string): Place => {
     asOf: timeOf(params.get("asOf")),
     since: timeOf(params.get("since")),
     search: params.get("search") ?? "",
-    key: jsonOf(params.get("key"))
+    key: jsonOf(params.get("key")),
+    isSize: params.get("view") === "size"
   }
 }
 
-export const format = ({ asOf, collection, key, search, since }: Place): string => {
+export const format = ({ asOf, collection, isSize, key, search, since }: Place): string => {
   const params = new URLSearchParams()
   if (collection !== undefined) params.set("collection", collection)
   if (asOf !== undefined) params.set("asOf", `${asOf}`)
   if (since !== undefined) params.set("since", `${since}`)
   if (search !== "") params.set("search", search)
   if (key !== undefined) params.set("key", JSON.stringify(key))
+  if (isSize) params.set("view", "size")
   return params.size === 0 ? "" : `?${params}`
 }
 
 /** What another collection keeps of where one was: nothing, as its times and keys are its own. */
-export const of = (collection: string): Place => ({
+export const of = (collection: string, isSize = false): Place => ({
+  isSize,
   collection,
   asOf: undefined,
   since: undefined,

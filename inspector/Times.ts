@@ -6,10 +6,16 @@ import type { Collection, Frontier } from "./Api.ts"
 const year2000 = 946_684_800_000
 const year2100 = 4_102_444_800_000
 
-/** Milliseconds since 1970, if the time can be such or microseconds. */
+/** How many units of a time a millisecond has, if the time can be milliseconds or microseconds since 1970. */
+export const perMillisecond = (time: number): number | undefined => {
+  if (time >= year2000 && time < year2100) return 1
+  return time >= year2000 * 1000 && time < year2100 * 1000 ? 1000 : undefined
+}
+
+/** Milliseconds since 1970, if the time can be a date. */
 const millisOf = (time: number): number | undefined => {
-  if (time >= year2000 && time < year2100) return time
-  return time >= year2000 * 1000 && time < year2100 * 1000 ? time / 1000 : undefined
+  const unit = perMillisecond(time)
+  return unit === undefined ? undefined : time / unit
 }
 
 export const format = (time: number): string => {
@@ -19,12 +25,16 @@ export const format = (time: number): string => {
 
 export const frontier = (of: Frontier): string => of === "empty" ? "finished" : format(of)
 
-/** The times as of which a collection can be read; the last is unknown where it is finished. */
+/**
+ * The times as of which a collection can be read, from the first one at which something is stored; the last is unknown
+ * where it is finished.
+ */
 export const readable = (
-  { since, upper }: Collection
+  { firstTime = 0, since, upper }: Collection
 ): { readonly first: number; readonly last: number | undefined } | undefined => {
   if (since === "empty" || (upper !== "empty" && upper <= since)) return undefined
-  return { first: since, last: upper === "empty" ? undefined : upper - 1 }
+  const first = upper === "empty" || firstTime < upper ? Math.max(since, firstTime) : since
+  return { first, last: upper === "empty" ? undefined : upper - 1 }
 }
 
 type Differ = (from: number, to: number) => Promise<boolean>

@@ -11,7 +11,9 @@ import { Failure } from "./Failure.tsx"
 import * as Keys from "./Keys.ts"
 import { Life } from "./Life.tsx"
 import { useLoading } from "./Loading.ts"
+import { Overview } from "./Overview.tsx"
 import * as Place from "./Place.ts"
+import { Size } from "./Size.tsx"
 import { Timeline } from "./Timeline.tsx"
 import * as Times from "./Times.ts"
 
@@ -34,10 +36,44 @@ const usePlace = () => {
   return [place, go] as const
 }
 
+type Go = (to: Place.Place, isStep: boolean) => void
+
+interface Shown {
+  readonly collection: Collection
+  readonly place: Place.Place
+  readonly refresh: number
+  readonly onKey: (key: Api.Json) => void
+}
+
+/** The contents as of a time, or what differs between two. */
+const InTime = ({ go, ...shown }: Shown & { readonly go: Go }) => {
+  const { collection, place } = shown
+  const times = Times.readable(collection)
+  return (
+    <>
+      {place.since !== undefined && (
+        <Timeline
+          collection={collection}
+          label="From"
+          time={place.since}
+          onTime={(since) => go({ ...place, since: since ?? times?.last }, false)}
+        />
+      )}
+      <Timeline
+        collection={collection}
+        label={place.since === undefined ? "As of" : "To"}
+        time={place.asOf}
+        onTime={(asOf) => go({ ...place, asOf }, false)}
+      />
+      {times !== undefined && (place.since === undefined ? <Contents {...shown} /> : <Comparison {...shown} />)}
+    </>
+  )
+}
+
 const View = ({ collection, go, place, refresh }: {
   readonly collection: Collection
   readonly place: Place.Place
-  readonly go: (to: Place.Place, isStep: boolean) => void
+  readonly go: Go
   readonly refresh: number
 }) => {
   const times = Times.readable(collection)
@@ -55,7 +91,10 @@ const View = ({ collection, go, place, refresh }: {
             onInput={({ currentTarget }) => go({ ...place, search: currentTarget.value }, false)}
           />
         </label>
-        {times !== undefined && (
+        <button type="button" aria-pressed={place.isSize} onClick={() => go({ ...place, isSize: !place.isSize }, true)}>
+          Why is it this big?
+        </button>
+        {times !== undefined && !place.isSize && (
           <label>
             <input
               type="checkbox"
@@ -67,21 +106,9 @@ const View = ({ collection, go, place, refresh }: {
           </label>
         )}
       </header>
-      {place.since !== undefined && (
-        <Timeline
-          collection={collection}
-          label="From"
-          time={place.since}
-          onTime={(since) => go({ ...place, since: since ?? times?.last }, false)}
-        />
-      )}
-      <Timeline
-        collection={collection}
-        label={place.since === undefined ? "As of" : "To"}
-        time={place.asOf}
-        onTime={(asOf) => go({ ...place, asOf }, false)}
-      />
-      {times !== undefined && (place.since === undefined ? <Contents {...shown} /> : <Comparison {...shown} />)}
+      {place.isSize
+        ? <Size collection={collection} refresh={refresh} onKey={shown.onKey} />
+        : <InTime {...shown} go={go} />}
     </main>
   )
 }
@@ -136,13 +163,11 @@ const App = () => {
           <Collections all={value} chosen={place.collection} onChoose={(name) => go(Place.of(name), true)} />
           {collection !== undefined
             ? <View key={collection.name} collection={collection} place={place} go={go} refresh={version} />
+            : place.collection === undefined
+            ? <Overview refresh={refresh} onChoose={(name) => go(Place.of(name, true), true)} />
             : (
               <main>
-                <p class="empty">
-                  {place.collection === undefined
-                    ? "Choose a collection."
-                    : `There is no collection "${place.collection}".`}
-                </p>
+                <p class="empty">There is no collection "{place.collection}".</p>
               </main>
             )}
           {collection !== undefined && place.key !== undefined && (

@@ -70,13 +70,22 @@ const cheapBytes = 64
 export const allocate = (size: number): Uint8Array =>
   size <= cheapBytes ? new Uint8Array(size) : new Uint8Array(Buffer.allocUnsafeSlow(size).buffer)
 
-/** A copy of part of the bytes. What is not large shares the memory of Node's pool, which is never handed to another thread. */
+/**
+ * Memory whose content is undefined, for a thread of its own: what is not large shares the memory of Node's pool, which is
+ * never handed to another thread.
+ */
+export const allocateShared = (size: number): Uint8Array => {
+  if (size <= cheapBytes) return new Uint8Array(size)
+  const { buffer, byteOffset } = Buffer.allocUnsafe(size)
+  return new Uint8Array(buffer, byteOffset, size)
+}
+
+/** A copy of part of the bytes, in memory as of `allocateShared`. */
 export const copyOf = (bytes: Uint8Array, start: number, end: number): Uint8Array => {
   const size = end - start
   // The `slice` of a `Buffer` would be no copy.
   if (size <= cheapBytes) return Uint8Array.prototype.slice.call(bytes, start, end)
-  const { buffer, byteOffset } = Buffer.allocUnsafe(size)
-  const copy = new Uint8Array(buffer, byteOffset, size)
+  const copy = allocateShared(size)
   copy.set(bytes.subarray(start, end))
   return copy
 }

@@ -27,10 +27,14 @@ const isDamage = (error: unknown): error is Corrupt | UnsupportedFormat =>
 
 const isRefusal = (error: unknown): error is ValueOutOfRange => error instanceof ValueOutOfRange
 
-/** Runs a computation over stored bytes and rows, whose sums may overflow. */
-export const compute = runner((error): error is Corrupt | UnsupportedFormat | ValueOutOfRange =>
+const isUncomputed = (error: unknown): error is Corrupt | UnsupportedFormat | ValueOutOfRange =>
   isDamage(error) || isRefusal(error)
-)
+
+/** Runs a computation over stored bytes and rows, whose sums may overflow. */
+export const compute = runner(isUncomputed)
+
+/** As `compute`, and then the effect that the code returns. */
+export const computing = starter(isUncomputed)
 
 /** Runs a decoder of stored bytes. */
 export const decode = runner(isDamage)

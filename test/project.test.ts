@@ -45,7 +45,7 @@ const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
   web: ["vocabulary", "storage"],
   postgres: ["vocabulary", "storage"],
   s3: ["vocabulary", "storage", "runtime"],
-  server: ["entry", "vocabulary", "storage", "runtime", "client", "operators"],
+  server: ["entry", "vocabulary", "engine", "storage", "runtime", "client", "operators"],
   services: ["vocabulary", "client", "tables"],
   config: ["vocabulary", "storage", "node", "postgres", "s3"],
   cli: [

@@ -4,7 +4,7 @@
 import { pump } from "../Contract.ts"
 import { type Batch, inserts } from "../Data.ts"
 import { grouped } from "../GroupCommit.ts"
-import { now, quantile, scale, settle } from "../Measure.ts"
+import { now, processorSeconds, quantile, scale, settle } from "../Measure.ts"
 import { prepared, type Workload } from "../Workload.ts"
 
 const seconds = Math.max(0.2, 3 * scale)
@@ -17,19 +17,21 @@ export const run: Workload = async ({ directory, engine, mode }) => {
   const append = async (duration: number) => {
     const times: Array<number> = []
     const start = now()
+    const used = processorSeconds()
     const end = start + duration * 1000
     let taken = 0
     const next = (): Batch | undefined => now() < end ? pool[taken++ % pool.length] : undefined
     await pump(store, next, writers, (millis) => times.push(millis))
-    return { times, seconds: (now() - start) / 1000 }
+    return { times, seconds: (now() - start) / 1000, processor: processorSeconds() - used }
   }
   await append(seconds / 4)
   settle()
   const before = await store.flushes?.()
-  const { seconds: elapsed, times } = await append(seconds)
+  const { processor, seconds: elapsed, times } = await append(seconds)
   const flushes = before === undefined ? Number.NaN : await store.flushes!() - before
   return {
     rate: times.length / elapsed,
+    processorSecondsPerMillion: processor / times.length * 1e6,
     p50: quantile(times, 0.5),
     p99: quantile(times, 0.99),
     acknowledgementsAFlush: times.length / flushes

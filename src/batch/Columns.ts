@@ -8,6 +8,7 @@
  * @internal
  */
 import { ByteWriter } from "../ByteWriter.ts"
+import * as Platform from "../Platform.ts"
 
 export interface Columns {
   readonly length: number
@@ -62,6 +63,40 @@ export const slice = (self: Columns, start: number, end: number): Columns => ({
   times: self.times.subarray(start, end),
   diffs: self.diffs.subarray(start, end)
 })
+
+interface Column {
+  readonly data: Uint8Array
+  readonly offsets: Uint32Array
+}
+
+const columnOf = (parts: ReadonlyArray<Uint8Array>): Column => {
+  const offsets = new Uint32Array(parts.length + 1)
+  let size = 0
+  for (let i = 0; i < parts.length; i++) offsets[i + 1] = size += parts[i]!.length
+  const data = Platform.allocateShared(size)
+  for (let i = 0; i < parts.length; i++) data.set(parts[i]!, offsets[i])
+  return { data, offsets }
+}
+
+/** Rows of time 0 with these keys, values and diffs, in memory of exactly their size. */
+export const ofBytes = (
+  keys: ReadonlyArray<Uint8Array>,
+  values: ReadonlyArray<Uint8Array>,
+  diffs: ReadonlyArray<number>
+): Columns => {
+  const { data: keyData, offsets: keyOffsets } = columnOf(keys)
+  const { data: valueData, offsets: valueOffsets } = columnOf(values)
+  const { length } = keys
+  return {
+    length,
+    keyData,
+    keyOffsets,
+    valueData,
+    valueOffsets,
+    times: new Float64Array(length),
+    diffs: Float64Array.from(diffs)
+  }
+}
 
 /** The rows that have this key. */
 export const rowsOf = (self: Columns, key: Uint8Array): Array<number> => {

@@ -124,6 +124,12 @@ export const batches = (self: Collection): ReadonlyArray<Batch.Batch> => [...sel
 export const blobKeys = (self: Collection): Array<string> =>
   batches(self).flatMap((batch) => batch.parts.map((part) => part.key))
 
+/** The first time of a stored row, if there is any. */
+export const firstTime = (self: Collection): number | undefined => {
+  const times = [...batches(self).map(Batch.minTime), ...self.chunks.map(({ minTime }) => minTime)]
+  return times.length === 0 ? undefined : times.reduce((least, time) => Math.min(least, time))
+}
+
 /** Where the newest trace batch ends. */
 export const traceEnd = (trace: ReadonlyArray<Batch.Batch>): Frontier => trace.length === 0 ? 0 : trace.at(-1)!.upper
 

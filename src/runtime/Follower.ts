@@ -17,6 +17,7 @@ import * as BatchStore from "./BatchStore.ts"
 import * as BlockCache from "./BlockCache.ts"
 import * as Feed from "./Feed.ts"
 import * as HeldStore from "./HeldStore.ts"
+import * as HoldFiles from "./HoldFiles.ts"
 import * as Observers from "./Observers.ts"
 import * as ReadStore from "./ReadStore.ts"
 import * as Recovery from "./Recovery.ts"
@@ -100,6 +101,7 @@ const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<
   })
   return {
     ...store,
-    hold: HeldStore.taking(blob, cache, Effect.map(catchUp, () => state), measured)
+    hold: HeldStore.taking(blob, cache, Effect.map(catchUp, () => state), measured),
+    holds: HoldFiles.list(blob)
   } satisfies FollowedStore
 })

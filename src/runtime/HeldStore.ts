@@ -12,6 +12,7 @@ import type { BlockCache } from "./BlockCache.ts"
 import type { Failure } from "./Command.ts"
 import * as Feed from "./Feed.ts"
 import * as Hold from "./Hold.ts"
+import * as HoldFiles from "./HoldFiles.ts"
 import * as Observers from "./Observers.ts"
 import * as ReadStore from "./ReadStore.ts"
 
@@ -55,3 +56,10 @@ export const taking = (
     })
     return { store, isResumed, lost, release } satisfies OpenHold
   })
+
+/** The holds of a store, and how it takes more. */
+export const of = (blob: Blob["Service"], cache: BlockCache) => ({
+  holds: HoldFiles.list(blob),
+  taking: (current: Effect.Effect<State, Failure>, measured: ReadStore.ReadStore["measured"]) =>
+    taking(blob, cache, current, measured)
+})

@@ -18,7 +18,10 @@ import type { Maintenance } from "./Maintenance.ts"
 import { reread } from "./Reread.ts"
 import type { Store } from "./Store.ts"
 
-export interface Options extends Pick<Store, "feed" | "patience" | "measured" | "observe" | "batches" | "ended"> {
+/** What the store has in common with its parts. */
+type Parts = Pick<Store, "feed" | "patience" | "measured" | "observe" | "batches" | "ended" | "holds">
+
+export interface Options extends Parts {
   readonly log: Log["Service"]
   readonly state: State
   readonly mailbox: Mailbox
@@ -34,7 +37,8 @@ export interface Options extends Pick<Store, "feed" | "patience" | "measured" | 
 }
 
 export const make = (options: Options): Store => {
-  const { batches, ended, eraser, feed, garbage, journal, log, mailbox, maintenance, measured, patience } = options
+  const { batches, ended, eraser, feed, garbage, holds, journal, log, mailbox, maintenance, measured } = options
+  const { patience } = options
   const { close, observe, pins, state } = options
   const describe = Effect.suspend(() => mailbox.submit(new Command.Describe()))
   const sync = Effect.asVoid(describe)
@@ -72,6 +76,7 @@ export const make = (options: Options): Store => {
     sync,
     confirm: Effect.andThen(sync, journal.truncate(0)),
     ended,
+    holds,
     hold: options.taking(Effect.map(sync, () => state), measured),
     // Jobs that somebody asks for run on the fiber of the caller.
     compact: (name) => measured(maintenance.compact(name)),

@@ -48,8 +48,8 @@ interface Input {
 type Next = Effect.Effect<MergeJob.Piece | undefined, StorageError>
 
 export interface Options {
-  readonly blob: Blob["Service"]
-  readonly batches: BatchStore
+  readonly blob: Pick<Blob["Service"], "put">
+  readonly batches: Pick<BatchStore, "scanStored">
   readonly merger: Merger
   /** A key for a new blob, never used before. It is not garbage until the rewrite is over. */
   readonly newKey: () => string

@@ -150,7 +150,7 @@ const open = Effect.fnUntraced(function*(options: Options, close: Effect.Effect<
     pins,
     maintenance,
     eraser,
-    taking: (...how) => HeldStore.taking(blob, cache, ...how),
+    ...HeldStore.of(blob, cache),
     ended,
     close
   })

@@ -3,7 +3,10 @@
  *
  * @internal
  */
+import { Effect } from "effect"
+import type { StorageError } from "../PersistError.ts"
 import type { Take } from "./HeldStore.ts"
+import type { Found } from "./HoldFiles.ts"
 import type { ReadStore } from "./ReadStore.ts"
 import * as WriteStore from "./WriteStore.ts"
 
@@ -11,6 +14,8 @@ import * as WriteStore from "./WriteStore.ts"
 export interface FollowedStore extends ReadStore {
   /** Takes a named hold on the store as it is now, or resumes an existing one. */
   readonly hold: Take
+  /** The named holds that there are. */
+  readonly holds: Effect.Effect<ReadonlyArray<Found>, StorageError>
 }
 
 export interface Store extends FollowedStore, WriteStore.WriteStore {}
@@ -19,4 +24,5 @@ export interface Store extends FollowedStore, WriteStore.WriteStore {}
 export const following = (store: FollowedStore): Store => ({ ...store, ...WriteStore.refusing })
 
 /** The store of a client that reads one state of it, of which there is a hold already. */
-export const held = (store: ReadStore): Store => following({ ...store, hold: () => WriteStore.refuse("hold") })
+export const held = (store: ReadStore): Store =>
+  following({ ...store, hold: () => WriteStore.refuse("hold"), holds: Effect.succeed([]) })

@@ -15,6 +15,7 @@ import {
   OpenApi
 } from "effect/http-api"
 import { version } from "../Version.ts"
+import * as Footprints from "./Footprints.ts"
 import type { Caller } from "./Grants.ts"
 import * as Problem from "./Problem.ts"
 import { FrontierJson, NewUpdateJson, RowJson, SubscriptionId, TimeJson, UpdateJson } from "./Rows.ts"
@@ -60,7 +61,9 @@ export const Collection = Schema.Struct({
   key: CodecJson,
   value: CodecJson,
   since: FrontierJson,
-  upper: FrontierJson
+  upper: FrontierJson,
+  /** The first time at which an update is stored, if there is any; as compaction has left it. */
+  firstTime: Schema.optionalKey(TimeJson)
 })
 
 /**
@@ -190,6 +193,21 @@ export class Collections extends HttpApiGroup.make("collections").add(
     OpenApi.Summary,
     "What differs between the contents as of two times; a row that went has a negative diff"
   ),
+  HttpApiEndpoint.get("footprint", "/collections/:name/footprint", {
+    params,
+    success: Footprints.Footprint,
+    error: Problem.reading
+  }).annotate(OpenApi.Summary, "Why it is as large as it is: its batches by their times, and its largest keys"),
+  HttpApiEndpoint.get("rehearsal", "/collections/:name/rehearsal", {
+    params,
+    query: { since: TimeJson },
+    success: Footprints.Rehearsal,
+    error: Problem.reading
+  }).annotate(OpenApi.Summary, "What giving up the history before since would free; nothing is changed"),
+  HttpApiEndpoint.get("store", "/store", {
+    success: Footprints.Store,
+    error: Problem.reading
+  }).annotate(OpenApi.Summary, "The sizes of all collections, named holds, and subscribers with how far they are"),
   HttpApiEndpoint.get("subscribe", "/collections/:name/events", {
     params,
     query: { ...asOf, from: Schema.optional(FrontierJson), ticket: Schema.optional(Schema.String) },

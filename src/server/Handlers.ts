@@ -8,6 +8,8 @@ import { HttpApiBuilder } from "effect/http-api"
 import { type Description, PersistClient, type StoredCodec, storeOf } from "../client/PersistClient.ts"
 import * as StoredJson from "../client/StoredJson.ts"
 import * as Codec from "../Codec.ts"
+import * as Collection from "../engine/Collection.ts"
+import type { State } from "../engine/State.ts"
 import { Api } from "./Api.ts"
 import * as Changes from "./Changes.ts"
 import { Caller, covers } from "./Grants.ts"
@@ -15,6 +17,7 @@ import type * as Idempotency from "./Idempotency.ts"
 import * as Pace from "./Pace.ts"
 import * as Problem from "./Problem.ts"
 import * as Reads from "./Reads.ts"
+import * as Sizes from "./Sizes.ts"
 import * as Subscriptions from "./Subscriptions.ts"
 import type { Tickets } from "./Tickets.ts"
 
@@ -29,14 +32,20 @@ const codecJson = ({ document, name }: StoredCodec) => ({
   ...(document !== "" && { schema: JSON.parse(document) as StoredJson.Json })
 })
 
-const collectionJson = ({ id, key, name, since, upper, value }: Description) => ({
-  name,
-  id,
-  key: codecJson(key),
-  value: codecJson(value),
-  since,
-  upper
-})
+/** A collection on the wire, with what the state says of its rows. */
+const collectionJson = (state: State, { id, key, name, since, upper, value }: Description) => {
+  const stored = state.collections.get(id)
+  const firstTime = stored === undefined ? undefined : Collection.firstTime(stored)
+  return {
+    name,
+    id,
+    key: codecJson(key),
+    value: codecJson(value),
+    since,
+    upper,
+    ...(firstTime !== undefined && { firstTime })
+  }
+}
 
 /** @internal */
 export const layer = (options: Options) =>
@@ -45,22 +54,24 @@ export const layer = (options: Options) =>
     "collections",
     Effect.fnUntraced(function*(handlers) {
       const client = yield* PersistClient
+      const toJson = (description: Description) => collectionJson(storeOf(client).state(), description)
       const open = (name: string) => Effect.provideService(StoredJson.open(name), PersistClient, client)
       const pace = yield* storeOf(client).measured(Pace.make(options.stallTimeout))
       const reads = Reads.make(client, pace)
       const changes = yield* Changes.make(client, options)
-      const subscribe = yield* Subscriptions.make(client, pace, options)
+      const { connected, subscribe } = yield* Subscriptions.make(client, pace, options)
+      const sizes = Sizes.make(client, connected)
       return handlers.handleAll({
         list: () =>
           Effect.gen(function*() {
             const caller = yield* Caller
             const all = yield* Effect.mapError(client.descriptions, Problem.of)
-            return all.filter(({ name }) => covers(caller, name)).map(collectionJson)
+            return all.filter(({ name }) => covers(caller, name)).map(toJson)
           }),
         describe: ({ params }) =>
           Effect.mapBoth(open(params.name), {
             onFailure: Problem.of,
-            onSuccess: ({ description }) => collectionJson(description)
+            onSuccess: ({ description }) => toJson(description)
           }),
         create: ({ params }) =>
           client.createOrLoad(params.name, { key: Codec.json, value: Codec.json }).pipe(
@@ -70,7 +81,7 @@ export const layer = (options: Options) =>
                 error._tag === "ValueOutOfRange"
                   ? new Problem.InvalidName({ detail: error.message })
                   : Problem.of(error),
-              onSuccess: collectionJson
+              onSuccess: toJson
             })
           ),
         snapshot: ({ params, query }) => reads.snapshot(params.name, query.asOf),
@@ -78,6 +89,9 @@ export const layer = (options: Options) =>
         range: ({ params, query }) => reads.range(params.name, query),
         history: ({ params, query }) => reads.history(params.name, query.key),
         changes: ({ params, query }) => reads.changes(params.name, query),
+        footprint: ({ params }) => sizes.footprint(params.name),
+        rehearsal: ({ params, query }) => sizes.rehearsal(params.name, query.since),
+        store: () => sizes.store,
         subscribe: ({ headers, params, query }) => subscribe(params.name, headers["last-event-id"], query),
         ticket: ({ params }) =>
           Effect.andThen(Effect.mapError(open(params.name), Problem.of), options.tickets.issue(params.name)),

@@ -8,6 +8,7 @@ import type { CollectionEvent } from "../client/CollectionEvent.ts"
 import type { CollectionReader } from "../client/CollectionReader.ts"
 import type { Json } from "../client/StoredJson.ts"
 import type { SubscribeOptions } from "../client/Subscription.ts"
+import type { Frontier } from "../Frontier.ts"
 import * as Events from "./Events.ts"
 import type { Fanout } from "./Fanout.ts"
 
@@ -31,6 +32,13 @@ const withHeartbeats = <E>(stream: Stream.Stream<Uint8Array, E>, interval: numbe
     return Stream.fromPull(Effect.succeed(next))
   }))
 
+export interface Options {
+  /** How often an idle subscriber is sent one, in milliseconds. */
+  readonly heartbeat: number
+  /** Called with each frontier that is delivered. */
+  readonly note: (delivered: Frontier) => void
+}
+
 /**
  * The events of one subscriber, as bytes. First the contents of the collection are delivered, then the shared events. A
  * subscriber that falls behind reads the collection again until it has caught up. Between two pulls it keeps only its
@@ -41,7 +49,7 @@ export const events = (
   collection: number,
   fanout: Fanout,
   start: SubscribeOptions,
-  heartbeat: number
+  { heartbeat, note }: Options
 ): Stream.Stream<Uint8Array> =>
   Stream.suspend(() => {
     let delivered = start.from
@@ -49,7 +57,10 @@ export const events = (
 
     const own = (events: Stream.Stream<CollectionEvent<Json, Json>, Events.EventsError>) =>
       Stream.map(events, (event) => {
-        if (event._tag === "Progress") delivered = event.frontier
+        if (event._tag === "Progress") {
+          delivered = event.frontier
+          note(delivered)
+        }
         return Events.render(event, collection)
       })
     const next: Pull.Pull<Stream.Stream<Uint8Array, Events.EventsError>, Events.EventsError> = Effect.gen(function*() {
@@ -65,6 +76,7 @@ export const events = (
       switch (step._tag) {
         case "Shared": {
           delivered = step.to
+          note(delivered)
           return Stream.succeed(step.bytes)
         }
         case "Behind":

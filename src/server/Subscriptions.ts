@@ -21,6 +21,12 @@ export interface Options extends Fanout.Options {
   readonly maxSubscribers: number
 }
 
+/** A subscriber, and what has been delivered to it. */
+export interface Connected {
+  readonly collection: string
+  readonly delivered: number
+}
+
 /** How a subscription is answered: to the name of a collection, and to where the request begins. */
 export const make = Effect.fnUntraced(
   function*(client: PersistClient["Service"], pace: Pace.Pace, options: Options) {
@@ -36,7 +42,22 @@ export const make = Effect.fnUntraced(
         })
     })
 
-    return (name: string, lastEventId: string | undefined, query: SubscribeOptions) =>
+    const subscribers = new Map<symbol, Connected>()
+    /** Shows a subscriber until the scope closes. Returns how its progress is noted. */
+    const show = (collection: string, start: number) =>
+      Effect.map(
+        Effect.acquireRelease(
+          Effect.sync(() => {
+            const id = Symbol(collection)
+            subscribers.set(id, { collection, delivered: start })
+            return id
+          }),
+          (id) => Effect.sync(() => subscribers.delete(id))
+        ),
+        (id) => (delivered: number) => void subscribers.set(id, { collection, delivered })
+      )
+
+    const subscribe = (name: string, lastEventId: string | undefined, query: SubscribeOptions) =>
       Effect.gen(function*() {
         const { collection, frontier: from } = resumption(lastEventId, query.from)
         const { description, reader } = yield* open(name)
@@ -49,8 +70,9 @@ export const make = Effect.fnUntraced(
         yield* checkStart(description, start)
         const fanout = yield* RcMap.get(fanouts, description.id)
         yield* seats.take
+        const note = yield* show(name, start.from ?? description.since)
         return HttpServerResponse.stream(
-          pace.guard(Subscriber.events(reader, description.id, fanout, start, options.heartbeat)),
+          pace.guard(Subscriber.events(reader, description.id, fanout, start, { heartbeat: options.heartbeat, note })),
           {
             contentType: "text/event-stream",
             headers: { "cache-control": "no-store" }
@@ -63,6 +85,7 @@ export const make = Effect.fnUntraced(
             : Problem.of(error)
         )
       )
+    return { subscribe, connected: (): ReadonlyArray<Connected> => [...subscribers.values()] }
   }
 )
 

@@ -1,5 +1,6 @@
 export * as Api from "./Api.ts"
 export * as Client from "./Client.ts"
+export * as Footprints from "./Footprints.ts"
 export * as Grants from "./Grants.ts"
 export * as Problem from "./Problem.ts"
 export * as Rows from "./Rows.ts"

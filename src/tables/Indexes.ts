@@ -106,7 +106,7 @@ export const keysIn = <K, V>(
 ): Stream.Stream<K, TransactError> =>
   Stream.unwrap(Effect.gen(function*() {
     const bounds = yield* boundsOf(sortedBy)
-    yield* workspace.ready()
+    yield* workspace.ready(index.relation.turnOver(bounds))
     const { entries } = workspace.range(index.relation, bounds)
     const { codecs, collection } = index.relation
     const stored = collection.reader.range({ ...bounds, asOf: workspace.readAt })

@@ -71,7 +71,7 @@ export const open = Effect.fnUntraced(function*<K, V>(name: string, declaration:
 
   const indexNamed = Effect.fnUntraced(function*(index: string, of: Indexes.IndexOf<K, V>) {
     const options = { ...Indexes.codecsOf(key), recreate: true }
-    return { name: index, table: name, of, relation: yield* tables.relation(`${name}/${index}`, options, 0) }
+    return { name: index, table: name, of, relation: yield* tables.relation(`${name}/${index}`, options, 0, relation) }
   })
   const asked = yield* Effect.forEach(Object.entries(indexes), ([index, of]) => indexNamed(index, of))
   const expiring = expire === undefined ? undefined : yield* indexNamed(expiry, Expiry.indexOf(expire))

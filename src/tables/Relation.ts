@@ -4,19 +4,20 @@
  *
  * @internal
  */
-import { Effect } from "effect"
+import { Effect, Exit } from "effect"
 import type { Columns } from "../batch/Columns.ts"
 import { ByteWriter } from "../ByteWriter.ts"
 import type { Collection } from "../client/Collection.ts"
 import { type OpenViewError, rowsOf } from "../client/CollectionReader.ts"
 import * as Rows from "../client/Rows.ts"
 import type { ReadError } from "../client/Snapshot.ts"
+import type { KeyRange } from "../engine/Transaction.ts"
 import type { Timestamp } from "../Frontier.ts"
 import { NotKeyed } from "../PersistError.ts"
 import * as Platform from "../Platform.ts"
-import { compute } from "../Pure.ts"
+import { computing } from "../Pure.ts"
 import { Row, RowCache } from "./RowCache.ts"
-import { Turns } from "./Turns.ts"
+import { hull, type Turn, Turns } from "./Turns.ts"
 
 /** What reading a row may fail with. */
 export type RowError = OpenViewError | ReadError | NotKeyed
@@ -29,6 +30,8 @@ export interface Located {
 
 export const idOf = (bytes: Uint8Array): string => Platform.latin1(bytes, 0, bytes.length)
 
+const everything: KeyRange = { from: undefined, to: undefined }
+
 export class Relation<in out K, in out V> {
   readonly id: number
   readonly name: string
@@ -40,15 +43,17 @@ export class Relation<in out K, in out V> {
   /** Called when one key is written, or any key. */
   private readonly watchers = new Map<string | undefined, Set<() => void>>()
   private readonly scratch = new ByteWriter(64)
-  /** On keys that transactions contend for. */
-  readonly turns = new Turns()
+  /** An index shares the turns of its table. */
+  readonly turns: Turns
+  private readonly isIndex: boolean
 
   constructor(
     id: number,
     codecs: Rows.Codecs<K, V>,
     collection: Collection<K, V>,
     now: () => Timestamp,
-    cacheBytes: number
+    cacheBytes: number,
+    table: { readonly turns: Turns } | undefined
   ) {
     this.id = id
     this.name = collection.name
@@ -56,12 +61,24 @@ export class Relation<in out K, in out V> {
     this.codecs = codecs
     this.collection = collection
     this.cache = new RowCache(cacheBytes)
+    this.turns = table?.turns ?? new Turns()
+    this.isIndex = table !== undefined
+  }
+
+  /** The turn that a read of a range waits for, if others contend for it. */
+  turnOver(range: KeyRange): Turn | undefined {
+    return this.turns.overRange(this.isIndex ? everything : range)
+  }
+
+  /** The turn on ranges that a transaction has lost on. Those of an index concern any row of its table. */
+  turnOn(ranges: ReadonlyArray<KeyRange>): Turn {
+    return this.turns.ofRange(this.isIndex ? everything : hull(ranges))
   }
 
   /** Throws `ValueOutOfRange`. */
   locate(key: K): Located {
     const bytes = Rows.encodeKeyInto(this.codecs, key, this.scratch)
-    return { bytes: bytes.slice(), id: Platform.latin1(bytes, 0, bytes.length) }
+    return { bytes: Platform.copyOf(bytes, 0, bytes.length), id: Platform.latin1(bytes, 0, bytes.length) }
   }
 
   /**
@@ -88,24 +105,21 @@ export class Relation<in out K, in out V> {
       // Commits between the time and now may have been missed.
       if (known !== undefined || time < this.now()) return this.storedAt(bytes, time)
       const reserved = this.cache.reserve(id)
-      return this.storedAt(bytes, time).pipe(
-        Effect.tap((row) => {
-          if (reserved.from === Infinity) this.cache.fill(id, reserved, row, time)
-          return Effect.void
-        }),
-        Effect.onError(() => Effect.sync(() => this.cache.abandon(id, reserved)))
-      )
+      return Effect.onExit(this.storedAt(bytes, time), (exit) => {
+        if (Exit.isFailure(exit)) this.cache.abandon(id, reserved)
+        else if (reserved.from === Infinity) this.cache.fill(id, reserved, exit.value, time)
+        return Effect.void
+      })
     })
   }
 
   /** The same, from the collection. */
   storedAt(bytes: Uint8Array, time: Timestamp): Effect.Effect<Row<V> | undefined, RowError> {
-    return Effect.flatMap(
-      rowsOf(this.collection.reader, bytes, time),
-      (columns) => compute(() => this.only(columns))
-    ).pipe(
-      Effect.flatMap((row) => row instanceof NotKeyed ? Effect.fail(row) : Effect.succeed(row))
-    )
+    return Effect.flatMap(rowsOf(this.collection.reader, bytes, time), (columns) =>
+      computing(() => {
+        const row = this.only(columns)
+        return row instanceof NotKeyed ? Effect.fail(row) : Effect.succeed(row)
+      }))
   }
 
   /** The versions of a key after a time, up to another: `undefined` where it has none. The first may be older. */

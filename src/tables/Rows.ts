@@ -9,6 +9,7 @@ import * as Client from "../client/Rows.ts"
 import type { Prefix } from "../Codec.ts"
 import { includes } from "../engine/Transaction.ts"
 import type { Timestamp } from "../Frontier.ts"
+import * as Platform from "../Platform.ts"
 import { convert, converting } from "../Pure.ts"
 import * as Indexes from "./Indexes.ts"
 import type { IndexKey } from "./Keys.ts"
@@ -46,7 +47,7 @@ const scratch = new ByteWriter(1024)
 const encode = <K, V>({ codecs }: Relation<K, V>, value: V): Row<V> => {
   scratch.clear()
   codecs.value.encode(value, scratch)
-  return new Row(scratch.finish(), codecs.value)
+  return new Row(Platform.copyOf(scratch.bytes, 0, scratch.length), codecs.value)
 }
 
 /** The value as of the last complete time. */
@@ -57,17 +58,19 @@ export const getNow = <K, V>(rows: Rows<K, V>, key: K): Effect.Effect<Option.Opt
     return known.row === undefined ? Effect.succeedNone : Effect.succeedSome(known.row.value())
   })
 
-export const getAt = <K, V>({ relation }: Rows<K, V>, key: K, time: Timestamp) =>
-  Effect.flatMap(
-    Effect.flatMap(convert(() => relation.locate(key)), (located) => relation.rowAt(located, time)),
-    valueOf
-  )
+export const getAt = <K, V>(
+  { relation }: Rows<K, V>,
+  key: K,
+  time: Timestamp
+): Effect.Effect<Option.Option<V>, TransactError> =>
+  converting(() => Effect.flatMap(relation.rowAt(relation.locate(key), time), valueOf))
 
-export const getIn = <K, V>(workspace: Workspace, { relation }: Rows<K, V>, key: K) =>
-  Effect.flatMap(
-    Effect.flatMap(convert(() => relation.locate(key)), (located) => workspace.get(relation, located)),
-    valueOf
-  )
+export const getIn = <K, V>(
+  workspace: Workspace,
+  { relation }: Rows<K, V>,
+  key: K
+): Effect.Effect<Option.Option<V>, TransactError> =>
+  converting(() => Effect.flatMap(workspace.get(relation, relation.locate(key)), valueOf))
 
 /** Replaces the row of a key, and its index entries, by what `change` computes from the present one. */
 const replaceIn = <K, V, A>(
@@ -76,20 +79,19 @@ const replaceIn = <K, V, A>(
   key: K,
   change: (before: Row<V> | undefined) => { readonly after: Option.Option<V>; readonly result: A }
 ): Effect.Effect<A, TransactError> =>
-  Effect.flatMap(
-    convert(() => relation.locate(key)),
-    (located) =>
-      Effect.flatMap(workspace.get(relation, located), (before) =>
-        convert(() => {
-          const { after, result } = change(before)
-          const row = Option.isNone(after) ? undefined : encode(relation, after.value)
-          if (indexes.length > 0) {
-            Indexes.change(workspace, indexes, key, located.bytes, before?.value(), Option.getOrUndefined(after))
-          }
-          workspace.put(relation, located, before, row)
-          return result
-        }))
-  )
+  converting(() => {
+    const located = relation.locate(key)
+    return Effect.flatMap(workspace.get(relation, located), (before) =>
+      converting(() => {
+        const { after, result } = change(before)
+        const row = Option.isNone(after) ? undefined : encode(relation, after.value)
+        if (indexes.length > 0) {
+          Indexes.change(workspace, indexes, key, located.bytes, before?.value(), Option.getOrUndefined(after))
+        }
+        workspace.put(relation, located, before, row)
+        return Effect.succeed(result)
+      }))
+  })
 
 /** Replaces the value of a key by the result of `change`, and returns the result. */
 export const changeIn = <K, V>(
@@ -130,7 +132,7 @@ export const rangeIn = <K, V>(
   Stream.unwrap(Effect.gen(function*() {
     const { relation } = rows
     const bounds = yield* Client.encodeBounds(relation.codecs, range)
-    yield* workspace.ready()
+    yield* workspace.ready(relation.turnOver(bounds))
     const written = workspace.range(relation, bounds).rows
     const stored = rangeAt(rows, range, workspace.readAt)
     if (written.size === 0) return stored

@@ -12,6 +12,7 @@ import { AsOfNotSealed, Conflict, TableMismatch } from "../PersistError.ts"
 import * as Command from "../runtime/Command.ts"
 import type { Store } from "../runtime/Store.ts"
 import { type AnyRelation, Relation, type RowError } from "./Relation.ts"
+import type { Turns } from "./Turns.ts"
 import { type CommitError, type Contest, Workspace } from "./Workspace.ts"
 
 /** What a transaction may fail with, beside the errors of its effect. */
@@ -28,7 +29,9 @@ export interface TableStore {
   readonly relation: <K, V>(
     name: string,
     options: CollectionOptions<K, V>,
-    cacheBytes: number
+    cacheBytes: number,
+    /** The table, for one of its indexes. */
+    table?: { readonly turns: Turns }
   ) => Effect.Effect<Relation<K, V>, RegisterError | TableMismatch>
   /** Begins an attempt of a transaction. Until it ends, the history that it may read is retained. */
   readonly begin: (contest: Contest) => Workspace
@@ -66,7 +69,7 @@ const make = (client: PersistClient["Service"], store: Store): TableStore => {
     for (const change of changes) if (change._tag === "Write") relations.get(change.collection)?.folded(change.columns)
   })
 
-  const relation: TableStore["relation"] = Effect.fnUntraced(function*(name, options, cacheBytes) {
+  const relation: TableStore["relation"] = Effect.fnUntraced(function*(name, options, cacheBytes, table) {
     const collection = yield* client.createOrLoad(name, { ...options, isOnTimeline: true })
     const { id, isOnTimeline } = yield* registeredOf(collection.writer).registration
     if (!isOnTimeline) {
@@ -75,13 +78,14 @@ const make = (client: PersistClient["Service"], store: Store): TableStore => {
     }
     const known = relations.get(id)
     if (known !== undefined) return known as typeof made
-    const made = new Relation(id, options, collection, () => store.state().timeline.upper - 1, cacheBytes)
+    const made = new Relation(id, options, collection, () => store.state().timeline.upper - 1, cacheBytes, table)
     relations.set(id, made)
     return made
   })
 
   const begin = (contest: Contest) => {
     const workspace = new Workspace(store, contest)
+    contest.last = workspace
     underWay.add(workspace)
     return workspace
   }
@@ -121,8 +125,13 @@ export const retried = <A, E, R>(
   schedule: Schedule.Schedule<unknown> = defaultRetry
 ): Effect.Effect<A, E, R> =>
   Effect.suspend(() => {
-    const contest: Contest = { lostOn: undefined }
+    const contest: Contest = { last: undefined, lostOn: undefined }
     const next = Effect.suspend(() => attempt(contest))
+    const isLost = (error: E): boolean => {
+      if (!isConflict(error)) return false
+      contest.lostOn = contest.last?.turnAfter(error)
+      return true
+    }
     return Effect.catchIf(next, isConflict, (first) => {
       let lost: typeof first | undefined = first
       const again = Effect.suspend((): Effect.Effect<A, E, R> => {
@@ -130,7 +139,7 @@ export const retried = <A, E, R>(
         lost = undefined
         return known === undefined ? next : Effect.fail(known)
       })
-      return Effect.retry(again, { schedule, while: isConflict })
+      return Effect.retry(again, { schedule, while: isLost })
     })
   })
 

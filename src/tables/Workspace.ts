@@ -12,12 +12,12 @@ import { maxWriteBytes } from "../client/Rows.ts"
 import type { KeyRange, Reads } from "../engine/Transaction.ts"
 import type { Timestamp } from "../Frontier.ts"
 import { type Conflict, type InvalidRequest, ValueOutOfRange } from "../PersistError.ts"
-import { compute } from "../Pure.ts"
+import { computing } from "../Pure.ts"
 import * as Command from "../runtime/Command.ts"
 import type { Store } from "../runtime/Store.ts"
 import type { Located, Relation, RowError } from "./Relation.ts"
 import { isSame, type Row } from "./RowCache.ts"
-import type { Turns } from "./Turns.ts"
+import type { Turn } from "./Turns.ts"
 
 /** The new state of a key. */
 export interface Written<V> {
@@ -33,21 +33,17 @@ export interface Entry {
   diff: number
 }
 
-/** A key on which turns are taken. */
-interface Contended {
-  readonly turns: Turns
-  readonly id: string
-}
-
-/** What the attempts of one transaction hand on: the key that the last one has lost on. */
+/** What the attempts of one transaction hand on. */
 export interface Contest {
-  lostOn: Contended | undefined
+  last: Workspace | undefined
+  /** The turn on what the last one has lost on, which the next one takes. */
+  lostOn: (() => Turn) | undefined
 }
 
 interface Part {
   readonly id: number
   readonly name: string
-  readonly relation: Pick<Relation<never, never>, "isNewer" | "turns">
+  readonly relation: Pick<Relation<never, never>, "isNewer" | "turnOn" | "turns">
   readonly keys: Map<string, Uint8Array>
   readonly ranges: Array<KeyRange>
   readonly rows: Map<string, Written<unknown>>
@@ -59,7 +55,7 @@ export class Workspace {
   private time: Timestamp
   private readonly parts = new Map<number, Part>()
   private readonly contest: Contest
-  private turn: Contended | undefined
+  private turn: Turn | undefined
 
   constructor(store: Store, contest: Contest) {
     this.store = store
@@ -81,35 +77,28 @@ export class Workspace {
       part.keys.set(located.id, located.bytes)
       return relation.rowAt(located, this.time)
     }
-    const { turns } = relation
-    const contended = turns.isTaken(located.id) ? { turns, id: located.id } : undefined
-    return this.parts.size > 0 || (contended ?? this.contest.lostOn) === undefined
-      ? read()
-      : Effect.flatMap(this.ready(contended), read)
+    if (this.parts.size > 0) return read()
+    const over = relation.turns.over(located)
+    return over === undefined && this.contest.lostOn === undefined ? read() : Effect.flatMap(this.ready(over), read)
   }
 
   /**
-   * Waits for the turn on the key that the last attempt has lost on, or on another one. Only the first read can wait: it
-   * determines the time of all.
+   * Waits for the turn on what the last attempt has lost on, or for another one, and reads as of now. Only the first
+   * read can wait: it determines the time of all.
    */
-  ready(other?: Contended): Effect.Effect<void> {
-    const contended = this.contest.lostOn ?? other
-    return contended === undefined || this.parts.size > 0 ? Effect.void : this.inTurn(contended)
-  }
-
-  /** Waits for the turn on a key, and reads as of now. */
-  private inTurn(contended: Contended): Effect.Effect<void> {
-    this.contest.lostOn = undefined
-    const { id, turns } = contended
-    return Effect.map(
-      turns.take(id, () => void (this.turn = contended)),
-      () => void (this.time = this.last())
-    )
+  ready(over?: Turn): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.parts.size > 0) return Effect.void
+      const turn = this.contest.lostOn?.() ?? over
+      if (turn === undefined) return Effect.void
+      this.contest.lostOn = undefined
+      return Effect.map(turn.take(() => void (this.turn = turn)), () => void (this.time = this.last()))
+    })
   }
 
   /** Releases the turn. */
   end(): void {
-    this.turn?.turns.release(this.turn.id)
+    this.turn?.release()
     this.turn = undefined
   }
 
@@ -149,23 +138,19 @@ export class Workspace {
   }
 
   /** Makes the writes durable, and returns their time. Without writes, it returns the time of the reads. */
-  readonly commit: Effect.Effect<Timestamp, CommitError> = Effect.suspend(() => {
-    if (!this.isDirty()) return Effect.succeed(this.readAt)
-    return Effect.tapError(
-      Effect.flatMap(this.requested, (request) => this.store.submit(request)),
-      (error) => Effect.sync(() => void (error._tag === "Conflict" && (this.contest.lostOn = this.lostOn())))
-    )
-  })
+  readonly commit: Effect.Effect<Timestamp, CommitError> = computing(() =>
+    this.isDirty() ? this.store.submit(this.request()) : Effect.succeed(this.readAt)
+  )
 
-  /** A key that was read, and has been written since, if one is known. */
-  private lostOn(): Contended | undefined {
-    for (const { keys, relation } of this.parts.values()) {
-      for (const id of keys.keys()) if (relation.isNewer(id, this.time)) return { turns: relation.turns, id }
+  /** The turn on what a conflict was about: a key that was written after it was read, or the ranges that were read. */
+  turnAfter({ reason, table }: Conflict): (() => Turn) | undefined {
+    for (const { keys, name, ranges, relation } of this.parts.values()) {
+      if (name !== table) continue
+      if (reason === "RangeChanged" && ranges.length > 0) return () => relation.turnOn(ranges)
+      for (const id of keys.keys()) if (relation.isNewer(id, this.time)) return () => relation.turns.ofKey(id)
     }
     return undefined
   }
-
-  private readonly requested: Effect.Effect<Command.Transact, CommitError> = compute(() => this.request())
 
   private isDirty(): boolean {
     for (const { entries, rows } of this.parts.values()) {
@@ -182,16 +167,9 @@ export class Workspace {
     for (const part of this.parts.values()) {
       const { id, keys, name, ranges } = part
       if (keys.size > 0 || ranges.length > 0) reads.push({ id, name, keys: [...keys.values()], ranges })
-      const columns = columnsOf(part)
+      const columns = columnsOf(part, maxWriteBytes - bytes)
       if (columns.length > 0) writes.push({ id, name, columns })
       bytes += Columns.goodputBytes(columns)
-      if (bytes > maxWriteBytes) {
-        throw new ValueOutOfRange({
-          what: "a transaction",
-          detail:
-            `its rows have more than ${maxWriteBytes} bytes, the last of them in table "${name}"; split it into several`
-        })
-      }
     }
     return new Command.Transact({ readAt: this.readAt, reads, writes })
   }
@@ -209,26 +187,39 @@ export class Workspace {
 /** What a commit may fail with. */
 export type CommitError = Command.Failure | Conflict | InvalidRequest | ValueOutOfRange
 
-/** The rows of one table. The owner assigns their times. */
-const columnsOf = ({ entries, name, rows }: Part): Columns.Columns => {
-  const builder = new Columns.Builder(2 * rows.size + entries.size)
+/** The rows of one table, for which there is so much room. The owner assigns their times. */
+const columnsOf = ({ entries, name, rows }: Part, room: number): Columns.Columns => {
+  const keys: Array<Uint8Array> = []
+  const values: Array<Uint8Array> = []
+  const diffs: Array<number> = []
+  let bytes = 0
   const push = (key: Uint8Array, value: Uint8Array, diff: number): void => {
     const size = key.length + value.length
-    if (size > Columns.maxRowBytes) {
-      throw new ValueOutOfRange({
-        what: `a row of table "${name}"`,
-        detail: `its key and value have ${size} bytes, and a row may have ${Columns.maxRowBytes}`
-      })
-    }
-    builder.keys.raw(key)
-    builder.values.raw(value)
-    builder.commit(0, diff)
+    bytes += size + 16
+    if (size > Columns.maxRowBytes) throw rowTooLarge(name, size)
+    if (bytes > room) throw tooLarge(name)
+    keys.push(key)
+    values.push(value)
+    diffs.push(diff)
   }
-  for (const { after, before, bytes } of rows.values()) {
+  for (const { after, before, bytes: key } of rows.values()) {
     if (isSame(before, after)) continue
-    if (before !== undefined) push(bytes, before.bytes, -1)
-    if (after !== undefined) push(bytes, after.bytes, 1)
+    if (before !== undefined) push(key, before.bytes, -1)
+    if (after !== undefined) push(key, after.bytes, 1)
   }
   for (const { diff, key, value } of entries.values()) if (diff !== 0) push(key, value, diff)
-  return builder.take()
+  return keys.length === 0 ? Columns.empty : Columns.ofBytes(keys, values, diffs)
 }
+
+const rowTooLarge = (table: string, size: number) =>
+  new ValueOutOfRange({
+    what: `a row of table "${table}"`,
+    detail: `its key and value have ${size} bytes, and a row may have ${Columns.maxRowBytes}`
+  })
+
+const tooLarge = (table: string) =>
+  new ValueOutOfRange({
+    what: "a transaction",
+    detail:
+      `its rows have more than ${maxWriteBytes} bytes, the last of them in table "${table}"; split it into several`
+  })

@@ -92,6 +92,9 @@ export const decompress = (bytes: Uint8Array, length: number): Uint8Array | unde
 /** Memory, for the caller to fill. */
 export const allocate = (size: number): Uint8Array => new Uint8Array(size)
 
+/** The same: here no memory is shared. */
+export const allocateShared = allocate
+
 /** A copy of part of the bytes. */
 export const copyOf = (bytes: Uint8Array, start: number, end: number): Uint8Array => bytes.slice(start, end)
 

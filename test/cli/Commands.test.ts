@@ -161,7 +161,12 @@ describe("reading", () => {
       readonly collections: ReadonlyArray<object>
     }
     assert.deepInclude(inspected.collections[0], { name: "x", spills: [], trace: [] } as object)
-    assert.match(await tool("inspect"), /x: json -> json, since 0, upper 4/)
+    const text = await tool("inspect")
+    assert.match(text, /x: json -> json, since 0, upper 4/)
+    assert.match(text, /LARGEST KEYS +BYTES +UPDATES +LAST CHANGED/)
+    const { largestKeys } = inspected.collections[0] as { readonly largestKeys: ReadonlyArray<{ lastChanged: number }> }
+    assert.isAbove(largestKeys.length, 0)
+    assert.isBelow(largestKeys[0]!.lastChanged, 4)
   })
 })
 

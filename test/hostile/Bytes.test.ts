@@ -5,6 +5,7 @@ import { join } from "node:path"
 import * as BatchFile from "../../src/batch/BatchFile.ts"
 import * as BatchVerifier from "../../src/batch/BatchVerifier.ts"
 import * as Block from "../../src/batch/Block.ts"
+import * as Columns from "../../src/batch/Columns.ts"
 import { ByteReader } from "../../src/ByteReader.ts"
 import { ByteWriter } from "../../src/ByteWriter.ts"
 import * as Codec from "../../src/Codec.ts"
@@ -279,6 +280,26 @@ describe("hostile bytes", () => {
       assert.isAtLeast(refused, mostlyTaken.has(name) ? 0 : rounds / 20)
     }
   )
+
+  it("the most rows that a block can have for its bytes take what a row takes in memory", () => {
+    const length = 200_000
+    const writer = new ByteWriter()
+    Block.encode({
+      ...Columns.empty,
+      length,
+      keyOffsets: new Uint32Array(length + 1),
+      valueOffsets: new Uint32Array(length + 1),
+      times: new Float64Array(length).fill(7),
+      diffs: new Float64Array(length).fill(1)
+    }, writer)
+    const bytes = writer.finish()
+    assert.isBelow(bytes.length, length + 200)
+    const before = process.memoryUsage().arrayBuffers
+    const decoded = Block.decode(new ByteReader(bytes, "block"))
+    const allocated = process.memoryUsage().arrayBuffers - before
+    assert.isAtMost(allocated, mostTimes * bytes.length + mostBesides)
+    assert.strictEqual(decoded.length, length)
+  })
 
   it("a block that claims to be small is not decompressed beyond that", () => {
     const content = new Uint8Array(32 * 1024 * 1024)

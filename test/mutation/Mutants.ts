@@ -72,8 +72,8 @@ const tables: ReadonlyArray<Mutant> = [
   plant(
     "a turn is not handed on",
     "tables/Turns.ts",
-    "else Deferred.doneUnsafe(next, Exit.void)",
-    "",
+    "Deferred.doneUnsafe(next, Exit.void)",
+    "void next",
     "tables/Turns"
   )
 ]

@@ -29,7 +29,7 @@ export const isInstalled = (runtime: Runtime): boolean => {
 }
 
 /** The programs of an application, by name: each is a file `<name>.ts`. */
-const programs = ["readme1", "readme2", "store"] as const
+export const programs = ["readme1", "readme2", "store"] as const
 
 type Program = typeof programs[number]
 
@@ -46,10 +46,12 @@ export interface Consumer {
 
 const plain = (runtime: Runtime): Build => (_, program) => on(runtime, `${program}.ts`)
 
+export const esbuildCli = module("esbuild/bin/esbuild")
+
 const esbuild = (runtime: Runtime): Build => (directory, program) => {
   const out = `esbuild/${program}.mjs`
   const flags = ["--bundle", "--platform=node", "--log-level=error", "--format=esm", `--outfile=${out}`]
-  must(module("esbuild/bin/esbuild"), [`${program}.ts`, ...flags], directory)
+  must(esbuildCli, [`${program}.ts`, ...flags], directory)
   return on(runtime, out)
 }
 
@@ -152,13 +154,15 @@ interface Found {
   readonly warnings: ReadonlyArray<string>
 }
 
-/** Runs the programs. Throws where one fails, prints something else than the README says, or its store is not compacted. */
-export const check = (directory: string, { build, name }: Consumer): ReadonlyArray<string> => {
-  const run = (program: Program, ...args: ReadonlyArray<string>): string => {
-    const [command, ...rest] = build(directory, program)
-    return must(command!, [...rest, ...args], directory)
-  }
-  const [first, second] = [run("readme1"), run("readme2")]
+interface Output {
+  readonly first: string
+  readonly second: string
+  /** What is said of a store that was compacted, as JSON. */
+  readonly store: string
+}
+
+/** Throws where the programs have printed something else than the README says, or the store was not compacted. */
+export const checkOutput = (name: string, { first, second, store }: Output): ReadonlyArray<string> => {
   // Runtimes print values in their own ways.
   if (!/"Draft of a plan".*"Draft".*"Draft of a plan"/s.test(first.replaceAll("'", "\""))) {
     throw new Error(`${name}: the first program printed ${first}`)
@@ -166,11 +170,20 @@ export const check = (directory: string, { build, name }: Consumer): ReadonlyArr
   if (!/as of 1.*"ordered".*as of 2.*"shipped"/s.test(second.replaceAll("'", "\""))) {
     throw new Error(`${name}: the second program printed ${second}`)
   }
-  const found = JSON.parse(run("store", `store of ${name}`)) as Found
+  const found = JSON.parse(store) as Found
   if (found.rows !== 1 || found.before === 0 || found.after > found.before / 10) {
-    throw new Error(`${name}: the store was not compacted: ${JSON.stringify(found)}`)
+    throw new Error(`${name}: the store was not compacted: ${store}`)
   }
   return found.warnings
+}
+
+/** Runs the programs. Throws where one fails, prints something else than the README says, or its store is not compacted. */
+export const check = (directory: string, { build, name }: Consumer): ReadonlyArray<string> => {
+  const run = (program: Program, ...args: ReadonlyArray<string>): string => {
+    const [command, ...rest] = build(directory, program)
+    return must(command!, [...rest, ...args], directory)
+  }
+  return checkOutput(name, { first: run("readme1"), second: run("readme2"), store: run("store", `store of ${name}`) })
 }
 
 /** Runs the contract of storage on files in a runtime. Returns how many rules hold; throws where one does not. */

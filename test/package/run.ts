@@ -1,5 +1,7 @@
 // `npm run consumers`: every application of `Consumers.ts`, one line each. Ends with 1 where one fails.
+import * as Browser from "../web/Browser.ts"
 import { allRuntimes, application, check, consumers, contract, isInstalled, kills, typeErrors } from "./Consumers.ts"
+import * as InBrowser from "./InBrowser.ts"
 import * as Tarball from "./Tarball.ts"
 
 let failures = 0
@@ -13,7 +15,7 @@ const line = async (name: string, work: () => string | Promise<string>): Promise
     failures++
     outcome = `FAILED: ${String(error)}`
   }
-  console.log(`${name.padEnd(24)} ${((performance.now() - start) / 1000).toFixed(1).padStart(6)} s  ${outcome}`)
+  console.log(`${name.padEnd(28)} ${((performance.now() - start) / 1000).toFixed(1).padStart(6)} s  ${outcome}`)
 }
 
 const tarball = Tarball.make()
@@ -31,6 +33,13 @@ try {
       if (!isInstalled(consumer.runtime)) return `SKIPPED: ${consumer.runtime} is not installed`
       const { length } = check(directory, consumer)
       return `runs, compacts, opens again; merges ${length === 0 ? "in a worker" : "in its own thread, and says so"}`
+    })
+  }
+  for (const storage of InBrowser.storages) {
+    await line(`Chromium, ${storage}`, async () => {
+      if (Browser.executable === undefined) return "SKIPPED: Chromium is not installed"
+      await InBrowser.check(directory, storage)
+      return "runs, compacts, opens again"
     })
   }
   for (const runtime of allRuntimes.filter(isInstalled)) {

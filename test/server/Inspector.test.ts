@@ -124,6 +124,59 @@ describe.skipIf(executablePath === undefined)("the inspector, in a browser", () 
     }
   )
 
+  it.live("shows which key made the store large and when it last changed, and what would free space", () =>
+    Effect.gen(function*() {
+      const { persist, url } = yield* Running.start()
+      yield* fill(persist)
+      const hot = yield* persist.createOrLoad("sessions", { key: Codec.string, value: Codec.string })
+      for (let time = 1; time <= 40; time++) {
+        const value = String(time).repeat(50_000)
+        yield* hot.append([
+          Update.insert("hot", value, time),
+          Update.insert(`s-${time}`, "x", time),
+          ...(time === 1 ? [] : [Update.retract("hot", String(time - 1).repeat(50_000), time)])
+        ])
+      }
+      yield* hot.seal(41)
+      yield* persist.hold("nightly", { lease: "1 hour" })
+      const { errors, page } = yield* opened(url)
+      yield* Effect.promise(async () => {
+        await page.getByText(`"nightly", for 3600 s`).waitFor()
+        const first = page.getByRole("row").nth(1)
+        await first.getByRole("link", { name: "sessions" }).click()
+        await page.getByRole("img", { name: "Batches by their times" }).waitFor()
+        const largest = await page.getByRole("row").nth(1).innerText()
+        assert.match(largest, /^hot\s+.* MB\s+79\s+40$/)
+        await page.getByRole("button", { name: "Keeping the last sealed time alone" }).click()
+        await page.getByText("tidemark compact sessions --since 40").waitFor()
+        assert.match(await status(page).filter({ hasText: "would free" }).innerText(), /would free \d[\d.]* MB of/)
+        await page.getByRole("row").nth(1).getByRole("button").click()
+        await page.getByRole("complementary").getByText("changed at 40").waitFor()
+        await page.reload()
+        await page.getByRole("heading", { name: "The largest keys" }).waitFor()
+        await page.getByRole("button", { name: "Why is it this big?" }).click()
+        await status(page).filter({ hasText: "as of 40" }).waitFor()
+      })
+      assert.deepStrictEqual(errors, [])
+    }))
+
+  it.live("begins the slider at the first update, where times are dates", () =>
+    Effect.gen(function*() {
+      const { persist, url } = yield* Running.start()
+      const dated = yield* persist.createOrLoad("dated", { key: Codec.string, value: Codec.json })
+      const day = Date.UTC(2026, 0, 2)
+      yield* dated.append([Update.insert("a", 1, day), Update.insert("b", 2, day + 5000)])
+      yield* dated.seal(day + 10_000)
+      const { page } = yield* opened(`${url}/?collection=dated`)
+      yield* Effect.promise(async () => {
+        const slider = page.getByRole("slider")
+        await slider.waitFor()
+        assert.strictEqual(await slider.getAttribute("min"), `${day}`)
+        await slider.press("Home")
+        await status(page).filter({ hasText: "1 rows as of 2026-01-02" }).waitFor()
+      })
+    }))
+
   it.live("asks for the token of a server that has one, and says what is wrong", () =>
     Effect.gen(function*() {
       const { url } = yield* Running.start({ token: Redacted.make("s3cret") })

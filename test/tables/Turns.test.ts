@@ -1,7 +1,8 @@
 import { assert, it } from "@effect/vitest"
-import { Context, Deferred, Effect, Fiber, Layer, Option, Schedule, Schema } from "effect"
+import { Context, Deferred, Effect, Fiber, Layer, Option, Schedule, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as PersistClient from "../../src/client/PersistClient.ts"
+import * as MemoryStorage from "../../src/storage/MemoryStorage.ts"
 import * as Table from "../../src/tables/Table.ts"
 import { Turns } from "../../src/tables/Turns.ts"
 import * as Store from "../utils/Store.ts"
@@ -47,6 +48,54 @@ it.effect("many transactions on one key run few times each, and none waits for l
       for (let i = 1; i < places.length; i++) assert.isAtMost(places[i]! - places[i - 1]!, 2 * fibers)
     }
   })))
+
+class Owned extends Table.Service<Owned>()("owned", {
+  key: Schema.Int,
+  value: Schema.Struct({ owner: Schema.String, n: Schema.Int }),
+  indexes: { byOwner: ({ owner }) => owner }
+}) {}
+
+/** Fibers that sum up rows and write the sum, while others write these rows all the time: how often one has to run. */
+const summing = (
+  rows: (owned: Owned["Service"]) => Stream.Stream<readonly [number, { readonly n: number }], Table.TableError>
+) =>
+  Effect.gen(function*() {
+    const owned = yield* Owned
+    const [fibers, each] = [8, 10]
+    let attempts = 0
+    const sum = (fiber: number) =>
+      Table.transaction(Effect.gen(function*() {
+        attempts++
+        const before = yield* Stream.runFold(rows(owned), () => 0, (total, [, { n }]) => total + n)
+        // Others commit meanwhile.
+        for (let i = 0; i < 50; i++) yield* Effect.yieldNow
+        yield* owned.set(1_000 + fiber, { owner: "sums", n: before })
+      }))
+    let step = 0
+    const write = (key: number) => Effect.suspend(() => owned.set(key, { owner: "ada", n: step++ }))
+    const others = yield* Effect.forkChild(
+      Effect.forEach([1, 2, 3, 4, 5, 6, 7, 8], (key) => Effect.forever(write(key)), { concurrency: "unbounded" })
+    )
+    yield* Effect.forEach(
+      Array.from({ length: fibers }, (_, fiber) => fiber),
+      (fiber) => Effect.repeat(sum(fiber), Schedule.recurs(each - 1)),
+      { concurrency: "unbounded" }
+    )
+    yield* Fiber.interrupt(others)
+    return attempts / (fibers * each)
+  }).pipe(Effect.provide(
+    Owned.layer.pipe(Layer.provide(PersistClient.layer(Store.quiet)), Layer.provide(MemoryStorage.layer))
+  ))
+
+it.effect("a transaction over a range runs few times, however many others write into the range", () =>
+  Effect.gen(function*() {
+    assert.isBelow(yield* summing((owned) => owned.range({ to: 1_000 })), 2.2)
+  }))
+
+it.effect("and so does one over rows of an index", () =>
+  Effect.gen(function*() {
+    assert.isBelow(yield* summing((owned) => owned.byOwner("ada")), 2.2)
+  }))
 
 it.effect("a transaction that has its turn loses to nobody who comes later", () =>
   withCounters(Effect.gen(function*() {
@@ -118,18 +167,44 @@ it.effect("turns are handed on in order, past those who gave up or were interrup
   Effect.gen(function*() {
     const turns = new Turns()
     const had: Array<string> = []
-    const take = (name: string) => turns.take("k", () => had.push(name))
+    const place = { bytes: Uint8Array.of(1), id: "k" }
+    const take = (name: string) => Effect.suspend(() => turns.ofKey("k").take(() => had.push(name)))
     yield* take("first")
-    assert.isTrue(turns.isTaken("k"))
+    assert.isDefined(turns.over(place))
     const impatient = yield* Effect.forkChild(take("impatient"), { startImmediately: true })
     yield* TestClock.adjust("1 second")
     yield* Fiber.join(impatient)
     const interrupted = yield* Effect.forkChild(take("interrupted"), { startImmediately: true })
     const second = yield* Effect.forkChild(take("second"), { startImmediately: true })
     yield* Fiber.interrupt(interrupted)
-    turns.release("k")
+    turns.over(place)?.release()
     yield* Fiber.join(second)
     assert.deepStrictEqual(had, ["first", "second"])
-    turns.release("k")
-    assert.isFalse(turns.isTaken("k"))
+    turns.over(place)?.release()
+    assert.isUndefined(turns.over(place))
+  }))
+
+it.effect("ranges that overlap have one turn, which covers both", () =>
+  Effect.gen(function*() {
+    const turns = new Turns()
+    const range = (from: number | undefined, to: number | undefined) => ({
+      from: from === undefined ? undefined : Uint8Array.of(from),
+      to: to === undefined ? undefined : Uint8Array.of(to)
+    })
+    const at = (key: number) => ({ bytes: Uint8Array.of(key), id: String(key) })
+    const first = turns.ofRange(range(10, 20))
+    yield* first.take(() => undefined)
+    assert.strictEqual(turns.over(at(10)), first)
+    assert.isUndefined(turns.over(at(20)))
+    assert.strictEqual(turns.ofRange(range(15, 30)), first)
+    assert.strictEqual(turns.over(at(20)), first)
+    assert.isUndefined(turns.overRange(range(30, undefined)))
+    assert.strictEqual(turns.overRange(range(undefined, undefined)), first)
+    const other = turns.ofRange(range(40, undefined))
+    yield* other.take(() => undefined)
+    assert.strictEqual(turns.over(at(200)), other)
+    first.release()
+    assert.isUndefined(turns.over(at(15)))
+    other.release()
+    assert.isUndefined(turns.overRange(range(undefined, undefined)))
   }))

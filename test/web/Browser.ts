@@ -31,16 +31,14 @@ const bundles = async (): Promise<ReadonlyMap<string, Uint8Array>> => {
   return new Map(outputFiles.map(({ contents, path }) => [path, contents]))
 }
 
-/** The address of a server with a page that has the program. */
-export const server = Effect.gen(function*() {
-  const scripts = yield* Effect.promise(bundles)
-  const html = `<!doctype html><title>Tidemark</title><script type="module" src="/program.js"></script>`
+/** The address of a server with these scripts. The page at any other path runs the script of its name. */
+export const serverOf = Effect.fnUntraced(function*(scripts: ReadonlyMap<string, Uint8Array>) {
   const listening = yield* Effect.acquireRelease(
     Effect.promise(async () => {
-      const made = createServer(({ url }, response) => {
-        const script = scripts.get(url ?? "")
+      const made = createServer(({ url = "" }, response) => {
+        const script = scripts.get(url)
         response.setHeader("content-type", script === undefined ? "text/html" : "text/javascript")
-        response.end(script ?? html)
+        response.end(script ?? `<!doctype html><title>Tidemark</title><script type="module" src="${url}.js"></script>`)
       })
       await once(made.listen(0, "127.0.0.1"), "listening")
       return made
@@ -49,6 +47,12 @@ export const server = Effect.gen(function*() {
   )
   return `http://127.0.0.1:${(listening.address() as AddressInfo).port}/`
 })
+
+/** The address of the page that has the program. */
+export const server = Effect.flatMap(
+  Effect.promise(bundles),
+  (scripts) => Effect.map(serverOf(scripts), (url) => `${url}program`)
+)
 
 /** A new profile, which survives its browser. */
 export const profile = Effect.acquireRelease(

@@ -1,10 +1,13 @@
 /**
- * `tidemark inspect`: what is stored, and why.
+ * `tidemark inspect`: what is stored, and why, and which keys are the largest.
  *
  * @internal
  */
 import { Duration, Effect, Option } from "effect"
 import { Argument, Command } from "effect/cli"
+import * as KeyFootprint from "../../client/Footprint.ts"
+import { PersistClient, storeOf } from "../../client/PersistClient.ts"
+import * as StoredJson from "../../client/StoredJson.ts"
 import * as Batch from "../../engine/Batch.ts"
 import type { Collection } from "../../engine/Collection.ts"
 import type { State } from "../../engine/State.ts"
@@ -15,6 +18,7 @@ import { Blob } from "../../storage/Blob.ts"
 import { Log } from "../../storage/Log.ts"
 import * as Footprint from "../Footprint.ts"
 import * as Output from "../Output.ts"
+import * as Printable from "../Printable.ts"
 import { common } from "../Root.ts"
 import * as Store from "../Store.ts"
 
@@ -87,6 +91,50 @@ const collectionText = (collection: Collection): string => {
   return rows.length === 1 ? `${head}\n  (no rows)` : `${head}\n${Output.table(rows).replaceAll(/^/gm, "  ")}`
 }
 
+/** The largest keys of collections, by their names. */
+const largestKeys = (collections: ReadonlyArray<Collection>) =>
+  Effect.gen(function*() {
+    const client = yield* PersistClient
+    const found = new Map<string, ReadonlyArray<KeySize>>()
+    for (const { registration: { id, key, name } } of collections) {
+      const codec = StoredJson.codec(key)
+      const { keys } = yield* KeyFootprint.of(storeOf(client), { id, name })
+      found.set(
+        name,
+        keys.map(({ bytes, key, lastChanged, updates }) => ({
+          key: codec.decode(key, 0, key.length),
+          bytes,
+          updates,
+          lastChanged
+        }))
+      )
+    }
+    return found
+  }).pipe(
+    // It was destroyed meanwhile, or a block of it cannot be read: the rest is printed all the same.
+    Effect.catchTag(["CollectionDestroyed", "Corrupt"], () => Effect.succeed(new Map<string, ReadonlyArray<KeySize>>()))
+  )
+
+interface KeySize {
+  readonly key: StoredJson.Json
+  readonly bytes: number
+  readonly updates: number
+  readonly lastChanged: number
+}
+
+const keyWidth = 60
+
+const keysText = (keys: ReadonlyArray<KeySize>): string => {
+  if (keys.length === 0) return ""
+  const rows = keys.slice(0, 5).map(({ bytes, key, lastChanged, updates }) => [
+    Printable.printable(JSON.stringify(key)).slice(0, keyWidth),
+    Output.bytes(bytes),
+    Output.count(updates),
+    String(lastChanged)
+  ])
+  return `\n${Output.table([["LARGEST KEYS", "BYTES", "UPDATES", "LAST CHANGED"], ...rows]).replaceAll(/^/gm, "  ")}`
+}
+
 const rollupText = ({ rollup }: State): string =>
   rollup === undefined
     ? "no rollup: the log holds everything since the store was made"
@@ -108,13 +156,17 @@ export const inspect = Command.make(
       const collections = Option.isSome(name)
         ? [yield* Footprint.collectionOf(state, name.value)]
         : [...state.collections.values()]
+      const keys = yield* largestKeys(collections)
       if (json) {
         return yield* Output.json({
           location: log.location,
           log: { ...bounds, bytes: logBytes },
           rollup: state.rollup === undefined ? null : { ...state.rollup, key: `blobs/${state.rollup.key}` },
           seqNo: state.seqNo,
-          collections: collections.map(collectionJson),
+          collections: collections.map((collection) => ({
+            ...collectionJson(collection),
+            largestKeys: keys.get(collection.registration.name) ?? []
+          })),
           destroyed: [...state.destroyed.keys()],
           holds: holds.map(({ leaseMillis, name }) => ({ name, leaseMillis })),
           orphans
@@ -135,12 +187,16 @@ export const inspect = Command.make(
           `${Output.counted(orphans.length, "orphan")} of ${Output.bytes(Orphans.bytesOf(orphans))}: see tidemark gc`
         )
       }
-      for (const collection of collections) yield* Output.line(`\n${collectionText(collection)}`)
-    }).pipe(Effect.provide(Store.existing(storage)))
+      for (const collection of collections) {
+        const largest = keysText(keys.get(collection.registration.name) ?? [])
+        yield* Output.line(`\n${collectionText(collection)}${largest}`)
+      }
+    }).pipe(Effect.scoped, Effect.provide(Store.reading(storage)))
   })
 ).pipe(
   Command.withDescription(
-    "Print what is stored and why: the log, the rollup, the holds, and for each collection its rows in the log and its batches."
+    "Print what is stored and why: the log, the rollup, the holds, and for each collection its rows in the log, its batches, and " +
+      "its largest keys with their last changes."
   ),
   Command.withShortDescription("Print what is stored, and why"),
   Command.withExamples([
