@@ -66,6 +66,12 @@ export class Sheet {
     }
   }
 
+  /** Whether these rows can have the sheet's memory: they are large, have next to all of it, and nothing is added to it any more. */
+  isOnly({ bytes }: Range): boolean {
+    const { keys, values } = this.builder
+    return this.ranges === 1 && !this.isInUse && this.isFull && 2 * bytes >= keys.bytes.length + values.bytes.length
+  }
+
   /** One of the ranges has been copied. */
   release(): void {
     if (--this.ranges > 0 || this.isInUse) return
@@ -87,6 +93,11 @@ export const view = (rows: Rows): Columns.Columns =>
 export const gather = (parts: ReadonlyArray<Rows>): Columns.Columns => {
   const [first] = parts
   if (parts.length === 1 && !(first instanceof Range)) return first!
+  if (parts.length === 1 && first instanceof Range && first.sheet.isOnly(first)) {
+    const columns = view(first)
+    first.sheet.release()
+    return columns
+  }
   const gathered = Columns.copy(pieces(parts))
   for (const part of parts) if (part instanceof Range) part.sheet.release()
   return gathered

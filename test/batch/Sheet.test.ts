@@ -33,6 +33,23 @@ describe("a sheet", () => {
     assert.deepStrictEqual(ranges.map(Sheet.lengthOf), [1, 2, 0])
   })
 
+  it("hands a large row over without a copy", () => {
+    const sheet = new Sheet.Sheet()
+    const range = sheet.add((into) => {
+      into.keys.utf8("large")
+      into.values.raw(new Uint8Array(1024 * 1024).fill(7))
+      into.commit(3, 1)
+      return 3
+    })
+    const { buffer } = Sheet.view(range).valueData
+    const columns = Sheet.gather([range])
+    assert.strictEqual(columns.valueData.buffer, buffer)
+    assert.isFalse(sheet.isFull, "the sheet has other memory from then on")
+    add(sheet, 1, 3)
+    assert.deepStrictEqual(rowsOf(columns), ["large 1048576 3 1"])
+    assert.deepStrictEqual([...new Set(Columns.valueAt(columns, 0))], [7])
+  })
+
   it("is copied in the order of the writes, with columns and other sheets between, and without what was rejected", () => {
     const [a, b] = [new Sheet.Sheet(), new Sheet.Sheet()]
     const parts = [
