@@ -340,6 +340,42 @@ describe("what is refused, with nothing half done", () => {
   )
 
   test(
+    "keys and rows that are too large, and with them all of their transaction",
+    Effect.gen(function*() {
+      class Texts extends Table.Service<Texts>()("texts", { key: Schema.String, value: Schema.String }) {}
+      const texts = Context.get(yield* Layer.build(Texts.layer), Texts)
+      const large = "x".repeat(16 * 1024 * 1024)
+      for (const [key, value] of [[large, ""], ["k", large]] as const) {
+        const error = yield* Effect.flip(Table.transaction(Effect.andThen(texts.set("a", "1"), texts.set(key, value))))
+        assert.propertyVal(error, "_tag", "ValueOutOfRange")
+        assert.isBelow(error.message.length, 500, "it has nothing of the data")
+        assert.deepStrictEqual(yield* collect(texts.range()), [])
+      }
+    })
+  )
+
+  test(
+    "a clock that jumps back by a day, or ahead: times go on, and nothing is lost",
+    Effect.gen(function*() {
+      const day = 86_400_000
+      const counters = yield* Counters
+      yield* TestClock.setTime(2 * day)
+      const first = yield* counters.set("a", 1)
+      yield* TestClock.setTime(day)
+      const second = yield* counters.set("a", 2)
+      assert.isAbove(second, first)
+      assert.deepStrictEqual(yield* counters.at(first).get("a"), Option.some(1))
+      yield* TestClock.setTime(367 * day)
+      const third = yield* counters.set("a", 3)
+      assert.isAtLeast(third, 1_000 * 367 * day)
+      yield* TestClock.setTime(2 * day)
+      assert.isAbove(yield* counters.set("a", 4), third)
+      assert.deepStrictEqual(yield* counters.get("a"), Option.some(4))
+      assert.deepStrictEqual(yield* counters.at(second).get("a"), Option.some(2))
+    })
+  )
+
+  test(
     "two declarations of a table, and another schema",
     Effect.gen(function*() {
       assert.propertyVal(yield* Effect.flip(Layer.build(Again.layer)), "_tag", "TableMismatch")
