@@ -136,8 +136,9 @@ const collectInMemory = (
   let many: Map<number, Array<Found>> | undefined
   runs.keys.find(view.chunks, key, (columns, row) => {
     const at = columns.times[row]!
-    if (at < view.traceUpper || at >= toTime) return
-    const next: Found = { columns, row, time: Math.max(at, since), diff: columns.diffs[row]! }
+    const diff = columns.diffs[row]!
+    if (at < view.traceUpper || at >= toTime || diff === 0) return
+    const next: Found = { columns, row, time: Math.max(at, since), diff }
     if (many !== undefined) return combine(placeIn(many, next), next)
     combine(found, next)
     if (found.length <= fewRows) return
