@@ -90,7 +90,7 @@ const report = (cause: Cause.Cause<unknown>): Effect.Effect<void> => {
 }
 
 /** Runs a command line. When it fails, the failure has already been reported. */
-export const run = (args: ReadonlyArray<string>) =>
+export const run = (args: ReadonlyArray<string>): Effect.Effect<void, unknown> =>
   Command.runWith(tidemark, { version })(args).pipe(
     Effect.tapCause(report),
     Effect.provideService(Logger.LogToStderr, true),
