@@ -31,7 +31,7 @@ export const tests = (file: string, parts: ReadonlyArray<Part>): void => {
           seeds,
           program: Nemesis.program({ profile: NemesisProfile.byName[profile] }),
           faults: storages[faults],
-          command: `npm run test:unit -- test/testing/${file} -t "${name}"`
+          command: `npm run test:unit -- test/testing/nemesis/${file} -t "${name}"`
         }
         const replay = yield* named
         if (Option.isSome(replay)) return yield* Effect.asVoid(Seeds.replay(options, replay.value))

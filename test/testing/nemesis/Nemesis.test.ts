@@ -10,7 +10,7 @@ import type * as Simulation from "../../../src/testing/simulation/Simulation.ts"
 import * as Faults from "../../../src/testing/storage/Faults.ts"
 import * as Nemeses from "./Nemeses.ts"
 
-// The other half of the seeds is in NemesisProcesses.test.ts.
+// The other half of the seeds is in Processes.test.ts.
 describe("no promise is broken", () => {
   Nemeses.tests("Nemesis.test.ts", [
     { profile: "mixed", faults: "harsh", share: 250 },

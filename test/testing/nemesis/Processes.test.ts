@@ -3,7 +3,7 @@ import * as Nemeses from "./Nemeses.ts"
 
 // The other half of the seeds is in Nemesis.test.ts.
 describe("no promise is broken", () => {
-  Nemeses.tests("NemesisProcesses.test.ts", [
+  Nemeses.tests("Processes.test.ts", [
     { profile: "rivals", faults: "harsh", share: 200 },
     { profile: "crashes", faults: "harsh", share: 200 },
     { profile: "churn", faults: "mild", share: 50 },
