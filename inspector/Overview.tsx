@@ -74,7 +74,7 @@ export const Overview = ({ onChoose, refresh }: {
             .join("; ")}
       </p>
       <h2>Subscribers</h2>
-      {value.subscribers.length === 0 ? <p>Nobody subscribes over HTTP.</p> : (
+      {value.subscribers.length === 0 ? <p>There are no subscribers over HTTP.</p> : (
         <ul>
           {value.subscribers.map((each, i) => (
             <li key={i}>{each.collection}: {behind(each)}, delivered to {Times.frontier(each.delivered)}</li>

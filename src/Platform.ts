@@ -114,12 +114,8 @@ export const isSame = (
   bStart: number,
   bEnd: number
 ): boolean => {
-  const size = aEnd - aStart
-  if (bEnd - bStart !== size) return false
-  if (size > fewBytes) return Buffer.compare(a.subarray(aStart, aEnd), b.subarray(bStart, bEnd)) === 0
-  let same = 0
-  while (same < size && a[aStart + same] === b[bStart + same]) same++
-  return same === size
+  if (aEnd - aStart <= fewBytes) return PortableText.isSame(a, aStart, aEnd, b, bStart, bEnd)
+  return Buffer.compare(a.subarray(aStart, aEnd), b.subarray(bStart, bEnd)) === 0
 }
 
 /** A text with one character for each byte, for comparing bytes. It is not readable. */

@@ -1,5 +1,5 @@
 /**
- * Conversions of text that are the same on every platform.
+ * Conversions of text, and a comparison of bytes, that are the same on every platform.
  *
  * @internal
  */
@@ -30,4 +30,20 @@ export const readUtf8 = (bytes: Uint8Array, start: number, end: number): string 
 export const dateOf = (of: number | string): Date | undefined => {
   const date = new Date(of)
   return Number.isNaN(date.getTime()) ? undefined : date
+}
+
+/** Whether two ranges have the same bytes. */
+export const isSame = (
+  a: Uint8Array,
+  aStart: number,
+  aEnd: number,
+  b: Uint8Array,
+  bStart: number,
+  bEnd: number
+): boolean => {
+  const size = aEnd - aStart
+  if (bEnd - bStart !== size) return false
+  let same = 0
+  while (same < size && a[aStart + same] === b[bStart + same]) same++
+  return same === size
 }

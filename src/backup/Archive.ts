@@ -75,7 +75,7 @@ const readOnly = (location: string) =>
   )
 
 /** The state of the store at a point. */
-export const atPoint = (archive: Archive, { logFrom, position }: BackupFiles.Point) =>
+export const atPoint = (archive: Archive, { logFrom, position }: Pick<BackupFiles.Point, "logFrom" | "position">) =>
   Effect.gen(function*() {
     const found = yield* Stream.runCollect(entries(archive, logFrom, position))
     const { state } = yield* Recovery.load(logOf(archive.blob.location, logFrom, found), blobsOf(archive))

@@ -2,7 +2,7 @@
  * Sheets: builders that small writes share. A write of few rows is a range of a sheet and allocates no columns of its own.
  * When its group is committed, the ranges of the group are copied together into columns.
  *
- * A sheet is used again once all of its ranges have been copied. A range that nobody will copy, as its write was
+ * A sheet is used again once all of its ranges have been copied. A range that will not be copied, as its write was
  * rejected, only keeps its sheet from being used again.
  *
  * @internal

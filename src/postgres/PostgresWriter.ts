@@ -6,7 +6,6 @@
 import { Effect, type Scope } from "effect"
 import { Corrupt, Fenced } from "../PersistError.ts"
 import type { Bounds, Writer } from "../storage/Log.ts"
-import * as LogRules from "../storage/LogRules.ts"
 import * as WriterStatus from "../storage/WriterStatus.ts"
 import type { Database } from "./Database.ts"
 import * as Packing from "./Packing.ts"
@@ -24,7 +23,7 @@ const truncatedAtOnce = 1_000
 export const make: (options: Options) => Effect.Effect<Writer, never, Scope.Scope> = Effect.fnUntraced(
   function*({ bounds, database, epoch, onAppend }) {
     const { change, changeOnce, location, read, tables } = database
-    const { settling, whileOpen } = yield* WriterStatus.make
+    const status = yield* WriterStatus.make
     let upper = bounds.upper
 
     /** Finds why a statement found no row of this epoch at this upper. */
@@ -72,18 +71,7 @@ export const make: (options: Options) => Effect.Effect<Writer, never, Scope.Scop
       }
     })
 
-    return {
-      epoch,
-      bounds,
-      append: (position, entries) =>
-        whileOpen("appending to the log", () => {
-          LogRules.checkAppend(position, upper)
-          return entries.length === 0 ? Effect.succeed(upper) : settling(append(entries))
-        }),
-      truncate: (before) => whileOpen("truncating the log", () => truncate(before)),
-      // Each entry is a separate row.
-      rotate: whileOpen("rotating the log", () => Effect.void)
-    }
+    return WriterStatus.writerOf(status, { epoch, bounds, upper: () => upper, append, truncate })
   }
 )
 

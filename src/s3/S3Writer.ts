@@ -6,7 +6,6 @@
 import { Effect, type Scope } from "effect"
 import { Corrupt, Fenced, Indeterminate } from "../PersistError.ts"
 import type { Writer } from "../storage/Log.ts"
-import * as LogRules from "../storage/LogRules.ts"
 import * as WriterStatus from "../storage/WriterStatus.ts"
 import type * as Bucket from "./Bucket.ts"
 import type { Claim } from "./Claims.ts"
@@ -25,7 +24,7 @@ const unknown = (detail: string) => new Indeterminate({ operation: "appending to
 export const make: (options: Options) => Effect.Effect<Writer, never, Scope.Scope> = Effect.fnUntraced(
   function*({ bucket, chain, claim: { bounds, header: { epoch, number, opener } }, onAppend }) {
     const location = bucket.location
-    const { settling, whileOpen } = yield* WriterStatus.make
+    const status = yield* WriterStatus.make
     let next = number + 1
     let upper = bounds.upper
 
@@ -75,17 +74,6 @@ export const make: (options: Options) => Effect.Effect<Writer, never, Scope.Scop
       yield* chain.forget({ number: first.number, position: first.position })
     })
 
-    return {
-      epoch,
-      bounds,
-      append: (position, entries) =>
-        whileOpen("appending to the log", () => {
-          LogRules.checkAppend(position, upper)
-          return entries.length === 0 ? Effect.succeed(upper) : settling(append(entries))
-        }),
-      truncate: (before) => whileOpen("truncating the log", () => truncate(before)),
-      // Each append is a separate object.
-      rotate: whileOpen("rotating the log", () => Effect.void)
-    }
+    return WriterStatus.writerOf(status, { epoch, bounds, upper: () => upper, append, truncate })
   }
 )

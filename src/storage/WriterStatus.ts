@@ -6,6 +6,8 @@
  */
 import { Effect, Exit, Option, type Scope } from "effect"
 import { type StorageError, Unavailable } from "../PersistError.ts"
+import type { Writer } from "./Log.ts"
+import * as LogRules from "./LogRules.ts"
 
 export interface WriterStatus {
   /** Runs what needs a usable writer. */
@@ -39,3 +41,26 @@ export const make: Effect.Effect<WriterStatus, never, Scope.Scope> = Effect.gen(
   }
   return made
 })
+
+/** What a log does for its writer, to whom the rules of all logs apply. */
+export interface Operations extends Pick<Writer, "epoch" | "bounds" | "truncate"> {
+  readonly upper: () => number
+  /** Appends at the upper; at least one entry. */
+  readonly append: (entries: ReadonlyArray<Uint8Array>) => Effect.Effect<number, StorageError>
+}
+
+/** The writer of a log that needs no rotation, as it stores each append by itself. */
+export const writerOf = ({ settling, whileOpen }: WriterStatus, operations: Operations): Writer => {
+  const { append, bounds, epoch, truncate, upper } = operations
+  return {
+    epoch,
+    bounds,
+    append: (position, entries) =>
+      whileOpen("appending to the log", () => {
+        LogRules.checkAppend(position, upper())
+        return entries.length === 0 ? Effect.succeed(upper()) : settling(append(entries))
+      }),
+    truncate: (before) => whileOpen("truncating the log", () => truncate(before)),
+    rotate: whileOpen("rotating the log", () => Effect.void)
+  }
+}

@@ -149,7 +149,7 @@ interface WriterOptions {
 
 const makeWriter: (options: WriterOptions) => Effect.Effect<Writer, never, Scope.Scope> = Effect.fnUntraced(
   function*({ bounds, database: { change, location }, epoch, hints }) {
-    const { settling, whileOpen } = yield* WriterStatus.make
+    const status = yield* WriterStatus.make
     let upper = bounds.upper
 
     const append = (entries: ReadonlyArray<Uint8Array>) =>
@@ -192,17 +192,6 @@ const makeWriter: (options: WriterOptions) => Effect.Effect<Writer, never, Scope
         return Effect.void
       }).pipe(Effect.flatten)
 
-    return {
-      epoch,
-      bounds,
-      append: (position, entries) =>
-        whileOpen("appending to the log", () => {
-          LogRules.checkAppend(position, upper)
-          return entries.length === 0 ? Effect.succeed(upper) : settling(append(entries))
-        }),
-      truncate: (before) => whileOpen("truncating the log", () => truncate(before)),
-      // Each entry is a record of its own.
-      rotate: whileOpen("rotating the log", () => Effect.void)
-    }
+    return WriterStatus.writerOf(status, { epoch, bounds, upper: () => upper, append, truncate })
   }
 )

@@ -11,7 +11,7 @@ import { bytesToHex } from "@noble/hashes/utils.js"
 import { Decompress } from "fzstd"
 import * as PortableText from "../PortableText.ts"
 
-export { dateOf, readUtf8, writeAscii } from "../PortableText.ts"
+export { dateOf, isSame, readUtf8, writeAscii } from "../PortableText.ts"
 
 /** The remainders of all bytes, and of those with one to three zero bytes behind them: four bytes are one step. */
 const crcTables = Array.from({ length: 4 }, () => new Int32Array(256))
@@ -104,22 +104,6 @@ export const copyOf = (bytes: Uint8Array, start: number, end: number): Uint8Arra
  */
 export const utf8Writer = (bytes: Uint8Array): (text: string, offset: number) => number => (text, offset) =>
   PortableText.writeUtf8(text, bytes.subarray(offset))
-
-/** Whether two ranges have the same bytes. */
-export const isSame = (
-  a: Uint8Array,
-  aStart: number,
-  aEnd: number,
-  b: Uint8Array,
-  bStart: number,
-  bEnd: number
-): boolean => {
-  const size = aEnd - aStart
-  if (bEnd - bStart !== size) return false
-  let same = 0
-  while (same < size && a[aStart + same] === b[bStart + same]) same++
-  return same === size
-}
 
 /** So many characters are made at once: a call takes only so many arguments. */
 const codesAtOnce = 4_096

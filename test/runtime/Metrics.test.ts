@@ -229,7 +229,7 @@ const damagedHold = Effect.scoped(Effect.gen(function*() {
   yield* HoldFiles.keeping(blob)
 }))
 
-/** A read of a time that nobody seals. */
+/** A read of a time that is not sealed. */
 const longWait = Effect.scoped(Effect.gen(function*() {
   const client = yield* Store.client(yield* Store.memory)
   const { reader } = yield* client.createOrLoad("s", Store.text)

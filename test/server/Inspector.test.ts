@@ -1,21 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
-import { existsSync, readFileSync } from "node:fs"
+import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { type Browser, chromium, type Page } from "playwright-core"
 import { page as made, target } from "../../.ci/inspector.ts"
 import type { PersistClient } from "../../src/client/PersistClient.ts"
 import * as Codec from "../../src/Codec.ts"
 import * as Update from "../../src/Update.ts"
+import { executable } from "../web/Browser.ts"
 import * as Running from "./Running.ts"
-
-const executablePath = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync)
 
 /** A browser that asks nothing of the network by itself. */
 const browser = Effect.acquireRelease(
   Effect.promise(() =>
     chromium.launch({
-      ...(executablePath !== undefined && { executablePath }),
+      ...(executable !== undefined && { executablePath: executable }),
       args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]
     })
   ),
@@ -55,7 +54,7 @@ it("the page is the one that its sources make", async () => {
   assert.isBelow(stored.length, 150_000)
 })
 
-describe.skipIf(executablePath === undefined)("the inspector, in a browser", () => {
+describe.skipIf(executable === undefined)("the inspector, in a browser", () => {
   const inBrowser = (title: string, use: (page: Page, url: string) => Promise<void>) =>
     it.live(title, () =>
       Effect.gen(function*() {
