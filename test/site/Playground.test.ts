@@ -1,15 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
-import { createServer } from "node:http"
-import type { AddressInfo } from "node:net"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { extname, join } from "node:path"
+import { join } from "node:path"
 import * as Playground from "../../.ci/playground.ts"
 import { examples } from "../../site/playground/examples.ts"
 import * as Browser from "../web/Browser.ts"
-
-const types: Readonly<Record<string, string>> = { ".html": "text/html", ".js": "text/javascript" }
 
 /** The address of the page. */
 const served = Effect.gen(function*() {
@@ -18,20 +14,14 @@ const served = Effect.gen(function*() {
     (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
   )
   yield* Effect.promise(() => Playground.write(folder))
-  const server = yield* Effect.acquireRelease(
-    Effect.promise(() =>
-      new Promise<ReturnType<typeof createServer>>((resolve) => {
-        const made = createServer(({ url }, response) => {
-          const path = join(folder, new URL(url!, "http://localhost").pathname.replace(/\/$/, "/index.html"))
-          if (!existsSync(path)) return response.writeHead(404).end()
-          response.writeHead(200, { "content-type": types[extname(path)] }).end(readFileSync(path))
-        })
-        made.listen(0, "127.0.0.1", () => resolve(made))
-      })
-    ),
-    (made) => Effect.sync(() => made.close())
+  const read = (name: string) => readFileSync(join(folder, name))
+  return yield* Browser.serverOf(
+    new Map([
+      ["/", read("index.html")],
+      ["/main.js", read("main.js")],
+      ["/inspector.html", read("inspector.html")]
+    ])
   )
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
 })
 
 /** What the examples print, and the collection that the inspector shows after them. */

@@ -31,14 +31,16 @@ const bundles = async (): Promise<ReadonlyMap<string, Uint8Array>> => {
   return new Map(outputFiles.map(({ contents, path }) => [path, contents]))
 }
 
-/** The address of a server with these scripts. The page at any other path runs the script of its name. */
-export const serverOf = Effect.fnUntraced(function*(scripts: ReadonlyMap<string, Uint8Array>) {
+/** The address of a server with these scripts and pages. The page at any other path runs the script of its name. */
+export const serverOf = Effect.fnUntraced(function*(files: ReadonlyMap<string, Uint8Array>) {
   const listening = yield* Effect.acquireRelease(
     Effect.promise(async () => {
       const made = createServer(({ url = "" }, response) => {
-        const script = scripts.get(url)
-        response.setHeader("content-type", script === undefined ? "text/html" : "text/javascript")
-        response.end(script ?? `<!doctype html><title>Tidemark</title><script type="module" src="${url}.js"></script>`)
+        const path = new URL(url, "http://localhost").pathname
+        response.setHeader("content-type", path.endsWith(".js") ? "text/javascript" : "text/html")
+        response.end(
+          files.get(path) ?? `<!doctype html><title>Tidemark</title><script type="module" src="${url}.js"></script>`
+        )
       })
       await once(made.listen(0, "127.0.0.1"), "listening")
       return made
