@@ -387,7 +387,7 @@ const rows: ReadonlyArray<Mutant> = [
   plant(
     "a row is taken back by another value",
     "batch/Cancellation.ts",
-    " && isSame(other, otherRow, columns, row)",
+    " && Compare.isSameRow(other, otherRow, columns, row)",
     "",
     "batch/Cancellation"
   ),
@@ -401,14 +401,14 @@ const rows: ReadonlyArray<Mutant> = [
   plant(
     "a long value is taken back by another one of its length, after a rewrite in the nemesis",
     "batch/Cancellation.ts",
-    " && isSame(other, otherRow, columns, row)",
+    " && Compare.isSameRow(other, otherRow, columns, row)",
     "",
     "testing/nemesis/Nemesis"
   ),
   plant(
     "a long value is taken back by another one of its length, after a rewrite in the crash tests",
     "batch/Cancellation.ts",
-    " && isSame(other, otherRow, columns, row)",
+    " && Compare.isSameRow(other, otherRow, columns, row)",
     "",
     "crash/Memory"
   ),
