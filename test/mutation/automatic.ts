@@ -5,7 +5,7 @@ import { spawnSync } from "node:child_process"
 import fs from "node:fs"
 import { join, relative, resolve } from "node:path"
 import { roomOf } from "./Rooms.ts"
-import { describe, isSurvivor, type Report, scores, update } from "./Scores.ts"
+import { describe, type Report, scores, survivors, update } from "./Scores.ts"
 
 const root = join(import.meta.dirname, "../..")
 const page = join(root, "docs/evidence.md")
@@ -54,12 +54,14 @@ if (paths.length === 0) {
   process.exit(2)
 }
 
+const commit = spawnSync("git", ["rev-parse", "--short", "HEAD"], { cwd: root, encoding: "utf8" }).stdout.trim()
+
 for (const path of paths) {
   const report = mutate(path)
-  for (const [file, { mutants, source }] of Object.entries(report.files)) {
-    for (const mutant of mutants.filter(isSurvivor)) console.log(describe(file, source, mutant))
+  for (const [file, { source }] of Object.entries(report.files)) {
+    for (const mutant of survivors(file, report)) console.log(describe(file, source, mutant))
   }
-  const found = scores(report)
+  const found = scores(report, commit)
   fs.writeFileSync(
     page,
     update(fs.readFileSync(page, "utf8"), found, (module) => fs.existsSync(join(root, module)))
