@@ -22,6 +22,10 @@ export const equivalents: Readonly<Record<string, ReadonlyArray<Equivalent>>> = 
       mutants: [["row < columns.length", "row <= columns.length"]],
       line: "for (let row = first",
       why: "the row behind the last one is not kept"
+    },
+    {
+      mutants: [["looks < maxLooks", "looks <= maxLooks"]],
+      why: "how many rows are compared before consolidation has to find them is a matter of time only"
     }
   ]
 }
