@@ -1,4 +1,4 @@
-/** Prints each automatic mutant that no test notices as soon as that is known, so that a run which is cut short has said something. */
+/** A reporter of Stryker: prints each mutant that no test notices as soon as it is known, so that a run that is cut short says something. */
 import { relative } from "node:path"
 
 interface Result {
