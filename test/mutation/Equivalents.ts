@@ -27,6 +27,36 @@ export const equivalents: Readonly<Record<string, ReadonlyArray<Equivalent>>> = 
       mutants: [["looks < maxLooks", "looks <= maxLooks"]],
       why: "how many rows are compared before consolidation has to find them is a matter of time only"
     }
+  ],
+  "src/engine/Plan.ts": [
+    {
+      mutants: [["sealed.length === 0", "false"]],
+      why: "where no spill is sealed, none of no rows are: that is a quarter of them"
+    },
+    {
+      mutants: [["taken.length > 0", "true"], ["taken.length > 0", "taken.length >= 0"]],
+      why:
+        "some rows can collapse, or it was not called: if they are not before the first that cannot, they are behind it"
+    },
+    {
+      mutants: [
+        ["taken.length > 0 && sealed > collection.traceUpper", "true"],
+        ["taken.length > 0 && sealed > collection.traceUpper", "taken.length > 0 || sealed > collection.traceUpper"],
+        ["sealed > collection.traceUpper", "true"],
+        ["sealed > collection.traceUpper", "sealed >= collection.traceUpper"]
+      ],
+      why:
+        "rows in memory are at or after the upper that they were appended at, and the trace has nothing from there on"
+    },
+    {
+      mutants: [["since <= first", "since < first"], ["collection.upper <= first", "collection.upper < first"]],
+      why: "at the first time itself the share of the rows before it is 0"
+    },
+    {
+      mutants: [["batch.since > 0", "true"], ["batch.since > 0", "batch.since >= 0"]],
+      why:
+        "rows that all stand at time 0 are one batch, which is consolidated: to rewrite it once or never reclaims the same"
+    }
   ]
 }
 
