@@ -194,4 +194,38 @@ describe("recent writes", () => {
     assert.isFalse(isKnown("first0"))
     assert.strictEqual(reason(new Stage(tables(), recent).transact(transaction(1, [], [0, ["a"]]), 0)), "TooOld")
   })
+
+  it("knows every key that was written, the empty one and those of a commit on the timeline, too", () => {
+    const state = tables()
+    const recent = new RecentWrites(10)
+    recent.add(0, rows())
+    recent.add(0, toColumns([row("", "v", 20, 1), row("a", "v", 21, 1)]))
+    const isKnown = (id: number, key: string, after: number) =>
+      recent.isWrittenAfter(after, hashOf(id, bytes(key), 0, key.length))
+    assert.deepStrictEqual([isKnown(0, "", 19), isKnown(0, "", 20), isKnown(0, "a", 20), isKnown(1, "", 0)], [
+      true,
+      false,
+      true,
+      false
+    ])
+    const columns = toColumns([row("b", "v", 30, 1)])
+    recent.fold(state, [
+      { _tag: "Timeline", upper: 31 },
+      { _tag: "Write", collection: 1, columns },
+      { _tag: "Write", collection: 2, columns }
+    ])
+    assert.deepStrictEqual([isKnown(1, "b", 29), isKnown(2, "b", 29), isKnown(0, "b", 29)], [true, false, false])
+  })
+
+  it("begins no generation with a write of no rows", () => {
+    const recent = new RecentWrites(10)
+    const many = Array.from({ length: 70_000 }, (_, i) => row(`${i}`, "", 20, 1))
+    const at = (time: number) => toColumns(many.map((each) => ({ ...each, time })))
+    recent.add(0, at(20))
+    recent.add(0, rows())
+    recent.add(0, at(30))
+    assert.strictEqual(recent.from, 10)
+    recent.add(0, at(40))
+    assert.strictEqual(recent.from, 30)
+  })
 })
