@@ -133,7 +133,7 @@ describe("platform", () => {
     assert.deepStrictEqual(compilerOptions.lib, ["ES2024"])
     const web = JSON.parse(read("src/web/tsconfig.json"))
     assert.deepStrictEqual(web.include.slice(1).map((file: string) => file.replace("../../", "")), exclude.slice(1))
-    assert.include(JSON.parse(read("package.json")).scripts.check, "tsc -p src/web")
+    assert.match(JSON.parse(read("package.json")).scripts.check, /tsc -p src\/web /)
   })
 
   it("only Platform.ts, node and cli import node:*", () => {
