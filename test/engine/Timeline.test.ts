@@ -133,6 +133,26 @@ describe("a stage on the timeline", () => {
     )
   })
 
+  it("finds a written range among several writes of a group", () => {
+    const stage = new Stage(tables())
+    for (const key of ["b", "x", "y"]) stage.transact(transaction(9, [], [0, [key]]), 20)
+    assert.strictEqual(
+      reason(stage.transact(transaction(9, [reading(0, [], [["a", "c"]])], [1, ["d"]]), 20)),
+      "RangeChanged"
+    )
+    assert.strictEqual(reason(stage.transact(transaction(9, [reading(0, [], [["c", "d"]])], [1, ["d"]]), 20)), 23)
+  })
+
+  it("numbers what it takes and what it refuses, and takes what has read a table that is gone", () => {
+    const stage = new Stage(tables())
+    const before = stage.seqNo
+    stage.transact(transaction(9, [reading(7, ["a"], [["a", "b"]])], [0, ["a"]]), 20)
+    assert.strictEqual(stage.seqNo, before + 1)
+    assert.propertyVal(stage.transact(transaction(9, [], [7, ["a"]]), 20), "seqNo", before + 2)
+    stage.advance(30)
+    assert.strictEqual(stage.seqNo, before + 3)
+  })
+
   it("refuses what would give a table times of its own", () => {
     const stage = new Stage(tables())
     const results = [

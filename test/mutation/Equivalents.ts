@@ -150,6 +150,40 @@ export const equivalents: Readonly<Record<string, ReadonlyArray<Equivalent>>> = 
       why: "behind the last row there is none in any window, and the cursor has left its block either way"
     }
   ],
+  "src/engine/Evolution.ts": [
+    { mutants: [["document === stored.document", "false"]], why: "a shortcut: equal documents have no differences" }
+  ],
+  "src/engine/PackedWrite.ts": [
+    {
+      mutants: [
+        ["bytes < leastBytes", "bytes <= leastBytes"],
+        ["bytes > mostBytes", "bytes >= mostBytes"],
+        ["bytes < leastRowBytes * columns.length", "bytes <= leastRowBytes * columns.length"],
+        ["frame.length <= worthwhile * block.length", "frame.length < worthwhile * block.length"]
+      ],
+      why: "at the limit itself compressing and not compressing are as good as each other, and both are read"
+    },
+    {
+      mutants: [["length > 2 * mostBytes", "length >= 2 * mostBytes"]],
+      why: "nothing that is written comes near the limit; it only bounds what damaged bytes may allocate"
+    }
+  ],
+  "src/engine/RecentWrites.ts": [
+    {
+      mutants: [["this.newer.size >= generationKeys", "this.newer.size > generationKeys"]],
+      why: "a generation may have one key more: the limit is one of memory"
+    }
+  ],
+  "src/engine/Stage.ts": [
+    {
+      mutants: [["size >= ownChunkBytes", "size > ownChunkBytes"]],
+      why: "whether rows of just this size share a chunk is a matter of time only"
+    },
+    {
+      mutants: [["i < rows.length", "i <= rows.length"]],
+      why: "there is no time behind the last one, and so none below the seal"
+    }
+  ],
   "src/engine/Plan.ts": [
     {
       mutants: [["sealed.length === 0", "false"]],
