@@ -150,6 +150,12 @@ export const equivalents: Readonly<Record<string, ReadonlyArray<Equivalent>>> = 
       why: "behind the last row there is none in any window, and the cursor has left its block either way"
     }
   ],
+  "src/batch/MergeJob.ts": [
+    {
+      mutants: [["bytes < this.blockBytes", "bytes <= this.blockBytes"]],
+      why: "a block that is full to the byte may take one row more: its size is a target"
+    }
+  ],
   "src/engine/Evolution.ts": [
     { mutants: [["document === stored.document", "false"]], why: "a shortcut: equal documents have no differences" }
   ],
