@@ -23,7 +23,7 @@ describe("opening a collection", () => {
 
   it("takes the codecs that it has, and names those that it has not, the key first", () => {
     assert.isUndefined(of([string, json], [string, json]))
-    const named = { _tag: "CodecMismatch", collection: "s" }
+    const named = { _tag: "CodecMismatch", collection: "s" } as const
     assert.deepInclude(of([string, json], [json, string]), {
       ...named,
       part: "key",
