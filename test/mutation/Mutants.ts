@@ -58,8 +58,8 @@ const tables: ReadonlyArray<Mutant> = [
   plant(
     "a row keeps the index entry that it had",
     "tables/Indexes.ts",
-    "if (old !== undefined) workspace.entry(",
-    "if (old !== undefined && next === undefined) workspace.entry(",
+    "if (old !== undefined) entries.entry(",
+    "if (old !== undefined && next === undefined) entries.entry(",
     "tables/Serial"
   ),
   plant(
