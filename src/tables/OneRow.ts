@@ -2,7 +2,7 @@
  * Changes of one row that are transactions of their own.
  *
  * Where the present row is in memory, it is read, changed and handed to the owner in one step, without a workspace, which
- * costs more than all the rest of it. Otherwise, and after a conflict, the change runs as any other transaction.
+ * costs more than all the rest of it. Otherwise, and after a conflict, the change runs like every other transaction.
  *
  * @internal
  */

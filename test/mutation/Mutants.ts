@@ -49,6 +49,13 @@ const tables: ReadonlyArray<Mutant> = [
     "tables/Serial"
   ),
   plant(
+    "a change of one row does not say what it has read",
+    "tables/OneRow.ts",
+    "keys: [bytes], ranges: []",
+    "keys: [], ranges: []",
+    "tables/Serial"
+  ),
+  plant(
     "a row in the cache survives the commit that replaces it",
     "tables/RowCache.ts",
     "if (known === undefined) return\n    this.fill",
