@@ -36,6 +36,8 @@ interface Attempted {
 export class Account {
   readonly attempts: Array<Attempted> = []
   private events = 0
+  /** Called after each beginning and end. */
+  onChange: () => void = () => {}
 
   begin(): Attempted {
     const id = this.attempts.length + 1
@@ -48,12 +50,31 @@ export class Account {
       outcome: "unknown"
     }
     this.attempts.push(attempted)
+    this.onChange()
     return attempted
   }
 
   end(attempted: Attempted, outcome: Attempted["outcome"]): void {
     attempted.ended = this.events++
     attempted.outcome = outcome
+    this.onChange()
+  }
+
+  /** How many beginnings and ends there were. */
+  get length(): number {
+    return this.events
+  }
+
+  /** What was known after so many of them. */
+  after(events: number): Account {
+    const known = new Account()
+    known.events = events
+    for (const attempted of this.attempts) {
+      if (attempted.began >= events) continue
+      const isOver = attempted.ended < events
+      known.attempts.push(isOver ? attempted : { ...attempted, ended: Infinity, outcome: "unknown" })
+    }
+    return known
   }
 
   count(outcome: Attempted["outcome"]): number {
