@@ -73,7 +73,13 @@ fs.writeFileSync(
   JSON.stringify({
     extends: "../../tsconfig.json",
     include: ["."],
-    compilerOptions: { noUnusedLocals: false, noUnusedParameters: false, plugins: [] }
+    // Examples of pages for browsers are among them.
+    compilerOptions: {
+      lib: ["ES2024", "DOM", "DOM.AsyncIterable"],
+      noUnusedLocals: false,
+      noUnusedParameters: false,
+      plugins: []
+    }
   })
 )
 
