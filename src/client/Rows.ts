@@ -123,13 +123,13 @@ const checkNumbers = (time: number, diff: number, magnitude: number): number => 
  * become a range of a sheet.
  */
 export const encoder = <K, V>(codecs: Codecs<K, V>, othersWait: () => boolean) => {
-  let sheet = new Sheet.Sheet()
+  const sheets = new Sheet.Sheets()
   return (updates: Update.Updates<K, V>): Effect.Effect<Sheet.Rows, ValueOutOfRange> =>
     Pure.encode(() => {
       if (!othersWait() || !(Symbol.iterator in updates)) return encodeUnsafe(codecs, updates)
       const rows = Update.toArray(updates)
+      const sheet = sheets.current
       if (rows.length > fewRows || !sheet.isFree) return encodeUpdates(codecs, rows)
-      if (sheet.isFull) sheet = new Sheet.Sheet()
       return sheet.add((into) => addRows(codecs, rows, into))
     })
 }
@@ -304,7 +304,7 @@ const prefixBounds = <K>(codec: Codec<K>, prefix: unknown): Bounds => {
   if (codec.prefixed !== undefined) return codec.prefixed(prefix)
   throw new ValueOutOfRange({
     what: "a prefix",
-    detail: `codec "${codec.name}" does not keep keys that begin alike together; use Codec.tuple, or from and to`
+    detail: `codec "${codec.name}" does not keep keys that begin alike together; use Key.tuple, or from and to`
   })
 }
 

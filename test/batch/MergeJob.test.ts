@@ -86,6 +86,7 @@ describe("vec_builder", () => {
     const task = (since: number): Task => ({ inputs: [all], description: { ...description, since }, partBytes: 1000 })
     assert.strictEqual(run(task(2), [unsorted(rows)]).length, 0)
     assert.strictEqual(run(task(Infinity), [unsorted(rows)]).length, 0)
+    assert.strictEqual(run(task(Infinity), [unsorted(rows.slice(0, 1))]).length, 0)
     assert.strictEqual(run(task(0), [[]]).length, 0)
     assert.strictEqual(run(task(1), [unsorted(rows)]).length, 1)
   })
@@ -109,6 +110,8 @@ describe("trace_compact", () => {
         ...(inputs.length === 2 ? stored : [])
       ]
       assert.deepStrictEqual(rowsOf(result), Rows.show(Rows.consolidate(counted, { since })), `round ${round}`)
+      const decoded = files.flatMap(columnsOf).map((columns): Piece => ({ _tag: "Sorted", columns }))
+      assert.deepStrictEqual(run(task, [unsorted(fresh), decoded].slice(0, inputs.length)), result, "decoded before")
     }
   })
 })
