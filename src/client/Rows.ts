@@ -118,13 +118,16 @@ const checkNumbers = (time: number, diff: number, magnitude: number): number => 
   return sum
 }
 
+/** The sheet of all handles: thousands of them may write a few rows each. */
+let sheet = new Sheet.Sheet()
+
 /**
  * An encoder for the writes of one handle. While other commands wait, which is when writes will share a commit, few rows
  * become a range of a sheet.
  */
-export const encoder = <K, V>(codecs: Codecs<K, V>, othersWait: () => boolean) => {
-  let sheet = new Sheet.Sheet()
-  return (updates: Update.Updates<K, V>): Effect.Effect<Sheet.Rows, ValueOutOfRange> =>
+export const encoder =
+  <K, V>(codecs: Codecs<K, V>, othersWait: () => boolean) =>
+  (updates: Update.Updates<K, V>): Effect.Effect<Sheet.Rows, ValueOutOfRange> =>
     Pure.encode(() => {
       if (!othersWait() || !(Symbol.iterator in updates)) return encodeUnsafe(codecs, updates)
       const rows = Update.toArray(updates)
@@ -132,7 +135,6 @@ export const encoder = <K, V>(codecs: Codecs<K, V>, othersWait: () => boolean) =
       if (sheet.isFull) sheet = new Sheet.Sheet()
       return sheet.add((into) => addRows(codecs, rows, into))
     })
-}
 
 /** Returns the least time. */
 const addRows = <K, V>(
