@@ -6,14 +6,11 @@
 import type { Schema } from "effect"
 import { canonical, parseJson } from "./CanonicalJson.ts"
 import type { Codec } from "./CodecModel.ts"
-import { orderedByName } from "./OrderedCodec.ts"
 import { refuse, reject } from "./Refusal.ts"
-import { fingerprintOf, schemaName } from "./SchemaCodec.ts"
 import { encodeText } from "./TextCodec.ts"
-import { ofJson as typedJson, typedName } from "./TypedCodec.ts"
 
 export type { Bounds, Codec, Decode, Encode, FirstOf, OrderedCodec, Prefix, Typed } from "./CodecModel.ts"
-export { boolean, bytes, date, literals, nullOr, number, orderedByName, string, tuple } from "./OrderedCodec.ts"
+export { bytes, string } from "./PlainCodec.ts"
 export { fingerprintOf, schema } from "./SchemaCodec.ts"
 
 /**
@@ -49,36 +46,6 @@ export const json: Codec<Schema.Json> = {
   fingerprint: undefined,
   encode: encodeText("json", (value: unknown) => canonical("json", value)),
   decode: (bytes, start, end) => parseJson("json", bytes, start, end)
-}
-
-/**
- * The codec of a stored name, for tools that have no types. Under `schema` it decodes to the JSON form of the values,
- * and rejects encoding, because only the program with the schema knows which values are valid. `undefined` for a name
- * that is not built in.
- *
- * @category codecs
- * @since 0.1.0
- */
-export const byName = (name: string, document?: string): Codec<unknown> | undefined => {
-  switch (name) {
-    case "unit":
-      return unit as Codec<unknown>
-    case "json":
-      return json as Codec<unknown>
-    case schemaName:
-    case typedName:
-      return {
-        name,
-        document,
-        fingerprint: document === undefined ? undefined : fingerprintOf(document),
-        encode: () => refuse(name, "the schema is only known by its document; write with the program that defines it"),
-        decode: name === typedName
-          ? typedJson(document ?? "").decode
-          : (bytes, start, end) => parseJson(name, bytes, start, end)
-      }
-    default:
-      return orderedByName(name)
-  }
 }
 
 /**

@@ -106,8 +106,11 @@ export interface Bounds {
  * @since 0.1.0
  */
 export interface OrderedCodec<in out A> extends Codec<A> {
-  /** How the value is written as a part, where others follow. */
-  readonly ordered: Ordered<A>
+  /**
+   * How the value is written as a part, where others follow. Texts and bytes name it, so that programs without tuples do
+   * not carry it.
+   */
+  readonly ordered: Ordered<A> | "string" | "bytes"
 }
 
 /**

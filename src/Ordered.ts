@@ -43,6 +43,10 @@ const expectKind = (codec: string, from: Input, expected: number): void => {
   from.offset++
 }
 
+/** How a codec's values are written as parts. */
+export const of = <A>(ordered: Ordered<A> | keyof typeof plain): Ordered<A> =>
+  typeof ordered === "string" ? plain[ordered] as Ordered<unknown> as Ordered<A> : ordered
+
 /** A zero byte ends the content; one in it is followed by this one, which begins no value. */
 const escape = 0xff
 
@@ -152,6 +156,8 @@ const readDouble = (codec: string, from: Input): number => {
 
 const wordAt = (bytes: Uint8Array, at: number): number =>
   (bytes[at]! << 24 | bytes[at + 1]! << 16 | bytes[at + 2]! << 8 | bytes[at + 3]!) >>> 0
+
+const plain = { string, bytes }
 
 /** Numbers in their order, infinities included; -0 is 0. */
 export const number: Ordered<number> = {

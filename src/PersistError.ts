@@ -16,7 +16,11 @@
  */
 import { Schema } from "effect"
 
+export * from "./InputError.ts"
+export * from "./PlaceError.ts"
+export * from "./SetupError.ts"
 export * from "./StorageError.ts"
+export * from "./TableError.ts"
 
 /**
  * A command has a sequence number, but is invalid in the state at its position. Nothing of it was applied.
@@ -186,24 +190,6 @@ export class RuntimeShutdown
 }
 
 /**
- * A package that is an optional peer dependency is needed, and cannot be loaded.
- *
- * @category errors
- * @since 0.1.0
- */
-export class MissingPackage extends Schema.TaggedError<MissingPackage>("tidemark/MissingPackage")("MissingPackage", {
-  /** What needs it. */
-  purpose: Schema.String,
-  packageName: Schema.String,
-  detail: Schema.String
-}) {
-  override get message(): string {
-    return `${this.purpose} needs the package ${this.packageName}, which ${this.detail}; ` +
-      `install it: npm install ${this.packageName}`
-  }
-}
-
-/**
  * The client was opened to read only.
  *
  * @category errors
@@ -318,61 +304,6 @@ export class Conflict extends Schema.TaggedError<Conflict>("tidemark/Conflict")(
       ? "it began so many commits ago that it cannot be validated any more"
       : `another commit has changed a ${this.reason === "KeyChanged" ? "key" : "range of keys"} that it read`
     return `a transaction over table "${this.table}" was refused: ${why}; nothing was applied: run it again`
-  }
-}
-
-/**
- * An attempt of a transaction took longer than its timeout. Nothing of it was applied.
- *
- * @category errors
- * @since 0.1.0
- */
-export class TransactionTimeout
-  extends Schema.TaggedError<TransactionTimeout>("tidemark/TransactionTimeout")("TransactionTimeout", {
-    detail: Schema.String
-  })
-{
-  override get message(): string {
-    return `a transaction was given up: ${this.detail}; nothing was applied: do less in it, or allow it more time`
-  }
-}
-
-/**
- * A table is declared over a collection that is not a table, or is already open under another declaration.
- *
- * @category errors
- * @since 0.1.0
- */
-export class TableMismatch extends Schema.TaggedError<TableMismatch>("tidemark/TableMismatch")("TableMismatch", {
-  table: Schema.String,
-  detail: Schema.String
-}) {
-  override get message(): string {
-    return `table "${this.table}" cannot be opened: ${this.detail}`
-  }
-}
-
-/**
- * Input in a file format was rejected. The input before `place` was accepted. No progress was made beyond it.
- *
- * - `Malformed`: it is not of the format.
- * - `Truncated`: it ends too early.
- * - `SchemaDrift`: it is of the format, but its fields or columns are not those that were asked for.
- * - `BelowSeal`: it has a time that is already complete.
- * - `Refused`: it is of the format, but cannot be stored where it goes to.
- *
- * @category errors
- * @since 0.1.0
- */
-export class InvalidInput extends Schema.TaggedError<InvalidInput>("tidemark/InvalidInput")("InvalidInput", {
-  format: Schema.String,
-  place: Schema.String,
-  reason: Schema.Literals(["Malformed", "Truncated", "SchemaDrift", "BelowSeal", "Refused"]),
-  detail: Schema.String
-}) {
-  override get message(): string {
-    return `${this.format} input cannot be taken at ${this.place}: ${this.detail}; mend it there, and go on from the ` +
-      "last sealed time"
   }
 }
 

@@ -1,11 +1,13 @@
 /**
- * The errors of storage: what opening a store, reading its log and blobs, and writing to them may fail with.
+ * The errors of storage: what reading its log and blobs, and writing to them may fail with.
  *
  * `PersistError` exports them together with all others.
  *
  * @since 0.1.0
  */
 import { Schema } from "effect"
+import type { AccessDenied, UnsafeStore } from "./PlaceError.ts"
+import type { NotAStore } from "./SetupError.ts"
 
 /**
  * A newer writer has acquired the store, so that this one may never write to it again.
@@ -19,34 +21,6 @@ export class Fenced extends Schema.TaggedError<Fenced>("tidemark/Fenced")("Fence
 }) {
   override get message(): string {
     return `this writer holds epoch ${this.epoch}, but epoch ${this.current} has taken over the store; stop this one`
-  }
-}
-
-/**
- * Another process has the store open for writing.
- *
- * @category errors
- * @since 0.1.0
- */
-export class Locked extends Schema.TaggedError<Locked>("tidemark/Locked")("Locked", {
-  location: Schema.String,
-  /** Absent in a browser, which does not say who it is: another tab, or another worker. */
-  pid: Schema.optional(Schema.Number),
-  host: Schema.optional(Schema.String),
-  /** If only heartbeats show that the process is alive: how long its lock is valid after the last one. */
-  leaseMillis: Schema.optional(Schema.Number)
-}) {
-  override get message(): string {
-    const { host, leaseMillis, location, pid } = this
-    if (pid === undefined) {
-      return `the store ${location} is open for writing in another tab or worker; close that, or open the store read-only`
-    }
-    const holder = `the store ${location} is open for writing in process ${pid} on host ${host}; `
-    const advice = "stop that process, or open the store read-only; "
-    return leaseMillis === undefined
-      ? `${holder}${advice}if its host is gone for good, run \`tidemark unlock\``
-      : `${holder}its lock holds for ${Math.ceil(leaseMillis)} ms after its last heartbeat; ${advice}` +
-        "if the process has ended, try again then, or run `tidemark unlock`"
   }
 }
 
@@ -129,74 +103,6 @@ export class UnsupportedFormat
   override get message(): string {
     return `${this.location} has format version ${this.found}, but this Tidemark reads up to version ${this.supported}; ` +
       "upgrade Tidemark to open it"
-  }
-}
-
-/**
- * The place holds something, but not a Tidemark store.
- *
- * @category errors
- * @since 0.1.0
- */
-export class NotAStore extends Schema.TaggedError<NotAStore>("tidemark/NotAStore")("NotAStore", {
-  location: Schema.String,
-  detail: Schema.String
-}) {
-  override get message(): string {
-    return `${this.location} is not a Tidemark store: ${this.detail}; name another place`
-  }
-}
-
-/**
- * A store was to be copied to a place that has one, or a backup made where there is one of another store. Nothing was
- * changed there.
- *
- * @category errors
- * @since 0.1.0
- */
-export class NotEmpty extends Schema.TaggedError<NotEmpty>("tidemark/NotEmpty")("NotEmpty", {
-  location: Schema.String,
-  /** What it has, if it is no store. */
-  detail: Schema.optional(Schema.String)
-}) {
-  override get message(): string {
-    return `${this.location} has ${
-      this.detail ?? "a store"
-    } already, which a copy would mix with another; name an empty place`
-  }
-}
-
-/**
- * The storage does not give a guarantee on which the safety of a store depends. Nothing was written to the store.
- *
- * @category errors
- * @since 0.1.0
- */
-export class UnsafeStore extends Schema.TaggedError<UnsafeStore>("tidemark/UnsafeStore")("UnsafeStore", {
-  location: Schema.String,
-  detail: Schema.String
-}) {
-  override get message(): string {
-    return `${this.location} cannot hold a log safely: ${this.detail}; mend that, or keep the log in another place`
-  }
-}
-
-/**
- * The storage does not let this process in: a wrong name or password, a right that it lacks, a read-only disk, a certificate
- * that is not trusted. Nothing of the request was applied, and trying again does not help.
- *
- * @category errors
- * @since 0.1.0
- */
-export class AccessDenied extends Schema.TaggedError<AccessDenied>("tidemark/AccessDenied")("AccessDenied", {
-  location: Schema.String,
-  operation: Schema.String,
-  detail: Schema.String,
-  /** What to do about it. */
-  advice: Schema.String
-}) {
-  override get message(): string {
-    return `${this.location} denies access: ${this.operation} was refused (${this.detail}); nothing was applied: ${this.advice}`
   }
 }
 

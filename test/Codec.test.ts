@@ -3,6 +3,7 @@ import { Effect, Schema, SchemaGetter } from "effect"
 import { ByteWriter } from "../src/ByteWriter.ts"
 import * as Codec from "../src/Codec.ts"
 import { DecodeError, ValueOutOfRange } from "../src/PersistError.ts"
+import * as StoredCodec from "../src/StoredCodec.ts"
 import { decode, encode } from "./utils/Codecs.ts"
 
 const options = { arbitrary: { runs: 300, seed: 1 } }
@@ -322,14 +323,14 @@ describe("any codec", () => {
 
 describe("byName", () => {
   it("finds what is built in", () => {
-    for (const codec of builtIn) assert.strictEqual(Codec.byName(codec.name)?.name, codec.name)
-    assert.isUndefined(Codec.byName("protobuf"))
-    assert.strictEqual(Codec.byName("string"), untyped(Codec.string))
+    for (const codec of builtIn) assert.strictEqual(StoredCodec.byName(codec.name)?.name, codec.name)
+    assert.isUndefined(StoredCodec.byName("protobuf"))
+    assert.strictEqual(StoredCodec.byName("string"), untyped(Codec.string))
   })
 
   it("prints the values of a schema without it, and writes none", () => {
     const point = Codec.schema(Point)
-    const found = Codec.byName("schema", point.document)!
+    const found = StoredCodec.byName("schema", point.document)!
     assert.deepStrictEqual(decode(found, encode(point, new Point({ x: 1, y: 2 }))), { x: 1, y: 2 })
     assert.strictEqual(found.document, point.document)
     assert.strictEqual(found.fingerprint, point.fingerprint)

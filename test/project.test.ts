@@ -128,6 +128,14 @@ describe("platform", () => {
   const mayTouchIt = (file: string): boolean =>
     file === "src/Platform.ts" || file.startsWith("src/node/") || file.startsWith("src/cli/")
 
+  it("the names of browsers are known to what runs there alone", () => {
+    const { compilerOptions, exclude } = JSON.parse(read("tsconfig.json"))
+    assert.deepStrictEqual(compilerOptions.lib, ["ES2024"])
+    const web = JSON.parse(read("src/web/tsconfig.json"))
+    assert.deepStrictEqual(web.include.slice(1).map((file: string) => file.replace("../../", "")), exclude.slice(1))
+    assert.match(JSON.parse(read("package.json")).scripts.check, /tsc -p src\/web /)
+  })
+
   it("only Platform.ts, node and cli import node:*", () => {
     const touching = sources.filter((file) => /^(?! \*).*\b(?:from|import\(?)\s*"node:/m.test(read(file)))
     assert.include(touching, "src/Platform.ts")

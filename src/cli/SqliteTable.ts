@@ -12,10 +12,10 @@ import type { DatabaseSync, SQLInputValue, SQLOutputValue } from "node:sqlite"
 import { Failure, lineOf } from "./Failure.ts"
 
 type Part = string | number
-export type Key = ReadonlyArray<Part>
+export type Parts = ReadonlyArray<Part>
 
 export interface Row {
-  readonly key: Key
+  readonly key: Parts
   readonly value: Schema.Json
 }
 
@@ -41,7 +41,7 @@ export interface SqliteTable {
   readonly keyTypes: ReadonlyArray<"text" | "number">
   readonly sizes: Effect.Effect<Sizes, Failure>
   /** The live rows after a key, in the order of their keys. */
-  readonly after: (key: Key | undefined, count: number) => Effect.Effect<ReadonlyArray<Row>, Failure>
+  readonly after: (key: Parts | undefined, count: number) => Effect.Effect<ReadonlyArray<Row>, Failure>
 }
 
 const quoted = (name: string): string => `"${name.replaceAll("\"", "\"\"")}"`

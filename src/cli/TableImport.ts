@@ -7,13 +7,14 @@
 import { Effect, Layer, Option, Schema, Stream } from "effect"
 import * as PersistClient from "../client/PersistClient.ts"
 import * as Codec from "../Codec.ts"
+import * as Key from "../Key.ts"
 import * as MemoryStorage from "../storage/MemoryStorage.ts"
 import * as Table from "../tables/Table.ts"
 import { Failure } from "./Failure.ts"
 import * as Footprint from "./Footprint.ts"
 import * as Output from "./Output.ts"
 import type { Progress } from "./Progress.ts"
-import type { Key, Row, SqliteTable } from "./SqliteTable.ts"
+import type { Parts, Row, SqliteTable } from "./SqliteTable.ts"
 
 /** Rows of one transaction. */
 const together = 500
@@ -32,8 +33,8 @@ class Imported extends Table.Service<Imported>()("imported", {
 
 /** Keys sort as they do in the other database: numbers by size. */
 const keyCodec = ({ keyTypes }: SqliteTable): Codec.Codec<Schema.Json> => {
-  const parts = keyTypes.map((type) => type === "text" ? Codec.string : Codec.number)
-  const codec = parts.length === 1 ? parts[0]! : Codec.tuple(parts as unknown as [typeof Codec.string])
+  const parts = keyTypes.map((type) => type === "text" ? Key.string : Key.number)
+  const codec = parts.length === 1 ? parts[0]! : Key.tuple(parts as unknown as [typeof Key.string])
   return codec as unknown as Codec.Codec<Schema.Json>
 }
 
@@ -48,7 +49,7 @@ const layerOf = (name: string, source: SqliteTable) => {
   )
 }
 
-const keyOf = (key: Key): Schema.Json => key.length === 1 ? key[0]! : key
+const keyOf = (key: Parts): Schema.Json => key.length === 1 ? key[0]! : key
 
 /** Stores the rows after the progress, until there are `atMost`. Returns how many it has stored. */
 const store = Effect.fnUntraced(function*(name: string, source: SqliteTable, progress: Progress, atMost = Infinity) {

@@ -14,6 +14,7 @@ import * as Codec from "../Codec.ts"
 import * as Ordered from "../Ordered.ts"
 import { DecodeError, ValueOutOfRange } from "../PersistError.ts"
 import * as Pure from "../Pure.ts"
+import * as StoredCodec from "../StoredCodec.ts"
 import * as TypedCodec from "../TypedCodec.ts"
 import type { Update } from "../Update.ts"
 import * as PersistClient from "./PersistClient.ts"
@@ -47,7 +48,7 @@ const known = (name: string, document: string): Known => {
   // Only the program knows the types of a schema's values. Their bytes are those of their JSON.
   if (name === "json" || name === "schema") return Codec.json
   if (name === "unit") return unit
-  return ofOrdered(Codec.orderedByName(name) ?? Codec.orderedByName("bytes")!)
+  return ofOrdered(StoredCodec.orderedByName(name) ?? StoredCodec.orderedByName("bytes")!)
 }
 
 const unit: Pick<Codec.Codec<Json>, "encode" | "decode"> = {
@@ -55,14 +56,18 @@ const unit: Pick<Codec.Codec<Json>, "encode" | "decode"> = {
   decode: (bytes, start, end) => Codec.unit.decode(bytes, start, end) ?? null
 }
 
-const ofOrdered = ({ decode, encode, ordered, prefixed }: Codec.OrderedCodec<unknown>): Known => ({
-  encode: (value, into) => encode(ordered.fromJson(value), into),
-  decode: (bytes, start, end) => ordered.toJson(decode(bytes, start, end)),
-  ...(prefixed !== undefined && {
-    prefixed: (prefix) =>
-      prefixed(Ordered.isTuple(ordered) ? ordered.prefixFromJson(prefix) : ordered.fromJson(prefix as Json))
-  })
-})
+const ofOrdered = (codec: Codec.OrderedCodec<unknown>): Known => {
+  const { decode, encode, prefixed } = codec
+  const ordered = Ordered.of(codec.ordered)
+  return {
+    encode: (value, into) => encode(ordered.fromJson(value), into),
+    decode: (bytes, start, end) => ordered.toJson(decode(bytes, start, end)),
+    ...(prefixed !== undefined && {
+      prefixed: (prefix) =>
+        prefixed(Ordered.isTuple(ordered) ? ordered.prefixFromJson(prefix) : ordered.fromJson(prefix as Json))
+    })
+  }
+}
 
 /** Checks whether an update can be stored, before it is appended together with others. */
 export const makeCheck = (
@@ -90,7 +95,7 @@ export const foreign = (
   { key, value }: { readonly key: PersistClient.StoredCodec; readonly value: PersistClient.StoredCodec }
 ): PersistClient.StoredCodec | undefined =>
   [key, value].find(({ name }) =>
-    name === "schema" || name === TypedCodec.typedName || Codec.byName(name) === undefined
+    name === "schema" || name === TypedCodec.typedName || StoredCodec.byName(name) === undefined
   )
 
 /** Opens a collection that must exist. */

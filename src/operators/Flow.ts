@@ -12,7 +12,7 @@
  *
  * @since 0.1.0
  */
-import { Effect, Schema, type Scope, Stream } from "effect"
+import { Effect, Queue, Schema, type Scope, Stream } from "effect"
 import type { CollectionEvent } from "../client/CollectionEvent.ts"
 import type { Frontier } from "../Frontier.ts"
 import * as Update from "../Update.ts"
@@ -122,14 +122,28 @@ export const merge = <K, V, E, R>(flows: ReadonlyArray<Flow<K, V, E, R>>): Flow<
     })
   )
 
-/** @internal The elements of several streams, each with the index of the stream that it came from. */
+/**
+ * The elements of several streams, each with the index of the stream that it came from. (`Stream.mergeAll` of effect 4.1
+ * ends too early, or never, when one of its fibers yields at an unlucky moment.)
+ *
+ * @internal
+ */
 export const tagged = <A, E, R>(
   streams: ReadonlyArray<Stream.Stream<A, E, R>>
 ): Stream.Stream<readonly [index: number, element: A], E, R> =>
-  Stream.mergeAll(
-    streams.map((stream, index) => Stream.map(stream, (element) => [index, element] as const)),
-    { concurrency: "unbounded" }
-  )
+  Stream.callback<readonly [number, A], E, R>((queue) =>
+    Effect.forEach(
+      streams,
+      (stream, index) =>
+        Stream.runForEachArray(
+          stream,
+          (chunk) => Queue.offerAll(queue, chunk.map((element) => [index, element] as const))
+        ),
+      { concurrency: "unbounded", discard: true }
+    ).pipe(Effect.andThen(Queue.end(queue))), { bufferSize: waiting })
+
+/** How many events of the flows that are merged may wait. */
+const waiting = 16
 
 /** @internal The earliest of several frontiers. */
 export interface Meet {

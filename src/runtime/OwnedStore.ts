@@ -42,6 +42,7 @@ export const make = (options: Options): Store => {
   const { close, observe, pins, state } = options
   const describe = Effect.suspend(() => mailbox.submit(new Command.Describe()))
   const sync = Effect.asVoid(describe)
+  const confirm = Effect.andThen(sync, journal.truncate(0))
   return {
     id: Symbol(log.location),
     state: () => state,
@@ -74,10 +75,10 @@ export const make = (options: Options): Store => {
     pinLog: pins.hold,
     reread: (position, collection) => reread(log, position, collection),
     sync,
-    confirm: Effect.andThen(sync, journal.truncate(0)),
+    confirm,
     ended,
     holds,
-    hold: options.taking(Effect.map(sync, () => state), measured),
+    hold: options.taking(Effect.map(confirm, () => state), measured),
     // Jobs that somebody asks for run on the fiber of the caller.
     compact: (name) => measured(maintenance.compact(name)),
     erase: (target, key) => measured(eraser.erase(target, key)),

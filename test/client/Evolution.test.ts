@@ -7,6 +7,7 @@ import * as Collection from "../../src/engine/Collection.ts"
 import * as Layout from "../../src/Layout.ts"
 import * as StoreCopy from "../../src/runtime/StoreCopy.ts"
 import * as MemoryStorage from "../../src/storage/MemoryStorage.ts"
+import * as StoredCodec from "../../src/StoredCodec.ts"
 import * as Update from "../../src/Update.ts"
 import * as Faulty from "../utils/Faulty.ts"
 import * as Store from "../utils/Store.ts"
@@ -198,9 +199,9 @@ it.effect("a collection without a document gets one from the first open with a s
   Effect.gen(function*() {
     const storage = yield* Store.memory
     const client = yield* Store.client(storage)
-    yield* client.createOrLoad("s", { key: Codec.string, value: { ...Codec.byName("schema")! } })
+    yield* client.createOrLoad("s", { key: Codec.string, value: { ...StoredCodec.byName("schema")! } })
     assert.deepStrictEqual(yield* recorded(storage), [""])
     yield* client.createOrLoad("s", first)
-    yield* client.load("s", { key: Codec.string, value: Codec.byName("schema")! })
+    yield* client.load("s", { key: Codec.string, value: StoredCodec.byName("schema")! })
     assert.deepStrictEqual(yield* recorded(storage), ["", documentOf(first)])
   }))

@@ -3,6 +3,7 @@
  */
 import { Schema } from "effect"
 import * as Codec from "../../src/Codec.ts"
+import * as Key from "../../src/Key.ts"
 import * as Update from "../../src/Update.ts"
 
 const {
@@ -39,7 +40,7 @@ const fields = {
 const First = Struct(fields)
 const Second = Struct({ ...fields, channel: optionalKey(String) })
 
-const key = Codec.tuple([Codec.string, Codec.number])
+const key = Key.tuple([Key.string, Key.number])
 export const first = { key, value: Codec.schema(First) }
 export const second = { key, value: Codec.schema(Second) }
 

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import fs from "node:fs"
 import { join } from "node:path"
+import { equivalents } from "./Equivalents.ts"
 import { roomOf, rooms } from "./Rooms.ts"
 import * as Scores from "./Scores.ts"
 
@@ -16,24 +17,37 @@ const report = {
         mutant("Timeout"),
         mutant("Survived"),
         mutant("NoCoverage"),
-        mutant("Ignored", "it is empty then anyway"),
         mutant("Ignored", "prose"),
         mutant("Ignored", "Static mutant (and \"ignoreStatic\" was enabled)")
       ]
     }
   }
 }
-const one = { module: "src/a/One.ts", caught: 2, missed: 1, unreached: 1, equivalent: 1 }
-const two = { module: "src/a/Two.ts", caught: 2, missed: 0, unreached: 1, equivalent: 0 }
+const one = { module: "src/a/One.ts", caught: 2, missed: 1, unreached: 1, equivalent: 0, commit: "abc1234" }
+const two = { module: "src/a/Two.ts", caught: 2, missed: 0, unreached: 1, equivalent: 3, commit: "def5678" }
 const page = "before\n<!-- mutants: written by `npm run mutants` -->\n<!-- /mutants -->\nafter\n"
 
 describe("scores of automatic mutants", () => {
   it("count what was caught, missed, not reached and equivalent, and leave the rest out", () => {
-    assert.deepStrictEqual(Scores.scores(report), [one])
+    assert.deepStrictEqual(Scores.scores(report, "abc1234"), [one])
+  })
+
+  it("count a survivor that is listed with its reason as equivalent, where the list says and nowhere else", () => {
+    const [module, [first]] = Object.entries(equivalents)[0]!
+    const [code, replacement] = first!.mutants[0]!
+    const survivor = (column: number) => ({
+      ...mutant("Survived"),
+      replacement,
+      location: { start: { line: 1, column }, end: { line: 1, column: column + code.length } }
+    })
+    const of = (name: string, source: string) =>
+      Scores.scores({ files: { [name]: { source, mutants: [survivor(1 + source.indexOf(code))] } } }, "")[0]!
+    assert.deepInclude(of(module, `${first!.line ?? ""} ${code};`), { missed: 0, equivalent: 1 })
+    assert.deepInclude(of("src/other.ts", `${first!.line ?? ""} ${code};`), { missed: 1, equivalent: 0 })
   })
 
   it("say what survived, and where", () => {
-    const found = report.files["src/a/One.ts"].mutants.find(Scores.isSurvivor)
+    const found = Scores.survivors("src/a/One.ts", report)[0]
     assert.strictEqual(
       Scores.describe("src/a/One.ts", "x\n  a < b", { ...found!, replacement: "a <= b" }),
       "src/a/One.ts:2:3 Equality: a < b -> a <= b"
@@ -44,9 +58,9 @@ describe("scores of automatic mutants", () => {
     const text = Scores.update(page, [two, one], () => true)
     const rows = text.split("\n").filter((line) => line.startsWith("|")).map((line) => line.replaceAll(/ +/g, " "))
     assert.deepStrictEqual(rows.slice(2), [
-      "| **src/a** | 7 | 4 | 1 | 2 | 1 | 57.1 % |",
-      "| `One.ts` | 4 | 2 | 1 | 1 | 1 | 50.0 % |",
-      "| `Two.ts` | 3 | 2 | 0 | 1 | 0 | 66.6 % |"
+      "| **src/a** | 7 | 4 | 1 | 2 | 3 | 57.1 % | |",
+      "| `One.ts` | 4 | 2 | 1 | 1 | 0 | 50.0 % | abc1234 |",
+      "| `Two.ts` | 3 | 2 | 0 | 1 | 3 | 66.6 % | def5678 |"
     ])
     assert.isTrue(text.startsWith("before\n") && text.endsWith("after\n"))
   })
@@ -62,6 +76,20 @@ describe("scores of automatic mutants", () => {
 
   it("need their place on the page", () => {
     assert.throws(() => Scores.update("nothing", [one], () => true), /no place/)
+  })
+})
+
+describe("equivalent mutants", () => {
+  const listed = Object.entries(equivalents).flatMap(([module, of]) =>
+    of.flatMap(({ line = "", mutants, why }) => mutants.map(([code]) => ({ module, line, code, why })))
+  )
+
+  it.each(listed)("$module: $code is there once, and has its reason", ({ code, line, module, why }) => {
+    const source = fs.readFileSync(join(root, module), "utf8").replaceAll(/\s+/g, " ")
+    const lines = fs.readFileSync(join(root, module), "utf8").split("\n").filter((each) => each.includes(line))
+    assert.include(source, code)
+    if (line !== "") assert.lengthOf(lines, 1)
+    assert.isAbove(why.length, 20)
   })
 })
 

@@ -1,4 +1,5 @@
 /** What came out of automatic mutants, and its table in `docs/evidence.md`. */
+import { isEquivalent } from "./Equivalents.ts"
 
 /** The part of a mutation report that is read here; see the schema of `mutation-testing-report-schema`. */
 export interface Report {
@@ -26,26 +27,52 @@ export interface Score {
   readonly missed: number
   /** No test runs the code. */
   readonly unreached: number
-  /** Ones that change nothing, as a comment at the place explains. */
+  /** Ones that change nothing, as `Equivalents.ts` explains. */
   readonly equivalent: number
+  /** The commit whose code and tests they are of. */
+  readonly commit: string
 }
 
 /** Not counted: what no test can be asked about one by one (constants of a module), and prose. */
 const isLeftOut = ({ status, statusReason }: Mutant): boolean =>
   status === "CompileError" || (status === "Ignored" && /^(?:Static mutant|prose$)/.test(statusReason ?? ""))
 
-export const isSurvivor = ({ status }: Mutant): boolean => status === "Survived" || status === "NoCoverage"
+const isUncaught = ({ status }: Mutant): boolean => status === "Survived" || status === "NoCoverage"
 
-export const scores = (report: Report): ReadonlyArray<Score> =>
-  Object.entries(report.files).map(([module, { mutants }]) => {
-    const count = (...statuses: ReadonlyArray<string>) =>
-      mutants.filter((mutant) => !isLeftOut(mutant) && statuses.includes(mutant.status)).length
+/** The code that a mutant replaces. */
+const textOf = (source: string, { location: { end, start } }: Mutant): string => {
+  const lines = source.split("\n").slice(start.line - 1, end.line)
+  lines.push(lines.pop()!.slice(0, end.column - 1))
+  return [lines[0]!.slice(start.column - 1), ...lines.slice(1)].join("\n")
+}
+
+const changesNothing = (module: string, source: string, mutant: Mutant): boolean =>
+  isEquivalent(
+    module,
+    textOf(source, mutant),
+    mutant.replacement ?? "",
+    source.split("\n")[mutant.location.start.line - 1]!
+  )
+
+/** What no test noticed, though the code means something else. */
+export const survivors = (module: string, report: Report): ReadonlyArray<Mutant> => {
+  const { mutants, source } = report.files[module]!
+  return mutants.filter((mutant) => isUncaught(mutant) && !changesNothing(module, source, mutant))
+}
+
+export const scores = (report: Report, commit: string): ReadonlyArray<Score> =>
+  Object.entries(report.files).map(([module, { mutants, source }]) => {
+    const counted = mutants.filter((mutant) => !isLeftOut(mutant))
+    const survived = survivors(module, report)
+    const count = (among: ReadonlyArray<Mutant>, ...statuses: ReadonlyArray<string>) =>
+      among.filter(({ status }) => statuses.includes(status)).length
     return {
       module,
-      caught: count("Killed", "Timeout", "RuntimeError"),
-      missed: count("Survived"),
-      unreached: count("NoCoverage"),
-      equivalent: count("Ignored")
+      caught: count(counted, "Killed", "Timeout", "RuntimeError"),
+      missed: count(survived, "Survived"),
+      unreached: count(survived, "NoCoverage"),
+      equivalent: counted.filter((mutant) => isUncaught(mutant) && changesNothing(module, source, mutant)).length,
+      commit
     }
   })
 
@@ -59,19 +86,21 @@ const sum = (module: string, of: ReadonlyArray<Score>): Score => ({
   caught: of.reduce((n, each) => n + each.caught, 0),
   missed: of.reduce((n, each) => n + each.missed, 0),
   unreached: of.reduce((n, each) => n + each.unreached, 0),
-  equivalent: of.reduce((n, each) => n + each.equivalent, 0)
+  equivalent: of.reduce((n, each) => n + each.equivalent, 0),
+  commit: ""
 })
 
 const folder = (module: string): string => module.slice(0, module.lastIndexOf("/"))
 
-const head = ["module", "mutants", "caught", "missed", "not reached", "equivalent", "score"]
+const head = ["module", "mutants", "caught", "missed", "not reached", "equivalent", "score", "commit"]
 const begin = "<!-- mutants: written by `npm run mutants` -->"
 const end = "<!-- /mutants -->"
 
 const cells = (name: string, score: Score): ReadonlyArray<string> => [
   name,
   ...[total(score), score.caught, score.missed, score.unreached, score.equivalent].map(String),
-  percent(score)
+  percent(score),
+  score.commit
 ]
 
 /** The modules, each folder with its sum before them. */
@@ -104,7 +133,8 @@ const parse = (text: string): ReadonlyArray<Score> => {
       caught: caught!,
       missed: missed!,
       unreached: unreached!,
-      equivalent: equivalent!
+      equivalent: equivalent!,
+      commit: row[7] ?? ""
     }]
   })
 }

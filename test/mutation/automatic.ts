@@ -4,8 +4,8 @@
 import { spawnSync } from "node:child_process"
 import fs from "node:fs"
 import { join, relative, resolve } from "node:path"
-import { roomOf } from "./Rooms.ts"
-import { describe, isSurvivor, type Report, scores, update } from "./Scores.ts"
+import { type Room, roomOf, rooms } from "./Rooms.ts"
+import { describe, type Report, scores, survivors, update } from "./Scores.ts"
 
 const root = join(import.meta.dirname, "../..")
 const page = join(root, "docs/evidence.md")
@@ -15,12 +15,19 @@ const paths = process.argv.slice(2).filter((each) => !each.startsWith("-"))
 
 const isFolder = (path: string): boolean => fs.statSync(join(root, path)).isDirectory()
 
-/** A folder means its modules, and not those of the folders in it: these are rooms of their own. */
-const globOf = (path: string): string => isFolder(path) ? `${path}/*.ts` : path
+/** A folder means its modules, without those that are a room of their own, and not those of the folders in it. */
+const globOf = (path: string): string =>
+  isFolder(path)
+    ? [
+      `${path}/*.ts`,
+      ...rooms.filter((room) => room.path.startsWith(`${path}/`) && room.path !== `${path}/`).map((room) =>
+        `!${room.path}`
+      )
+    ].join(",")
+    : path
 
-const mutate = (path: string): Report => {
-  const room = roomOf(path)
-  if (room === undefined) throw new Error(`no tests are known for ${path}; add a room to test/mutation/Rooms.ts`)
+/** Paths of one room take part in one run: what it costs to begin is the same for one module and for many. */
+const mutate = (room: Room, within: ReadonlyArray<string>): Report => {
   // One file a room: rooms have different tests, and a test that is not asked counts as one that is gone.
   const kept = join(root, `.tmp/mutants/${room.path.replaceAll("/", "-")}known.json`)
   fs.mkdirSync(join(kept, ".."), { recursive: true })
@@ -31,7 +38,7 @@ const mutate = (path: string): Report => {
       "run",
       ".config/stryker.json",
       "--mutate",
-      globOf(path),
+      within.map(globOf).join(","),
       "--testFiles",
       room.tests.join(","),
       "--incrementalFile",
@@ -43,30 +50,39 @@ const mutate = (path: string): Report => {
     // Flushes of a real disk take most of the time of many tests, and no mutant is found by them.
     { cwd: root, stdio: "inherit", env: { ...process.env, ...fs.existsSync("/dev/shm") ? { TMPDIR: "/dev/shm" } : {} } }
   )
-  if (status !== 0) throw new Error(`the mutants of ${path} were not judged`)
+  if (status !== 0) throw new Error(`the mutants of ${within.join(", ")} were not judged`)
   const { files, ...rest } = JSON.parse(fs.readFileSync(kept, "utf8")) as Report
-  const within = isFolder(path) ? `${path}/` : path
-  return { ...rest, files: Object.fromEntries(Object.entries(files).filter(([file]) => file.startsWith(within))) }
+  const isWithin = (file: string): boolean =>
+    roomOf(file) === room && within.some((path) => file.startsWith(isFolder(path) ? `${path}/` : path))
+  return { ...rest, files: Object.fromEntries(Object.entries(files).filter(([file]) => isWithin(file))) }
+}
+
+const roomFor = (path: string): Room => {
+  const room = roomOf(path)
+  if (room === undefined) throw new Error(`no tests are known for ${path}; add a room to test/mutation/Rooms.ts`)
+  return room
 }
 
 if (paths.length === 0) {
-  console.error("Usage: npm run mutants -- src/engine [src/batch/Sort.ts ...] [--concurrency 2] [--force]")
+  console.error("Usage: npm run mutants -- src/engine [src/batch/Sort.ts ...] [--concurrency=2] [--force]")
   process.exit(2)
 }
 
-for (const path of paths) {
-  const report = mutate(path)
-  for (const [file, { mutants, source }] of Object.entries(report.files)) {
-    for (const mutant of mutants.filter(isSurvivor)) console.log(describe(file, source, mutant))
+const commit = spawnSync("git", ["rev-parse", "--short", "HEAD"], { cwd: root, encoding: "utf8" }).stdout.trim()
+
+for (const [room, within] of Map.groupBy(paths, roomFor)) {
+  const report = mutate(room, within)
+  for (const [file, { source }] of Object.entries(report.files)) {
+    for (const mutant of survivors(file, report)) console.log(describe(file, source, mutant))
   }
-  const found = scores(report)
+  const found = scores(report, commit)
   fs.writeFileSync(
     page,
     update(fs.readFileSync(page, "utf8"), found, (module) => fs.existsSync(join(root, module)))
   )
   const count = (pick: (score: (typeof found)[number]) => number) => found.reduce((n, score) => n + pick(score), 0)
   console.log(
-    `${path}: ${count(({ caught }) => caught)} caught, ${count(({ missed }) => missed)} missed, ${
+    `${within.join(", ")}: ${count(({ caught }) => caught)} caught, ${count(({ missed }) => missed)} missed, ${
       count(({ unreached }) => unreached)
     } not reached`
   )

@@ -6,7 +6,7 @@ import { spawn } from "node:child_process"
 import { once } from "node:events"
 import fs from "node:fs"
 import { join } from "node:path"
-import { compiler, must, root, type Tarball } from "./Tarball.ts"
+import { compilers, must, root, type Tarball } from "./Tarball.ts"
 
 const module = (path: string) => join(root, "node_modules", path)
 
@@ -135,13 +135,17 @@ export const application = (tarball: Tarball): string => {
 }
 
 /** Type-checks all programs, and the declarations that they import. Returns what is wrong. */
-export const typeErrors = (directory: string, moduleResolution: "bundler" | "nodenext"): string => {
+export const typeErrors = (
+  directory: string,
+  moduleResolution: "bundler" | "nodenext",
+  compiler: keyof typeof compilers
+): string => {
   const files = ["entries", ...programs].map((each) => `${each}.ts`)
   const module = moduleResolution === "bundler" ? "esnext" : "nodenext"
   const flags = ["--noEmit", "--strict", "--skipLibCheck", "false", "--types", "node", "--target", "es2022"]
   const resolution = ["--lib", "es2024,dom", "--module", module, "--moduleResolution", moduleResolution]
   try {
-    return must(process.execPath, [compiler, ...flags, ...resolution, ...files], directory)
+    return must(process.execPath, [compilers[compiler], ...flags, ...resolution, ...files], directory)
   } catch (error) {
     return String(error)
   }

@@ -6,7 +6,10 @@ import { dirname, join, resolve } from "node:path"
 
 export const root = resolve(import.meta.dirname, "../..")
 
-export const compiler = join(root, "node_modules/typescript/bin/tsc")
+const compilerOf = (name: string): string => join(root, "node_modules", name, "bin/tsc")
+
+/** Those that the published types are checked with. The package is built with the last one. */
+export const compilers = { "TypeScript 6": compilerOf("typescript"), "TypeScript 7": compilerOf("typescript-7") }
 
 /** Runs a program to its end, and returns what it prints. Throws, with all that it printed, where it fails. */
 export const must = (command: string, args: ReadonlyArray<string>, cwd: string): string => {
@@ -43,7 +46,7 @@ export const make = (): Tarball => {
     const isKept = /\.(md|txt)$|^(package\.json|LICENSE|src|docs)$/.test(entry)
     if (isKept) fs.cpSync(join(root, entry), join(stage, entry), { recursive: true })
   }
-  must(process.execPath, [compiler, "-p", "src", "--outDir", join(stage, "dist")], root)
+  must(process.execPath, [compilers["TypeScript 7"], "-p", "src", "--outDir", join(stage, "dist")], root)
   const npm = process.env["npm_execpath"]
   const pack = ["pack", "--ignore-scripts", "--pack-destination", home]
   if (npm === undefined) must("npm", pack, stage)

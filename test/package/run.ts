@@ -22,11 +22,13 @@ const tarball = Tarball.make()
 try {
   const directory = application(tarball)
   for (const resolution of ["bundler", "nodenext"] as const) {
-    await line(`types, ${resolution}`, () => {
-      const errors = typeErrors(directory, resolution)
-      if (errors !== "") throw new Error(errors)
-      return "no error"
-    })
+    for (const compiler of ["TypeScript 6", "TypeScript 7"] as const) {
+      await line(`types, ${resolution}, ${compiler}`, () => {
+        const errors = typeErrors(directory, resolution, compiler)
+        if (errors !== "") throw new Error(errors)
+        return "no error"
+      })
+    }
   }
   for (const consumer of consumers) {
     await line(consumer.name, () => {

@@ -53,6 +53,25 @@ describe("fencing", () => {
       yield* Store.client(storage)
     }))
 
+  it.effect("nor can it hold a state that is no longer the newest, whose blobs may be gone", () =>
+    Effect.gen(function*() {
+      const { old, takeOver, zombie } = yield* two()
+      yield* old.writer.append([put("a")])
+      yield* old.writer.seal(1)
+      yield* zombie.compact("s")
+      const next = yield* takeOver
+      yield* next.writer.append([put("b", 1)])
+      yield* next.writer.seal(2)
+      yield* next.client.compact("s")
+      yield* TestClock.adjust("1 hour")
+      yield* next.client.maintain
+      assert.propertyVal(
+        yield* Effect.flip(Effect.scoped(zombie.hold("late", { lease: "1 minute" }))),
+        "_tag",
+        "Fenced"
+      )
+    }))
+
   it.effect("nor does it delete what the writer after it has stored", () =>
     Effect.gen(function*() {
       const { control, old, takeOver, zombie } = yield* two({ ...Store.tiny, memoryBytes: 100 })

@@ -1,6 +1,5 @@
-/** A headless Chromium with a profile of its own, and the programs of these tests on a server for it. */
+/** A headless Chromium with a profile of its own, and a server for its pages. */
 import { Effect } from "effect"
-import { build } from "esbuild"
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import fs from "node:fs"
@@ -8,28 +7,12 @@ import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core"
+import { type Browser, type BrowserContext, chromium } from "playwright-core"
 import { afterwards } from "../utils/Guard.ts"
-import type { Methods, Where } from "./Program.ts"
 
 /** Where the distribution has it; without one the tests are skipped. */
 export const executable = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"]
   .find((path) => fs.existsSync(path))
-
-/** The scripts, by path: the program, and the worker that changes files for it. */
-const bundles = async (): Promise<ReadonlyMap<string, Uint8Array>> => {
-  const { outputFiles } = await build({
-    entryPoints: {
-      program: join(import.meta.dirname, "Program.ts"),
-      files: join(import.meta.dirname, "../../src/web/OpfsWorker.ts")
-    },
-    outdir: "/",
-    bundle: true,
-    format: "esm",
-    write: false
-  })
-  return new Map(outputFiles.map(({ contents, path }) => [path, contents]))
-}
 
 /** The address of a server with these scripts and pages. The page at any other path runs the script of its name. */
 export const serverOf = Effect.fnUntraced(function*(files: ReadonlyMap<string, Uint8Array>) {
@@ -49,12 +32,6 @@ export const serverOf = Effect.fnUntraced(function*(files: ReadonlyMap<string, U
   )
   return `http://127.0.0.1:${(listening.address() as AddressInfo).port}/`
 })
-
-/** The address of the page that has the program. */
-export const server = Effect.flatMap(
-  Effect.promise(bundles),
-  (scripts) => Effect.map(serverOf(scripts), (url) => `${url}program`)
-)
 
 /** A new profile, which survives its browser. */
 export const profile = Effect.acquireRelease(
@@ -110,35 +87,3 @@ const launch = async (directory: string): Promise<Running> => {
 /** A browser on a profile. */
 export const running = (directory: string) =>
   Effect.acquireRelease(Effect.promise(() => launch(directory)), ({ kill }) => Effect.promise(kill))
-
-/** A tab with the program. */
-export const tab = async ({ context }: Running, url: string): Promise<Page> => {
-  const page = await context.newPage()
-  await page.goto(url)
-  await page.waitForFunction(() => "tidemark" in globalThis)
-  return page
-}
-
-/** Calls a method of the program. */
-export const call = <M extends keyof Methods>(
-  page: Page,
-  where: Where,
-  method: M,
-  ...args: Parameters<Methods[M]>
-): ReturnType<Methods[M]> =>
-  page.evaluate(
-    ([where, method, args]) =>
-      (globalThis as unknown as { readonly tidemark: (...args: ReadonlyArray<unknown>) => Promise<unknown> })
-        .tidemark(where, method, ...args),
-    [where, method, args as ReadonlyArray<unknown>] as const
-  ) as ReturnType<Methods[M]>
-
-/** The numbers that a page prints after a word, as they come. */
-export const printed = (page: Page, word: string): ReadonlyArray<number> => {
-  const numbers: Array<number> = []
-  page.on("console", (message) => {
-    const [, number] = new RegExp(`^${word} (\\d+)$`).exec(message.text()) ?? []
-    if (number !== undefined) numbers.push(Number(number))
-  })
-  return numbers
-}

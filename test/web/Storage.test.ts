@@ -5,6 +5,7 @@ import type { Page } from "playwright-core"
 import * as BlobContract from "../../src/testing/storage/BlobContract.ts"
 import * as LogContract from "../../src/testing/storage/LogContract.ts"
 import * as Browser from "./Browser.ts"
+import * as Calls from "./Calls.ts"
 import type { Kind, Where } from "./Program.ts"
 
 const places: ReadonlyArray<readonly [Kind, Where]> = [
@@ -29,14 +30,14 @@ describe.skipIf(Browser.executable === undefined)("in a browser", () => {
   let page: Page
 
   beforeAll(async () => {
-    url = await made(Browser.server)
+    url = await made(Calls.server)
     running = await made(Effect.flatMap(Browser.profile, Browser.running))
-    page = await Browser.tab(running, url)
+    page = await Calls.tab(running, url)
   })
   afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
 
   const inTab = async <A>(use: (page: Page) => Promise<A>): Promise<A> => {
-    const opened = await Browser.tab(running, url)
+    const opened = await Calls.tab(running, url)
     try {
       return await use(opened)
     } finally {
@@ -49,7 +50,7 @@ describe.skipIf(Browser.executable === undefined)("in a browser", () => {
       describe(`${contract}_impl_test: ${kind}, in a ${where}`, () => {
         namesOf(contract).forEach((name, index) =>
           it(name, async () => {
-            await Browser.call(page, where, "rule", kind, contract, index)
+            await Calls.call(page, where, "rule", kind, contract, index)
           })
         )
       })
@@ -60,7 +61,7 @@ describe.skipIf(Browser.executable === undefined)("in a browser", () => {
     const named = (name: string) => `${name} ${kind} ${where}`
 
     it("a store is compacted", async () => {
-      const { after, before, rows } = await Browser.call(page, where, "compact", kind, named("compacted"))
+      const { after, before, rows } = await Calls.call(page, where, "compact", kind, named("compacted"))
       assert.strictEqual(rows, 1)
       assert.isBelow(after, before / 5)
     })
@@ -68,34 +69,34 @@ describe.skipIf(Browser.executable === undefined)("in a browser", () => {
     it("a second tab is locked out, until the first one is closed", async () => {
       const name = named("locked")
       await inTab(async (first) => {
-        assert.strictEqual(await Browser.call(first, where, "hold", kind, name, 0), "open")
-        const refused = await inTab((second) => Browser.call(second, where, "hold", kind, name, 0))
+        assert.strictEqual(await Calls.call(first, where, "hold", kind, name, 0), "open")
+        const refused = await inTab((second) => Calls.call(second, where, "hold", kind, name, 0))
         assert.match(refused, /^Locked: the store .* is open for writing in another tab or worker/)
       })
-      assert.strictEqual(await inTab((third) => Browser.call(third, where, "hold", kind, name, 10_000)), "open")
+      assert.strictEqual(await inTab((third) => Calls.call(third, where, "hold", kind, name, 10_000)), "open")
     })
 
     it("what was acknowledged is there after its tab was closed in the midst of writing", async () => {
       const name = named("closed")
-      const writing = await Browser.tab(running, url)
-      const acknowledged = Browser.printed(writing, "acknowledged")
-      const appending = Browser.call(writing, where, "append", kind, name, 500).catch(() => {})
+      const writing = await Calls.tab(running, url)
+      const acknowledged = Calls.printed(writing, "acknowledged")
+      const appending = Calls.call(writing, where, "append", kind, name, 500).catch(() => {})
       await until(() => acknowledged.length >= 25)
       await writing.close()
       await appending
-      const found = await inTab((reading) => Browser.call(reading, where, "count", kind, name))
+      const found = await inTab((reading) => Calls.call(reading, where, "count", kind, name))
       assert.isAtLeast(Number(found), acknowledged.at(-1)! + 1, String(found))
     })
 
     it("a client that only reads follows in another tab", async () => {
       const name = named("followed")
-      const writing = await Browser.tab(running, url)
-      const acknowledged = Browser.printed(writing, "acknowledged")
-      const appending = Browser.call(writing, where, "append", kind, name, 10).catch(() => {})
+      const writing = await Calls.tab(running, url)
+      const acknowledged = Calls.printed(writing, "acknowledged")
+      const appending = Calls.call(writing, where, "append", kind, name, 10).catch(() => {})
       await until(() => acknowledged.length >= 5)
-      const reading = await Browser.tab(running, url)
-      const followed = Browser.printed(reading, "followed")
-      const following = Browser.call(reading, where, "follow", kind, name).catch(() => {})
+      const reading = await Calls.tab(running, url)
+      const followed = Calls.printed(reading, "followed")
+      const following = Calls.call(reading, where, "follow", kind, name).catch(() => {})
       // Within a part of a subscription the rows are sorted by key.
       const first = Array.from({ length: 30 }, (_, i) => i)
       await until(() => first.every((number) => followed.includes(number)))
@@ -110,17 +111,17 @@ describe.skipIf(Browser.executable === undefined)("in a browser", () => {
         const profile = yield* Browser.profile
         const killed = yield* Browser.running(profile)
         const acknowledged = yield* Effect.promise(async () => {
-          const writing = await Browser.tab(killed, url)
-          const numbers = Browser.printed(writing, "acknowledged")
-          const appending = Browser.call(writing, where, "append", kind, "killed", 500).catch(() => {})
+          const writing = await Calls.tab(killed, url)
+          const numbers = Calls.printed(writing, "acknowledged")
+          const appending = Calls.call(writing, where, "append", kind, "killed", 500).catch(() => {})
           await until(() => numbers.length >= 25)
           await killed.kill()
           await appending
           return numbers.at(-1)! + 1
         })
         const again = yield* Browser.running(profile)
-        const reading = yield* Effect.promise(() => Browser.tab(again, url))
-        const found = yield* Effect.promise(() => Browser.call(reading, where, "count", kind, "killed"))
+        const reading = yield* Effect.promise(() => Calls.tab(again, url))
+        const found = yield* Effect.promise(() => Calls.call(reading, where, "count", kind, "killed"))
         assert.isAtLeast(Number(found), acknowledged, String(found))
       })))
 
@@ -128,11 +129,11 @@ describe.skipIf(Browser.executable === undefined)("in a browser", () => {
       Effect.scoped(Effect.gen(function*() {
         const limited = yield* Effect.flatMap(Browser.profile, Browser.running)
         yield* Effect.promise(async () => {
-          const filling = await Browser.tab(limited, url)
+          const filling = await Calls.tab(limited, url)
           const session = await limited.context.newCDPSession(filling)
           const origin = new URL(url).origin
           await session.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 6_000_000 })
-          const { count, found, tag } = await Browser.call(filling, where, "fill", kind, "filled")
+          const { count, found, tag } = await Calls.call(filling, where, "fill", kind, "filled")
           assert.strictEqual(tag, "OutOfSpace")
           assert.isAbove(count, 0)
           assert.strictEqual(found, count)

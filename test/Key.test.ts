@@ -3,7 +3,9 @@ import { Effect, Schema, Stream } from "effect"
 import { compareBytes } from "../src/batch/Compare.ts"
 import * as StoredJson from "../src/client/StoredJson.ts"
 import * as Codec from "../src/Codec.ts"
+import * as Key from "../src/Key.ts"
 import { DecodeError, ValueOutOfRange } from "../src/PersistError.ts"
+import * as StoredCodec from "../src/StoredCodec.ts"
 import * as Update from "../src/Update.ts"
 import * as Codecs from "./utils/Codecs.ts"
 import { encode } from "./utils/Codecs.ts"
@@ -37,17 +39,17 @@ const Parts = Schema.Tuple([
 ])
 type Parts = typeof Parts.Type
 
-const codec = Codec.tuple([
+const codec = Key.tuple([
   Codec.string,
-  Codec.number,
-  Codec.tuple([Codec.date, Codec.boolean]),
+  Key.number,
+  Key.tuple([Key.date, Key.boolean]),
   Codec.bytes,
-  Codec.literals(["new", "paid", 7, false, null]),
-  Codec.nullOr(Codec.string)
+  Key.literals(["new", "paid", 7, false, null]),
+  Key.nullOr(Codec.string)
 ])
-type Key = typeof codec extends Codec.Codec<infer K> ? K : never
+type Parted = typeof codec extends Codec.Codec<infer K> ? K : never
 
-const keyOf = ([text, number, date, boolean, bytes, state, last]: Parts): Key => [
+const keyOf = ([text, number, date, boolean, bytes, state, last]: Parts): Parted => [
   text.join(""),
   number,
   [new Date(date), boolean],
@@ -84,7 +86,7 @@ const compareLists = (a: ReadonlyArray<unknown>, b: ReadonlyArray<unknown>): num
 }
 
 /** -0 is stored as 0. */
-const stored = (key: Key): Key => [key[0], key[1] + 0, key[2], key[3], key[4], key[5]]
+const stored = (key: Parted): Parted => [key[0], key[1] + 0, key[2], key[3], key[4], key[5]]
 
 describe("tuple", () => {
   it.prop("comes back as it was", [Parts], ([parts]) => {
@@ -96,7 +98,7 @@ describe("tuple", () => {
     // The second shares a beginning with the first, as keys do.
     const [first, second] = [keyOf(a), keyOf(b)]
     for (let shared = 0; shared <= first.length; shared++) {
-      const other = [...first.slice(0, shared), ...second.slice(shared)] as unknown as Key
+      const other = [...first.slice(0, shared), ...second.slice(shared)] as unknown as Parted
       const order = Math.sign(compareBytes(encode(codec, first), encode(codec, other)))
       assert.strictEqual(order, Math.sign(compareLists(first, other)))
     }
@@ -137,7 +139,7 @@ describe("tuple", () => {
       "tuple(null|tuple(bytes))",
       codec.name
     ]
-    for (const name of names) assert.strictEqual(Codec.byName(name)!.name, name)
+    for (const name of names) assert.strictEqual(StoredCodec.byName(name)!.name, name)
     const unknown = [
       "tuple",
       "tuple(",
@@ -149,30 +151,30 @@ describe("tuple", () => {
       "null|",
       "1e999"
     ]
-    for (const name of [...unknown, "tuple(".repeat(100_000)]) assert.isUndefined(Codec.byName(name), name)
+    for (const name of [...unknown, "tuple(".repeat(100_000)]) assert.isUndefined(StoredCodec.byName(name), name)
   })
 
   it("refuses what has no place in the order, and what has another structure", () => {
-    const pair = Codec.tuple([Codec.string, Codec.number])
+    const pair = Key.tuple([Codec.string, Key.number])
     for (const value of [["a", NaN], ["\ud800", 1], ["a\0\udfff", 1], ["a"], ["a", 1, 2], [1, "a"], "a", null]) {
       refused(pair, value)
     }
-    refused(Codec.date, new Date(NaN))
-    refused(Codec.date, 7)
-    refused(Codec.boolean, 1)
-    refused(Codec.literals(["a"]), "b")
-    refused(Codec.tuple([Codec.bytes]), ["a"])
+    refused(Key.date, new Date(NaN))
+    refused(Key.date, 7)
+    refused(Key.boolean, 1)
+    refused(Key.literals(["a"]), "b")
+    refused(Key.tuple([Codec.bytes]), ["a"])
     for (const prefix of [["a", 1, 2], "a", [1]]) assert.throws(() => pair.prefixed!(prefix), ValueOutOfRange)
-    assert.throws(() => Codec.literals([]), ValueOutOfRange)
-    assert.throws(() => Codec.literals([NaN]), ValueOutOfRange)
+    assert.throws(() => Key.literals([]), ValueOutOfRange)
+    assert.throws(() => Key.literals([NaN]), ValueOutOfRange)
   })
 
   it("keeps numbers in their order, infinities at the ends, and -0 as 0", () => {
     const numbers = [-Infinity, -1e300, -256, -1, -5e-324, 0, 5e-324, 1, 255, 256, 1e300, Infinity]
-    const encoded = numbers.map((each) => encode(Codec.number, each))
+    const encoded = numbers.map((each) => encode(Key.number, each))
     for (let i = 1; i < encoded.length; i++) assert.isBelow(compareBytes(encoded[i - 1]!, encoded[i]!), 0)
-    assert.deepStrictEqual(encoded.map((each) => decode(Codec.number, each)), numbers)
-    assert.deepStrictEqual(encode(Codec.number, -0), encode(Codec.number, 0))
+    assert.deepStrictEqual(encoded.map((each) => decode(Key.number, each)), numbers)
+    assert.deepStrictEqual(encode(Key.number, -0), encode(Key.number, 0))
   })
 
   it.prop("bytes that are none of its encodings are rejected, or are one", [Parts, Schema.Int, Schema.Int], (
@@ -192,7 +194,7 @@ describe("tuple", () => {
 })
 
 describe("keys that are tuples", () => {
-  const steps = { key: Codec.tuple([Codec.string, Codec.number]), value: Codec.string }
+  const steps = { key: Key.tuple([Codec.string, Key.number]), value: Codec.string }
 
   it.effect("are read by what they begin with, in the order of numbers", () =>
     Effect.gen(function*() {
@@ -233,9 +235,9 @@ describe("keys that are tuples", () => {
       const client = yield* Effect.flatMap(Store.memory, (storage) => Store.client(storage))
       yield* client.createOrLoad("steps", steps)
       const others = [
-        Codec.tuple([Codec.string, Codec.date]),
-        Codec.tuple([Codec.string]),
-        Codec.tuple([Codec.nullOr(Codec.string), Codec.number])
+        Key.tuple([Codec.string, Key.date]),
+        Key.tuple([Codec.string]),
+        Key.tuple([Key.nullOr(Codec.string), Key.number])
       ]
       for (const key of others as ReadonlyArray<Codec.Codec<unknown>>) {
         const error = yield* Effect.flip(client.createOrLoad("steps", { ...steps, key, schemaChange: "any" }))
