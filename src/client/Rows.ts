@@ -118,8 +118,8 @@ const checkNumbers = (time: number, diff: number, magnitude: number): number => 
   return sum
 }
 
-/** The sheet of all handles: thousands of them may write a few rows each. */
-let sheet = new Sheet.Sheet()
+/** Those of all handles: thousands of them may write a few rows each. */
+const sheets = new Sheet.Sheets()
 
 /**
  * An encoder for the writes of one handle. While other commands wait, which is when writes will share a commit, few rows
@@ -131,8 +131,8 @@ export const encoder =
     Pure.encode(() => {
       if (!othersWait() || !(Symbol.iterator in updates)) return encodeUnsafe(codecs, updates)
       const rows = Update.toArray(updates)
+      const sheet = sheets.current
       if (rows.length > fewRows || !sheet.isFree) return encodeUpdates(codecs, rows)
-      if (sheet.isFull) sheet = new Sheet.Sheet()
       return sheet.add((into) => addRows(codecs, rows, into))
     })
 
