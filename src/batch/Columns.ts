@@ -8,6 +8,7 @@
  * @internal
  */
 import { ByteWriter } from "../ByteWriter.ts"
+import * as Platform from "../Platform.ts"
 
 export interface Columns {
   readonly length: number
