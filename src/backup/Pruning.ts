@@ -20,9 +20,10 @@ export interface Kept {
   readonly within?: Duration.Input | undefined
 }
 
+const refuse = (detail: string) => Effect.fail(new ValueOutOfRange({ what: "which backups are kept", detail }))
+
 /** Without a rule nothing would be pruned, and a rule that keeps none is a mistake. */
 export const check = ({ last, within }: Kept): Effect.Effect<void, ValueOutOfRange> => {
-  const refuse = (detail: string) => Effect.fail(new ValueOutOfRange({ what: "which backups are kept", detail }))
   if (last === undefined && within === undefined) return refuse("say how many, or of how long ago")
   if (last !== undefined && (!Number.isSafeInteger(last) || last < 1)) return refuse(`${last} is no number of backups`)
   return Effect.void
