@@ -120,9 +120,14 @@ export const isSame = (
 
 /** A text with one character for each byte, for comparing bytes. It is not readable. */
 export const latin1 = (bytes: Uint8Array, start: number, end: number): string => {
-  if (end - start > fewCodes) return bufferOver(bytes).toString("latin1", start, end)
+  if (end - start > fewCodes || last?.bytes === bytes) return readLatin1(bytes, start, end)
   let text = ""
-  for (let i = start; i < end; i++) text += String.fromCharCode(bytes[i]!)
+  let at = start
+  // Comparing texts that were put together from many pieces puts them together once more.
+  for (; at + 4 <= end; at += 4) {
+    text += String.fromCharCode(bytes[at]!, bytes[at + 1]!, bytes[at + 2]!, bytes[at + 3]!)
+  }
+  for (; at < end; at++) text += String.fromCharCode(bytes[at]!)
   return text
 }
 

@@ -51,6 +51,11 @@ export const convert = runner(isUnconverted)
 /** As `convert`, and then the effect that the code returns. */
 export const converting = starter(isUnconverted)
 
+/** As `computing`, where the code also decodes rows and encodes others. */
+export const revising = starter((error): error is Corrupt | DecodeError | UnsupportedFormat | ValueOutOfRange =>
+  isDamage(error) || isUnconverted(error)
+)
+
 /** As `encode`, for callers that are pure code themselves. Throws any other exception on. */
 export const encoded = <A>(run: () => A): Result.Result<A, ValueOutOfRange> => {
   try {

@@ -8,7 +8,6 @@
  * @internal
  */
 import { ByteWriter } from "../ByteWriter.ts"
-import * as Platform from "../Platform.ts"
 
 export interface Columns {
   readonly length: number
@@ -63,40 +62,6 @@ export const slice = (self: Columns, start: number, end: number): Columns => ({
   times: self.times.subarray(start, end),
   diffs: self.diffs.subarray(start, end)
 })
-
-interface Column {
-  readonly data: Uint8Array
-  readonly offsets: Uint32Array
-}
-
-const columnOf = (parts: ReadonlyArray<Uint8Array>): Column => {
-  const offsets = new Uint32Array(parts.length + 1)
-  let size = 0
-  for (let i = 0; i < parts.length; i++) offsets[i + 1] = size += parts[i]!.length
-  const data = Platform.allocateShared(size)
-  for (let i = 0; i < parts.length; i++) data.set(parts[i]!, offsets[i])
-  return { data, offsets }
-}
-
-/** Rows of time 0 with these keys, values and diffs, in memory of exactly their size. */
-export const ofBytes = (
-  keys: ReadonlyArray<Uint8Array>,
-  values: ReadonlyArray<Uint8Array>,
-  diffs: ReadonlyArray<number>
-): Columns => {
-  const { data: keyData, offsets: keyOffsets } = columnOf(keys)
-  const { data: valueData, offsets: valueOffsets } = columnOf(values)
-  const { length } = keys
-  return {
-    length,
-    keyData,
-    keyOffsets,
-    valueData,
-    valueOffsets,
-    times: new Float64Array(length),
-    diffs: Float64Array.from(diffs)
-  }
-}
 
 /** The rows that have this key. */
 export const rowsOf = (self: Columns, key: Uint8Array): Array<number> => {
@@ -171,11 +136,28 @@ export class Builder {
     this.cut(this.length)
   }
 
+  /** Gives rows `start` to `end` another time. */
+  setTimes(start: number, end: number, time: number): void {
+    this.times.fill(time, start, end)
+  }
+
+  /** Where the key of a row begins in `keys`. That of the next row is where it ends. */
+  keyStart(row: number): number {
+    return this.keyOffsets[row]!
+  }
+
   /** Discards the rows from `length` on, and the unfinished one. */
   cut(length: number): void {
     this.length = length
     this.keys.length = this.keyOffsets[length]!
     this.values.length = this.valueOffsets[length]!
+  }
+
+  /** Adds a row. */
+  add(key: Uint8Array, value: Uint8Array, time: number, diff: number): void {
+    copyInto(this.keys, key, 0, key.length)
+    copyInto(this.values, value, 0, value.length)
+    this.commit(time, diff)
   }
 
   /** Copies one row of other columns, at a time and with a diff of its own. */

@@ -81,9 +81,51 @@ export class Sheet {
   }
 }
 
+/** One sheet after the other. */
+export class Sheets {
+  private sheet = new Sheet()
+
+  /** The one that rows are added to. */
+  get current(): Sheet {
+    if (this.sheet.isFull) this.sheet = new Sheet()
+    return this.sheet
+  }
+}
+
+/** A row whose time is not known yet. */
+export interface Untimed {
+  readonly key: Uint8Array
+  readonly value: Uint8Array
+  readonly diff: number
+}
+
+/** Adds rows, at time 0. */
+export const addRows = (sheets: Sheets, rows: ReadonlyArray<Untimed>): Range =>
+  sheets.current.add((into) => {
+    for (const { diff, key, value } of rows) into.add(key, value, 0, diff)
+    return 0
+  })
+
 export const bytesOf = (rows: Rows): number => rows instanceof Range ? rows.bytes : Columns.goodputBytes(rows)
 
 export const lengthOf = (rows: Rows): number => rows instanceof Range ? rows.end - rows.start : rows.length
+
+/** Gives all rows one time. */
+export const setTime = (rows: Rows, time: number): void => {
+  if (rows instanceof Range) rows.sheet.builder.setTimes(rows.start, rows.end, time)
+  else rows.times.fill(time)
+}
+
+/** Calls the function with the place of each key. */
+export const eachKey = (rows: Rows, visit: (bytes: Uint8Array, start: number, end: number) => void): void => {
+  if (rows instanceof Range) {
+    const { end, sheet: { builder }, start } = rows
+    for (let row = start; row < end; row++) visit(builder.keys.bytes, builder.keyStart(row), builder.keyStart(row + 1))
+  } else {
+    const { keyData, keyOffsets, length } = rows
+    for (let row = 0; row < length; row++) visit(keyData, keyOffsets[row]!, keyOffsets[row + 1]!)
+  }
+}
 
 /** The rows as columns. Those of a range are valid until it is released. */
 export const view = (rows: Rows): Columns.Columns =>

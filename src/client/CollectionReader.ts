@@ -131,7 +131,7 @@ export const rowsOf = <K, V, E>(
   const window = { toTime: asOf + 1, since }
   return Effect.flatMap(target(self), (at) =>
     Effect.flatMap(
-      sealedInMemory(store, runs, at.id, asOf, () => key, window),
+      compute(() => sealedInMemory(store, runs, at.id, asOf, () => key, window)),
       (rows) =>
         rows !== undefined ? Effect.succeed(rows) : Effect.acquireUseRelease(
           openAt(store, at, { asOf }),
@@ -139,6 +139,17 @@ export const rowsOf = <K, V, E>(
           ({ release }) => Effect.sync(release)
         )
     ))
+}
+
+/** @internal The same at once, if all that may have the key is in memory. May throw what `Pure.compute` handles. */
+export const rowsNow = <K, V, E>(
+  handle: CollectionReader<K, V, E>,
+  id: number,
+  key: Uint8Array,
+  asOf: Frontier.Timestamp
+): Columns.Columns | undefined => {
+  const { runs, self } = (handle as WithInternal<K, V, E>)[Internal]
+  return sealedInMemory(self.store, runs, id, asOf, () => key, { toTime: asOf + 1, since: asOf })
 }
 
 /**
@@ -152,12 +163,11 @@ const sealedInMemory = (
   asOf: Frontier.Timestamp,
   keyOf: () => Uint8Array,
   window: PointRead.Window
-) =>
-  compute(() => {
-    const now = sealedNow(store, id, asOf)
-    if (now === undefined) return undefined
-    return PointRead.inMemory(store.batches, runs, ReadView.whole(now, store.state().seqNo), keyOf(), window)
-  })
+): Columns.Columns | undefined => {
+  const now = sealedNow(store, id, asOf)
+  if (now === undefined) return undefined
+  return PointRead.inMemory(store.batches, runs, ReadView.whole(now, store.state().seqNo), keyOf(), window)
+}
 
 /**
  * The same handle with another policy for rows that do not decode.
@@ -283,7 +293,9 @@ const keyReads = <K, V, E>(self: Registered<K, V, E>, runs: Runs.Runs, views: Re
         const inOrder = () => Effect.flatMap(rowsOf(key, options, () => at(asOf)), values)
         if (asOf === undefined) return inOrder()
         return Effect.flatMap(
-          sealedInMemory(store, runs, id, asOf, () => Rows.encodeKeyInto(codecs, key, keyBytes), at(asOf)),
+          compute(() =>
+            sealedInMemory(store, runs, id, asOf, () => Rows.encodeKeyInto(codecs, key, keyBytes), at(asOf))
+          ),
           (rows) => rows === undefined ? inOrder() : values(rows)
         )
       }),

@@ -123,13 +123,13 @@ const checkNumbers = (time: number, diff: number, magnitude: number): number => 
  * become a range of a sheet.
  */
 export const encoder = <K, V>(codecs: Codecs<K, V>, othersWait: () => boolean) => {
-  let sheet = new Sheet.Sheet()
+  const sheets = new Sheet.Sheets()
   return (updates: Update.Updates<K, V>): Effect.Effect<Sheet.Rows, ValueOutOfRange> =>
     Pure.encode(() => {
       if (!othersWait() || !(Symbol.iterator in updates)) return encodeUnsafe(codecs, updates)
       const rows = Update.toArray(updates)
+      const sheet = sheets.current
       if (rows.length > fewRows || !sheet.isFree) return encodeUpdates(codecs, rows)
-      if (sheet.isFull) sheet = new Sheet.Sheet()
       return sheet.add((into) => addRows(codecs, rows, into))
     })
 }

@@ -46,20 +46,15 @@ export class RecentWrites {
       this.from = this.newerFrom
       this.newerFrom = columns.times[0]!
     }
-    addTo(this.newer, collection, columns)
+    const { keyData, keyOffsets, length, times } = columns
+    for (let row = 0; row < length; row++) {
+      this.newer.set(hashOf(collection, keyData, keyOffsets[row]!, keyOffsets[row + 1]!), times[row]!)
+    }
   }
 
   /** Whether the key has been written after the time, or might have been. */
   isWrittenAfter(time: Timestamp, hash: number): boolean {
     return time < (this.newer.get(hash) ?? this.older.get(hash) ?? -1)
-  }
-}
-
-/** Records the time of each row under its key. */
-export const addTo = (times: Map<number, Timestamp>, collection: number, columns: Columns): void => {
-  const { keyData, keyOffsets, length } = columns
-  for (let row = 0; row < length; row++) {
-    times.set(hashOf(collection, keyData, keyOffsets[row]!, keyOffsets[row + 1]!), columns.times[row]!)
   }
 }
 

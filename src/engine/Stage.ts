@@ -13,7 +13,7 @@ import type { Frontier, Timestamp } from "../Frontier.ts"
 import { Conflict, InvalidRequest, UpperMismatch, ValueOutOfRange } from "../PersistError.ts"
 import type { Collection } from "./Collection.ts"
 import type { Change, Commit } from "./Commit.ts"
-import { addTo, hashOf, RecentWrites } from "./RecentWrites.ts"
+import { hashOf, RecentWrites } from "./RecentWrites.ts"
 import type { State } from "./State.ts"
 import * as Transaction from "./Transaction.ts"
 
@@ -57,8 +57,8 @@ export class Stage {
   bytes = 0
   /** The upper of the timeline. */
   private timeline: Frontier
-  /** When keys on the timeline were last written by what is staged. */
-  private readonly written = new Map<number, Timestamp>()
+  /** Hashes of the keys on the timeline that what is staged has written. */
+  private readonly written = new Set<number>()
   private readonly state: State
   private readonly recent: RecentWrites
   private readonly pending = new Map<number, Pending>()
@@ -192,9 +192,9 @@ export class Stage {
     const advanced = this.advance(time)
     if (typeof advanced !== "number") return advanced
     for (const { columns, id } of writes) {
-      columns.times.fill(time)
+      Sheet.setTime(columns, time)
+      Sheet.eachKey(columns, (bytes, start, end) => this.written.add(hashOf(id, bytes, start, end)))
       this.append(this.pendingOf(id)!, columns)
-      addTo(this.written, id, columns)
     }
     return time
   }

@@ -5,6 +5,7 @@
  */
 import type { Columns } from "../batch/Columns.ts"
 import * as Compare from "../batch/Compare.ts"
+import type * as Sheet from "../batch/Sheet.ts"
 import type { Timestamp } from "../Frontier.ts"
 import type { Collection } from "./Collection.ts"
 
@@ -31,7 +32,7 @@ export interface Transaction {
   readonly readAt: Timestamp
   readonly reads: ReadonlyArray<Reads>
   /** Rows whose time is assigned at the commit: one time for all of them. */
-  readonly writes: ReadonlyArray<Target & { readonly columns: Columns }>
+  readonly writes: ReadonlyArray<Target & { readonly columns: Sheet.Rows }>
 }
 
 /** Whether a key lies in the range. */

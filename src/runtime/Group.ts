@@ -40,8 +40,11 @@ export class Group {
   private readonly options: Options
   private readonly stage: Stage
   private readonly staged: Array<Staged> = []
-  /** Write commands. */
+  /** Write commands, and transactions. */
   private writes = 0
+  private transactions = 0
+  /** By the timeline, when its first transaction was added. */
+  private now: number | undefined
 
   constructor(options: Options) {
     this.options = options
@@ -71,8 +74,9 @@ export class Group {
       case "CompareAndAppend":
         return sequenced(stage.compareAndAppend(request.targets))
       case "Transact":
-        Metrics.transactions.updateUnsafe(1, this.options.context)
-        return sequenced(stage.transact(request, microsOf(this.options.clock)))
+        this.transactions++
+        this.now ??= microsOf(this.options.clock)
+        return sequenced(stage.transact(request, this.now))
       case "Advance":
         return sequenced(stage.advance(request.time))
       case "OpenView":
@@ -87,6 +91,7 @@ export class Group {
     const { stage, staged } = this
     return Effect.suspend(() => {
       if (this.writes > 0) Metrics.writes.updateUnsafe(this.writes, context)
+      if (this.transactions > 0) Metrics.transactions.updateUnsafe(this.transactions, context)
       const fatal = committer.fatal()
       if (fatal !== undefined) return Effect.sync(() => this.fail(Exit.fail(fatal)))
       if (!stage.isDirty) {

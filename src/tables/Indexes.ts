@@ -16,7 +16,7 @@ import { type IndexKey, writeEntry, writeIndexKey } from "./Keys.ts"
 import * as Overlay from "./Overlay.ts"
 import { idOf, type Relation } from "./Relation.ts"
 import type { TransactError } from "./TableStore.ts"
-import type { Workspace } from "./Workspace.ts"
+import type { Entries, Workspace } from "./Workspace.ts"
 
 /** Computes the index key of a row. A row with `undefined` is not in the index. */
 export type IndexOf<K, V> = (value: V, key: K) => IndexKey | undefined
@@ -63,7 +63,7 @@ const entryOf = <K, V>(
 
 /** Changes the entries of a row along with it. Throws `ValueOutOfRange`. */
 export const change = <K, V>(
-  workspace: Workspace,
+  entries: Entries,
   indexes: ReadonlyArray<Index<K, V>>,
   key: K,
   keyBytes: Uint8Array,
@@ -74,8 +74,8 @@ export const change = <K, V>(
     const old = before === undefined ? undefined : entryOf(index, key, keyBytes, before)
     const next = after === undefined ? undefined : entryOf(index, key, keyBytes, after)
     if (old !== undefined && next !== undefined && Compare.compareBytes(old, next) === 0) continue
-    if (old !== undefined) workspace.entry(index.relation, idOf(old), old, keyBytes, -1)
-    if (next !== undefined) workspace.entry(index.relation, idOf(next), next, keyBytes, 1)
+    if (old !== undefined) entries.entry(index.relation, idOf(old), old, keyBytes, -1)
+    if (next !== undefined) entries.entry(index.relation, idOf(next), next, keyBytes, 1)
   }
 }
 

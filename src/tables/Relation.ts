@@ -6,9 +6,11 @@
  */
 import { Effect, Exit } from "effect"
 import type { Columns } from "../batch/Columns.ts"
+import * as Compare from "../batch/Compare.ts"
+import * as Sheet from "../batch/Sheet.ts"
 import { ByteWriter } from "../ByteWriter.ts"
 import type { Collection } from "../client/Collection.ts"
-import { type OpenViewError, rowsOf } from "../client/CollectionReader.ts"
+import { type OpenViewError, rowsNow, rowsOf } from "../client/CollectionReader.ts"
 import * as Rows from "../client/Rows.ts"
 import type { ReadError } from "../client/Snapshot.ts"
 import type { KeyRange } from "../engine/Transaction.ts"
@@ -16,7 +18,7 @@ import type { Timestamp } from "../Frontier.ts"
 import { NotKeyed } from "../PersistError.ts"
 import * as Platform from "../Platform.ts"
 import { computing } from "../Pure.ts"
-import { Row, RowCache } from "./RowCache.ts"
+import { type Known, Row, RowCache } from "./RowCache.ts"
 import { hull, type Turn, Turns } from "./Turns.ts"
 
 /** What reading a row may fail with. */
@@ -43,6 +45,8 @@ export class Relation<in out K, in out V> {
   /** Called when one key is written, or any key. */
   private readonly watchers = new Map<string | undefined, Set<() => void>>()
   private readonly scratch = new ByteWriter(64)
+  /** Small commits share the memory of their rows. */
+  readonly sheets = new Sheet.Sheets()
   /** An index shares the turns of its table. */
   readonly turns: Turns
   private readonly isIndex: boolean
@@ -77,8 +81,13 @@ export class Relation<in out K, in out V> {
 
   /** Throws `ValueOutOfRange`. */
   locate(key: K): Located {
-    const bytes = Rows.encodeKeyInto(this.codecs, key, this.scratch)
-    return { bytes: Platform.copyOf(bytes, 0, bytes.length), id: Platform.latin1(bytes, 0, bytes.length) }
+    const id = this.idOf(key)
+    return { bytes: Platform.copyOf(this.scratch.bytes, 0, this.scratch.length), id }
+  }
+
+  private idOf(key: K): string {
+    Rows.encodeKeyInto(this.codecs, key, this.scratch)
+    return Platform.latin1(this.scratch.bytes, 0, this.scratch.length)
   }
 
   /**
@@ -86,9 +95,24 @@ export class Relation<in out K, in out V> {
    * stored.
    */
   cached(key: K) {
-    const bytes = Rows.encodeKeyInto(this.codecs, key, this.scratch)
-    const known = this.cache.get(Platform.latin1(bytes, 0, bytes.length))
+    const known = this.cache.get(this.idOf(key))
     return known === undefined || known.from === Infinity ? undefined : known
+  }
+
+  /**
+   * The present row of a key, if it can be known at once: from the cache, or as all that may have the key is in memory.
+   * Throws what `Pure.compute` handles.
+   */
+  present({ bytes, id }: Located): Known<V> | undefined {
+    const known = this.cache.get(id)
+    if (known !== undefined) return known.from === Infinity ? undefined : known
+    const now = this.now()
+    const columns = rowsNow(this.collection.reader, this.id, bytes, now)
+    const row = columns === undefined ? undefined : this.only(columns)
+    if (columns === undefined || row instanceof NotKeyed) return undefined
+    const made = this.cache.reserve(id)
+    this.cache.fill(id, made, row, now)
+    return made
   }
 
   /** Whether the key is known to have been written after a time. */
@@ -144,8 +168,9 @@ export class Relation<in out K, in out V> {
     const { diffs, keyData, keyOffsets, length, times } = columns
     if (this.cache.isEmpty && this.watchers.size === 0) return
     for (let i = 0; i < length; i++) {
-      const id = Platform.latin1(keyData, keyOffsets[i]!, keyOffsets[i + 1]!)
       // A row that is replaced comes before the one that replaces it.
+      if (diffs[i]! < 0 && i + 1 < length && Compare.compareKeys(columns, i, columns, i + 1) === 0) continue
+      const id = Platform.latin1(keyData, keyOffsets[i]!, keyOffsets[i + 1]!)
       this.cache.written(id, diffs[i]! > 0 ? this.rowOf(columns, i) : undefined, times[i]!)
       for (const watcher of this.watchers.get(id) ?? []) watcher()
     }

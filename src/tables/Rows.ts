@@ -17,7 +17,7 @@ import * as Overlay from "./Overlay.ts"
 import type { Relation } from "./Relation.ts"
 import { Row } from "./RowCache.ts"
 import type { TransactError } from "./TableStore.ts"
-import type { Workspace } from "./Workspace.ts"
+import type { Entries, Workspace } from "./Workspace.ts"
 
 /**
  * Which rows: from a key on, before another, and those whose keys begin with a prefix.
@@ -72,49 +72,64 @@ export const getIn = <K, V>(
 ): Effect.Effect<Option.Option<V>, TransactError> =>
   converting(() => Effect.flatMap(workspace.get(relation, relation.locate(key)), valueOf))
 
-/** Replaces the row of a key, and its index entries, by what `change` computes from the present one. */
-const replaceIn = <K, V, A>(
-  workspace: Workspace,
+/** What replaces the present row, and the result of it. */
+export type Change<V, A> = (before: Row<V> | undefined) => { readonly after: Option.Option<V>; readonly result: A }
+
+/** A change to the result of a function, which is the result. */
+export const modifying =
+  <V>(change: (before: Option.Option<V>) => Option.Option<V>): Change<V, Option.Option<V>> => (before) => {
+    const after = change(before === undefined ? Option.none() : Option.some(before.value()))
+    return { after, result: after }
+  }
+
+/** A change to a value, or to none. It does not decode the old value. The result is whether there was one. */
+export const setting = <V>(value: V | undefined): Change<V, boolean> => {
+  const after = value === undefined ? Option.none<V>() : Option.some(value)
+  return (before) => ({ after, result: before !== undefined })
+}
+
+/** Computes the row that replaces the present one, and changes the index entries along with it. */
+export const changed = <K, V, A>(
+  entries: Entries,
   { indexes, relation }: Rows<K, V>,
   key: K,
-  change: (before: Row<V> | undefined) => { readonly after: Option.Option<V>; readonly result: A }
+  bytes: Uint8Array,
+  before: Row<V> | undefined,
+  change: Change<V, A>
+): { readonly row: Row<V> | undefined; readonly result: A } => {
+  const { after, result } = change(before)
+  const row = Option.isNone(after) ? undefined : encode(relation, after.value)
+  if (indexes.length > 0) {
+    Indexes.change(entries, indexes, key, bytes, before?.value(), Option.getOrUndefined(after))
+  }
+  return { row, result }
+}
+
+/** Replaces the row of a key, and its index entries. */
+export const changeIn = <K, V, A>(
+  workspace: Workspace,
+  rows: Rows<K, V>,
+  key: K,
+  change: Change<V, A>
 ): Effect.Effect<A, TransactError> =>
   converting(() => {
+    const { relation } = rows
     const located = relation.locate(key)
     return Effect.flatMap(workspace.get(relation, located), (before) =>
       converting(() => {
-        const { after, result } = change(before)
-        const row = Option.isNone(after) ? undefined : encode(relation, after.value)
-        if (indexes.length > 0) {
-          Indexes.change(workspace, indexes, key, located.bytes, before?.value(), Option.getOrUndefined(after))
-        }
+        const { result, row } = changed(workspace, rows, key, located.bytes, before, change)
         workspace.put(relation, located, before, row)
         return Effect.succeed(result)
       }))
   })
 
-/** Replaces the value of a key by the result of `change`, and returns the result. */
-export const changeIn = <K, V>(
-  workspace: Workspace,
-  rows: Rows<K, V>,
-  key: K,
-  change: (before: Option.Option<V>) => Option.Option<V>
-): Effect.Effect<Option.Option<V>, TransactError> =>
-  replaceIn(workspace, rows, key, (before) => {
-    const after = change(before === undefined ? Option.none() : Option.some(before.value()))
-    return { after, result: after }
-  })
-
-/** Like `changeIn`, but does not decode the old value. Returns whether there was one. */
+/** Gives a key its value, or none. Returns whether it had one. */
 export const setIn = <K, V>(
   workspace: Workspace,
   rows: Rows<K, V>,
   key: K,
   value: V | undefined
-): Effect.Effect<boolean, TransactError> => {
-  const after = value === undefined ? Option.none<V>() : Option.some(value)
-  return replaceIn(workspace, rows, key, (before) => ({ after, result: before !== undefined }))
-}
+): Effect.Effect<boolean, TransactError> => changeIn(workspace, rows, key, setting(value))
 
 export const rangeAt = <K, V>(
   { relation }: Rows<K, V>,

@@ -14,6 +14,7 @@ import { InvalidHandle, type TableMismatch, TransactionTimeout } from "../Persis
 import type { ExpireOf } from "./Expiry.ts"
 import type { History } from "./History.ts"
 import type { IndexKey, TypeOf } from "./Keys.ts"
+import * as OneRow from "./OneRow.ts"
 import * as Open from "./Open.ts"
 import * as Rows from "./Rows.ts"
 import * as TableStore from "./TableStore.ts"
@@ -200,11 +201,11 @@ export const of = <K, V, I extends Indexes>(opened: Open.Opened<K, V>): Indexed<
   const now = () => rows.relation.now()
 
   /** Each operation is a transaction of its own, where there is none. */
-  const changing = <A>(run: (workspace: Workspace) => Effect.Effect<A, TableStore.TransactError>) =>
+  const changing = <A>(key: K, change: Rows.Change<V, A>) =>
     within((workspace) =>
       workspace === undefined
-        ? tables.transact(run)
-        : Effect.map(run(workspace), (value) => ({ value, time: workspace.readAt }))
+        ? OneRow.change(tables, rows, key, change)
+        : Effect.map(Rows.changeIn(workspace, rows, key, change), (value) => ({ value, time: workspace.readAt }))
     )
   const lookups = (of: (index: Open.Opened<K, V>["indexes"][number]) => (key?: IndexKey) => unknown) =>
     Object.fromEntries(indexes.map((index) => [index.name, of(index)])) as unknown as Lookups<K, V, I>
@@ -230,12 +231,9 @@ export const of = <K, V, I extends Indexes>(opened: Open.Opened<K, V>): Indexed<
       streamed((workspace) =>
         workspace === undefined ? Rows.rangeAt(rows, range, now()) : Rows.rangeIn(workspace, rows, range)
       ),
-    set: (key, value) =>
-      Effect.map(changing((workspace) => Rows.setIn(workspace, rows, key, value)), ({ time }) => time),
-    remove: (key) =>
-      Effect.map(changing((workspace) => Rows.setIn(workspace, rows, key, undefined)), ({ value }) => value),
-    modify: (key, change) =>
-      Effect.map(changing((workspace) => Rows.changeIn(workspace, rows, key, change)), ({ value }) => value),
+    set: (key, value) => Effect.map(changing(key, Rows.setting(value)), ({ time }) => time),
+    remove: (key) => Effect.map(changing(key, Rows.setting<V>(undefined)), ({ value }) => value),
+    modify: (key, change) => Effect.map(changing(key, Rows.modifying(change)), ({ value }) => value),
     history: (key) => Versions.history(rows.relation, key),
     watch: (key) => Versions.watch(rows.relation, key, tables.store.feed),
     changes: ({ from } = {}) => Versions.changes(rows.relation, from)
@@ -334,7 +332,7 @@ export const transaction = <A, E, R>(
 ): Effect.Effect<A, E | TableError | TransactionTimeout, R> =>
   Effect.withFiber((fiber): Effect.Effect<A, E | TableError | TransactionTimeout, R> =>
     Context.getOrUndefined(fiber.context, Current) === undefined
-      ? TableStore.retried((contest) => attempt(effect, contest, options), options.retry)
+      ? TableStore.retried((contest) => attempt(effect, contest, options), { schedule: options.retry })
       : effect
   )
 

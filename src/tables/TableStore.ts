@@ -12,7 +12,7 @@ import { AsOfNotSealed, Conflict, TableMismatch } from "../PersistError.ts"
 import * as Command from "../runtime/Command.ts"
 import type { Store } from "../runtime/Store.ts"
 import { type AnyRelation, Relation, type RowError } from "./Relation.ts"
-import type { Turns } from "./Turns.ts"
+import type { Turn, Turns } from "./Turns.ts"
 import { type CommitError, type Contest, Workspace } from "./Workspace.ts"
 
 /** What a transaction may fail with, beside the errors of its effect. */
@@ -39,7 +39,8 @@ export interface TableStore {
   /** Runs one attempt after the other, until one commits. */
   readonly transact: <A, E, R>(
     body: (workspace: Workspace) => Effect.Effect<A, E, R>,
-    retry?: Schedule.Schedule<unknown>
+    /** The turn on what an attempt before it has lost on. */
+    lostOn?: () => Turn
   ) => Effect.Effect<{ readonly value: A; readonly time: Timestamp }, E | TransactError, R>
   /** Completes a time, so that nothing is written at it or before it any more. */
   readonly complete: (table: string, time: Timestamp) => Effect.Effect<void, TransactError>
@@ -101,7 +102,7 @@ const make = (client: PersistClient["Service"], store: Store): TableStore => {
     relation,
     begin,
     end,
-    transact: (body, retry) =>
+    transact: (body, lostOn) =>
       retried((contest) => {
         const workspace = begin(contest)
         const done = Effect.flatMap(
@@ -109,7 +110,7 @@ const make = (client: PersistClient["Service"], store: Store): TableStore => {
           (value) => Effect.map(workspace.commit, (time) => ({ value, time }))
         )
         return Effect.ensuring(done, Effect.sync(() => end(workspace)))
-      }, retry),
+      }, { lostOn }),
     complete: (table, time) => complete(store, table, time),
     firstRead: () => {
       let first = Infinity
@@ -122,10 +123,13 @@ const make = (client: PersistClient["Service"], store: Store): TableStore => {
 /** Runs an attempt, and retries it after each conflict, by a schedule that is made only when there is one. */
 export const retried = <A, E, R>(
   attempt: (contest: Contest) => Effect.Effect<A, E, R>,
-  schedule: Schedule.Schedule<unknown> = defaultRetry
+  { lostOn, schedule = defaultRetry }: {
+    readonly schedule?: Schedule.Schedule<unknown> | undefined
+    readonly lostOn?: (() => Turn) | undefined
+  } = {}
 ): Effect.Effect<A, E, R> =>
   Effect.suspend(() => {
-    const contest: Contest = { last: undefined, lostOn: undefined }
+    const contest: Contest = { last: undefined, lostOn }
     const next = Effect.suspend(() => attempt(contest))
     const isLost = (error: E): boolean => {
       if (!isConflict(error)) return false
@@ -143,7 +147,7 @@ export const retried = <A, E, R>(
     })
   })
 
-const isConflict = <E>(error: E): error is Extract<E, Conflict> => error instanceof Conflict
+export const isConflict = <E>(error: E): error is Extract<E, Conflict> => error instanceof Conflict
 
 /** Completes a time, if it is not complete and not in the future. */
 const complete = Effect.fnUntraced(function*(store: Store, table: string, time: Timestamp) {

@@ -8,6 +8,7 @@
  */
 import { Effect } from "effect"
 import * as Columns from "../batch/Columns.ts"
+import * as Sheet from "../batch/Sheet.ts"
 import { maxWriteBytes } from "../client/Rows.ts"
 import type { KeyRange, Reads } from "../engine/Transaction.ts"
 import type { Timestamp } from "../Frontier.ts"
@@ -33,6 +34,12 @@ export interface Entry {
   diff: number
 }
 
+/** What takes index entries. */
+export interface Entries {
+  /** Adds an index entry, or removes one. */
+  entry<K, V>(relation: Relation<K, V>, id: string, key: Uint8Array, value: Uint8Array, diff: number): void
+}
+
 /** What the attempts of one transaction hand on. */
 export interface Contest {
   last: Workspace | undefined
@@ -43,14 +50,14 @@ export interface Contest {
 interface Part {
   readonly id: number
   readonly name: string
-  readonly relation: Pick<Relation<never, never>, "isNewer" | "turnOn" | "turns">
+  readonly relation: Pick<Relation<never, never>, "isNewer" | "sheets" | "turnOn" | "turns">
   readonly keys: Map<string, Uint8Array>
   readonly ranges: Array<KeyRange>
   readonly rows: Map<string, Written<unknown>>
   readonly entries: Map<string, Entry>
 }
 
-export class Workspace {
+export class Workspace implements Entries {
   readonly store: Store
   private time: Timestamp
   private readonly parts = new Map<number, Part>()
@@ -119,7 +126,6 @@ export class Workspace {
     else written.after = after
   }
 
-  /** Adds an index entry, or removes one. */
   entry<K, V>(relation: Relation<K, V>, id: string, key: Uint8Array, value: Uint8Array, diff: number): void {
     const { entries } = this.partOf(relation)
     const known = entries.get(id)
@@ -163,13 +169,14 @@ export class Workspace {
   private request(): Command.Transact {
     const reads: Array<Reads> = []
     const writes: Array<Command.Transact["writes"][number]> = []
-    let bytes = 0
+    let room = maxWriteBytes
     for (const part of this.parts.values()) {
-      const { id, keys, name, ranges } = part
+      const { id, keys, name, ranges, relation } = part
       if (keys.size > 0 || ranges.length > 0) reads.push({ id, name, keys: [...keys.values()], ranges })
-      const columns = columnsOf(part, maxWriteBytes - bytes)
-      if (columns.length > 0) writes.push({ id, name, columns })
-      bytes += Columns.goodputBytes(columns)
+      const rows = rowsOf(part)
+      if (rows.length === 0) continue
+      room = roomAfter(rows, name, room)
+      writes.push({ id, name, columns: Sheet.addRows(relation.sheets, rows) })
     }
     return new Command.Transact({ readAt: this.readAt, reads, writes })
   }
@@ -187,28 +194,37 @@ export class Workspace {
 /** What a commit may fail with. */
 export type CommitError = Command.Failure | Conflict | InvalidRequest | ValueOutOfRange
 
-/** The rows of one table, for which there is so much room. The owner assigns their times. */
-const columnsOf = ({ entries, name, rows }: Part, room: number): Columns.Columns => {
-  const keys: Array<Uint8Array> = []
-  const values: Array<Uint8Array> = []
-  const diffs: Array<number> = []
-  let bytes = 0
-  const push = (key: Uint8Array, value: Uint8Array, diff: number): void => {
+/** The rows that a transaction writes to one table. The owner assigns their times. */
+const rowsOf = ({ entries, rows }: Part): ReadonlyArray<Sheet.Untimed> => {
+  const written: Array<Sheet.Untimed> = []
+  for (const { after, before, bytes } of rows.values()) {
+    if (!isSame(before, after)) replace(written, bytes, before, after)
+  }
+  for (const entry of entries.values()) if (entry.diff !== 0) written.push(entry)
+  return written
+}
+
+/** Adds the rows that replace one by another. */
+export const replace = (
+  written: Array<Sheet.Untimed>,
+  key: Uint8Array,
+  before: Row<unknown> | undefined,
+  after: Row<unknown> | undefined
+): void => {
+  if (before !== undefined) written.push({ key, value: before.bytes, diff: -1 })
+  if (after !== undefined) written.push({ key, value: after.bytes, diff: 1 })
+}
+
+/** How much room is left after the rows of a table. Throws where there is not enough. */
+export const roomAfter = (rows: ReadonlyArray<Sheet.Untimed>, table: string, room: number): number => {
+  let left = room
+  for (const { key, value } of rows) {
     const size = key.length + value.length
-    bytes += size + 16
-    if (size > Columns.maxRowBytes) throw rowTooLarge(name, size)
-    if (bytes > room) throw tooLarge(name)
-    keys.push(key)
-    values.push(value)
-    diffs.push(diff)
+    left -= size + 16
+    if (size > Columns.maxRowBytes) throw rowTooLarge(table, size)
+    if (left < 0) throw tooLarge(table)
   }
-  for (const { after, before, bytes: key } of rows.values()) {
-    if (isSame(before, after)) continue
-    if (before !== undefined) push(key, before.bytes, -1)
-    if (after !== undefined) push(key, after.bytes, 1)
-  }
-  for (const { diff, key, value } of entries.values()) if (diff !== 0) push(key, value, diff)
-  return keys.length === 0 ? Columns.empty : Columns.ofBytes(keys, values, diffs)
+  return left
 }
 
 const rowTooLarge = (table: string, size: number) =>

@@ -100,6 +100,22 @@ describe("compact_trace", () => {
     }
   })
 
+  it("merges keys that begin others, and that go on in their block as others do", () => {
+    const prng = Prng.make(75)
+    const letters = ["\0", "a"]
+    for (let round = 0; round < 1_000; round++) {
+      const start = "a".repeat(prng.int(4))
+      const inputs = Array.from({ length: 2 + prng.int(2) }, () => {
+        const rows = Array.from(
+          { length: 1 + prng.int(6) },
+          () => Rows.row(start + Array.from({ length: prng.int(6) }, () => prng.pick(letters)).join(""), "", 0, 1)
+        )
+        return { ...all, blocks: cut(prng, Rows.consolidate(rows, { since: 0 })) }
+      })
+      assert.deepStrictEqual(Rows.show(merge(inputs, 0).flat()), Rows.show(expected(inputs, 0)), `round ${round}`)
+    }
+  })
+
   it("is full when it has so many bytes, give or take a row", () => {
     const prng = Prng.make(74)
     const size = ({ key, value }: Rows.Row): number => 16 + key.length + value.length

@@ -86,6 +86,7 @@ describe("vec_builder", () => {
     const task = (since: number): Task => ({ inputs: [all], description: { ...description, since }, partBytes: 1000 })
     assert.strictEqual(run(task(2), [unsorted(rows)]).length, 0)
     assert.strictEqual(run(task(Infinity), [unsorted(rows)]).length, 0)
+    assert.strictEqual(run(task(Infinity), [unsorted(rows.slice(0, 1))]).length, 0)
     assert.strictEqual(run(task(0), [[]]).length, 0)
     assert.strictEqual(run(task(1), [unsorted(rows)]).length, 1)
   })

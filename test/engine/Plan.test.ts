@@ -43,6 +43,41 @@ describe("flush", () => {
     assert.deepStrictEqual(due(state, limits.logBytes), ["flush 0"])
   })
 
+  it("is not due at the limit itself, and leaves half of it", () => {
+    const state = stateOf("s", "t", "u")
+    apply(state, rows(0, 2), rows(1, 1), rows(2, 1))
+    const dueWith = (memoryBytes: number) =>
+      Plan.rewrites(state, { ...limits, memoryBytes }, 0).map(({ collection }) => collection)
+    assert.deepStrictEqual(dueWith(4 * 24), [])
+    assert.deepStrictEqual(dueWith(4 * 24 - 1), [0, 1])
+    apply(state, rows(0, 1))
+    assert.deepStrictEqual(dueWith(4 * 24), [0])
+  })
+
+  it("can be had of everything in memory, at once", () => {
+    const state = stateOf("s", "t", "u")
+    apply(state, rows(0, 2), rows(2, 1))
+    assert.deepStrictEqual(
+      Plan.flushes(state).map(({ chunks, collection, reason }) => [reason, collection, chunks.length]),
+      [["flush", 0, 1], ["flush", 2, 1]]
+    )
+  })
+
+  it("takes the spills along that are sealed at least in a quarter, and no spill of which nothing is", () => {
+    const state = stateOf("s")
+    const spill = (key: string, minTime: number, maxTime: number) =>
+      batch(key, 0, Infinity, { minTime, maxTime, rows: 100 })
+    apply(state, swap(0, { newSpills: [spill("a", 0, 99), spill("b", 25, 99)] }))
+    apply(state, rows(0, 50, 100), seal(0, 24))
+    assert.deepInclude(Plan.rewrites(state, limits, 0)[0], { reason: "flush", spills: [], sealedTo: 0 })
+    apply(state, seal(0, 25))
+    assert.deepInclude(Plan.rewrites(state, limits, 0)[0], {
+      reason: "flush",
+      spills: s(state).spills.slice(0, 1),
+      sealedTo: 25
+    })
+  })
+
   it("takes all rows in memory, and splits them at the seal", () => {
     const state = stateOf("s")
     apply(state, rows(0, 50, 3), rows(0, 10, 9), seal(0, 5), allowCompaction(0, 2))
@@ -105,6 +140,23 @@ describe("unsealed_batch_trim: a drain", () => {
   })
 })
 
+describe("a drain counts the rows of each spill that are sealed", () => {
+  it.each([
+    ["all of one, and none of the other", [0, 9, 10], [1_000, 1_099, 90], 999, false],
+    ["one that is half of all", [0, 9, 50], [1_000, 1_099, 50], 10, true],
+    ["one but for its last time", [0, 9, 10], [1_000, 1_099, 10], 9, false],
+    ["one with its last time", [0, 9, 10], [1_000, 1_099, 10], 10, true],
+    ["a part of one that begins late", [50, 149, 100], [50, 149, 100], 60, false],
+    ["half of one that begins late", [50, 149, 100], [50, 149, 100], 100, true]
+  ])("%s", (_, a, b, upper, isDue) => {
+    const spill = (key: string, [minTime, maxTime, rows]: ReadonlyArray<number>) =>
+      batch(key, 0, Infinity, { minTime: minTime!, maxTime: maxTime!, rows: rows! })
+    const state = stateOf("s")
+    apply(state, swap(0, { newSpills: [spill("a", a), spill("b", b)] }), seal(0, upper))
+    assert.deepStrictEqual(due(state), isDue ? ["drain 0"] : [])
+  })
+})
+
 describe("trace_compact: a merge", () => {
   const small = (i: number, changes = {}) => batch(`b${i}`, i, i + 1, changes)
 
@@ -147,6 +199,44 @@ describe("test_allow_compaction: a compaction", () => {
     assert.deepStrictEqual(due(state), [])
   })
 
+  it.each([
+    ["no more rows of a batch than it has", [0, 10, 10], [100, 1_000, 90], 100, false],
+    ["nothing of a batch that begins after since, and never less", [0, 10, 25], [900, 1_000, 75], 50, true],
+    ["a batch but for its last time", [0, 4, 4], [100, 200, 12], 3, false],
+    ["a batch with its last time", [0, 4, 4], [100, 200, 12], 4, true],
+    ["times from the first of a batch on", [50, 150, 100], [150, 250, 1], 60, false]
+  ])("counts %s", (_, a, b, since, isDue) => {
+    const at = (key: string, [lower, upper, rows]: ReadonlyArray<number>) => batch(key, lower!, upper!, { rows: rows! })
+    const state = traced(stateOf("s"), at("a", a), at("b", b))
+    apply(state, allowCompaction(0, since))
+    assert.deepStrictEqual(due(state), isDue ? ["compaction 0"] : [])
+  })
+
+  it("is due again when since has moved on from what was advanced", () => {
+    const state = stateOf("s")
+    apply(state, allowCompaction(0, 25))
+    traced(state, batch("a", 0, 100, { since: 25, minTime: 25, rows: 100 }))
+    assert.deepStrictEqual(due(state), [])
+    apply(state, allowCompaction(0, 60))
+    assert.deepStrictEqual(due(state), ["compaction 0"])
+  })
+
+  it("is not due where there is nothing, however small the limit", () => {
+    assert.deepStrictEqual(Plan.rewrites(stateOf("s"), { ...limits, reclaimBytes: 0 }, 0, "quiet"), [])
+  })
+
+  it("drops the rows that are not sealed, too, once since is empty", () => {
+    const state = old()
+    apply(state, write(0, 150), allowCompaction(0, Infinity))
+    const [rewrite] = Plan.rewrites(state, limits, 0, "quiet")
+    assert.deepInclude(rewrite, { since: Infinity, spillSince: Infinity, sealedTo: 100 })
+  })
+
+  it("begins where the trace does", () => {
+    const state = traced(stateOf("s"), batch("a", 3, 9), batch("b", 9, 12))
+    assert.deepInclude(Plan.everything(s(state), state.position), { lower: 3, upper: 12, trace: s(state).trace })
+  })
+
   it("is never due again for rows that all stand at one time", () => {
     const state = old()
     apply(state, allowCompaction(0, 99))
@@ -166,6 +256,8 @@ describe("test_allow_compaction: a compaction", () => {
     const state = stateOf("s")
     apply(state, rows(0, 5), seal(0, 1), allowCompaction(0, 1))
     assert.deepStrictEqual(due(state), [])
+    assert.lengthOf(Plan.rewrites(state, { ...limits, reclaimBytes: 5 * 24 }, 0), 1)
+    assert.lengthOf(Plan.rewrites(state, { ...limits, reclaimBytes: 5 * 24 + 1 }, 0), 0)
     apply(state, rows(0, 5, 1))
     apply(state, seal(0, 2), allowCompaction(0, 2))
     assert.deepStrictEqual(due(state), ["flush 0"])
@@ -194,6 +286,22 @@ describe("test_allow_compaction: a compaction", () => {
     apply(state, rows(0, 1, 10))
     apply(state, seal(0, 11))
     assert.deepInclude(Plan.rewrites(state, limits, 0)[0], { sealedTo: 6 })
+  })
+
+  it("flushes all where a spill has rows that can collapse, too", () => {
+    const flushed = (minTime: number) => {
+      const state = stateOf("s")
+      apply(state, swap(0, { newSpills: [batch("a", 0, Infinity, { minTime, maxTime: 99, rows: 100 })] }))
+      for (let time = 0; time < 10; time++) apply(state, rows(0, 2, time))
+      apply(state, seal(0, 10), allowCompaction(0, 6))
+      return { state, rewrite: Plan.rewrites(state, limits, 0)[0]! }
+    }
+    for (const minTime of [6, 7]) {
+      const { rewrite, state } = flushed(minTime)
+      assert.deepInclude(rewrite, { reason: "flush", sealedTo: 6, chunks: s(state).chunks.slice(0, 6) })
+    }
+    const { rewrite, state } = flushed(5)
+    assert.deepInclude(rewrite, { reason: "flush", chunks: s(state).chunks })
   })
 
   it("flushes all where rows that can collapse came after others that cannot", () => {
@@ -235,6 +343,14 @@ describe("test_allow_compaction: a compaction", () => {
     assert.strictEqual(Plan.logTarget(sized(60_000), limits), limits.logBytes)
   })
 
+  it("looks for what is due before the log is as large as it may be", () => {
+    const sized = (bytes: number) => traced(stateOf("s"), batch("a", 0, 100, { bytes }))
+    assert.strictEqual(Plan.lookAfter(stateOf("s"), limits), 2 * limits.reclaimBytes)
+    assert.strictEqual(Plan.lookAfter(sized(6_000), limits), 3_000)
+    assert.strictEqual(Plan.lookAfter(sized(60_000), limits), limits.logBytes)
+    assert.strictEqual(Plan.lookAfter(stateOf("s"), { ...limits, reclaimBytes: 60_000 }), limits.logBytes)
+  })
+
   it("compaction_beyond_upper: advances to since what is sealed, and nothing else", () => {
     const state = old()
     apply(state, write(0, 150), allowCompaction(0, 300))
@@ -274,6 +390,13 @@ describe("test_allow_compaction: a compaction", () => {
     apply(state, write(0, 200))
     assert.isFalse(Plan.isCompact(s(state)))
   })
+
+  it("of everything gains something where there are several pieces", () => {
+    assert.isFalse(Plan.isCompact(s(traced(stateOf("s"), batch("a", 0, 9), batch("b", 9, 12)))))
+    const state = traced(stateOf("s"), batch("a", 0, 9))
+    apply(state, swap(0, { newSpills: [batch("b", 9, Infinity)], traceUpper: 9 }))
+    assert.isFalse(Plan.isCompact(s(state)))
+  })
 })
 
 describe("rollups", () => {
@@ -284,8 +407,26 @@ describe("rollups", () => {
     assert.strictEqual(s(state).chunks[0]!.bytes, 24)
     assert.strictEqual(Plan.horizon(state, limits), 5)
     assert.strictEqual(Plan.horizon(state, { ...limits, inlineBytes: 1_000 }), state.position)
+    assert.strictEqual(Plan.horizon(state, { ...limits, inlineBytes: 4 * 24 }), 5)
     state.logFrom = 7
     assert.strictEqual(Plan.horizon(state, limits), 7)
+  })
+
+  it("keep the oldest rows of all collections inline, not all of the first", () => {
+    const state = stateOf("s", "t")
+    for (let i = 0; i < 5; i++) {
+      apply(state, rows(0, 1))
+      apply(state, rows(1, 1))
+    }
+    assert.strictEqual(Plan.horizon(state, limits), 2 + 4)
+  })
+
+  it("are due once they free the most that the log may have, whatever they have inline", () => {
+    const state = stateOf("s")
+    apply(state, rows(0, 1_000))
+    const large = { ...limits, inlineBytes: 1_000_000 }
+    assert.isFalse(Plan.isRollupDue(state, large, limits.logBytes - 1))
+    assert.isTrue(Plan.isRollupDue(state, large, limits.logBytes))
   })
 
   it("are due when they free enough of the log", () => {

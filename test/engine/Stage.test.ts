@@ -189,4 +189,37 @@ describe("a stage", () => {
     const written = stage.commit(1, 1).changes.flatMap((change) => change._tag === "Write" ? [change.columns] : [])
     assert.deepStrictEqual(written.map((each) => showColumns(each).length), [2, 1])
   })
+
+  it("appends the rows of a conditional append together with its seal", () => {
+    const stage = new Stage(stateOf("c0", "c1"))
+    stage.compareAndAppend([{ ...rowsAt(0, 2, 3), expected: 0, upper: 4 }, { ...rowsAt(1), expected: 0, upper: 1 }])
+    const changes = stage.commit(1, 1).changes.map((change) =>
+      change._tag === "Write" ? [...change.columns.times] : change
+    )
+    assert.deepStrictEqual(changes, [
+      [2, 3],
+      { _tag: "Seal", collection: 0, upper: 4 },
+      { _tag: "Seal", collection: 1, upper: 1 }
+    ])
+  })
+
+  it("counts the bytes and rows of what is appended, and names no collection without any", () => {
+    const stage = new Stage(stateOf("c0", "c1"))
+    stage.write([rowsAt(0, 1, 2), rowsAt(1)])
+    stage.compareAndAppend([{ ...rowsAt(0, 3), expected: 0, upper: 4 }])
+    stage.seal([target(1)], 4)
+    stage.write([rowsAt(0, 1)])
+    const bytes = 3 * Columns.goodputBytes(columns(1))
+    assert.deepStrictEqual([...stage.totals()], [{ collection: "c0", rows: 3, bytes }])
+    assert.strictEqual(stage.bytes, bytes)
+  })
+
+  it("says which time and which seal stand against each other, and that a collection is gone", () => {
+    const stage = new Stage(stateOf("c0"))
+    stage.seal([target(0)], 5)
+    const messages = [stage.write([rowsAt(0, 4)]), stage.seal([target(0)], 3)].map((each) => (each as Error).message)
+    assert.include(messages[0], "time 4 lies below the seal 5")
+    assert.include(messages[1], "sealed up to 5")
+    assert.strictEqual(shown(stage.allowCompaction([{ ...target(9), since: 1 }])), "CollectionDestroyed 9")
+  })
 })

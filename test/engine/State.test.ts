@@ -191,6 +191,15 @@ describe("folding", () => {
 })
 
 describe("rows of entries before a rollup", () => {
+  it("come back alone: other changes of their entry, and rows of a collection that is gone, do not", () => {
+    const state = stateOf("s")
+    State.restoreRows(state, 1, commit(seal(0, 9), write(7, 1), write(0, 4)))
+    const collection = state.collections.get(0)!
+    assert.deepStrictEqual(collection.chunks.map(({ minTime, position }) => [position, minTime]), [[1, 4]])
+    assert.deepInclude(collection, { upper: 0 })
+    assert.strictEqual(State.make().timeline.upper, 0)
+  })
+
   it("come back into memory from the first position on that no batch has", () => {
     const state = stateOf("s")
     const collection = state.collections.get(0)!

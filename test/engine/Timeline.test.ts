@@ -133,6 +133,26 @@ describe("a stage on the timeline", () => {
     )
   })
 
+  it("finds a written range among several writes of a group", () => {
+    const stage = new Stage(tables())
+    for (const key of ["b", "x", "y"]) stage.transact(transaction(9, [], [0, [key]]), 20)
+    assert.strictEqual(
+      reason(stage.transact(transaction(9, [reading(0, [], [["a", "c"]])], [1, ["d"]]), 20)),
+      "RangeChanged"
+    )
+    assert.strictEqual(reason(stage.transact(transaction(9, [reading(0, [], [["c", "d"]])], [1, ["d"]]), 20)), 23)
+  })
+
+  it("numbers what it takes and what it refuses, and takes what has read a table that is gone", () => {
+    const stage = new Stage(tables())
+    const before = stage.seqNo
+    stage.transact(transaction(9, [reading(7, ["a"], [["a", "b"]])], [0, ["a"]]), 20)
+    assert.strictEqual(stage.seqNo, before + 1)
+    assert.propertyVal(stage.transact(transaction(9, [], [7, ["a"]]), 20), "seqNo", before + 2)
+    stage.advance(30)
+    assert.strictEqual(stage.seqNo, before + 3)
+  })
+
   it("refuses what would give a table times of its own", () => {
     const stage = new Stage(tables())
     const results = [
@@ -193,5 +213,39 @@ describe("recent writes", () => {
     assert.isAbove(recent.from, 0)
     assert.isFalse(isKnown("first0"))
     assert.strictEqual(reason(new Stage(tables(), recent).transact(transaction(1, [], [0, ["a"]]), 0)), "TooOld")
+  })
+
+  it("knows every key that was written, the empty one and those of a commit on the timeline, too", () => {
+    const state = tables()
+    const recent = new RecentWrites(10)
+    recent.add(0, rows())
+    recent.add(0, toColumns([row("", "v", 20, 1), row("a", "v", 21, 1)]))
+    const isKnown = (id: number, key: string, after: number) =>
+      recent.isWrittenAfter(after, hashOf(id, bytes(key), 0, key.length))
+    assert.deepStrictEqual([isKnown(0, "", 19), isKnown(0, "", 20), isKnown(0, "a", 20), isKnown(1, "", 0)], [
+      true,
+      false,
+      true,
+      false
+    ])
+    const columns = toColumns([row("b", "v", 30, 1)])
+    recent.fold(state, [
+      { _tag: "Timeline", upper: 31 },
+      { _tag: "Write", collection: 1, columns },
+      { _tag: "Write", collection: 2, columns }
+    ])
+    assert.deepStrictEqual([isKnown(1, "b", 29), isKnown(2, "b", 29), isKnown(0, "b", 29)], [true, false, false])
+  })
+
+  it("begins no generation with a write of no rows", () => {
+    const recent = new RecentWrites(10)
+    const many = Array.from({ length: 70_000 }, (_, i) => row(`${i}`, "", 20, 1))
+    const at = (time: number) => toColumns(many.map((each) => ({ ...each, time })))
+    recent.add(0, at(20))
+    recent.add(0, rows())
+    recent.add(0, at(30))
+    assert.strictEqual(recent.from, 10)
+    recent.add(0, at(40))
+    assert.strictEqual(recent.from, 30)
   })
 })

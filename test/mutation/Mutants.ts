@@ -49,6 +49,13 @@ const tables: ReadonlyArray<Mutant> = [
     "tables/Serial"
   ),
   plant(
+    "a change of one row does not say what it has read",
+    "tables/OneRow.ts",
+    "keys: [bytes], ranges: []",
+    "keys: [], ranges: []",
+    "tables/Serial"
+  ),
+  plant(
     "a row in the cache survives the commit that replaces it",
     "tables/RowCache.ts",
     "if (known === undefined) return\n    this.fill",
@@ -58,8 +65,8 @@ const tables: ReadonlyArray<Mutant> = [
   plant(
     "a row keeps the index entry that it had",
     "tables/Indexes.ts",
-    "if (old !== undefined) workspace.entry(",
-    "if (old !== undefined && next === undefined) workspace.entry(",
+    "if (old !== undefined) entries.entry(",
+    "if (old !== undefined && next === undefined) entries.entry(",
     "tables/Serial"
   ),
   plant(

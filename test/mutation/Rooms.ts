@@ -13,7 +13,7 @@ export const rooms: ReadonlyArray<Room> = [
   { path: "src/", tests: ["test/*.test.ts", "test/engine/*.test.ts"] },
   { path: "src/batch/", tests: ["test/batch/*.test.ts"] },
   { path: "src/engine/", tests: ["test/engine/*.test.ts", "test/traces.test.ts", "test/runtime/Rewriter.test.ts"] },
-  { path: "src/engine/Evolution.ts", tests: ["test/client/Evolution.test.ts", "test/client/Codecs.test.ts"] },
+  { path: "src/engine/Evolution.ts", tests: ["test/engine/Evolution.test.ts", "test/client/Evolution.test.ts"] },
   { path: "src/engine/SchemaDiff.ts", tests: ["test/engine/SchemaDiff.test.ts", "test/client/Evolution.test.ts"] },
   { path: "src/storage/", tests: ["test/storage/*.test.ts", "test/runtime/Timeouts.test.ts"] },
   { path: "src/runtime/", tests: ["test/runtime/*.test.ts", "test/traces.test.ts"] },

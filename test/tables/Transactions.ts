@@ -8,6 +8,7 @@
  */
 import { assert } from "@effect/vitest"
 import { Effect, Exit, Layer, Option, type Random, Schema, Stream } from "effect"
+import type { TransactionTimeout } from "../../src/PersistError.ts"
 import * as Table from "../../src/tables/Table.ts"
 
 const options = { key: Schema.String, value: Schema.Int, history: "all" } as const
@@ -35,6 +36,8 @@ interface Attempted {
 export class Account {
   readonly attempts: Array<Attempted> = []
   private events = 0
+  /** Called after each beginning and end. */
+  onChange: () => void = () => {}
 
   begin(): Attempted {
     const id = this.attempts.length + 1
@@ -47,12 +50,31 @@ export class Account {
       outcome: "unknown"
     }
     this.attempts.push(attempted)
+    this.onChange()
     return attempted
   }
 
   end(attempted: Attempted, outcome: Attempted["outcome"]): void {
     attempted.ended = this.events++
     attempted.outcome = outcome
+    this.onChange()
+  }
+
+  /** How many beginnings and ends there were. */
+  get length(): number {
+    return this.events
+  }
+
+  /** What was known after so many of them. */
+  after(events: number): Account {
+    const known = new Account()
+    known.events = events
+    for (const attempted of this.attempts) {
+      if (attempted.began >= events) continue
+      const isOver = attempted.ended < events
+      known.attempts.push(isOver ? attempted : { ...attempted, ended: Infinity, outcome: "unknown" })
+    }
+    return known
   }
 
   count(outcome: Attempted["outcome"]): number {
@@ -62,13 +84,12 @@ export class Account {
 
 const names = ["a", "b", "c"]
 
-/** One transaction: a few reads, of keys or of everything, then a removal perhaps, and then writes of its own number. */
-export const transact = Effect.fnUntraced(function*(account: Account, random: typeof Random.Random.Service) {
-  const tables = [yield* Left, yield* Right] as const
-  const pick = () => Math.floor(random.nextDoubleUnsafe() * 100)
+type Tables = readonly [Left["Service"], Right["Service"]]
+
+/** A few reads, of keys or of everything, then a removal perhaps, and then writes of its own number. */
+const several = (tables: Tables, pick: () => number, attempted: Attempted) => {
   const [plan, target, removed] = [Array.from({ length: 4 }, pick), pick(), pick()]
-  const attempted = account.begin()
-  const body = Effect.gen(function*() {
+  return Table.transaction(Effect.gen(function*() {
     attempted.reads = new Map()
     attempted.writes = new Map()
     for (const choice of plan) {
@@ -91,8 +112,30 @@ export const transact = Effect.fnUntraced(function*(account: Account, random: ty
       attempted.writes.set(`${table.name} ${name}`, attempted.id)
       yield* table.set(name, attempted.id)
     }
+  }))
+}
+
+/** One row alone, which is set, or read and changed. */
+const one = (tables: Tables, pick: () => number, attempted: Attempted) => {
+  const [table, name] = [tables[pick() % 2]!, names[pick() % 3]!]
+  const key = `${table.name} ${name}`
+  attempted.writes = new Map([[key, attempted.id]])
+  if (pick() % 2 === 0) return table.set(name, attempted.id)
+  return table.modify(name, (before) => {
+    attempted.reads = new Map([[key, Option.getOrUndefined(before)]])
+    return Option.some(attempted.id)
   })
-  const exit = yield* Effect.exit(Table.transaction(body))
+}
+
+/** One transaction: over several rows, or of one row alone. */
+export const transact = Effect.fnUntraced(function*(account: Account, random: typeof Random.Random.Service) {
+  const tables = [yield* Left, yield* Right] as const
+  const pick = () => Math.floor(random.nextDoubleUnsafe() * 100)
+  const attempted = account.begin()
+  const transaction: Effect.Effect<unknown, Table.TableError | TransactionTimeout> = pick() % 3 === 0
+    ? one(tables, pick, attempted)
+    : several(tables, pick, attempted)
+  const exit = yield* Effect.exit(transaction)
   const error = Option.getOrUndefined(Exit.findErrorOption(exit))
   account.end(attempted, Exit.isSuccess(exit) ? "committed" : error?._tag === "Indeterminate" ? "unknown" : "failed")
 })
