@@ -110,6 +110,8 @@ describe("trace_compact", () => {
         ...(inputs.length === 2 ? stored : [])
       ]
       assert.deepStrictEqual(rowsOf(result), Rows.show(Rows.consolidate(counted, { since })), `round ${round}`)
+      const decoded = files.flatMap(columnsOf).map((columns): Piece => ({ _tag: "Sorted", columns }))
+      assert.deepStrictEqual(run(task, [unsorted(fresh), decoded].slice(0, inputs.length)), result, "decoded before")
     }
   })
 })

@@ -232,6 +232,19 @@ describe("test_allow_compaction: a compaction", () => {
     assert.deepInclude(rewrite, { since: Infinity, spillSince: Infinity, sealedTo: 100 })
   })
 
+  it("of an erasure is of everything, but for the rows of the key", () => {
+    const state = old()
+    apply(state, write(0, 150), allowCompaction(0, 300))
+    const key = Buffer.from("gone")
+    const everything = Plan.everything(s(state), state.position)
+    assert.lengthOf([...everything.chunks, ...everything.trace], 2)
+    assert.deepStrictEqual(Plan.erasure(s(state), state.position, key), {
+      ...everything,
+      reason: "erasure",
+      without: key
+    })
+  })
+
   it("begins where the trace does", () => {
     const state = traced(stateOf("s"), batch("a", 3, 9), batch("b", 9, 12))
     assert.deepInclude(Plan.everything(s(state), state.position), { lower: 3, upper: 12, trace: s(state).trace })

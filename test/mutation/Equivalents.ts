@@ -150,10 +150,31 @@ export const equivalents: Readonly<Record<string, ReadonlyArray<Equivalent>>> = 
       why: "behind the last row there is none in any window, and the cursor has left its block either way"
     }
   ],
+  "src/batch/Consolidate.ts": [
+    {
+      mutants: [["end < rows.length", "true"], ["end < rows.length", "end <= rows.length"]],
+      why: "the row behind the last one does not repeat it"
+    },
+    {
+      mutants: [["i < columns.length", "i <= columns.length"], ["i === 0", "false"]],
+      why: "a row before the first or behind the last has no length, and so is neither above another nor equal to it"
+    }
+  ],
+  "src/batch/DiffSum.ts": [
+    { mutants: [["this.carried === 0", "false"]], why: "a shortcut: what nothing was carried from is a safe integer" }
+  ],
   "src/batch/MergeJob.ts": [
     {
       mutants: [["bytes < this.blockBytes", "bytes <= this.blockBytes"]],
       why: "a block that is full to the byte may take one row more: its size is a target"
+    },
+    {
+      mutants: [["this.writer.bytes >= this.task.partBytes", "this.writer.bytes > this.task.partBytes"]],
+      why: "a file that is full to the byte may take one block more: its size is a target"
+    },
+    {
+      mutants: [["loose.length === 1", "false"], ["this.task.inputs.length === 1", "false"]],
+      why: "a shortcut: a copy of one piece has its rows, and a merge of one input gives the rows of that input"
     }
   ],
   "src/engine/Evolution.ts": [

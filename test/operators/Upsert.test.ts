@@ -112,6 +112,22 @@ describe("upsert", () => {
       assert.deepStrictEqual(sums(yield* updates(reader)), { "b=1": 1 })
     }))
 
+  it.effect("upsert: passes on the errors of its input, before the frontier that they come before", () =>
+    Effect.gen(function*() {
+      const { handles } = yield* opened
+      const oops = Flow.error({ operator: "source", collection: "a", reason: "Refused", detail: "" }, 1)
+      const flow: Changes = Stream.make<Array<Flow.Event<string, Upsert.Change<string>>>>(
+        Flow.updates([Upsert.put("a", "1", 1, 0)]),
+        oops,
+        Flow.progress(2)
+      )
+      for (const chunk of [1, 100]) {
+        const { errors, frontier } = yield* run(flow.pipe(Stream.rechunk(chunk), Upsert.upsert(handles)))
+        assert.deepStrictEqual(errors, ["source a Refused at 1"])
+        assert.strictEqual(frontier, 2)
+      }
+    }))
+
   it.effect("upsert: a change that cannot be written is an error, and what was written before stays the old value", () =>
     Effect.gen(function*() {
       const flow: Changes = Stream.make<Array<Flow.Event<string, Upsert.Change<string>>>>(

@@ -116,17 +116,19 @@ export const feed = (asked: Asking) => (client: Client): Effect.Effect<unknown, 
           }
         }))
       const call = { _tag: "Seal", collections: opened.map(({ id }) => id), upper: to } as const
-      yield* world.recorder.record(node.client, call, run, () => ({ _tag: "Sequenced", seqNo: 0 }))
+      // One that fails may have sealed some of the times, as one that is interrupted.
+      const sealing = Effect.catchIf(Effect.tapError(run, notedOf(world)), () => true, () => Effect.interrupt)
+      yield* world.recorder.record(node.client, call, sealing, () => ({ _tag: "Sequenced", seqNo: 0 }))
       if (errors !== refused) world.problems.push(`a feed gave ${errors} errors for ${refused} rows that do not encode`)
     })
-  ).pipe(
-    Effect.tapError((error) =>
-      Effect.sync(() => {
-        const tag = (error as { readonly _tag?: string })._tag
-        if (tag === "NotKeyed") asked.world.problems.push("upsert has left a key with several values")
-      })
-    )
   )
+
+/** Notes the failure of a feed that no fault explains. */
+const notedOf = (world: Asking["world"]) => (error: unknown) =>
+  Effect.sync(() => {
+    const tag = (error as { readonly _tag?: string })._tag
+    if (tag === "NotKeyed") world.problems.push("upsert has left a key with several values")
+  })
 
 /** Policies, and how many of the last sealed times each of them keeps at least. */
 const policies = [
