@@ -124,7 +124,7 @@ export interface Restore<E1, E2> {
  * @category models
  * @since 0.1.0
  */
-export interface Prune<E> extends Pruning.Kept {
+export interface Prune<E> extends Pruning.Rules {
   readonly from: Layer.Layer<Log | Blob, E>
 }
 

@@ -15,7 +15,7 @@ import * as Archive from "./Archive.ts"
 import * as BackupFiles from "./BackupFiles.ts"
 
 /** Which backups are kept. */
-export interface Kept {
+export interface Rules {
   readonly last?: number | undefined
   readonly within?: Duration.Input | undefined
 }
@@ -23,7 +23,7 @@ export interface Kept {
 const refuse = (detail: string) => Effect.fail(new ValueOutOfRange({ what: "which backups are kept", detail }))
 
 /** Without a rule nothing would be pruned, and a rule that keeps none is a mistake. */
-export const check = ({ last, within }: Kept): Effect.Effect<void, ValueOutOfRange> => {
+export const check = ({ last, within }: Rules): Effect.Effect<void, ValueOutOfRange> => {
   if (last === undefined && within === undefined) return refuse("say how many, or of how long ago")
   if (last !== undefined && (!Number.isSafeInteger(last) || last < 1)) return refuse(`${last} is no number of backups`)
   return Effect.void
@@ -32,7 +32,7 @@ export const check = ({ last, within }: Kept): Effect.Effect<void, ValueOutOfRan
 /** The points that go: all that no rule keeps. The newest one stays whatever the rules say. */
 export const expired = (
   points: ReadonlyArray<BackupFiles.Point>,
-  { last = 1, within }: Kept,
+  { last = 1, within }: Rules,
   now: number
 ): ReadonlyArray<BackupFiles.Point> => {
   const from = within === undefined ? Infinity : now - Duration.toMillis(Duration.fromInputUnsafe(within))
@@ -72,7 +72,7 @@ const deleting = (blob: Blob["Service"], mark: string) =>
   })
 
 export const prune = Effect.fnUntraced(
-  function*(blob: Blob["Service"], kept: Kept) {
+  function*(blob: Blob["Service"], kept: Rules) {
     yield* check(kept)
     const now = yield* Clock.currentTimeMillis
     const mark = yield* BackupFiles.newMark(now)
