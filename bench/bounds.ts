@@ -8,6 +8,7 @@ import { bound, bounds } from "./agent/Bounds.ts"
 import { measure, type Measured } from "./agent/Measure.ts"
 import type { Name } from "./agent/Stores.ts"
 import type { Figures } from "./bounds/run.ts"
+import { bundled } from "./Bundle.ts"
 import { answerOf } from "./Child.ts"
 import { emptied, scratch } from "./Measure.ts"
 import * as Target from "./Target.ts"
@@ -15,8 +16,9 @@ import * as Target from "./Target.ts"
 const scale = Number(process.argv[2] ?? "0.1")
 const base = scratch("bounds")
 
+const run = await bundled(path.join(import.meta.dirname, "bounds/run.ts"), base)
 const child = (what: string, directory: string, ...args: ReadonlyArray<number>): Promise<Figures> =>
-  answerOf(path.join(import.meta.dirname, "bounds/run.ts"), [what, directory, ...args.map(String)], what)
+  answerOf(run, [what, directory, ...args.map(String)], what)
 
 const collections = async (count: number) => {
   const directory = emptied(path.join(base, `${count} collections`))

@@ -38,14 +38,17 @@ export const readText = (path: string): string | undefined => {
 /** SHA-256, in hexadecimal digits. */
 export const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex")
 
-/** Output comes in pieces of up to so many bytes, which are put together: a block is one piece. */
+/**
+ * Output comes in pieces of up to so many bytes, which are put together: a block is one piece. Bytes that are worth
+ * compressing need one of half their size.
+ */
 const zstdChunk = 128 * 1024 + 512
 
 const zstdParams = { [constants.ZSTD_c_compressionLevel]: 1 }
 
 /** A zstd frame of the bytes, at the level that keeps up with a disk; `undefined` on a platform that makes none. */
 export const compress = (bytes: Uint8Array): Uint8Array | undefined =>
-  zstdCompressSync(bytes, { params: zstdParams, chunkSize: Math.min(zstdChunk, 512 + bytes.length) })
+  zstdCompressSync(bytes, { params: zstdParams, chunkSize: Math.min(zstdChunk, 512 + (bytes.length >>> 1)) })
 
 /**
  * The content of a zstd frame, or `undefined` where the bytes are not one or decode to more than `length` bytes: it

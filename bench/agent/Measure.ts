@@ -4,6 +4,7 @@
 import { build } from "esbuild"
 import * as fs from "node:fs"
 import * as path from "node:path"
+import { bundled } from "../Bundle.ts"
 import { answerOf } from "../Child.ts"
 import { median } from "../Measure.ts"
 import type { Opened } from "./Opening.ts"
@@ -16,7 +17,7 @@ export type Measured = Figures & { readonly cold: Opened }
  * The program that opens a store, as it would be deployed: one file with nothing in it that it does not need. What is counted
  * from the start of a process would otherwise be mostly that of reading sources.
  */
-const bundled = async (name: Exclude<Name, "none">, base: string): Promise<string> => {
+const opening = async (name: Exclude<Name, "none">, base: string): Promise<string> => {
   const outfile = path.join(base, `${name.replace(" ", "-")}.mjs`)
   await build({
     stdin: {
@@ -40,11 +41,11 @@ const bundled = async (name: Exclude<Name, "none">, base: string): Promise<strin
 export const measure = async (name: Name, base: string, scale: number): Promise<Measured> => {
   const directory = path.join(base, name.replace(" ", "-"))
   fs.mkdirSync(directory)
-  const child = <A>(what: string): Promise<A> =>
-    answerOf(path.join(import.meta.dirname, "run.ts"), [what, name, directory, String(scale)], name)
+  const run = await bundled(path.join(import.meta.dirname, "run.ts"), base)
+  const child = <A>(what: string): Promise<A> => answerOf(run, [what, name, directory, String(scale)], name)
   const figures = await child<Figures>("write")
   if (name === "none") return { ...figures, cold: { process: 0, millis: 0, cpu: 0 } }
-  const program = await bundled(name, base)
+  const program = await opening(name, base)
   const openings: Array<Opened> = []
   for (let round = 0; round < 7; round++) openings.push(await answerOf<Opened>(program, [directory], name))
   const compacted = await child<number>("compact")

@@ -8,6 +8,7 @@
  * @internal
  */
 import { ByteWriter } from "../ByteWriter.ts"
+import * as Platform from "../Platform.ts"
 
 export interface Columns {
   readonly length: number
@@ -199,6 +200,13 @@ export class Builder {
     for (let row = first; row < this.length; row++) if (this.times[row]! < since) this.times[row] = since
   }
 
+  /** Rows without a view of each of their columns: valid until the builder is cleared or grows. */
+  stretch(start: number, end: number): Stretch {
+    const { diffs, keyOffsets, keys, length, times, valueOffsets, values } = this
+    const from = { length, keyData: keys.bytes, keyOffsets, valueData: values.bytes, valueOffsets, times, diffs }
+    return { from, start, end }
+  }
+
   /** The rows so far, as views: valid until the builder is cleared or grows. */
   view(): Columns {
     return {
@@ -251,16 +259,68 @@ export class Builder {
 export const concat = (parts: ReadonlyArray<Columns>): Columns => parts.length === 1 ? parts[0]! : copy(parts)
 
 /** The same in memory of its own. */
-export const copy = (parts: ReadonlyArray<Columns>): Columns => {
-  const builder = builderFor(parts)
-  for (const each of parts) builder.append(each)
-  return builder.view()
+export const copy = (parts: ReadonlyArray<Columns>): Columns =>
+  copyStretches(parts.map((from) => ({ from, start: 0, end: from.length })))
+
+/** Rows `start` to `end` of columns, which may have more memory than rows. */
+export interface Stretch {
+  readonly from: Columns
+  readonly start: number
+  readonly end: number
 }
 
-const builderFor = (parts: ReadonlyArray<Columns>): Builder => {
-  const total = (size: (columns: Columns) => number): number => parts.reduce((sum, each) => sum + size(each), 0)
-  return new Builder(total((each) => each.length), total(keyBytes), total(valueBytes))
+/** The rows of the stretches in one piece of memory of its own: each piece costs more than a small row. */
+export const copyStretches = (parts: ReadonlyArray<Stretch>): Columns => {
+  let [length, keys, values] = [0, 0, 0]
+  for (const { end, from: { keyOffsets, valueOffsets }, start } of parts) {
+    length += end - start
+    keys += keyOffsets[end]! - keyOffsets[start]!
+    values += valueOffsets[end]! - valueOffsets[start]!
+  }
+  const numbers = 24 * length + 8
+  const { buffer } = Platform.allocate(numbers + keys + values)
+  const to: Columns = {
+    length,
+    keyData: new Uint8Array(buffer, numbers, keys),
+    keyOffsets: new Uint32Array(buffer, 16 * length, length + 1),
+    valueData: new Uint8Array(buffer, numbers + keys, values),
+    valueOffsets: new Uint32Array(buffer, 20 * length + 4, length + 1),
+    times: new Float64Array(buffer, 0, length),
+    diffs: new Float64Array(buffer, 8 * length, length)
+  }
+  to.keyOffsets[0] = 0
+  to.valueOffsets[0] = 0
+  let row = 0
+  for (const part of parts) {
+    copyStretch(part, to, row)
+    row += part.end - part.start
+  }
+  return to
 }
+
+/** Copies rows into others, from row `at` on: those before it are there already. */
+const copyStretch = ({ end, from, start }: Stretch, to: Columns, at: number): void => {
+  const { diffs, keyOffsets, times, valueOffsets } = from
+  const keyShift = to.keyOffsets[at]! - keyOffsets[start]!
+  const valueShift = to.valueOffsets[at]! - valueOffsets[start]!
+  setBytes(to.keyData, to.keyOffsets[at]!, from.keyData, keyOffsets[start]!, keyOffsets[end]!)
+  setBytes(to.valueData, to.valueOffsets[at]!, from.valueData, valueOffsets[start]!, valueOffsets[end]!)
+  for (let row = start, into = at; row < end; row++, into++) {
+    to.times[into] = times[row]!
+    to.diffs[into] = diffs[row]!
+    to.keyOffsets[into + 1] = keyOffsets[row + 1]! + keyShift
+    to.valueOffsets[into + 1] = valueOffsets[row + 1]! + valueShift
+  }
+}
+
+const total = (parts: ReadonlyArray<Columns>, size: (columns: Columns) => number): number => {
+  let sum = 0
+  for (const each of parts) sum += size(each)
+  return sum
+}
+
+const builderFor = (parts: ReadonlyArray<Columns>): Builder =>
+  new Builder(total(parts, (each) => each.length), total(parts, keyBytes), total(parts, valueBytes))
 
 /** A `copy` that is made in steps, so that large values do not hold up other work. */
 export class Copying {
@@ -304,10 +364,13 @@ const resize = <A extends Uint32Array | Float64Array>(from: A, to: A): A => {
 }
 
 const copyInto = (to: ByteWriter, from: Uint8Array, start: number, end: number): void => {
-  const size = end - start
-  to.reserve(size)
-  // A loop beats `set(subarray)` for the short keys and values that rows usually have.
-  if (size > 40) to.bytes.set(from.subarray(start, end), to.length)
-  else for (let i = 0, at = to.length; i < size; i++) to.bytes[at + i] = from[start + i]!
-  to.length += size
+  to.reserve(end - start)
+  setBytes(to.bytes, to.length, from, start, end)
+  to.length += end - start
+}
+
+/** Copies `from[start .. end]`. A loop beats `set(subarray)` for the short keys and values that rows usually have. */
+const setBytes = (to: Uint8Array, at: number, from: Uint8Array, start: number, end: number): void => {
+  if (end - start > 40) to.set(from.subarray(start, end), at)
+  else for (let i = start; i < end; i++) to[at + i - start] = from[i]!
 }

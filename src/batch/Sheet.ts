@@ -34,8 +34,17 @@ export class Range {
 /** The rows of one write: columns of its own, or a range of a sheet. */
 export type Rows = Columns.Columns | Range
 
+/**
+ * Builders that full sheets have given up, for any other sheet. Values of some kilobytes fill a sheet with each commit: made
+ * anew, doubling by doubling, its memory would keep the garbage collector busy.
+ */
+const spare: Array<Columns.Builder> = []
+const mostSpare = 2
+/** Memory that a large row has taken is not kept. */
+const mostSpareBytes = 512 * 1024
+
 export class Sheet {
-  builder = new Columns.Builder()
+  private made: Columns.Builder | undefined
   private ranges = 0
   private isInUse = false
 
@@ -45,7 +54,12 @@ export class Sheet {
   }
 
   get isFull(): boolean {
-    return this.builder.length >= mostRows || this.builder.dataBytes >= mostBytes
+    const { made } = this
+    return made !== undefined && (made.length >= mostRows || made.dataBytes >= mostBytes)
+  }
+
+  get builder(): Columns.Builder {
+    return this.made ??= spare.pop() ?? new Columns.Builder()
   }
 
   /** Adds the rows that `fill` commits to the builder, all or none. It returns the least of their times. */
@@ -72,12 +86,22 @@ export class Sheet {
     return this.ranges === 1 && !this.isInUse && this.isFull && 2 * bytes >= keys.bytes.length + values.bytes.length
   }
 
+  /** The only range keeps the memory, which the sheet gives up. */
+  handOver(): void {
+    this.ranges = 0
+    this.made = undefined
+  }
+
   /** One of the ranges has been copied. */
   release(): void {
     if (--this.ranges > 0 || this.isInUse) return
-    // Memory that a large row has taken is not kept.
-    if (this.isFull) this.builder = new Columns.Builder()
-    else this.builder.clear()
+    const { builder } = this
+    if (this.isFull) {
+      this.made = undefined
+      if (spare.length === mostSpare || builder.keys.bytes.length + builder.values.bytes.length > mostSpareBytes) return
+      spare.push(builder)
+    }
+    builder.clear()
   }
 }
 
@@ -137,21 +161,21 @@ export const gather = (parts: ReadonlyArray<Rows>): Columns.Columns => {
   if (parts.length === 1 && !(first instanceof Range)) return first!
   if (parts.length === 1 && first instanceof Range && first.sheet.isOnly(first)) {
     const columns = view(first)
-    first.sheet.release()
+    first.sheet.handOver()
     return columns
   }
-  const gathered = Columns.copy(pieces(parts))
+  const gathered = Columns.copyStretches(stretches(parts))
   for (const part of parts) if (part instanceof Range) part.sheet.release()
   return gathered
 }
 
-/** The parts as columns. Ranges that are next to each other are one piece. */
-const pieces = (parts: ReadonlyArray<Rows>): Array<Columns.Columns> => {
-  const found: Array<Columns.Columns> = []
+/** Ranges that are next to each other are one stretch. */
+const stretches = (parts: ReadonlyArray<Rows>): Array<Columns.Stretch> => {
+  const found: Array<Columns.Stretch> = []
   for (let i = 0; i < parts.length;) {
     const first = parts[i++]!
     if (!(first instanceof Range)) {
-      found.push(first)
+      found.push({ from: first, start: 0, end: first.length })
       continue
     }
     const { sheet, start } = first
@@ -161,7 +185,7 @@ const pieces = (parts: ReadonlyArray<Rows>): Array<Columns.Columns> => {
       if (!(next instanceof Range) || next.sheet !== sheet || next.start !== end) break
       end = next.end
     }
-    found.push(Columns.slice(sheet.builder.view(), start, end))
+    found.push(sheet.builder.stretch(start, end))
   }
   return found
 }

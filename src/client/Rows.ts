@@ -118,13 +118,16 @@ const checkNumbers = (time: number, diff: number, magnitude: number): number => 
   return sum
 }
 
+/** Those of all handles: thousands of them may write a few rows each. */
+const sheets = new Sheet.Sheets()
+
 /**
  * An encoder for the writes of one handle. While other commands wait, which is when writes will share a commit, few rows
  * become a range of a sheet.
  */
-export const encoder = <K, V>(codecs: Codecs<K, V>, othersWait: () => boolean) => {
-  const sheets = new Sheet.Sheets()
-  return (updates: Update.Updates<K, V>): Effect.Effect<Sheet.Rows, ValueOutOfRange> =>
+export const encoder =
+  <K, V>(codecs: Codecs<K, V>, othersWait: () => boolean) =>
+  (updates: Update.Updates<K, V>): Effect.Effect<Sheet.Rows, ValueOutOfRange> =>
     Pure.encode(() => {
       if (!othersWait() || !(Symbol.iterator in updates)) return encodeUnsafe(codecs, updates)
       const rows = Update.toArray(updates)
@@ -132,7 +135,6 @@ export const encoder = <K, V>(codecs: Codecs<K, V>, othersWait: () => boolean) =
       if (rows.length > fewRows || !sheet.isFree) return encodeUpdates(codecs, rows)
       return sheet.add((into) => addRows(codecs, rows, into))
     })
-}
 
 /** Returns the least time. */
 const addRows = <K, V>(

@@ -112,14 +112,23 @@ export const rewrites = (
  * The position up to which the log can be truncated after a rollup. The rows in memory before it are inline in the
  * rollup: the oldest ones, as many as the limit admits, and all that were before the `logFrom` of an earlier rollup.
  */
-export const horizon = (state: State, limits: Limits): number => {
-  const chunks = [...state.collections.values()].flatMap((collection) => collection.chunks)
+export const horizon = (state: State, { inlineBytes }: Limits): number => {
+  const { collections, logFrom, memoryBytes, position } = state
+  if (memoryBytes <= inlineBytes) return position
+  // Where many collections have many chunks, sorting them would take longer than all else that is planned.
+  const bytesAt = new Float64Array(position - logFrom)
   let inline = 0
-  for (const chunk of chunks.toSorted((a, b) => a.position - b.position)) {
-    inline += chunk.bytes
-    if (inline > limits.inlineBytes) return Math.max(chunk.position, state.logFrom)
+  for (const { chunks } of collections.values()) {
+    for (const chunk of chunks) {
+      if (chunk.position < logFrom) inline += chunk.bytes
+      else bytesAt[chunk.position - logFrom]! += chunk.bytes
+    }
   }
-  return state.position
+  for (let i = 0; i < bytesAt.length; i++) {
+    inline += bytesAt[i]!
+    if (inline > inlineBytes) return logFrom + i
+  }
+  return position
 }
 
 /** Whether truncating `freed` bytes of the log is worth a rollup, which has the rows in memory inline as far as its limit. */
@@ -304,7 +313,8 @@ const isCompactionDue = (collection: Collection.Collection, pace: Pace): boolean
 
 /** Whether the rows in memory that can be consolidated are worth a flush, after which the log need not keep them. */
 const isCollapseDue = (collection: Collection.Collection, limits: Limits, pace: Pace): boolean => {
-  const { chunks, spills, trace } = collection
+  const { chunks, memoryBytes, spills, trace } = collection
+  if (memoryBytes === 0 || memoryBytes < limits.reclaimBytes) return false
   const sealed = settled(collection, collection.upper)
   const bytes = chunks.reduce((sum, chunk) => sum + (chunk.maxTime < sealed ? chunk.bytes : 0), 0)
   return bytes > 0 && bytes >= Math.max(limits.reclaimBytes, collapsedShare[pace] * (bytesOf(spills) + bytesOf(trace)))

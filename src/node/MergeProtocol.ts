@@ -31,5 +31,7 @@ export const detached = (piece: Piece): { readonly piece: Piece; readonly transf
   return { piece: { ...piece, bytes }, transfer: buffersOf([bytes]) }
 }
 
-export const buffersOf = (views: ReadonlyArray<ArrayBufferView>): Array<ArrayBuffer> =>
-  views.map((view) => view.buffer as ArrayBuffer)
+/** The buffers of the views, each once. */
+export const buffersOf = (views: ReadonlyArray<ArrayBufferView>): Array<ArrayBuffer> => [
+  ...new Set(views.map((view) => view.buffer as ArrayBuffer))
+]

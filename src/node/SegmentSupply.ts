@@ -49,7 +49,7 @@ const smallestSegment = 256 * 1024
 /** The most truncated segments that are retained to be recycled. */
 const keptSegments = 4
 /** A segment is planned to be this share of the log. */
-const segmentShare = 0.5
+const segmentShare = 0.25
 /**
  * What opening the store and making it smaller may take beyond a copy of the last segment, in smallest segments: one that
  * opening begins, one that a compaction begins, and two for its rollup and its rows, if they are few.

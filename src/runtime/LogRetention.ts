@@ -58,6 +58,7 @@ const followersShare = 0.5
 export const make = (options: Options): LogRetention => {
   const { context, journal, limits, mailbox, newBlobs, pins, state } = options
   const log = [...options.logSizes]
+  let logBytes = log.reduce((sum, { bytes }) => sum + bytes, 0)
   /** Bytes appended since the last rollup. */
   let sinceRollup = 0
   /** Bytes appended since the log was last truncated as far as possible. */
@@ -80,6 +81,7 @@ export const make = (options: Options): LogRetention => {
     })
     sinceRollup = 0
     const freed = log.splice(0, log.findLastIndex((entry) => entry.position < logFrom) + 1)
+    for (const entry of freed) logBytes -= entry.bytes
     Metrics.rollupBytes.updateUnsafe(bytes.length, context)
     yield* journal.truncate(Math.min(firstOfLast(freed, kept) ?? logFrom, pins.lowest()))
   })
@@ -95,17 +97,21 @@ export const make = (options: Options): LogRetention => {
   return {
     committed: (bytes) => {
       log.push({ position: state.position - 1, bytes })
+      logBytes += bytes
       sinceRollup += bytes
       sinceTrim += bytes
       untilLook -= bytes
       pins.appended(bytes)
     },
-    bytes: () => bytesBefore(Infinity),
+    bytes: () => logBytes,
     isTooLong: () => untilLook < 0 || sinceRollup > limits.logBytes,
     looked: () => {
       untilLook = Plan.lookAfter(state, limits)
     },
-    isRollupDue: () => Plan.isRollupDue(state, limits, bytesBefore(Plan.horizon(state, limits))),
+    // Where truncating all of the log would not do, there is no need to find out how much of it can be truncated.
+    isRollupDue: () =>
+      Plan.isRollupDue(state, limits, logBytes) &&
+      Plan.isRollupDue(state, limits, bytesBefore(Plan.horizon(state, limits))),
     isTrimDue: () => sinceTrim >= limits.reclaimBytes,
     rollUp: Effect.suspend(() => rollUp(Plan.logTarget(state, limits) * followersShare)),
     rollUpAll: rollUp(0),

@@ -111,6 +111,19 @@ describe("a sheet", () => {
     assert.isFalse(sheet.isFull)
   })
 
+  it("hands its memory on when it is full, and none that a write still has", () => {
+    const sheet = new Sheet.Sheet()
+    const { builder } = sheet
+    const [first, second] = [add(sheet, 60_000, 60_001), add(sheet, 10_000, 10_001)]
+    assert.isTrue(sheet.isFull)
+    Sheet.gather([first])
+    assert.notStrictEqual(new Sheet.Sheet().builder, builder)
+    assert.deepStrictEqual(rowsOf(Sheet.gather([second])), named(10_000))
+    const next = new Sheet.Sheet()
+    assert.strictEqual(next.builder, builder)
+    assert.deepStrictEqual(rowsOf(Sheet.gather([add(next, 2, 3)])), named(2))
+  })
+
   it("columns of one write stay the very same", () => {
     const columns = Columns.copy([Sheet.view(add(new Sheet.Sheet(), 0, 3))])
     assert.strictEqual(Sheet.gather([columns]), columns)

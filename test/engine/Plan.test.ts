@@ -425,6 +425,24 @@ describe("rollups", () => {
     assert.strictEqual(Plan.horizon(state, limits), 7)
   })
 
+  it("keep the oldest rows of all collections inline", () => {
+    const state = stateOf("s", "t", "u")
+    for (let i = 0; i < 30; i++) apply(state, rows((i * 7) % 3, 1 + i % 2))
+    const chunks = [...state.collections.values()].flatMap((each) => each.chunks)
+      .toSorted((a, b) => a.position - b.position)
+    const horizonOf = (inlineBytes: number, logFrom: number): number => {
+      let inline = 0
+      const first = chunks.find((chunk) => (inline += chunk.bytes) > inlineBytes)
+      return Math.max(first?.position ?? state.position, logFrom)
+    }
+    for (const logFrom of [0, 11, state.position]) {
+      state.logFrom = logFrom
+      for (let inlineBytes = 0; inlineBytes <= state.memoryBytes; inlineBytes += 12) {
+        assert.strictEqual(Plan.horizon(state, { ...limits, inlineBytes }), horizonOf(inlineBytes, logFrom))
+      }
+    }
+  })
+
   it("keep the oldest rows of all collections inline, not all of the first", () => {
     const state = stateOf("s", "t")
     for (let i = 0; i < 5; i++) {
