@@ -133,6 +133,8 @@ describe("platform", () => {
     assert.deepStrictEqual(compilerOptions.lib, ["ES2024"])
     const web = JSON.parse(read("src/web/tsconfig.json"))
     assert.deepStrictEqual(web.include.slice(1).map((file: string) => file.replace("../../", "")), exclude.slice(1))
+    // What is built has all of it.
+    assert.deepStrictEqual(JSON.parse(read("src/tsconfig.json")).exclude, [])
     assert.match(JSON.parse(read("package.json")).scripts.check, /tsc -p src\/web /)
   })
 

@@ -4,7 +4,7 @@
  * A backup is made beside the writer of the store, if there is one, and is incremental: blobs are immutable, so that only
  * those are copied that the place does not have, and the entries of the log since the last time. A named hold keeps what
  * is being copied. A backup counts from its last step on, after everything was read back and verified; one that was
- * interrupted is continued by the next. Nothing in the place is ever changed or deleted.
+ * interrupted is continued by the next. Nothing in the place is ever changed; `prune` deletes what old backups alone need.
  *
  * @since 0.1.0
  */
@@ -23,6 +23,7 @@ import { Blob } from "../storage/Blob.ts"
 import { Log } from "../storage/Log.ts"
 import * as Archive from "./Archive.ts"
 import * as BackupFiles from "./BackupFiles.ts"
+import * as Pruning from "./Pruning.ts"
 import * as Saving from "./Saving.ts"
 
 /**
@@ -118,9 +119,33 @@ export interface Restore<E1, E2> {
 }
 
 /**
+ * Which backups of a place are kept: the newest `last`, and those that are not older than `within`. The newest one always is.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Prune<E> extends Pruning.Kept {
+  readonly from: Layer.Layer<Log | Blob, E>
+}
+
+/**
+ * What was given up. Backups are named by their positions.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Pruned {
+  readonly removed: ReadonlyArray<number>
+  readonly kept: ReadonlyArray<number>
+  /** Blobs that no backup needs any more, and their bytes. */
+  readonly blobs: number
+  readonly bytes: number
+}
+
+/**
  * Makes a backup, and verifies it. Fails with `NotEmpty` where the place has a store, or backups of another store or of
- * this one before it was restored, with `HoldExpired` where the process was suspended for longer than its lease, and with
- * `ValueOutOfRange` for a lease below one second or above 365 days.
+ * this one before it was restored, with `HoldExpired` where the process was suspended for longer than its lease, with
+ * `ValueOutOfRange` for a lease below one second or above 365 days, and with `Unavailable` while the place is pruned.
  *
  * @example
  * ```ts run
@@ -156,6 +181,7 @@ export const save: <E1, E2>(
     yield* Saving.checkPlace(Context.get(to, Log))
     const archive = yield* Archive.open(target)
     const source = Context.get(from, Blob)
+    yield* Pruning.checkNone(archive)
     yield* Saving.checkOrigin(archive, source)
     const held = yield* Saving.hold(Context.get(from, Log), source, options.lease ?? "1 minute")
     yield* Saving.checkContinues(archive, held)
@@ -242,6 +268,25 @@ export const restore: <E1, E2>(
   const [problem] = problems
   return problem === undefined ? copied : yield* new Corrupt({ ...problem, location: problem.file })
 })
+
+/**
+ * Gives old backups up: deletes those that no rule keeps, and then the blobs and entries that only they needed. What is kept is
+ * restored as before; of the positions between backups, those remain that the place still has all rows of. An interrupted
+ * pruning is continued by the next one, and a backup that is made meanwhile fails with `Unavailable`, and can be made again.
+ * `ValueOutOfRange` where no rule is given, or `last` is no positive integer.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const prune: <E>(options: Prune<E>) => Effect.Effect<Pruned, E | StorageError | ValueOutOfRange> = Effect.fn(
+  "Backup.prune"
+)(
+  function*<E>({ from, last, within }: Prune<E>) {
+    const blob = Context.get(yield* Layer.build(from), Blob)
+    return yield* Pruning.prune(blob, { last, within })
+  },
+  Effect.scoped
+)
 
 /**
  * Reads and checks all backups of a place: each byte, and for each backup that what it names is there and as it is

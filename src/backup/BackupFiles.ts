@@ -10,7 +10,7 @@
  *
  * @internal
  */
-import { Effect, Stream } from "effect"
+import { Effect, Random, Stream } from "effect"
 import { ByteReader } from "../ByteReader.ts"
 import { ByteWriter } from "../ByteWriter.ts"
 import { Corrupt, type StorageError, UnsupportedFormat } from "../PersistError.ts"
@@ -45,6 +45,8 @@ export interface Index {
   readonly origins: ReadonlyArray<string>
   /** Bytes of the blobs of stores, by the names that they had there. */
   readonly blobs: ReadonlyMap<string, number>
+  /** The marks of processes that prune, each with the milliseconds since 1970 when it began. */
+  readonly marks: ReadonlyArray<{ readonly key: string; readonly startedAt: number }>
 }
 
 const folder = "backup/"
@@ -64,6 +66,16 @@ export const originKey = (origin: string): string => `${folder}${storeOriginKey(
 /** The same, in the store. */
 export const storeOriginKey = (origin: string): string => `${originFolder}${origin}`
 
+/** A name that no other process draws. */
+export const newId: Effect.Effect<string> = Effect.map(
+  Random.nextIntBetween(0, Number.MAX_SAFE_INTEGER),
+  (drawn) => drawn.toString(16).padStart(14, "0")
+)
+
+/** The mark of a process that prunes. */
+export const newMark = (startedAt: number): Effect.Effect<string> =>
+  Effect.map(newId, (id) => `${folder}pruning/${digits(startedAt)}-${id}`)
+
 /** The origins of a store. */
 export const origins = (store: Blob["Service"]): Effect.Effect<ReadonlyArray<string>, StorageError> =>
   Effect.map(
@@ -72,7 +84,7 @@ export const origins = (store: Blob["Service"]): Effect.Effect<ReadonlyArray<str
   )
 
 const pattern =
-  /^backup\/(?:origin\/(?<origin>[0-9a-f]+)|log\/(?<from>\d{16})-(?<to>\d{16})|point\/(?<position>\d{16})|(?<blob>(?:batch|rollup)\/.+))$/
+  /^backup\/(?:origin\/(?<origin>[0-9a-f]+)|log\/(?<from>\d{16})-(?<to>\d{16})|point\/(?<position>\d{16})|pruning\/(?<startedAt>\d{16})-[0-9a-f]+|(?<blob>(?:batch|rollup)\/.+))$/
 
 /** What is there, in the order of positions. */
 export const list = (blob: Blob["Service"]): Effect.Effect<Index, StorageError> =>
@@ -81,11 +93,13 @@ export const list = (blob: Blob["Service"]): Effect.Effect<Index, StorageError> 
     const points: Array<number> = []
     const origins: Array<string> = []
     const blobs = new Map<string, number>()
+    const marks: Array<Index["marks"][number]> = []
     for (const { bytes, key } of infos) {
       const found = pattern.exec(key)?.groups
       if (found === undefined) continue
       if (found["origin"] !== undefined) origins.push(found["origin"])
       else if (found["blob"] !== undefined) blobs.set(found["blob"], bytes)
+      else if (found["startedAt"] !== undefined) marks.push({ key, startedAt: Number(found["startedAt"]) })
       else if (found["position"] !== undefined) points.push(Number(found["position"]))
       else sections.push({ key, from: Number(found["from"]), to: Number(found["to"]) })
     }
@@ -93,7 +107,8 @@ export const list = (blob: Blob["Service"]): Effect.Effect<Index, StorageError> 
       origins,
       sections: sections.toSorted((a, b) => a.from - b.from || b.to - a.to),
       points: points.toSorted((a, b) => a - b),
-      blobs
+      blobs,
+      marks
     }
   })
 

@@ -3,7 +3,7 @@
  *
  * @internal
  */
-import { Clock, type Duration, Effect, Option, Random } from "effect"
+import { Clock, type Duration, Effect, Option } from "effect"
 import * as State from "../engine/State.ts"
 import { Corrupt, NotEmpty, Unavailable } from "../PersistError.ts"
 import * as Platform from "../Platform.ts"
@@ -14,6 +14,7 @@ import type { Blob } from "../storage/Blob.ts"
 import type { Entry, Log } from "../storage/Log.ts"
 import * as Archive from "./Archive.ts"
 import * as BackupFiles from "./BackupFiles.ts"
+import * as Pruning from "./Pruning.ts"
 
 /** Blobs that are under way at the same time. */
 const inFlight = 4
@@ -46,15 +47,10 @@ export const checkOrigin = Effect.fnUntraced(function*(archive: Archive.Archive,
   if (origins.length > 0) {
     return origins.some((origin) => known.includes(origin)) ? undefined : yield* otherStore(archive)
   }
-  const origin = known[0] ?? (yield* newId)
+  const origin = known[0] ?? (yield* BackupFiles.newId)
   yield* store.put(BackupFiles.storeOriginKey(origin), new Uint8Array(0))
   yield* archive.blob.put(BackupFiles.originKey(origin), new Uint8Array(0))
 })
-
-const newId = Effect.map(
-  Random.nextIntBetween(0, Number.MAX_SAFE_INTEGER),
-  (drawn) => drawn.toString(16).padStart(14, "0")
-)
 
 /** Takes a hold of the store as it is now, until the scope closes. */
 export const hold = (log: Log["Service"], blob: Blob["Service"], lease: Duration.Input) =>
@@ -70,7 +66,7 @@ export const hold = (log: Log["Service"], blob: Blob["Service"], lease: Duration
       seen.set(position, { ...source, rollup: bytes })
       return source.state
     }).pipe(StoreSource.again)
-    const hold = yield* Hold.take({ name: `backup.${yield* newId}`, lease }, blob, look)
+    const hold = yield* Hold.take({ name: `backup.${yield* BackupFiles.newId}`, lease }, blob, look)
     // A hold that is not released is lost after its lease.
     yield* Effect.addFinalizer(() => Effect.ignore(hold.release))
     return { ...seen.get(hold.state.position)!, hold } satisfies HeldSource
@@ -120,6 +116,7 @@ export const saveHeld = Effect.fnUntraced(
     yield* checkPoint(complete, held)
     const point = { position, logFrom: state.logFrom, seqNo: state.seqNo, takenAt: yield* Clock.currentTimeMillis }
     yield* archive.blob.put(BackupFiles.pointKey(position), BackupFiles.encodePoint(point))
+    yield* Pruning.checkComplete(archive, state)
     return {
       position,
       collections: state.collections.size,

@@ -26,6 +26,7 @@ import { ingest } from "./commands/Ingest.ts"
 import { inspect } from "./commands/Inspect.ts"
 import { list } from "./commands/List.ts"
 import { mcp } from "./commands/Mcp.ts"
+import { prune } from "./commands/Prune.ts"
 import { restore } from "./commands/Restore.ts"
 import { schema } from "./commands/Schema.ts"
 import { seal } from "./commands/Seal.ts"
@@ -50,7 +51,7 @@ const tidemark = root.pipe(
     { group: "Read", commands: [snapshot, get, history, diff, tail, exporting] },
     { group: "Serve", commands: [serve, mcp] },
     { group: "Look after", commands: [list, describe, schema, inspect, verify, gc, copy, unlock] },
-    { group: "Back up", commands: [backup, backups, restore] },
+    { group: "Back up", commands: [backup, backups, restore, prune] },
     { group: "Prove", commands: [simulate, bench] }
   ]),
   Command.withExamples([

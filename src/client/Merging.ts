@@ -37,8 +37,14 @@ interface Input {
   readonly upper: number
 }
 
+/** Bytes of rows that the first pull brings, about: many reads want no more. Each further one brings twice as many. */
+const firstBytes = 32 * 1024
+
 /** Bytes of rows that a pull brings at most, about. */
 const chunkBytes = 256 * 1024
+
+/** Sorting a row costs about as much as passing over so many of a sorted run. */
+const sortingShare = 16
 
 /** Pulls the wanted rows as sorted, consolidated blocks; each is valid until the next pull. */
 export const pull = (
@@ -53,14 +59,16 @@ export const pull = (
     return { inputs, merge: new Merge(inputs, query.since) }
   }
   const out = new Columns.Builder()
+  let bytes = firstBytes / 2
   let isDone = false
 
   return Effect.gen(function*() {
     out.clear()
+    bytes = Math.min(chunkBytes, 2 * bytes)
     merging ??= yield* compute(begin)
     const { inputs, merge } = merging
     while (!isDone) {
-      const step = yield* compute(() => merge.run(out, chunkBytes))
+      const step = yield* compute(() => merge.run(out, bytes))
       if (step._tag === "Need") {
         const columns = yield* inputs[step.input]!.scan.next
         if (columns === undefined) merge.end(step.input)
@@ -109,7 +117,7 @@ const memory = (
 ): ReadonlyArray<Columns.Columns> => {
   const overlapping = ReadView.chunksWhere(view, (chunk) => chunk.maxTime >= from && chunk.minTime < to)
   if (overlapping.length === 0) return []
-  if (overlapping.length * 4 > view.chunks.count) return runs.of(view.chunks)
+  if (overlapping.length * sortingShare > view.chunks.count) return runs.of(view.chunks)
   return [Runs.sorted(overlapping.map((chunk) => chunk.columns))]
 }
 

@@ -39,6 +39,36 @@ describe("the values of a key", () => {
     }))
 })
 
+describe("the beginning of a range", () => {
+  it.effect("is read without the rest", () =>
+    Effect.gen(function*() {
+      let decoded = 0
+      const key: Codec.Codec<string> = {
+        ...Codec.string,
+        decode: (bytes, start, end) => {
+          decoded++
+          return Codec.string.decode(bytes, start, end)
+        }
+      }
+      const client = yield* Effect.flatMap(Store.memory, (storage) => Store.client(storage))
+      const { reader, writer } = yield* client.createOrLoad("s", { key, value: Codec.string })
+      const rows = 10_000
+      for (let time = 0; time < 10; time++) {
+        yield* writer.append(
+          Array.from({ length: rows / 10 }, (_, i) => Update.insert(`key ${10 * i + time}`, "v".repeat(80), time))
+        )
+      }
+      yield* writer.seal(10)
+      for (const asOf of [0, 9]) {
+        decoded = 0
+        const first = yield* Stream.runCollect(Stream.take(reader.range({ asOf }), 10))
+        assert.strictEqual(first.length, 10)
+        assert.isBelow(decoded, 500)
+      }
+      assert.strictEqual((yield* Stream.runCollect(reader.range({ asOf: 9 }))).length, rows)
+    }))
+})
+
 describe("get_description", () => {
   it.effect("seal_get_description_roundtrip", () =>
     Effect.gen(function*() {

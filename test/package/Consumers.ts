@@ -13,6 +13,8 @@ const module = (path: string) => join(root, "node_modules", path)
 /** How a program is started, by runtime: without a file of it, the runtime is not installed. */
 const runtimes = {
   node: [process.execPath],
+  /** The oldest that is supported. A package around it keeps its name out of those that scripts run. */
+  "node 22.19": [join(root, "test/node-22/node_modules/node/bin/node")],
   bun: [module("bun/bin/bun.exe")],
   deno: [module("deno/deno"), "run", "--allow-all", "--quiet", "--node-modules-dir=manual"]
 } as const
@@ -21,12 +23,15 @@ export type Runtime = keyof typeof runtimes
 
 const on = (runtime: Runtime, file: string) => [...runtimes[runtime], file]
 
-export const allRuntimes: ReadonlyArray<Runtime> = ["node", "bun", "deno"]
+export const allRuntimes: ReadonlyArray<Runtime> = ["node", "node 22.19", "bun", "deno"]
 
 export const isInstalled = (runtime: Runtime): boolean => {
   const file = runtimes[runtime][0]
   return fs.existsSync(file) && fs.statSync(file).size > 1_000_000
 }
+
+/** What the runtime says of itself. */
+export const version = (runtime: Runtime): string => must(runtimes[runtime][0], ["--version"], root).trim()
 
 /** The programs of an application, by name: each is a file `<name>.ts`. */
 export const programs = ["readme1", "readme2", "store"] as const
@@ -84,6 +89,7 @@ const bunCompile: Build = (directory, program) => {
 
 export const consumers: ReadonlyArray<Consumer> = [
   { name: "Node", runtime: "node", isQuick: true, build: plain("node") },
+  { name: "Node 22.19", runtime: "node 22.19", isQuick: true, build: plain("node 22.19") },
   { name: "Bun", runtime: "bun", isQuick: true, build: plain("bun") },
   { name: "Deno", runtime: "deno", isQuick: true, build: plain("deno") },
   { name: "esbuild, ESM, on Node", runtime: "node", isQuick: true, build: esbuild("node") },

@@ -100,7 +100,15 @@ describe.skipIf(Browser.executable === undefined)("an application in a browser t
   )
 })
 
-describe("a runtime that is not Node.js", () => {
+it.skipIf(!Consumers.isInstalled("node 22.19"))(
+  "the oldest Node.js that is tested is the oldest that is supported",
+  () => {
+    const { engines } = JSON.parse(fs.readFileSync(join(Tarball.root, "package.json"), "utf8"))
+    assert.strictEqual(`>=${Consumers.version("node 22.19").slice(1)}`, engines.node)
+  }
+)
+
+describe("a runtime that is not the one of the tests", () => {
   for (const runtime of Consumers.allRuntimes.filter((each) => each !== "node")) {
     describe.skipIf(!Consumers.isInstalled(runtime))(runtime, () => {
       it("keeps the contract of storage on files", () => {
