@@ -9,8 +9,8 @@
  *
  * @internal
  */
-import * as Platform from "../Platform.ts"
 import * as Columns from "./Columns.ts"
+import * as Compare from "./Compare.ts"
 import * as Hash from "./Hash.ts"
 
 export interface Window {
@@ -99,7 +99,7 @@ export class Cancellation {
     for (let looks = 0; candidate !== none && looks < maxLooks; looks++) {
       const other = this.parts[this.partOf[candidate]!]!
       const otherRow = this.rowOf[candidate]!
-      if (other.diffs[otherRow] === -columns.diffs[row]! && isSame(other, otherRow, columns, row)) {
+      if (other.diffs[otherRow] === -columns.diffs[row]! && Compare.isSameRow(other, otherRow, columns, row)) {
         this.kept[this.partOf[candidate]!]![otherRow] = 0
         if (after === none) this.last[place] = this.before[candidate]!
         else this.before[after] = this.before[candidate]!
@@ -125,14 +125,3 @@ const hashOf = (columns: Columns.Columns, row: number): number => {
   const tail = Math.max(head, end - sampledBytes)
   return Hash.finish(Hash.add(Hash.add(key, valueData, start, head), valueData, tail, end))
 }
-
-const isSame = (a: Columns.Columns, i: number, b: Columns.Columns, j: number): boolean =>
-  Platform.isSame(
-    a.valueData,
-    a.valueOffsets[i]!,
-    a.valueOffsets[i + 1]!,
-    b.valueData,
-    b.valueOffsets[j]!,
-    b.valueOffsets[j + 1]!
-  ) &&
-  Platform.isSame(a.keyData, a.keyOffsets[i]!, a.keyOffsets[i + 1]!, b.keyData, b.keyOffsets[j]!, b.keyOffsets[j + 1]!)

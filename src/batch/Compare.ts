@@ -4,6 +4,7 @@
  *
  * @internal
  */
+import * as Platform from "../Platform.ts"
 import type { Columns } from "./Columns.ts"
 
 /** Negative, zero or positive, as `a[aStart .. aEnd]` is below, equal to or above `b[bStart .. bEnd]`. */
@@ -51,9 +52,19 @@ export const compareValues = (a: Columns, i: number, b: Columns, j: number): num
 
 /** Whether two rows have the same value. */
 export const isSameValue = (a: Columns, i: number, b: Columns, j: number): boolean =>
-  valueSize(a, i) === valueSize(b, j) && compareValues(a, i, b, j) === 0
+  Platform.isSame(
+    a.valueData,
+    a.valueOffsets[i]!,
+    a.valueOffsets[i + 1]!,
+    b.valueData,
+    b.valueOffsets[j]!,
+    b.valueOffsets[j + 1]!
+  )
 
-const valueSize = ({ valueOffsets }: Columns, row: number): number => valueOffsets[row + 1]! - valueOffsets[row]!
+/** Whether two rows have the same key and value. */
+export const isSameRow = (a: Columns, i: number, b: Columns, j: number): boolean =>
+  isSameValue(a, i, b, j) &&
+  Platform.isSame(a.keyData, a.keyOffsets[i]!, a.keyOffsets[i + 1]!, b.keyData, b.keyOffsets[j]!, b.keyOffsets[j + 1]!)
 
 /** Compares two rows by key and value. */
 export const compareRows = (a: Columns, i: number, b: Columns, j: number): number => {

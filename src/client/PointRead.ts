@@ -134,11 +134,10 @@ const collectInMemory = (
 ): void => {
   /** By hash, once there are more than a few. */
   let many: Map<number, Array<Found>> | undefined
-  runs.keys.find(view.chunks, key, (columns, row) => {
-    const at = columns.times[row]!
+  runs.keys.find(view.chunks, key, { fromTime: view.traceUpper, toTime, since }, (columns, row) => {
     const diff = columns.diffs[row]!
-    if (at < view.traceUpper || at >= toTime || diff === 0) return
-    const next: Found = { columns, row, time: Math.max(at, since), diff }
+    if (diff === 0) return
+    const next: Found = { columns, row, time: Math.max(columns.times[row]!, since), diff }
     if (many !== undefined) return combine(placeIn(many, next), next)
     combine(found, next)
     if (found.length <= fewRows) return

@@ -394,7 +394,7 @@ const rows: ReadonlyArray<Mutant> = [
   plant(
     "a row is taken back by another value",
     "batch/Cancellation.ts",
-    " && isSame(other, otherRow, columns, row)",
+    " && Compare.isSameRow(other, otherRow, columns, row)",
     "",
     "batch/Cancellation"
   ),
@@ -408,14 +408,14 @@ const rows: ReadonlyArray<Mutant> = [
   plant(
     "a long value is taken back by another one of its length, after a rewrite in the nemesis",
     "batch/Cancellation.ts",
-    " && isSame(other, otherRow, columns, row)",
+    " && Compare.isSameRow(other, otherRow, columns, row)",
     "",
     "testing/nemesis/Nemesis"
   ),
   plant(
     "a long value is taken back by another one of its length, after a rewrite in the crash tests",
     "batch/Cancellation.ts",
-    " && isSame(other, otherRow, columns, row)",
+    " && Compare.isSameRow(other, otherRow, columns, row)",
     "",
     "crash/Memory"
   ),
@@ -564,6 +564,69 @@ const engine: ReadonlyArray<Mutant> = [
     "isSame) last.diff += diff",
     "isSame) last.diff = diff",
     "runtime/Programs"
+  ),
+  plant(
+    "a row is paired with one of another diff",
+    "client/KeyTable.ts",
+    "return ours.diffs[i] === -theirs.diffs[j]! && Compare",
+    "return Compare",
+    "client/KeyIndex"
+  ),
+  plant(
+    "a pair is hidden from a read of a time between its rows",
+    "client/KeyTable.ts",
+    "counts(times, added) && counts(times, takenBack) && Math",
+    "counts(times, added) && Math",
+    "client/KeyIndex"
+  ),
+  plant(
+    "a pair is hidden from a read that tells its times apart",
+    "client/KeyTable.ts",
+    "last < toTime && last <= since",
+    "last < toTime",
+    "client/KeyIndex"
+  ),
+  plant(
+    "a read takes pairs for ordered by time that are not",
+    "client/KeyTable.ts",
+    "const last = this.isInOrder ? takenBack : this.last",
+    "const last = takenBack",
+    "client/KeyIndex"
+  ),
+  plant(
+    "a read does not see that the first row of a pair has been moved out",
+    "client/KeyTable.ts",
+    "return this.first >= fromTime && last",
+    "return last",
+    "client/KeyIndex"
+  ),
+  plant(
+    "a pair is hidden from a view that has only its first row",
+    "client/KeyTable.ts",
+    "if (row < end && isHidden(",
+    "if (isHidden(",
+    "client/KeyIndex"
+  ),
+  plant(
+    "a row that took back another one is in two lists of a larger table",
+    "client/KeyTable.ts",
+    "else if (partner < row) this",
+    "else this",
+    "client/KeyIndex"
+  ),
+  plant(
+    "rows after the one that was taken back are lost",
+    "client/KeyTable.ts",
+    "else entries[after * entry.size + entry.before] = this.before(other)",
+    "else this.last[last] = this.before(other)",
+    "client/KeyIndex"
+  ),
+  plant(
+    "rows in memory are never paired",
+    "client/KeyTable.ts",
+    "const looks = diffs[at]! < 0 ?",
+    "const looks = diffs[at]! < -Infinity ?",
+    "client/KeyIndex"
   ),
   plant(
     "a point read leaves out a batch that is not in memory",
@@ -862,6 +925,13 @@ const order: ReadonlyArray<Mutant> = [
     "[...State.blobKeys(state)].every((key) => named.has(key))",
     "named.size >= 0",
     "client/Holds"
+  ),
+  plant(
+    "a writer that was taken over holds what may be gone already",
+    "runtime/OwnedStore.ts",
+    "options.taking(Effect.map(confirm, () => state), measured)",
+    "options.taking(Effect.map(sync, () => state), measured)",
+    "runtime/Fencing"
   ),
   plant(
     "a hold shows what is being erased",
