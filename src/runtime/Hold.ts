@@ -77,13 +77,16 @@ const store = Effect.fnUntraced(
     // The state is the store's own, and changes afterwards.
     const { position } = before
     const bytes = Rollup.encode(before, position)
-    yield* blob.put(key, bytes)
-    const state = yield* decode(() => Rollup.decode(bytes, key))
-    const after = yield* current
-    const named = State.blobKeys(after)
-    if (after.logFrom <= position && [...State.blobKeys(state)].every((key) => named.has(key))) return state
-    yield* blob.delete(key)
-    return undefined
+    const stored = Effect.gen(function*() {
+      yield* blob.put(key, bytes)
+      const state = yield* decode(() => Rollup.decode(bytes, key))
+      const after = yield* current
+      const named = State.blobKeys(after)
+      return after.logFrom <= position && [...State.blobKeys(state)].every((key) => named.has(key)) ? state : undefined
+    })
+    const state = yield* Effect.onError(stored, () => Effect.ignore(blob.delete(key)))
+    if (state === undefined) yield* blob.delete(key)
+    return state
   }
 )
 

@@ -132,6 +132,8 @@ export const run = Effect.fnUntraced(function*(checkedBytes: (bytes: number) => 
     yield* checkParts(state, "", isStillNamed)
   }
   for (const hold of yield* HoldFiles.list(blob)) {
+    // Without a heartbeat, taking it was not completed: it guarantees nothing.
+    if (hold.beats.length === 0) continue
     // Damage has been reported with its blob.
     const state = yield* Effect.catchTag(
       HoldFiles.read(hold, blob),

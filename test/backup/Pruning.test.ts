@@ -40,7 +40,7 @@ const history = Effect.fnUntraced(function*(count: number) {
   })
   const saved: Array<{ readonly position: number; readonly rows: ReadonlyArray<string> }> = []
   for (let i = 0; i < count; i++) saved.push(yield* backUp)
-  return { from, to, place, saved, backUp, positions: saved.map(({ position }) => position) }
+  return { from, to, saved, goOn, backUp, positions: saved.map(({ position }) => position) }
 })
 
 const blobOf = (storage: Storage) =>
@@ -124,7 +124,8 @@ describe("pruning", () => {
   it.effect("at any moment of a backup breaks neither", () =>
     Effect.gen(function*() {
       for (let at = 1, isOver = false; !isOver; at++) {
-        const { from, to } = yield* history(3)
+        const { from, goOn, to } = yield* history(3)
+        yield* goOn
         const { control, storage } = Faulty.make(yield* Effect.scoped(Layer.build(to)))
         let operations = 0
         control.before = () => ++operations === at ? Effect.ignore(Backup.prune({ from: to, last: 1 })) : Effect.void

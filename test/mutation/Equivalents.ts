@@ -211,6 +211,25 @@ export const equivalents: Readonly<Record<string, ReadonlyArray<Equivalent>>> = 
       why: "there is no time behind the last one, and so none below the seal"
     }
   ],
+  "src/engine/Transaction.ts": [
+    {
+      mutants: [["chunks[i]!.maxTime > time", "true"], ["chunks[i]!.maxTime > time", "chunks[i]!.maxTime >= time"]],
+      why: "a shortcut: older chunks have no row after the time, which is looked at for each row, too"
+    },
+    {
+      mutants: [["row < columns.length", "row <= columns.length"]],
+      line: "for (let row = 0; row < columns.length; row++) {",
+      why: "there is no time behind the last one, and so none after the time"
+    },
+    {
+      mutants: [
+        ["traceUpper <= time + 1 && spills.length === 0", "false"],
+        ["traceUpper <= time + 1", "traceUpper < time + 1"],
+        ["time + 1", "time - 1"]
+      ],
+      why: "a shortcut: a trace that ends before the time has no part with a time after it"
+    }
+  ],
   "src/engine/Plan.ts": [
     {
       mutants: [["sealed.length === 0", "false"]],

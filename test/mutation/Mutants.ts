@@ -927,6 +927,13 @@ const order: ReadonlyArray<Mutant> = [
     "client/Holds"
   ),
   plant(
+    "a writer that was taken over holds what may be gone already",
+    "runtime/OwnedStore.ts",
+    "options.taking(Effect.map(confirm, () => state), measured)",
+    "options.taking(Effect.map(sync, () => state), measured)",
+    "runtime/Fencing"
+  ),
+  plant(
     "a hold shows what is being erased",
     "runtime/Hold.ts",
     "after.logFrom <= position && ",

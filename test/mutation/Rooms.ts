@@ -13,7 +13,7 @@ export const rooms: ReadonlyArray<Room> = [
   { path: "src/", tests: ["test/*.test.ts", "test/engine/*.test.ts"] },
   { path: "src/batch/", tests: ["test/batch/*.test.ts"] },
   { path: "src/engine/", tests: ["test/engine/*.test.ts", "test/traces.test.ts", "test/runtime/Rewriter.test.ts"] },
-  { path: "src/engine/Batch.ts", tests: ["test/engine/Batch.test.ts", "test/engine/Codecs.test.ts"] },
+  { path: "src/engine/Batch.ts", tests: ["test/engine/Batch.test.ts", "test/engine/Plan.test.ts"] },
   { path: "src/engine/Overflow.ts", tests: ["test/engine/Overflow.test.ts"] },
   { path: "src/engine/PackedWrite.ts", tests: ["test/engine/PackedWrite.test.ts", "test/engine/Codecs.test.ts"] },
   { path: "src/engine/Plan.ts", tests: ["test/engine/Plan.test.ts", "test/engine/Overflow.test.ts"] },

@@ -72,6 +72,21 @@ describe("fencing", () => {
       )
     }))
 
+  it.effect("nor does it leave one that it has stored before it learns of its end", () =>
+    Effect.gen(function*() {
+      const { control, old, storage, takeOver, zombie } = yield* two()
+      yield* old.writer.append([put("a")])
+      let isTaken = false
+      control.before = (operation, detail) => {
+        if (operation !== "put" || !detail.startsWith("hold/") || isTaken) return Effect.void
+        isTaken = true
+        return Effect.ignore(Effect.scoped(Effect.flatMap(takeOver, ({ writer }) => writer.append([put("b")]))))
+      }
+      assert.propertyVal(yield* Effect.flip(Effect.scoped(zombie.hold("late", { lease: "1 day" }))), "_tag", "Fenced")
+      assert.isTrue(isTaken)
+      assert.deepStrictEqual((yield* Store.storedKeys(storage)).filter((key) => key.startsWith("hold/")), [])
+    }))
+
   it.effect("nor does it delete what the writer after it has stored", () =>
     Effect.gen(function*() {
       const { control, old, takeOver, zombie } = yield* two({ ...Store.tiny, memoryBytes: 100 })
