@@ -10,6 +10,7 @@ import { refuse, reject } from "./Refusal.ts"
 import { encodeText } from "./TextCodec.ts"
 
 export type { Bounds, Codec, Decode, Encode, FirstOf, OrderedCodec, Prefix, Typed } from "./CodecModel.ts"
+export { boolean, date, literals, nullOr, number, tuple } from "./Key.ts"
 export { bytes, string } from "./PlainCodec.ts"
 export { fingerprintOf, schema } from "./SchemaCodec.ts"
 

@@ -30,7 +30,7 @@ export type { AsOf, OpenViewError } from "./Views.ts"
 
 /**
  * Which keys to read: from `from` on and before `to`, in the order of their encoded bytes. For strings that is the order
- * of their code points, for the keys of `Key.tuple` that of their parts. With `prefix`, only those that begin with it:
+ * of their code points, for the keys of `Codec.tuple` that of their parts. With `prefix`, only those that begin with it:
  * with some first parts of a tuple, with a text, with bytes. The other codecs have no prefixes: `ValueOutOfRange`.
  *
  * @category models

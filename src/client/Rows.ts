@@ -306,7 +306,7 @@ const prefixBounds = <K>(codec: Codec<K>, prefix: unknown): Bounds => {
   if (codec.prefixed !== undefined) return codec.prefixed(prefix)
   throw new ValueOutOfRange({
     what: "a prefix",
-    detail: `codec "${codec.name}" does not keep keys that begin alike together; use Key.tuple, or from and to`
+    detail: `codec "${codec.name}" does not keep keys that begin alike together; use Codec.tuple, or from and to`
   })
 }
 
