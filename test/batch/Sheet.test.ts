@@ -86,6 +86,7 @@ describe("a sheet", () => {
         into.values.utf8("unfinished")
         throw new Error("a codec failed")
       }), "a codec failed")
+    assert.strictEqual(sheet.builder.length, 1)
     assert.isTrue(sheet.isFree)
     assert.deepStrictEqual(rowsOf(Sheet.gather([before, add(sheet, 1, 2)])), named(0, 1))
   })

@@ -32,10 +32,6 @@ export const equivalents: Readonly<Record<string, ReadonlyArray<Equivalent>>> = 
     {
       mutants: [["aLength < bLength", "aLength <= bLength"]],
       why: "of two equal lengths, either is the shorter one"
-    },
-    {
-      mutants: [["valueSize(a, i) === valueSize(b, j)", "true"]],
-      why: "a shortcut: values of different sizes do not compare as equal either"
     }
   ],
   "src/batch/Merge.ts": [
