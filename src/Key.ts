@@ -79,12 +79,12 @@ export const nullOr = <A>(of: OrderedCodec<A>): OrderedCodec<A | null> => alone(
  * @example
  * ```ts run
  * import { Effect, Stream } from "effect"
- * import { Codec, Key, MemoryStorage, PersistClient, Update } from "tidemark"
+ * import { Codec, MemoryStorage, PersistClient, Update } from "tidemark"
  *
  * const program = Effect.gen(function*() {
  *   const persist = yield* PersistClient.make()
  *   const steps = yield* persist.createOrLoad("steps", {
- *     key: Key.tuple([Key.string, Key.number]),
+ *     key: Codec.tuple([Codec.string, Codec.number]),
  *     value: Codec.string
  *   })
  *   yield* steps.append([
