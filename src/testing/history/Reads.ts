@@ -73,9 +73,14 @@ const unsureRows = (commands: Commands, collection: number, from: number): Reado
     if (command.outcome !== "unknown") continue
     const toldAt = commands.toldAt(command, collection)
     if (toldAt >= from || (toldAt >= 0 && command.isApplied)) continue
-    for (const row of rowsOf(command, collection).keys()) rows.add(row)
+    addWritten(rows, command, collection)
   }
   return rows
+}
+
+/** Rows that a command takes back itself, at a later time, are among them: they are there at the times between. */
+const addWritten = (rows: Set<RowId>, command: Command, collection: number): void => {
+  for (const [key, value] of command.updates.get(collection) ?? []) rows.add(rowId(key, value))
 }
 
 /** Checks snapshots of everything in one collection, at their places of the order. */
@@ -226,7 +231,7 @@ export const checkTimed = (
   const unsureOfSome = new Set(unsure)
   for (const command of commands.of(collection)) {
     if (command.outcome !== "unknown" || command.isApplied) continue
-    for (const row of rowsOf(command, collection).keys()) unsureOfSome.add(row)
+    addWritten(unsureOfSome, command, collection)
   }
   const sums: Sums = new Map()
   let next = 0
