@@ -8,8 +8,6 @@ import * as Ordered from "./Ordered.ts"
 import { boundsBelow } from "./PlainCodec.ts"
 import { reject } from "./Refusal.ts"
 
-export { bytes, string } from "./PlainCodec.ts"
-
 /** @internal Values that stand alone. */
 export const alone = <A>(ordered: Ordered.Ordered<A>): OrderedCodec<A> => ({
   name: ordered.name,

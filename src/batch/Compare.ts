@@ -61,10 +61,13 @@ export const isSameValue = (a: Columns, i: number, b: Columns, j: number): boole
     b.valueOffsets[j + 1]!
   )
 
+/** Whether two rows have the same key. */
+export const isSameKey = (a: Columns, i: number, b: Columns, j: number): boolean =>
+  Platform.isSame(a.keyData, a.keyOffsets[i]!, a.keyOffsets[i + 1]!, b.keyData, b.keyOffsets[j]!, b.keyOffsets[j + 1]!)
+
 /** Whether two rows have the same key and value. */
 export const isSameRow = (a: Columns, i: number, b: Columns, j: number): boolean =>
-  isSameValue(a, i, b, j) &&
-  Platform.isSame(a.keyData, a.keyOffsets[i]!, a.keyOffsets[i + 1]!, b.keyData, b.keyOffsets[j]!, b.keyOffsets[j + 1]!)
+  isSameValue(a, i, b, j) && isSameKey(a, i, b, j)
 
 /** Compares two rows by key and value. */
 export const compareRows = (a: Columns, i: number, b: Columns, j: number): number => {

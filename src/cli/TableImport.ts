@@ -7,7 +7,6 @@
 import { Effect, Layer, Option, Schema, Stream } from "effect"
 import * as PersistClient from "../client/PersistClient.ts"
 import * as Codec from "../Codec.ts"
-import * as Key from "../Key.ts"
 import * as MemoryStorage from "../storage/MemoryStorage.ts"
 import * as Table from "../tables/Table.ts"
 import { Failure } from "./Failure.ts"
@@ -33,8 +32,8 @@ class Imported extends Table.Service<Imported>()("imported", {
 
 /** Keys sort as they do in the other database: numbers by size. */
 const keyCodec = ({ keyTypes }: SqliteTable): Codec.Codec<Schema.Json> => {
-  const parts = keyTypes.map((type) => type === "text" ? Key.string : Key.number)
-  const codec = parts.length === 1 ? parts[0]! : Key.tuple(parts as unknown as [typeof Key.string])
+  const parts = keyTypes.map((type) => type === "text" ? Codec.string : Codec.number)
+  const codec = parts.length === 1 ? parts[0]! : Codec.tuple(parts as unknown as [typeof Codec.string])
   return codec as unknown as Codec.Codec<Schema.Json>
 }
 

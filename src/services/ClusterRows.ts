@@ -9,7 +9,6 @@ import type * as Envelope from "effect/cluster/Envelope"
 import type * as Reply from "effect/cluster/Reply"
 import * as ShardId from "effect/cluster/ShardId"
 import * as Codec from "../Codec.ts"
-import * as Key from "../Key.ts"
 import type * as Table from "../tables/Table.ts"
 import * as Backing from "./Backing.ts"
 
@@ -61,7 +60,7 @@ const messages: Table.Options<string, Message, MessageIndexes> = {
 }
 
 const replies: Table.Options<ReplyKey, Replied, {}> = {
-  key: Key.tuple([Key.string, Key.number]),
+  key: Codec.tuple([Codec.string, Codec.number]),
   value: Codec.json as unknown as Codec.Codec<Replied>,
   history: "latest"
 }

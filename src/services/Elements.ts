@@ -5,7 +5,6 @@
  */
 import { Cause, Exit, Predicate, type Schema } from "effect"
 import * as Codec from "../Codec.ts"
-import * as Key from "../Key.ts"
 import type * as Table from "../tables/Table.ts"
 
 /** An element that is to be delivered, now or later. */
@@ -31,7 +30,7 @@ export interface Settled {
 
 export type Stored = Pending | Settled
 
-export type Id = readonly [queue: string, id: string]
+export type Key = readonly [queue: string, id: string]
 
 export interface Indexes extends Table.Indexes {
   /** Pending elements of each queue, in the order of delivery. */
@@ -40,8 +39,8 @@ export interface Indexes extends Table.Indexes {
   readonly settled: readonly [state: string, at: number] | undefined
 }
 
-export const declaration: Table.Options<Id, Stored, Indexes> = {
-  key: Key.tuple([Key.string, Key.string]),
+export const declaration: Table.Options<Key, Stored, Indexes> = {
+  key: Codec.tuple([Codec.string, Codec.string]),
   value: Codec.json as unknown as Codec.Codec<Stored>,
   history: "latest",
   indexes: {

@@ -42,7 +42,7 @@ const makeLane = (): Lane => ({
   claimed: new Set()
 })
 
-type Elements = Table.Indexed<Elements.Id, Elements.Stored, Elements.Indexes>
+type Elements = Table.Indexed<Elements.Key, Elements.Stored, Elements.Indexes>
 type Store = Effects.PersistedQueueStore["Service"]
 type TakeOptions = Parameters<Store["take"]>[0]
 
@@ -104,7 +104,7 @@ const release = (lane: Lane, id: string) =>
  * Counts a delivery of a claimed element, and returns it. Nothing is returned if it was settled before it was claimed,
  * or if it has no attempts left because a process ended in the last one.
  */
-const counted = Effect.fnUntraced(function*(table: Elements, key: Elements.Id, maxAttempts: number) {
+const counted = Effect.fnUntraced(function*(table: Elements, key: Elements.Key, maxAttempts: number) {
   const now = yield* nowIn(table)
   const counting = (row: Elements.Stored): Elements.Stored => {
     if (row.state !== "pending" || row.visibleAt > now) return row
@@ -125,7 +125,7 @@ const counted = Effect.fnUntraced(function*(table: Elements, key: Elements.Id, m
 /** Records what became of a delivered element. */
 const settling = Effect.fnUntraced(function*(
   table: Elements,
-  key: Elements.Id,
+  key: Elements.Key,
   row: Elements.Pending,
   { maxAttempts, retryDelay }: TakeOptions,
   exit: Exit.Exit<unknown, unknown>
@@ -148,7 +148,7 @@ const taking = (table: Elements, laneOf: (queue: string) => Lane): Store["take"]
     const lane = laneOf(options.name)
     const claim = Effect.fnUntraced(function*(id: string) {
       lane.claimed.add(id)
-      const key: Elements.Id = [options.name, id]
+      const key: Elements.Key = [options.name, id]
       const row = yield* Effect.onError(counted(table, key, options.maxAttempts), () => release(lane, id))
       if (row === undefined) return yield* Effect.as(release(lane, id), undefined)
       const settle = (exit: Exit.Exit<unknown, unknown>) =>

@@ -8,7 +8,6 @@ import { Clock, Duration, Effect, Layer, Option, type Schema, Stream } from "eff
 import * as Effects from "effect/persistence/Persistence"
 import type { PersistClient } from "../client/PersistClient.ts"
 import * as Codec from "../Codec.ts"
-import * as Key from "../Key.ts"
 import * as Table from "../tables/Table.ts"
 import * as Backing from "./Backing.ts"
 
@@ -28,7 +27,7 @@ interface Stored {
 }
 
 const declaration: Table.Options<readonly [store: string, key: string], Stored, {}> = {
-  key: Key.tuple([Key.string, Key.string]),
+  key: Codec.tuple([Codec.string, Codec.string]),
   value: Codec.json as unknown as Codec.Codec<Stored>,
   history: "latest",
   expire: ({ until }) => until

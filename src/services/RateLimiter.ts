@@ -9,7 +9,6 @@ import { Clock, Duration, Effect, Layer, Option } from "effect"
 import * as Effects from "effect/persistence/RateLimiter"
 import type { PersistClient } from "../client/PersistClient.ts"
 import * as Codec from "../Codec.ts"
-import * as Key from "../Key.ts"
 import type * as Table from "../tables/Table.ts"
 import * as Backing from "./Backing.ts"
 import * as RateLimits from "./RateLimits.ts"
@@ -26,7 +25,7 @@ export interface Options {
 type Key = readonly [rule: string, key: string]
 
 const declaration: Table.Options<Key, RateLimits.State, {}> = {
-  key: Key.tuple([Key.string, Key.string]),
+  key: Codec.tuple([Codec.string, Codec.string]),
   value: Codec.json as unknown as Codec.Codec<RateLimits.State>,
   history: "latest",
   expire: ({ expiresAt }) => expiresAt

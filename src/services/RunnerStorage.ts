@@ -13,7 +13,6 @@ import * as Effects from "effect/cluster/RunnerStorage"
 import { ShardingConfig } from "effect/cluster/ShardingConfig"
 import type { PersistClient } from "../client/PersistClient.ts"
 import * as Codec from "../Codec.ts"
-import * as Key from "../Key.ts"
 import * as Table from "../tables/Table.ts"
 import * as Backing from "./Backing.ts"
 
@@ -43,7 +42,7 @@ type Key = readonly [kind: "runner" | "shard" | "machines", id: string]
 type Row = Runner | Lock | { readonly last: number }
 
 const declaration: Table.Options<Key, Row, {}> = {
-  key: Key.tuple([Key.literals(["runner", "shard", "machines"]), Key.string]),
+  key: Codec.tuple([Codec.literals(["runner", "shard", "machines"]), Codec.string]),
   value: Codec.json as unknown as Codec.Codec<Row>,
   history: "latest"
 }

@@ -6,7 +6,6 @@
 import { Predicate, Result, Schema, type SchemaAST } from "effect"
 import type { ByteWriter } from "../ByteWriter.ts"
 import * as Codec from "../Codec.ts"
-import * as Key from "../Key.ts"
 import * as Ordered from "../Ordered.ts"
 import { DecodeError, ValueOutOfRange } from "../PersistError.ts"
 
@@ -32,13 +31,13 @@ const orderedOf = (ast: SchemaAST.AST): Codec.OrderedCodec<unknown> | undefined 
     case "String":
       return Codec.string as Codec.Codec<unknown> as Codec.OrderedCodec<unknown>
     case "Number":
-      return Key.number as Codec.Codec<unknown> as Codec.OrderedCodec<unknown>
+      return Codec.number as Codec.Codec<unknown> as Codec.OrderedCodec<unknown>
     case "Boolean":
-      return Key.boolean as Codec.Codec<unknown> as Codec.OrderedCodec<unknown>
+      return Codec.boolean as Codec.Codec<unknown> as Codec.OrderedCodec<unknown>
     case "Arrays": {
       const parts = ast.elements.map(orderedOf)
       if (ast.rest.length > 0 || !parts.every((part) => part !== undefined)) return undefined
-      return Key.tuple(parts) as Codec.Codec<unknown> as Codec.OrderedCodec<unknown>
+      return Codec.tuple(parts) as Codec.Codec<unknown> as Codec.OrderedCodec<unknown>
     }
     default:
       return undefined

@@ -169,7 +169,7 @@ export class Relation<in out K, in out V> {
     if (this.cache.isEmpty && this.watchers.size === 0) return
     for (let i = 0; i < length; i++) {
       // A row that is replaced comes before the one that replaces it.
-      if (diffs[i]! < 0 && i + 1 < length && Compare.compareKeys(columns, i, columns, i + 1) === 0) continue
+      if (diffs[i]! < 0 && i + 1 < length && Compare.isSameKey(columns, i, columns, i + 1)) continue
       const id = Platform.latin1(keyData, keyOffsets[i]!, keyOffsets[i + 1]!)
       this.cache.written(id, diffs[i]! > 0 ? this.rowOf(columns, i) : undefined, times[i]!)
       for (const watcher of this.watchers.get(id) ?? []) watcher()

@@ -3,7 +3,6 @@
  */
 import { Schema } from "effect"
 import * as Codec from "../../src/Codec.ts"
-import * as Key from "../../src/Key.ts"
 import * as Update from "../../src/Update.ts"
 
 const {
@@ -40,7 +39,7 @@ const fields = {
 const First = Struct(fields)
 const Second = Struct({ ...fields, channel: optionalKey(String) })
 
-const key = Key.tuple([Key.string, Key.number])
+const key = Codec.tuple([Codec.string, Codec.number])
 export const first = { key, value: Codec.schema(First) }
 export const second = { key, value: Codec.schema(Second) }
 

@@ -5,7 +5,6 @@ import { Persistable, PersistedCache, Persistence } from "effect/persistence"
 import { TestClock } from "effect/testing"
 import * as PersistClient from "../../src/client/PersistClient.ts"
 import * as Codec from "../../src/Codec.ts"
-import * as Key from "../../src/Key.ts"
 import * as Keys from "../../src/services/KeyValueStore.ts"
 import * as Durable from "../../src/services/Persistence.ts"
 import * as Store from "../utils/Store.ts"
@@ -78,7 +77,7 @@ describe("Persistence on a table", () => {
       yield* TestClock.adjust("10 seconds")
       assert.deepStrictEqual(yield* store.getMany(["a", "b", "c"]), [undefined, { n: 2 }, { n: 3 }])
       yield* Services.settle
-      const codecs = { key: Key.tuple([Key.string, Key.string]), value: Codec.json }
+      const codecs = { key: Codec.tuple([Codec.string, Codec.string]), value: Codec.json }
       const { reader } = yield* client.load("persistence", codecs)
       assert.lengthOf(yield* Store.contents(reader), 2)
     }))
