@@ -100,7 +100,10 @@ export const saveHeld = Effect.fnUntraced(
       key !== state.rollup?.key && !archive.index.blobs.has(key)
     )
     const read = (key: string) =>
-      Effect.flatMap(source.get(key), (found) => Option.isSome(found) ? Effect.succeed(found.value) : isGone(held, key))
+      Effect.flatMap(
+        source.get(key),
+        (found) => Option.isSome(found) ? Effect.succeed(found.value) : held.hold.missing(key)
+      )
     const copied = yield* Effect.forEach(
       missing,
       (key) => Effect.flatMap(read(key), (bytes) => putBlob(archive, key, bytes)),
@@ -127,12 +130,6 @@ export const saveHeld = Effect.fnUntraced(
     }
   }
 )
-
-const isGone = ({ hold }: HeldSource, key: string) =>
-  Effect.flatMap(
-    hold.whyMissing,
-    (why) => Effect.fail(why ?? new Corrupt({ location: key, offset: 0, detail: "it is missing, though it is held" }))
-  )
 
 /** Puts a blob that was not there, reads it back, and returns the bytes that were copied. */
 const put = Effect.fnUntraced(function*({ blob }: Archive.Archive, key: string, bytes: Uint8Array) {

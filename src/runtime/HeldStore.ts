@@ -5,7 +5,7 @@
  */
 import { Duration, Effect, type Scope } from "effect"
 import type { State } from "../engine/State.ts"
-import { Corrupt, type HoldExpired, type ValueOutOfRange } from "../PersistError.ts"
+import type { HoldExpired, ValueOutOfRange } from "../PersistError.ts"
 import type { Blob } from "../storage/Blob.ts"
 import * as BatchStore from "./BatchStore.ts"
 import type { BlockCache } from "./BlockCache.ts"
@@ -32,15 +32,9 @@ export const taking = (
   measured: ReadStore.ReadStore["measured"]
 ): Take =>
   Effect.fnUntraced(function*(options) {
-    const { isResumed, lost, release, state, whyMissing } = yield* measured(Hold.take(options, blob, current))
+    const { isResumed, lost, missing, release, state } = yield* measured(Hold.take(options, blob, current))
     const feed = Feed.make(state.position, 0)
     feed.close()
-    const missing = (key: string) =>
-      Effect.flatMap(
-        whyMissing,
-        (why) =>
-          Effect.fail(why ?? new Corrupt({ location: key, offset: 0, detail: "it is missing, though it is held" }))
-      )
     const store = ReadStore.make({
       location: `hold ${options.name}`,
       state: () => state,

@@ -11,7 +11,7 @@
 import { Deferred, Duration, Effect, type Scope } from "effect"
 import * as Rollup from "../engine/Rollup.ts"
 import * as State from "../engine/State.ts"
-import { HoldExpired, type StorageError, Unavailable, type ValueOutOfRange } from "../PersistError.ts"
+import { Corrupt, HoldExpired, type StorageError, Unavailable, type ValueOutOfRange } from "../PersistError.ts"
 import { decode } from "../Pure.ts"
 import type { Blob } from "../storage/Blob.ts"
 import type { Failure } from "./Command.ts"
@@ -30,8 +30,8 @@ export interface Hold {
   readonly isResumed: boolean
   /** Fails when it is lost. */
   readonly lost: Effect.Effect<never, HoldExpired>
-  /** The error for a missing blob. Undefined: the store is damaged, as the hold still exists. */
-  readonly whyMissing: Effect.Effect<HoldExpired | undefined, StorageError>
+  /** Fails with the error for a missing blob. The store is damaged where the hold still exists. */
+  readonly missing: (key: string) => Effect.Effect<never, HoldExpired | StorageError>
   readonly release: Effect.Effect<void, StorageError>
 }
 
@@ -130,7 +130,11 @@ const keep = Effect.fnUntraced(
       state,
       isResumed: beats.length > 0,
       lost: Deferred.await(lost),
-      whyMissing: Effect.map(isThere, (alive) => alive ? undefined : expired),
+      missing: (key) =>
+        Effect.flatMap(isThere, (alive) =>
+          Effect.fail(
+            alive ? new Corrupt({ location: key, offset: 0, detail: "it is missing, though it is held" }) : expired
+          )),
       release: Effect.flatMap(
         HoldFiles.list(blob, hold.name),
         (all) => Effect.forEach(all, (found) => HoldFiles.remove(found, blob), { discard: true })

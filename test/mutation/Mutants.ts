@@ -964,9 +964,9 @@ const order: ReadonlyArray<Mutant> = [
   ),
   plant(
     "a hold that is lost is taken for damage",
-    "runtime/HeldStore.ts",
-    "Effect.fail(why ?? new Corrupt(",
-    "Effect.fail(new Corrupt(",
+    "runtime/Hold.ts",
+    "            alive ? new Corrupt(",
+    "            alive || true ? new Corrupt(",
     "client/Holds"
   ),
   plant(
