@@ -3,8 +3,7 @@
  * one collection and whose records are upserted into another, both sealed together.
  */
 import { assert } from "@effect/vitest"
-import { Clock, Effect, Option, Random, Schedule, Schema, Stream } from "effect"
-import type { CollectionReader } from "../../src/client/CollectionReader.ts"
+import { Clock, Effect, Option, Random, Schema, Stream } from "effect"
 import * as PersistClient from "../../src/client/PersistClient.ts"
 import * as Codec from "../../src/Codec.ts"
 import { awaitFrontier } from "../../src/operators/AwaitFrontier.ts"
@@ -16,6 +15,7 @@ import * as Upsert from "../../src/operators/Upsert.ts"
 import * as Simulation from "../../src/testing/simulation/Simulation.ts"
 import * as Faults from "../../src/testing/storage/Faults.ts"
 import * as Update from "../../src/Update.ts"
+import { contents, untilItWorks } from "../utils/Lives.ts"
 
 interface Record {
   readonly key: string
@@ -45,14 +45,6 @@ const opened = Effect.gen(function*() {
     output: yield* store.createOrLoad("output", outputOf)
   }
 })
-
-/** The contents as of a time, none before the first. */
-const contents = <K, V>(read: CollectionReader<K, V>, asOf: number) =>
-  asOf < 0
-    ? Effect.succeed([])
-    : Effect.scoped(
-      Effect.flatMap(read.snapshot({ asOf, wait: false }), (snapshot) => Stream.runCollect(snapshot.contents))
-    )
 
 interface Step {
   readonly records: ReadonlyArray<Update.Update<string, Upsert.Change<string>>>
@@ -153,12 +145,6 @@ const checked = Effect.fnUntraced(function*(source: Source) {
   }
   return { history, positions: last }
 })
-
-const untilItWorks = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.retry(
-    Effect.provide(Effect.scoped(effect), PersistClient.layer({ memoryBytes: 2000, logBytes: 8000 })),
-    Schedule.spaced("200 millis").pipe(Schedule.upTo({ times: 1000 }))
-  )
 
 /** Is killed at any moment, several times, and loses, doubles and changes nothing. */
 export const killed = Effect.gen(function*() {

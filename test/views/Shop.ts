@@ -3,8 +3,7 @@
  * each country has is kept beside them by a process that is killed again and again.
  */
 import { assert } from "@effect/vitest"
-import { Effect, Random, Schedule, Stream } from "effect"
-import type { Collection } from "../../src/client/Collection.ts"
+import { Effect, Random, Stream } from "effect"
 import * as MultiWriter from "../../src/client/MultiWriter.ts"
 import * as PersistClient from "../../src/client/PersistClient.ts"
 import * as Codec from "../../src/Codec.ts"
@@ -14,6 +13,7 @@ import * as Faults from "../../src/testing/storage/Faults.ts"
 import * as Update from "../../src/Update.ts"
 import { materialize } from "../../src/views/Changes.ts"
 import * as View from "../../src/views/View.ts"
+import { contents, untilItWorks } from "../utils/Lives.ts"
 
 const text = { key: Codec.string, value: Codec.string }
 
@@ -27,14 +27,6 @@ const opened = Effect.gen(function*() {
 })
 
 type Opened = Effect.Success<typeof opened>
-
-/** The contents as of a time, none before the first. */
-const contents = <V>({ reader }: Pick<Collection<string, V>, "reader">, asOf: number) =>
-  asOf < 0
-    ? Effect.succeed([])
-    : Effect.scoped(
-      Effect.flatMap(reader.snapshot({ asOf, wait: false }), (found) => Stream.runCollect(found.contents))
-    )
 
 const description = (name: string) => PersistClient.PersistClient.use((store) => store.description(name))
 
@@ -60,8 +52,8 @@ const trade = Effect.fnUntraced(function*({ customers, orders }: Opened) {
   yield* both.seal(time)
   yield* Effect.forEach([orders, customers], ({ writer }) => retractUnsealed(writer))
   const known = [
-    new Map((yield* contents(orders, time - 1)).map(([key, value]) => [key, value])),
-    new Map((yield* contents(customers, time - 1)).map(([key, value]) => [key, value]))
+    new Map((yield* contents(orders.reader, time - 1)).map(([key, value]) => [key, value])),
+    new Map((yield* contents(customers.reader, time - 1)).map(([key, value]) => [key, value]))
   ] as const
   while (true) {
     yield* orders.append(yield* change(known[0], "o", 4, time))
@@ -92,24 +84,18 @@ const checked = Effect.gen(function*() {
   const { upper } = yield* description("counts")
   const inputs = yield* Effect.forEach(["orders", "customers"], (name) => description(name))
   for (let time = Math.max(0, ...inputs.map(({ since }) => since)); time < upper; time++) {
-    const countries = new Map((yield* contents(all.customers, time)).map(([key, value]) => [key, value]))
+    const countries = new Map((yield* contents(all.customers.reader, time)).map(([key, value]) => [key, value]))
     const expected = new Map<string, number>()
-    for (const [, customer] of yield* contents(all.orders, time)) {
+    for (const [, customer] of yield* contents(all.orders.reader, time)) {
       const country = countries.get(customer)
       if (country !== undefined) expected.set(country, (expected.get(country) ?? 0) + 1)
     }
-    const found = yield* contents(all.counts, time)
+    const found = yield* contents(all.counts.reader, time)
     const rows = [...expected].map(([country, count]) => [country, count, 1] as const)
     assert.deepStrictEqual(found, rows.toSorted(([a], [b]) => a < b ? -1 : 1), `as of ${time}`)
   }
   return upper
 })
-
-const untilItWorks = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.retry(
-    Effect.provide(Effect.scoped(effect), PersistClient.layer({ memoryBytes: 2000, logBytes: 8000 })),
-    Schedule.spaced("200 millis").pipe(Schedule.upTo({ times: 1000 }))
-  )
 
 /** Is killed at any moment, several times, and the view is never anything but what its inputs say. */
 export const killed = Effect.gen(function*() {
