@@ -145,6 +145,7 @@ const memoryOf = (runs: Runs.Runs, view: ReadView.ReadView, query: Query): Memor
   const from = unsealedFrom(view, query)
   const overlapping = ReadView.chunksWhere(view, (chunk) => chunk.maxTime >= from && chunk.minTime < to)
   if (overlapping.length === 0) return { runs: [], isPresent: false }
+  // Reads of a range of times must not make those of the present begin anew.
   const alike = alikeTo(view.chunks, query, from)
   const present = alike === undefined || from > view.traceUpper ? undefined : runs.present(alike, from)
   if (present !== undefined) return { runs: present, isPresent: true }

@@ -102,6 +102,7 @@ const queryOf = (prng: Prng.Prng, latest: number): Merging.Query => {
     { fromTime: 0, toTime: Infinity, since: Number.MAX_SAFE_INTEGER },
     { fromTime: 0, toTime: asOf + 1, since: asOf },
     { fromTime: 0, toTime: 50, since: 49 },
+    { fromTime: 0, toTime: asOf + 1, since: 49 },
     { fromTime: prng.int(asOf + 1), toTime: asOf + 1, since: prng.pick([0, asOf]) },
     { fromTime: 0, toTime: Infinity, since: prng.int(latest + 1) }
   ])
