@@ -21,10 +21,10 @@ export type Sort = (columns: ReadonlyArray<Columns.Columns>) => Columns.Columns
 export class RunList {
   private first: MemoryChunk | undefined
   private runs: ReadonlyArray<Run> = []
-  private readonly sort: Sort
+  private readonly sorted: Sort
 
-  constructor(sort: Sort) {
-    this.sort = sort
+  constructor(sorted: Sort) {
+    this.sorted = sorted
   }
 
   /** Whether the chunks are those of the runs, and perhaps more. */
@@ -55,7 +55,7 @@ export class RunList {
   }
 
   private run(chunks: ReadonlyArray<MemoryChunk>): Run {
-    return { chunks: chunks.length, last: chunks.at(-1)!, columns: this.sort(chunks.map(({ columns }) => columns)) }
+    return { chunks: chunks.length, last: chunks.at(-1)!, columns: this.sorted(chunks.map(({ columns }) => columns)) }
   }
 
   /** Merges runs from the end while the last is not much smaller than the one before it. */
@@ -63,7 +63,7 @@ export class RunList {
     while (runs.length > 1 && runs.at(-2)!.columns.length < 2 * runs.at(-1)!.columns.length) {
       const b = runs.pop()!
       const a = runs.pop()!
-      runs.push({ chunks: a.chunks + b.chunks, last: b.last, columns: this.sort([a.columns, b.columns]) })
+      runs.push({ chunks: a.chunks + b.chunks, last: b.last, columns: this.sorted([a.columns, b.columns]) })
     }
     return runs
   }
