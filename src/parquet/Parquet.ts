@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Effect, Predicate, Schema, Stream } from "effect"
+import { Effect, Predicate, type Schema, Stream } from "effect"
 import type { AsyncBuffer } from "hyparquet"
 import type { CollectionEvent } from "../client/CollectionEvent.ts"
 import * as Intake from "../formats/Intake.ts"
