@@ -163,11 +163,9 @@ const subscribers = Effect.fnUntraced(function*({ leak, random }: Options) {
   const client = yield* PersistClient.PersistClient
   const { reader } = yield* client.createOrLoad("documents", documents)
   const tasks = yield* Tasks
-  /** Some copies of each, so that it is noticed on a busy machine, too. */
+  /** A quarter of a megabyte each, so that it is noticed soon, on a busy machine, too. */
   const note = (event: unknown) =>
-    Effect.sync(() => {
-      for (let copy = 0; leak === "memory" && copy < 10; copy++) kept.push(structuredClone(event))
-    })
+    Effect.sync(() => leak === "memory" ? void kept.push(Array.from({ length: 32_768 }, () => event)) : undefined)
   /** From now on, again where it has fallen behind what is retained. */
   const subscribe = (each: (event: unknown) => Effect.Effect<void>) =>
     Effect.flatMap(

@@ -20,11 +20,11 @@ describe("a store under mixed load, whose processes are killed and closed", () =
 
   it.live("is noticed to grow where a subscriber keeps all that it receives", () =>
     Effect.gen(function*() {
-      assert.include(yield* soak(20, "memory"), "heap of one process")
+      assert.include(yield* soak(24, "memory"), "heap of one process")
     }))
 
   it.live("is noticed to grow where holds are not released", () =>
     Effect.gen(function*() {
-      assert.include(yield* soak(20, "disk"), "disk")
+      assert.include(yield* soak(24, "disk"), "disk")
     }))
 })
