@@ -45,7 +45,7 @@ const allCount = ({ diffs, length, times }: Columns.Columns, { lower = 0, upper 
 const advanced = (columns: Columns.Columns, since: number): Columns.Columns =>
   columns.times.every((time) => time >= since)
     ? columns
-    : { ...columns, times: columns.times.map((time) => Math.max(time, since)) }
+    : { ...columns, times: columns.times.map((time) => time < since ? since : time) }
 
 /** Adds `rows[start .. end]`, which are of one key and value, and in order of time. */
 const addGroup = (
