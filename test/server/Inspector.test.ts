@@ -2,33 +2,14 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
-import { type Browser, chromium, type Page } from "playwright-core"
+import type { Page } from "playwright-core"
 import { page as made, target } from "../../.ci/inspector.ts"
 import type { PersistClient } from "../../src/client/PersistClient.ts"
 import * as Codec from "../../src/Codec.ts"
 import * as Update from "../../src/Update.ts"
 import { executable } from "../web/Browser.ts"
+import { opened } from "./Opened.ts"
 import * as Running from "./Running.ts"
-
-/** A browser that asks nothing of the network by itself. */
-const browser = Effect.acquireRelease(
-  Effect.promise(() =>
-    chromium.launch({
-      ...(executable !== undefined && { executablePath: executable }),
-      args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]
-    })
-  ),
-  (opened: Browser) => Effect.promise(() => opened.close())
-)
-
-/** A page, and what went wrong in it. */
-const opened = Effect.fnUntraced(function*(url: string) {
-  const page = yield* Effect.flatMap(browser, (each) => Effect.promise(() => each.newPage()))
-  const errors: Array<string> = []
-  page.on("pageerror", ({ message }) => errors.push(message))
-  yield* Effect.promise(() => page.goto(url))
-  return { page, errors }
-})
 
 const order = (i: number, status: string) => ({ status, note: `order ${i}` })
 
