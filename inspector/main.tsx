@@ -3,6 +3,7 @@
  */
 import { render } from "preact"
 import { useCallback, useEffect, useState } from "preact/hooks"
+import * as Address from "./Address.ts"
 import type { Collection } from "./Api.ts"
 import * as Api from "./Api.ts"
 import { Collections } from "./Collections.tsx"
@@ -25,14 +26,17 @@ const followMillis = 1000
 const usePlace = () => {
   const [place, setPlace] = useState(() => Place.parse(location.search))
   useEffect(() => {
-    const back = () => setPlace(Place.parse(location.search))
+    const back = () => {
+      Address.forget()
+      setPlace(Place.parse(location.search))
+    }
     addEventListener("popstate", back)
     return () => removeEventListener("popstate", back)
   }, [])
   const go = useCallback((to: Place.Place, isStep: boolean) => {
     const address = `${location.pathname}${Place.format(to)}`
-    if (isStep) history.pushState(null, "", address)
-    else history.replaceState(null, "", address)
+    if (isStep) Address.step(address)
+    else Address.move(address)
     setPlace(to)
   }, [])
   return [place, go] as const
