@@ -18,11 +18,12 @@ export interface Options {
 
 /**
  * Rows by key, value and time, each combination once, none with diff 0. Throws `ValueOutOfRange` where a sum of diffs is
- * no safe integer.
+ * no safe integer. Where nothing is to be done, the result is in the memory of the rows.
  */
 export const consolidate = (columns: Columns.Columns, options: Options): Columns.Columns => {
   if (options.since === Infinity) return Columns.empty
-  const { repeats, rows } = Sort.order(columns)
+  const { isKept, repeats, rows } = Sort.order(columns)
+  if (isKept && !repeats.includes(1) && allCount(columns, options)) return advanced(columns, options.since)
   const out = new Columns.Builder(columns.length, Columns.keyBytes(columns), Columns.valueBytes(columns))
   const sum = new DiffSum()
   for (let start = 0, end = 0; start < rows.length; start = end) {
@@ -32,6 +33,19 @@ export const consolidate = (columns: Columns.Columns, options: Options): Columns
   }
   return out.take()
 }
+
+/** Whether every row counts. */
+const allCount = ({ diffs, length, times }: Columns.Columns, { lower = 0, upper = Infinity }: Options): boolean => {
+  for (let row = 0; row < length; row++) {
+    if (diffs[row] === 0 || times[row]! < lower || times[row]! >= upper) return false
+  }
+  return true
+}
+
+const advanced = (columns: Columns.Columns, since: number): Columns.Columns =>
+  columns.times.every((time) => time >= since)
+    ? columns
+    : { ...columns, times: columns.times.map((time) => time < since ? since : time) }
 
 /** Adds `rows[start .. end]`, which are of one key and value, and in order of time. */
 const addGroup = (

@@ -27,6 +27,8 @@ export interface Order {
   readonly rows: Uint32Array
   /** 1 where a row of the permutation has the key and value of the one before it, else 0. */
   readonly repeats: Uint8Array
+  /** Whether the rows stood in this order already. */
+  readonly isKept: boolean
 }
 
 export const order = (columns: Columns): Order => {
@@ -34,7 +36,7 @@ export const order = (columns: Columns): Order => {
   const rows = new Uint32Array(length)
   const repeats = new Uint8Array(length)
   for (let i = 0; i < length; i++) rows[i] = i
-  if (isSorted(columns, repeats)) return { rows, repeats }
+  if (isSorted(columns, repeats)) return { rows, repeats, isKept: true }
   repeats.fill(0)
   const state: State = {
     keys: { data: columns.keyData, offsets: columns.keyOffsets },
@@ -49,7 +51,7 @@ export const order = (columns: Columns): Order => {
     pending: [{ start: 0, end: length, depth: 0, inValues: false }]
   }
   while (state.pending.length > 0) refine(state, state.pending.pop()!)
-  return { rows, repeats }
+  return { rows, repeats, isKept: false }
 }
 
 interface Strings {

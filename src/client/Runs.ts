@@ -50,8 +50,7 @@ const collapsed = (lower: number) => (parts: ReadonlyArray<Columns.Columns>): Co
   const window = { lower, upper: Infinity, since: Number.MAX_SAFE_INTEGER }
   const left = mayCancel(parts) ? uncancelled(parts, window) : Columns.concat(parts)
   const run = Consolidate.consolidate(left, window)
-  run.times.fill(lower)
-  return run
+  return { ...run, times: new Float64Array(run.length).fill(lower) }
 }
 
 /** Looking for rows that cancel out pays where at least one row of so many takes back another. */

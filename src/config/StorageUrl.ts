@@ -8,7 +8,7 @@
 import { Context, Effect, Layer } from "effect"
 import { MissingPackage, NotAStore } from "../PersistError.ts"
 import { Blob } from "../storage/Blob.ts"
-import { Log } from "../storage/Log.ts"
+import type { Log } from "../storage/Log.ts"
 import * as MemoryStorage from "../storage/MemoryStorage.ts"
 
 type Storage = Layer.Layer<Log | Blob>
@@ -38,6 +38,13 @@ export const load = <A>(
 const codeOf = (cause: unknown): string =>
   cause instanceof Error ? String("code" in cause ? cause.code : cause.message) : String(cause)
 
+/** With merges in a worker thread, as files have it. */
+const merging = (storage: Storage): Effect.Effect<Storage> =>
+  Effect.map(
+    Effect.promise(() => import("../node/index.ts")),
+    ({ MergeWorkers }) => Layer.merge(storage, MergeWorkers.layer())
+  )
+
 const postgres: Open = (url) =>
   Effect.gen(function*() {
     const { PostgresStorage } = yield* load(
@@ -49,7 +56,7 @@ const postgres: Open = (url) =>
     if (schema !== null && !PostgresStorage.isSchema(schema)) {
       return yield* refused(url, "its schema needs quotes, or is too long")
     }
-    return PostgresStorage.layer({ url: url.href })
+    return yield* merging(PostgresStorage.layer({ url: url.href }))
   })
 
 /** The kinds of storage. */
@@ -65,14 +72,14 @@ const schemes: Readonly<Record<string, Open>> = {
   "postgres:": postgres,
   "postgresql:": postgres,
   "s3:": (url) =>
-    Effect.map(
+    Effect.flatMap(
       load("a store in a bucket", "@aws-sdk/client-s3", () => import("../s3/index.ts")),
       ({ S3Storage }) =>
-        S3Storage.layer({
+        merging(S3Storage.layer({
           bucket: url.host,
           prefix: decodeURIComponent(url.pathname.replaceAll(/^\/|\/$/g, "")),
           ...optionsOf(url, ["endpoint", "region"])
-        })
+        }))
     )
 }
 
@@ -87,11 +94,11 @@ const openOne = (text: string): ReturnType<Open> => {
   return open === undefined ? Effect.fail(refused(url, `the schemes of stores are ${known}`)) : open(url)
 }
 
-/** The log of one storage and the blobs of another. */
+/** The log of one storage, with how that merges, and the blobs of another. */
 const pair = (ofLog: Storage, ofBlobs: Storage): Storage =>
   Layer.effectContext(Effect.gen(function*() {
     const [log, blobs] = [yield* Layer.build(ofLog), yield* Layer.build(ofBlobs)]
-    return Context.make(Log, Context.get(log, Log)).pipe(Context.add(Blob, Context.get(blobs, Blob)))
+    return Context.add(log, Blob, Context.get(blobs, Blob))
   }))
 
 /** The storage that a text names: one URL, or two with a space between, of the log and of the blobs. */

@@ -41,6 +41,22 @@ describe("batch_consolidation", () => {
     }
   })
 
+  it("gives the same of rows that stand in order already, whichever of them count, and leaves those as they are", () => {
+    const prng = Prng.make(23)
+    for (let round = 0; round < 300; round++) {
+      const kind = Rows.kindOf(prng)
+      const ordered = Rows.consolidate(Rows.generate(prng, prng.int(20), kind), { since: prng.int(kind.times) })
+      const rows = ordered.map((row) => ({ ...row, diff: prng.chance(0.05) ? 0 : row.diff }))
+      const bound = (otherwise: number): number => prng.chance(0.6) ? otherwise : prng.int(kind.times + 2)
+      const options = { since: bound(0), lower: bound(0), upper: bound(Infinity) }
+      const columns = Rows.toSlice(rows)
+      const result = Consolidate.consolidate(columns, options)
+      const expected = Rows.show(Rows.consolidate(rows, options))
+      assert.deepStrictEqual(Rows.showColumns(result), expected, JSON.stringify(options))
+      assert.deepStrictEqual(Rows.showColumns(columns), Rows.show(rows))
+    }
+  })
+
   it("leaves nothing where everything cancels, or no time is left", () => {
     const rows = [Rows.row("a", "b", 1, 5), Rows.row("a", "b", 2, -5)]
     assert.strictEqual(Consolidate.consolidate(Rows.toColumns(rows), { since: 2 }).length, 0)
