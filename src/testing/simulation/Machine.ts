@@ -95,8 +95,9 @@ export const makeClock = (
 ) => {
   let wall = 0
   let monotonic = 0
-  const millis = (): number => base.millis() + wall
-  const nanos = (): bigint => BigInt(Math.round(millis() * VirtualTime.nanosPerMilli))
+  // Whole milliseconds, as the clock of a machine tells them: parts of a nanosecond are left for nobody to sleep.
+  const millis = (): number => Math.floor(base.millis() + wall)
+  const nanos = (): bigint => BigInt(Math.round((base.millis() + wall) * VirtualTime.nanosPerMilli))
   const monotonicNanos = (): bigint => base.monotonicNanos() + BigInt(Math.round(monotonic * VirtualTime.nanosPerMilli))
   const clock: Clock.Clock = {
     currentTimeMillisUnsafe: millis,

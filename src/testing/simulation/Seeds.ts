@@ -167,6 +167,8 @@ export const replay = Effect.fnUntraced(function*<A, E>(options: Options<A, E>, 
 })
 
 const shrunk = Effect.fnUntraced(function*<A, E>(options: Options<A, E>, failed: Simulation.Outcome<A, E>) {
+  // Shrinking may take minutes.
+  yield* Effect.logWarning(`seed ${failed.seed} fails; its history is being shrunk`)
   const found = yield* Shrink.shrink({ ...options, seed: failed.seed }, failed, options.shrinkRuns ?? 500)
   const how = `shrunk from ${failed.steps} steps of the scheduler to ${found.outcome.steps} in ${found.runs} runs`
   return yield* failure(options, found.outcome, found.kept, how)

@@ -75,6 +75,24 @@ describe("time", () => {
     assert.strictEqual(success(outcome), 365 * 24)
   })
 
+  it("tells whole milliseconds, as the clock of a machine does, so that a loop that sleeps until a time comes to its end", async () => {
+    const until = (time: number): Effect.Effect<void> =>
+      Clock.clockWith((clock) => {
+        const left = time - clock.currentTimeMillisUnsafe()
+        return left <= 0 ? Effect.void : Effect.andThen(Effect.sleep(left), until(time))
+      })
+    const program = Effect.forEach(Array.from({ length: 200 }, (_, i) => i), (i) =>
+      Effect.gen(function*() {
+        yield* Effect.sleep(i / 7)
+        const asked = yield* Clock.currentTimeMillis
+        yield* Effect.sleep(i / 11)
+        yield* until(asked + 100)
+        return asked
+      }))
+    const times = success(await Simulation.run({ seed: 1, program, maxSteps: 100_000 }))
+    assert.isTrue(times.every(Number.isInteger))
+  })
+
   it("wakes sleepers in the order of their times, and those of the same time in any", async () => {
     const program = Effect.gen(function*() {
       const order: Array<number> = []
