@@ -46,6 +46,9 @@ export const sizeOf = (directory: string): number =>
     .filter((entry) => entry.isFile())
     .reduce((total, entry) => total + diskSizeOf(path.join(entry.parentPath, entry.name)), 0)
 
+export const filesOf = (directory: string): number =>
+  fs.readdirSync(directory, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).length
+
 const diskSizeOf = (file: string): number => (fs.statSync(file, { throwIfNoEntry: false })?.blocks ?? 0) * 512
 
 /** A new directory that is there as long as this process, below `TIDEMARK_BENCH_DIR`. */

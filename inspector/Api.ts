@@ -45,6 +45,18 @@ export interface Rehearsal {
   readonly command: string
 }
 
+/** A flow from collections to another one, and how far each of these is sealed. */
+export interface RunningFlow {
+  readonly name: string
+  readonly from: ReadonlyArray<FlowEnd>
+  readonly to: FlowEnd
+}
+
+export interface FlowEnd {
+  readonly collection: string
+  readonly upper: Frontier
+}
+
 export interface StoreSize {
   readonly logEntries: number
   readonly collections: ReadonlyArray<{
@@ -59,6 +71,7 @@ export interface StoreSize {
     readonly delivered: Frontier
     readonly upper: Frontier
   }>
+  readonly flows: ReadonlyArray<RunningFlow>
 }
 
 export interface Row {

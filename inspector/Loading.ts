@@ -40,6 +40,9 @@ export const useLoading = <A>(
 
 const pageSize = 500
 
+/** More than a screen shows, and little to read for each step of the slider. */
+const firstPageSize = 100
+
 interface Rows {
   readonly rows: ReadonlyArray<Row>
   readonly asOf: number | undefined
@@ -49,7 +52,7 @@ interface Rows {
 /** Contents, page by page. */
 export const useRows = (name: string, keys: Keys, asOf: number | undefined, refresh: number) => {
   const version = JSON.stringify([keys, asOf, refresh])
-  const first = useLoading(name, version, (signal) => Api.range(name, { ...keys, asOf, limit: pageSize }, signal))
+  const first = useLoading(name, version, (signal) => Api.range(name, { ...keys, asOf, limit: firstPageSize }, signal))
   const [rest, setRest] = useState<{ readonly of: Page | undefined; readonly pages: ReadonlyArray<Page> }>({
     of: undefined,
     pages: []

@@ -1,21 +1,16 @@
 /**
- * The store as a whole: its collections by their sizes, what holds history, and who subscribes.
+ * The store as a whole: its collections by their sizes, what holds history, who subscribes, and what is made of what.
  */
-import type { StoreSize } from "./Api.ts"
 import * as Api from "./Api.ts"
 import * as Bytes from "./Bytes.ts"
 import { Failure } from "./Failure.tsx"
+import { Graph } from "./Graph.tsx"
 import { useLoading } from "./Loading.ts"
 import * as Place from "./Place.ts"
 import * as Times from "./Times.ts"
 
 /** More are not shown: those that are the smallest. */
 const most = 100
-
-const behind = ({ delivered, upper }: StoreSize["subscribers"][number]): string => {
-  if (delivered === upper) return "up to date"
-  return delivered === "empty" || upper === "empty" ? "behind" : `${(upper - delivered).toLocaleString("en")} behind`
-}
 
 export const Overview = ({ onChoose, refresh }: {
   readonly refresh: number
@@ -77,10 +72,17 @@ export const Overview = ({ onChoose, refresh }: {
       {value.subscribers.length === 0 ? <p>There are no subscribers over HTTP.</p> : (
         <ul>
           {value.subscribers.map((each, i) => (
-            <li key={i}>{each.collection}: {behind(each)}, delivered to {Times.frontier(each.delivered)}</li>
+            <li key={i}>
+              {each.collection}: {Times.behind(each.delivered, each.upper)}, delivered to{" "}
+              {Times.frontier(each.delivered)}
+            </li>
           ))}
         </ul>
       )}
+      <h2>Flows</h2>
+      {value.flows.length === 0
+        ? <p>No flow is registered in the process of the server.</p>
+        : <Graph flows={value.flows} onChoose={onChoose} />}
     </main>
   )
 }

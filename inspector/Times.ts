@@ -25,6 +25,16 @@ export const format = (time: number): string => {
 
 export const frontier = (of: Frontier): string => of === "empty" ? "finished" : format(of)
 
+/** How far one frontier is behind another. */
+export const behind = (reached: Frontier, upper: Frontier): string => {
+  if (reached === upper || reached === "empty") return "up to date"
+  return upper === "empty"
+    ? "behind"
+    : reached > upper
+    ? "up to date"
+    : `${(upper - reached).toLocaleString("en")} behind`
+}
+
 /**
  * The times as of which a collection can be read, from the first one at which something is stored; the last is unknown
  * where it is finished.

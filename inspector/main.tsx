@@ -3,6 +3,7 @@
  */
 import { render } from "preact"
 import { useCallback, useEffect, useState } from "preact/hooks"
+import * as Address from "./Address.ts"
 import type { Collection } from "./Api.ts"
 import * as Api from "./Api.ts"
 import { Collections } from "./Collections.tsx"
@@ -13,6 +14,8 @@ import { Life } from "./Life.tsx"
 import { useLoading } from "./Loading.ts"
 import { Overview } from "./Overview.tsx"
 import * as Place from "./Place.ts"
+import * as Recording from "./Recording.ts"
+import { Simulation } from "./Simulation.tsx"
 import { Size } from "./Size.tsx"
 import { Timeline } from "./Timeline.tsx"
 import * as Times from "./Times.ts"
@@ -23,14 +26,17 @@ const followMillis = 1000
 const usePlace = () => {
   const [place, setPlace] = useState(() => Place.parse(location.search))
   useEffect(() => {
-    const back = () => setPlace(Place.parse(location.search))
+    const back = () => {
+      Address.forget()
+      setPlace(Place.parse(location.search))
+    }
     addEventListener("popstate", back)
     return () => removeEventListener("popstate", back)
   }, [])
   const go = useCallback((to: Place.Place, isStep: boolean) => {
     const address = `${location.pathname}${Place.format(to)}`
-    if (isStep) history.pushState(null, "", address)
-    else history.replaceState(null, "", address)
+    if (isStep) Address.step(address)
+    else Address.move(address)
     setPlace(to)
   }, [])
   return [place, go] as const
@@ -113,8 +119,47 @@ const View = ({ collection, go, place, refresh }: {
   )
 }
 
+/** A saved history of a simulation, which is chosen or dropped on the page. */
+const useRecording = () => {
+  const [state, setState] = useState<{ readonly recording?: Recording.Recording; readonly error?: Error }>({})
+  const open = useCallback((file: File | undefined) => {
+    file?.text().then((text) => setState({ recording: Recording.parse(text) })).catch((error: Error) =>
+      setState({ error })
+    )
+  }, [])
+  useEffect(() => {
+    const over = (event: DragEvent) => event.preventDefault()
+    const drop = (event: DragEvent) => {
+      event.preventDefault()
+      open(event.dataTransfer?.files[0])
+    }
+    addEventListener("dragover", over)
+    addEventListener("drop", drop)
+    return () => {
+      removeEventListener("dragover", over)
+      removeEventListener("drop", drop)
+    }
+  }, [])
+  return { ...state, open, close: () => setState({}) }
+}
+
+const OpenRecording = ({ onFile }: { readonly onFile: (file: File | undefined) => void }) => (
+  <label class="open" title="What tidemark simulate --save has written">
+    Open a simulation
+    <input
+      type="file"
+      accept=".json,application/json"
+      onChange={({ currentTarget }) => {
+        onFile(currentTarget.files?.[0])
+        currentTarget.value = ""
+      }}
+    />
+  </label>
+)
+
 const App = () => {
   const [place, go] = usePlace()
+  const simulation = useRecording()
   const [refresh, setRefresh] = useState(0)
   const [isFollowing, setFollowing] = useState(false)
   const { error, value } = useLoading("collections", `${refresh}`, Api.collections)
@@ -141,6 +186,7 @@ const App = () => {
           Live
         </label>
         <button type="button" onClick={() => setRefresh(refresh + 1)}>Refresh</button>
+        <OpenRecording onFile={simulation.open} />
         {error instanceof Api.Refused && error.status === 401 && (
           <form
             onSubmit={(event) => {
@@ -156,9 +202,10 @@ const App = () => {
           </form>
         )}
       </header>
-      <Failure error={error} />
+      <Failure error={simulation.error ?? error} />
+      {simulation.recording !== undefined && <Simulation recording={simulation.recording} onClose={simulation.close} />}
       {value === undefined && error === undefined && <p class="quiet" role="status">Connecting ...</p>}
-      {value !== undefined && (
+      {value !== undefined && simulation.recording === undefined && (
         <div class="columns">
           <Collections all={value} chosen={place.collection} onChoose={(name) => go(Place.of(name), true)} />
           {collection !== undefined

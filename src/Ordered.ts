@@ -280,6 +280,7 @@ export const nullOr = <A>(of: Ordered<A>): Ordered<A | null> => ({
 
 /** A tuple can also stand alone, and is then its parts and nothing else: what begins alike has bytes that begin alike. */
 export interface Tuple<in out A> extends Ordered<A> {
+  readonly parts: ReadonlyArray<Ordered<unknown>>
   /** Throws `ValueOutOfRange` for what does not have all its parts. */
   readonly check: (value: unknown) => ReadonlyArray<unknown>
   /** Only so many parts as there are. */
@@ -309,6 +310,7 @@ export const tuple = (parts: ReadonlyArray<Ordered<unknown>>): Tuple<ReadonlyArr
   const decodeParts = (from: Input): ReadonlyArray<unknown> => parts.map((part) => part.decode(from))
   return {
     name,
+    parts,
     check,
     encodeParts,
     decodeParts,

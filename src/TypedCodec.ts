@@ -35,12 +35,15 @@ interface Whole<A> {
 
 export const make = <A>(of: Schema.Constraint, document: string, whole: Whole<A>): Typed<A> => ({
   name: typedName,
-  document: Layout.into(document, derived(of)),
+  document: Layout.into(document, layoutOf(of)),
   open: (stored, isTrusted) => open(of, stored, isTrusted, whole)
 })
 
-/** A schema may have no JSON form at all. A collection can be opened with it, but no value can be encoded. */
-const derived = (of: Schema.Constraint): Layout.Layout => {
+/**
+ * The layout that a schema is given. A schema may have no JSON form at all: a collection can be opened with it, but no value
+ * can be encoded.
+ */
+export const layoutOf = (of: Schema.Constraint): Layout.Layout => {
   try {
     return LayoutSchema.derive(of.ast)
   } catch {

@@ -3,11 +3,11 @@
  * its parent.
  */
 import { Effect, Layer, ManagedRuntime } from "effect"
-import * as fs from "node:fs"
 import { monitorEventLoopDelay } from "node:perf_hooks"
 import { setTimeout } from "node:timers/promises"
 import { Codec, PersistClient, Update } from "../../src/index.ts"
 import { FileStorage } from "../../src/node/index.ts"
+import { filesOf } from "../Measure.ts"
 
 export interface Figures {
   /** Seconds of processor time. */
@@ -23,9 +23,6 @@ const cpuSeconds = (): number => {
   const { system, user } = process.cpuUsage()
   return (system + user) / 1e6
 }
-
-const filesOf = (directory: string): number =>
-  fs.readdirSync(directory, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).length
 
 const idleMillis = 5_000
 

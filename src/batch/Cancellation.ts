@@ -21,25 +21,34 @@ export interface Window {
   readonly since: number
 }
 
-const none = -1
+/** Candidates are counted from 1, so that new memory, which is all 0, has no candidate in it. */
+const none = 0
 
 /** How many rows of one place of the table are compared. */
 const maxLooks = 8
 
 /** Bytes at either end of a value that its hash covers. */
-const sampledBytes = 32
+const sampledBytes = 16
+
+/**
+ * What the table has of a candidate stands together, as each look is a miss of the cache: its hash, the candidate before
+ * it at its place of the table, its part and its row.
+ */
+const entry = { hash: 0, before: 1, part: 2, row: 3, size: 4 }
 
 export class Cancellation {
   private readonly parts: ReadonlyArray<Columns.Columns>
   private readonly window: Window
   /** For each part, 1 where a row is kept. */
   private readonly kept: ReadonlyArray<Uint8Array>
-  /** The part and the row of each candidate, and the candidate before it at its place of the table. */
-  private readonly partOf: Int32Array
-  private readonly rowOf: Int32Array
-  private readonly before: Int32Array
+  private readonly entries: Int32Array
   private readonly last: Int32Array
   private candidates = 0
+  /** Entries of candidates that were taken back, which later ones use again. */
+  private free = none
+  /** How many candidates add rows, and how many take back rows that were not found. */
+  private added = 0
+  private owed = 0
   private part = 0
   private row = 0
 
@@ -48,10 +57,8 @@ export class Cancellation {
     this.window = window
     this.kept = parts.map(({ length }) => new Uint8Array(length))
     const rows = parts.reduce((sum, { length }) => sum + length, 0)
-    this.partOf = new Int32Array(rows)
-    this.rowOf = new Int32Array(rows)
-    this.before = new Int32Array(rows)
-    this.last = new Int32Array(2 ** Math.ceil(Math.log2(rows + 1))).fill(none)
+    this.entries = new Int32Array((rows + 1) * entry.size)
+    this.last = new Int32Array(2 ** Math.ceil(Math.log2(rows + 1)))
   }
 
   /** Looks at the next rows. True if there are no more. */
@@ -70,17 +77,12 @@ export class Cancellation {
 
   /** The rows that are left, those of each part in memory of their own. */
   rest(): ReadonlyArray<Columns.Columns> {
-    return this.parts.map((columns, part) => this.restOf(columns, this.kept[part]!)).filter(({ length }) => length > 0)
+    return this.stretches().filter((part) => part.length > 0).map(Columns.copyStretches)
   }
 
-  private restOf(columns: Columns.Columns, kept: Uint8Array): Columns.Columns {
-    const first = kept.indexOf(1)
-    if (first < 0) return Columns.empty
-    const out = new Columns.Builder()
-    for (let row = first; row < columns.length; row++) {
-      if (kept[row] === 1) out.push(columns, row, columns.times[row]!, columns.diffs[row]!)
-    }
-    return out.view()
+  /** The rows that are left, of each part. */
+  stretches(): ReadonlyArray<ReadonlyArray<Columns.Stretch>> {
+    return this.parts.map((columns, part) => stretchesOf(columns, this.kept[part]!))
   }
 
   private take(columns: Columns.Columns, row: number): void {
@@ -93,27 +95,62 @@ export class Cancellation {
 
   /** Drops an earlier row that this one takes back. Where there is none, a later one may take back this one. */
   private cancel(columns: Columns.Columns, row: number): boolean {
-    const place = hashOf(columns, row) & (this.last.length - 1)
+    const { entries, last } = this
+    const hash = hashOf(columns, row) | 0
+    const place = hash & (last.length - 1)
+    const isAdded = columns.diffs[row]! > 0
     let after = none
-    let candidate = this.last[place]!
+    let candidate = (isAdded ? this.owed : this.added) === 0 ? none : last[place]!
     for (let looks = 0; candidate !== none && looks < maxLooks; looks++) {
-      const other = this.parts[this.partOf[candidate]!]!
-      const otherRow = this.rowOf[candidate]!
-      if (other.diffs[otherRow] === -columns.diffs[row]! && Compare.isSameRow(other, otherRow, columns, row)) {
-        this.kept[this.partOf[candidate]!]![otherRow] = 0
-        if (after === none) this.last[place] = this.before[candidate]!
-        else this.before[after] = this.before[candidate]!
+      const at = candidate * entry.size
+      if (entries[at + entry.hash] === hash && this.isOpposite(at, columns, row)) {
+        this.kept[entries[at + entry.part]!]![entries[at + entry.row]!] = 0
+        if (after === none) last[place] = entries[at + entry.before]!
+        else entries[after * entry.size + entry.before] = entries[at + entry.before]!
+        entries[at + entry.before] = this.free
+        this.free = candidate
+        if (isAdded) this.owed--
+        else this.added--
         return true
       }
       after = candidate
-      candidate = this.before[candidate]!
+      candidate = entries[at + entry.before]!
     }
-    this.partOf[this.candidates] = this.part
-    this.rowOf[this.candidates] = row
-    this.before[this.candidates] = this.last[place]!
-    this.last[place] = this.candidates++
+    this.put(hash, row)
+    if (isAdded) this.added++
+    else this.owed++
     return false
   }
+
+  private isOpposite(at: number, columns: Columns.Columns, row: number): boolean {
+    const other = this.parts[this.entries[at + entry.part]!]!
+    const otherRow = this.entries[at + entry.row]!
+    return other.diffs[otherRow] === -columns.diffs[row]! && Compare.isSameRow(other, otherRow, columns, row)
+  }
+
+  /** Makes a row of the present part the last candidate of its place. */
+  private put(hash: number, row: number): void {
+    const { entries, last } = this
+    const candidate = this.free === none ? ++this.candidates : this.free
+    const at = candidate * entry.size
+    if (candidate === this.free) this.free = entries[at + entry.before]!
+    const place = hash & (last.length - 1)
+    entries[at + entry.hash] = hash
+    entries[at + entry.part] = this.part
+    entries[at + entry.row] = row
+    entries[at + entry.before] = last[place]!
+    last[place] = candidate
+  }
+}
+
+const stretchesOf = (from: Columns.Columns, kept: Uint8Array): ReadonlyArray<Columns.Stretch> => {
+  const stretches: Array<Columns.Stretch> = []
+  for (let start = kept.indexOf(1), end = 0; start >= 0; start = kept.indexOf(1, end)) {
+    end = kept.indexOf(0, start)
+    if (end < 0) end = from.length
+    stretches.push({ from, start, end })
+  }
+  return stretches
 }
 
 const hashOf = (columns: Columns.Columns, row: number): number => {

@@ -64,6 +64,20 @@ export const slice = (self: Columns, start: number, end: number): Columns => ({
   diffs: self.diffs.subarray(start, end)
 })
 
+/** The end of the rows from `start` on that have so many bytes, at 16 a row beside its data: as few as that takes, or all. */
+export const endOf = ({ keyOffsets, length, valueOffsets }: Columns, start: number, bytes: number): number => {
+  const before = (row: number): number => keyOffsets[row]! + valueOffsets[row]! + 16 * row
+  const enough = before(start) + bytes
+  let low = Math.min(length, start + 1)
+  let high = length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (before(middle) >= enough) high = middle
+    else low = middle + 1
+  }
+  return low
+}
+
 /** The rows that have this key. */
 export const rowsOf = (self: Columns, key: Uint8Array): Array<number> => {
   const rows: Array<number> = []

@@ -7,11 +7,12 @@ import { Effect, Stream } from "effect"
 import fs from "node:fs"
 import type { CollectionEvent } from "../client/CollectionEvent.ts"
 import type { Description } from "../client/PersistClient.ts"
-import type { Json } from "../client/StoredJson.ts"
+import * as StoredJson from "../client/StoredJson.ts"
 import * as Csv from "../formats/Csv.ts"
 import * as Debezium from "../formats/Debezium.ts"
 import type { Gate } from "../formats/Intake.ts"
 import * as Ndjson from "../formats/Ndjson.ts"
+import type { Layout } from "../Layout.ts"
 import type { InvalidInput } from "../PersistError.ts"
 import { Failure, Usage } from "./Failure.ts"
 import * as Output from "./Output.ts"
@@ -33,10 +34,14 @@ export interface Source {
   readonly bytes: Stream.Stream<Uint8Array, Failure>
 }
 
-export type Decoded = Stream.Stream<CollectionEvent<Json, Json>, InvalidInput | Failure>
+export type Decoded = Stream.Stream<CollectionEvent<StoredJson.Json, StoredJson.Json>, InvalidInput | Failure>
 
 /** The rows and seals of an input. */
-export const decode = (format: Name, { bytes, file }: Source, gate: Gate<Json, Json>): Decoded => {
+export const decode = (
+  format: Name,
+  { bytes, file }: Source,
+  gate: Gate<StoredJson.Json, StoredJson.Json>
+): Decoded => {
   switch (format) {
     case "ndjson":
       return Ndjson.decodeThrough(gate)(bytes)
@@ -72,7 +77,7 @@ export const checkOutput = Effect.fnUntraced(function*(format: Name) {
 export const write = Effect.fnUntraced(function*<E, R>(
   format: Tabular,
   description: Description,
-  flow: Stream.Stream<CollectionEvent<Json, Json>, E, R>
+  flow: Stream.Stream<CollectionEvent<StoredJson.Json, StoredJson.Json>, E, R>
 ) {
   switch (format) {
     case "ndjson":
@@ -80,7 +85,7 @@ export const write = Effect.fnUntraced(function*<E, R>(
     case "csv":
       return yield* send(Csv.encode(flow))
     case "parquet":
-      return yield* send((yield* parquet).Parquet.encode(columnsOf(description))(flow))
+      return yield* send((yield* parquet).Parquet.encodeAs(formsOf(description))(flow))
   }
 })
 
@@ -88,7 +93,7 @@ export const write = Effect.fnUntraced(function*<E, R>(
 export const writeContents = Effect.fnUntraced(function*<E, R>(
   format: Name,
   description: Description,
-  rows: Stream.Stream<readonly [key: Json, value: Json, multiplicity: number], E, R>
+  rows: Stream.Stream<readonly [key: StoredJson.Json, value: StoredJson.Json, multiplicity: number], E, R>
 ) {
   switch (format) {
     case "ndjson":
@@ -98,12 +103,15 @@ export const writeContents = Effect.fnUntraced(function*<E, R>(
     case "debezium":
       return yield* send(Debezium.contents(description.name)(rows))
     case "parquet":
-      return yield* send((yield* parquet).Parquet.contents(columnsOf(description))(rows))
+      return yield* send((yield* parquet).Parquet.contentsAs(formsOf(description))(rows))
   }
 })
 
 const send = <E, R>(bytes: Stream.Stream<Uint8Array, E, R>) => Stream.runForEach(bytes, Output.write)
 
-/** Texts stay texts; other values are read back as they were. */
-const columnsOf = ({ key, value }: Description) =>
-  ({ key: key.name === "string" ? "text" : "json", value: value.name === "string" ? "text" : "json" }) as const
+/** Columns with the types that the codecs say. */
+const formsOf = ({ key, value }: Description) => ({ key: formOf(key), value: formOf(value) })
+
+/** Texts need no more than one column. */
+const formOf = (codec: Description["key"]): "text" | { readonly layout: Layout } =>
+  codec.name === "string" ? "text" : { layout: StoredJson.layout(codec) }

@@ -32,9 +32,6 @@ export type Decode<K, V> = (
   rows: Columns.Columns
 ) => Effect.Effect<ReadonlyArray<Update.Update<K, V>>, ReadError>
 
-/** Rows of recent commits that are kept decoded, about. */
-const keptRows = 10_000
-
 /**
  * Decodes a commit once for all listeners of one handle, which mostly receive it at about the same time. Where rows are
  * quarantined, each listener quarantines them itself.
@@ -47,7 +44,7 @@ export const makeDecode = <K, V>(
   policy: Rows.DecodePolicy
 ): Decode<K, V> => {
   const recent = Recent.make<Entry, { readonly rows: number; readonly updates: ReadonlyArray<Update.Update<K, V>> }>(
-    keptRows
+    Recent.keptBytes
   )
   const decode = (rows: Columns.Columns) =>
     Rows.decode<K, V, Update.Update<K, V>>(name, codecs, policy, rows, Update.make)
@@ -59,7 +56,7 @@ export const makeDecode = <K, V>(
       if (known?.rows === rows.length) return Effect.succeed(known.updates)
       return Effect.tap(decode(rows), (updates) =>
         Effect.sync(() => {
-          if (known === undefined) recent.keep(entry, rows.length, { rows: rows.length, updates })
+          if (known === undefined) recent.keep(entry, Recent.decodedBytes(rows), { rows: rows.length, updates })
         }))
     })
 }

@@ -53,20 +53,29 @@ export const pull = (
   view: ReadView.ReadView,
   query: Query
 ): Pull.Pull<Columns.Columns, BatchError | ValueOutOfRange> => {
-  let merging: { readonly inputs: ReadonlyArray<Input>; readonly merge: Merge } | undefined
-  const begin = () => {
-    const inputs = inputsOf(batches, runs, view, query)
-    return { inputs, merge: new Merge(inputs, query.since) }
-  }
+  let begun: Pull.Pull<Columns.Columns, BatchError | ValueOutOfRange> | undefined
+  const begin = compute(() => {
+    const memory = memoryOf(runs, view, query)
+    const stored = storedOf(batches, view, query)
+    const isConsolidated = memory.isPresent && memory.runs.length === 1 && stored.length === 0
+    return begun = isConsolidated
+      ? pieces(byKey(memory.runs[0]!, query), query.since)
+      : merged([...memory.runs.map((columns) => inputOf(columns, view, query)), ...stored], query)
+  })
+  return Effect.suspend(() => begun ?? Effect.flatten(begin))
+}
+
+const merged = (
+  inputs: ReadonlyArray<Input>,
+  query: Query
+): Pull.Pull<Columns.Columns, BatchError | ValueOutOfRange> => {
+  const merge = new Merge(inputs, query.since)
   const out = new Columns.Builder()
   let bytes = firstBytes / 2
   let isDone = false
-
   return Effect.gen(function*() {
     out.clear()
     bytes = Math.min(chunkBytes, 2 * bytes)
-    merging ??= yield* compute(begin)
-    const { inputs, merge } = merging
     while (!isDone) {
       const step = yield* compute(() => merge.run(out, bytes))
       if (step._tag === "Need") {
@@ -82,9 +91,30 @@ export const pull = (
   })
 }
 
-const inputsOf = (batches: Batches, runs: Runs.Runs, view: ReadView.ReadView, query: Query): Array<Input> => {
+/** Rows that need no merge, as of one time. */
+const pieces = (columns: Columns.Columns, time: number): Pull.Pull<Columns.Columns> => {
+  let bytes = firstBytes / 2
+  let start = 0
+  return Effect.suspend(() => {
+    if (start === columns.length) return Cause.done()
+    bytes = Math.min(chunkBytes, 2 * bytes)
+    const piece = Columns.slice(columns, start, Columns.endOf(columns, start, bytes))
+    start += piece.length
+    return Effect.succeed({ ...piece, times: new Float64Array(piece.length).fill(time) })
+  })
+}
+
+const unsealedFrom = (view: ReadView.ReadView, { fromTime }: Query): number => Math.max(fromTime, view.traceUpper)
+
+const inputOf = (columns: Columns.Columns, view: ReadView.ReadView, query: Query): Input => ({
+  scan: once(columns),
+  lower: unsealedFrom(view, query),
+  upper: query.toTime
+})
+
+const storedOf = (batches: Batches, view: ReadView.ReadView, query: Query): Array<Input> => {
   const { fromKey, fromTime, toKey, toTime } = query
-  const unsealedFrom = Math.max(fromTime, view.traceUpper)
+  const lower = unsealedFrom(view, query)
   const wanted = {
     minKey: fromKey,
     maxKey: toKey,
@@ -92,33 +122,46 @@ const inputsOf = (batches: Batches, runs: Runs.Runs, view: ReadView.ReadView, qu
     maxTime: toTime === Infinity ? undefined : toTime - 1
   }
   return [
-    ...memory(runs, view, unsealedFrom, toTime).map((columns) => ({
-      scan: once(columns),
-      lower: unsealedFrom,
-      upper: toTime
-    })),
     ...view.spills.map((batch) => ({
-      scan: batches.scan(batch, { ...wanted, minTime: unsealedFrom }),
-      lower: unsealedFrom,
+      scan: batches.scan(batch, { ...wanted, minTime: lower }),
+      lower,
       upper: toTime
     })),
     ...view.trace.map((batch) => ({ scan: batches.scan(batch, wanted), lower: fromTime, upper: toTime }))
   ]
 }
 
+interface Memory {
+  readonly runs: ReadonlyArray<Columns.Columns>
+  /** Whether each run has a key and value once, and only rows that count, as of the query's `since`. */
+  readonly isPresent: boolean
+}
+
 /**
  * Sorted runs of the rows in memory. A short range of times touches few chunks, which are sorted for this read only.
  */
-const memory = (
-  runs: Runs.Runs,
-  view: ReadView.ReadView,
-  from: number,
-  to: number
-): ReadonlyArray<Columns.Columns> => {
+const memoryOf = (runs: Runs.Runs, view: ReadView.ReadView, query: Query): Memory => {
+  const { toTime: to } = query
+  const from = unsealedFrom(view, query)
   const overlapping = ReadView.chunksWhere(view, (chunk) => chunk.maxTime >= from && chunk.minTime < to)
-  if (overlapping.length === 0) return []
-  if (overlapping.length * sortingShare > view.chunks.count) return runs.of(view.chunks)
-  return [Runs.sorted(overlapping.map((chunk) => chunk.columns))]
+  if (overlapping.length === 0) return { runs: [], isPresent: false }
+  // Reads of a range of times must not make those of the present begin anew.
+  const alike = alikeTo(view.chunks, query, from)
+  const present = alike === undefined || from > view.traceUpper ? undefined : runs.present(alike, from)
+  if (present !== undefined) return { runs: present, isPresent: true }
+  if (overlapping.length * sortingShare > view.chunks.count) return { runs: runs.of(view.chunks), isPresent: false }
+  return { runs: [Runs.sorted(overlapping.map((chunk) => chunk.columns))], isPresent: false }
+}
+/** The chunks up to the last one with rows that count, if all their times from `from` on are alike to the query. */
+const alikeTo = (
+  { count, list }: ReadView.MemoryChunks,
+  { since, toTime }: Query,
+  from: number
+): ReadView.MemoryChunks | undefined => {
+  let end = count
+  while (end > 0 && (list[end - 1]!.maxTime < from || list[end - 1]!.minTime >= toTime)) end--
+  for (let i = 0; i < end; i++) if (list[i]!.maxTime >= toTime || list[i]!.maxTime > since) return undefined
+  return { list, count: end }
 }
 
 const once = (columns: Columns.Columns): Scan<Columns.Columns> => {

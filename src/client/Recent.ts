@@ -3,6 +3,18 @@
  *
  * @internal
  */
+import * as Columns from "../batch/Columns.ts"
+
+/** Bytes of decoded rows that are kept for other readers, about: rows may be of any size. */
+export const keptBytes = 1024 * 1024
+
+/** Bytes that a decoded row takes beside its key and value, about. */
+const rowBytes = 100
+
+/** Bytes that these rows take once they are decoded, about. */
+export const decodedBytes = (columns: Columns.Columns): number =>
+  Columns.goodputBytes(columns) + rowBytes * columns.length
+
 export interface Recent<K, V> {
   readonly get: (key: K) => V | undefined
   /** Keeps a result. Drops the oldest others as long as the total weight is above the limit. */

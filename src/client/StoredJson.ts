@@ -11,6 +11,7 @@ import { maxRowBytes } from "../batch/Columns.ts"
 import * as BytesJson from "../BytesJson.ts"
 import { ByteWriter } from "../ByteWriter.ts"
 import * as Codec from "../Codec.ts"
+import * as Layout from "../Layout.ts"
 import * as Ordered from "../Ordered.ts"
 import { DecodeError, ValueOutOfRange } from "../PersistError.ts"
 import * as Pure from "../Pure.ts"
@@ -66,6 +67,26 @@ const ofOrdered = (codec: Codec.OrderedCodec<unknown>): Known => {
       prefixed: (prefix) =>
         prefixed(Ordered.isTuple(ordered) ? ordered.prefixFromJson(prefix) : ordered.fromJson(prefix as Json))
     })
+  }
+}
+
+/** What the JSON of a codec is made of, as far as its name or its document says. */
+export const layout = ({ document, name }: PersistClient.StoredCodec): Layout.Layout => {
+  if (name === TypedCodec.typedName) return Layout.find(document) ?? Layout.unknown
+  const ordered = StoredCodec.orderedByName(name)
+  return ordered === undefined ? Layout.unknown : layoutOf(Ordered.of(ordered.ordered))
+}
+
+const layoutOf = (ordered: Ordered.Ordered<unknown>): Layout.Layout => {
+  if (Ordered.isTuple(ordered) && ordered.parts.length > 0) return { tuple: ordered.parts.map(layoutOf) }
+  switch (ordered.name) {
+    case "string":
+    case "number":
+    case "boolean":
+    case "date":
+      return ordered.name
+    default:
+      return Layout.unknown
   }
 }
 

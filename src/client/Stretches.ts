@@ -19,19 +19,10 @@ export interface Stretches<K, V> {
   ) => Effect.Effect<ReadonlyArray<CollectionEvent<K, V>>, E>
 }
 
-/**
- * Bytes of recent stretches that are kept decoded, about. Each subscriber reads larger ranges itself, piece by piece, as
- * it has use for them.
- */
-const keptBytes = 1024 * 1024
-
-/** Bytes that a decoded row takes beside its key and value, about. */
-const rowBytes = 100
-
 export const make = <K, V>(): Stretches<K, V> => {
   /** A subscriber that asks while another one reads waits for its result. */
   const one = Semaphore.makeUnsafe(1)
-  const recent = Recent.make<string, ReadonlyArray<CollectionEvent<K, V>>>(keptBytes)
+  const recent = Recent.make<string, ReadonlyArray<CollectionEvent<K, V>>>(Recent.keptBytes)
   return {
     of: ({ fromTime, toTime }, bytes, read) => {
       const name = `${fromTime} ${toTime}`
@@ -47,13 +38,16 @@ export const make = <K, V>(): Stretches<K, V> => {
   }
 }
 
-/** How many bytes the decoded rows of a query take, about, if all rows are in memory and the bytes are few. */
+/**
+ * How many bytes the decoded rows of a query take, about, if all rows are in memory and the bytes are few. Each subscriber
+ * reads larger ranges itself, piece by piece, as it has use for them.
+ */
 export const shortBytes = (view: ReadView.ReadView, { fromTime, toTime }: Query): number | undefined => {
   const isStored = [...view.spills, ...view.trace].some(({ parts }) =>
     parts.some(({ maxTime, minTime }) => maxTime >= fromTime && minTime < toTime)
   )
   if (isStored) return undefined
   const bytes = ReadView.chunksWhere(view, (chunk) => chunk.maxTime >= fromTime && chunk.minTime < toTime)
-    .reduce((sum, { bytes, columns }) => sum + bytes + rowBytes * columns.length, 0)
-  return bytes <= keptBytes ? bytes : undefined
+    .reduce((sum, { columns }) => sum + Recent.decodedBytes(columns), 0)
+  return bytes <= Recent.keptBytes ? bytes : undefined
 }

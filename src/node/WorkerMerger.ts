@@ -9,6 +9,7 @@
  * @internal
  */
 import { Effect, Layer, Metric, Semaphore } from "effect"
+import { existsSync } from "node:fs"
 import { Worker, type WorkerOptions } from "node:worker_threads"
 import { Corrupt, UnsupportedFormat, ValueOutOfRange } from "../PersistError.ts"
 import { inProcess, type MergeError, Merger, type Outside } from "../runtime/Merger.ts"
@@ -155,12 +156,20 @@ const failure = ({ error }: Failed): Effect.Effect<never, MergeError> => {
 
 const settings: WorkerOptions = { execArgv: [] }
 
+/** The file as Electron leaves it outside of its archive, where the build has unpacked it: threads cannot be sure of archives. */
+const unpacked = (url: string): URL | undefined => {
+  const file = new URL("./MergeWorker.js", url.replace(/\.asar\//, ".asar.unpacked/"))
+  return url.includes(".asar/") && existsSync(file) ? file : undefined
+}
+
 /**
  * Starts the worker whose module lies beside this one. It throws if modules have no URL, as in a CommonJS bundle.
- * Bundlers recognise the second form, and include the worker.
+ * Bundlers recognise the last form, and include the worker.
  */
 const beside = (): Worker => {
   const { url } = import.meta
+  const outside = unpacked(url)
+  if (outside !== undefined) return new Worker(outside, settings)
   return url.endsWith("/WorkerMerger.ts")
     ? new Worker(new URL(url.replace(/WorkerMerger\.ts$/, "MergeWorker.ts")), settings)
     : new Worker(new URL("./MergeWorker.js", import.meta.url), settings)

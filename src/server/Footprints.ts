@@ -69,9 +69,13 @@ export const Rehearsal = Schema.Struct({
   command: Schema.String
 })
 
+/** A collection at the end of a flow. */
+const End = Schema.Struct({ collection: Schema.String, upper: FrontierJson })
+
 /**
- * A store as a whole: its collections by their sizes, rows that are in the log alone, named holds, and subscribers with
- * what has been delivered to them. Holds are shown to clients that see all collections.
+ * A store as a whole: its collections by their sizes, rows that are in the log alone, named holds, subscribers with
+ * what has been delivered to them, and the flows that are registered in the process of the server, from collections to
+ * another one, with how far each of these is sealed. Holds are shown to clients that see all collections.
  *
  * @category schemas
  * @since 0.1.0
@@ -86,5 +90,6 @@ export const Store = Schema.Struct({
   holds: Schema.Array(Schema.Struct({ name: Schema.String, leaseMillis: Schema.Int })),
   subscribers: Schema.Array(
     Schema.Struct({ collection: Schema.String, delivered: FrontierJson, upper: FrontierJson })
-  )
+  ),
+  flows: Schema.Array(Schema.Struct({ name: Schema.String, from: Schema.Array(End), to: End }))
 })

@@ -6,6 +6,7 @@
 import { Effect, Semaphore } from "effect"
 import * as Footprint from "../client/Footprint.ts"
 import { PersistClient, storeOf } from "../client/PersistClient.ts"
+import * as RunningFlows from "../client/RunningFlows.ts"
 import * as StoredJson from "../client/StoredJson.ts"
 import type { Collection } from "../engine/Collection.ts"
 import * as Preview from "../runtime/Preview.ts"
@@ -69,6 +70,14 @@ export const make = (client: PersistClient["Service"], connected: () => Readonly
         subscribers: connected().flatMap(({ collection, delivered }) => {
           const upper = uppers.get(collection)
           return upper === undefined ? [] : [{ collection, delivered, upper }]
+        }),
+        flows: RunningFlows.of(client).flatMap(({ from, name, to }) => {
+          const ends = [...from, to].flatMap((collection) => {
+            const upper = uppers.get(collection)
+            return upper === undefined ? [] : [{ collection, upper }]
+          })
+          // A flow is shown to those who may see all of it.
+          return ends.length === from.length + 1 ? [{ name, from: ends.slice(0, -1), to: ends.at(-1)! }] : []
         })
       }
     })

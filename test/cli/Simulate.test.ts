@@ -1,5 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { lines, run, values } from "./Tool.ts"
+import fs from "node:fs"
+import { join } from "node:path"
+import * as Checker from "../../src/testing/history/Checker.ts"
+import type * as Recorded from "../../src/testing/history/Recorded.ts"
+import { lines, remove, run, temporary, values } from "./Tool.ts"
 
 const simulate = (...args: ReadonlyArray<string>) => run(["simulate", "--steps", "15", ...args])
 
@@ -23,6 +27,23 @@ describe("simulate", () => {
     assert.deepStrictEqual(again, first)
     const [delivered] = values((await run(["--json", ...line.exec(first.err)![1]!.split(" ")])).out)
     assert.deepInclude(delivered, { ok: false, violation: first.out.trimEnd() })
+  })
+
+  it("saves the history of a seed that fails, and says if it cannot", async () => {
+    const home = temporary()
+    const file = join(home, "failed.json")
+    const failing = ["--seeds", "20", "--faults", "rot"]
+    const { code, out } = await simulate(...failing, "--save", file)
+    assert.strictEqual(code, 1)
+    const saved = JSON.parse(fs.readFileSync(file, "utf8")) as Recorded.Recorded
+    assert.deepInclude(saved, { tidemarkHistory: 1, problem: out.trimEnd() })
+    assert.match(saved.replay, /^tidemark simulate --seed \S+ --steps 15 --profile mixed --faults rot$/)
+    assert.isNotEmpty(saved.history)
+    assert.deepStrictEqual(saved.violations, Checker.check(saved.history))
+    const refused = await simulate(...failing, "--save", home)
+    assert.strictEqual(refused.code, 1)
+    assert.match(refused.err, /^tidemark: cannot write /)
+    remove(home)
   })
 
   it("does not take everything for a seed", async () => {

@@ -125,6 +125,31 @@ describe("listeners", () => {
       assert.strictEqual(yield* Metrics.total(Metrics.listeners), before)
     }))
 
+  it.effect("keep a bounded number of decoded bytes for each other, whatever the size of a row", () =>
+    Effect.gen(function*() {
+      const { client } = yield* fresh()
+      let decoded = 0
+      const counting: Codec.Codec<string> = {
+        ...Codec.string,
+        decode: (bytes, start, end) => {
+          decoded++
+          return Codec.string.decode(bytes, start, end)
+        }
+      }
+      const { reader, writer } = yield* client.createOrLoad("large", { key: Codec.string, value: counting })
+      const count = 24
+      const received = (events: Stream.Stream<CollectionEvent<string, string>, unknown>) =>
+        Stream.runDrain(Stream.take(events, count))
+      const [first, second] = [yield* reader.listen(), yield* reader.listen()]
+      for (let time = 0; time < count; time++) {
+        yield* writer.append([Update.insert(`k${time}`, "v".repeat(256 * 1024), time)])
+      }
+      yield* received(first.events)
+      assert.strictEqual(decoded, count)
+      yield* received(second.events)
+      assert.isAtLeast(decoded, 2 * count - 4, "all but the newest had been dropped")
+    }))
+
   it.effect("of one handle decode a commit once, each for itself what it quarantines", () =>
     Effect.gen(function*() {
       const client = yield* Effect.flatMap(Store.memory, (storage) => Store.client(storage))

@@ -15,15 +15,6 @@ export interface Equivalent {
 export const equivalents: Readonly<Record<string, ReadonlyArray<Equivalent>>> = {
   "src/batch/Cancellation.ts": [
     {
-      mutants: [["first < 0", "false"]],
-      why: "a shortcut: a part of which no row is kept becomes an empty one either way"
-    },
-    {
-      mutants: [["row < columns.length", "row <= columns.length"]],
-      line: "for (let row = first",
-      why: "the row behind the last one is not kept"
-    },
-    {
       mutants: [["looks < maxLooks", "looks <= maxLooks"]],
       why: "how many rows are compared before consolidation has to find them is a matter of time only"
     }

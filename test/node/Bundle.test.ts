@@ -68,6 +68,20 @@ describe("a bundle", () => {
       })
   )
 
+  it.effect("in an archive of Electron merges in the worker that is unpacked beside the archive", () =>
+    Effect.gen(function*() {
+      const out = yield* directory
+      // Node.js has no archives: what it sees of one, and of what is unpacked from it, are folders of these names.
+      const [packed, unpacked] = [join(out, "app.asar"), join(out, "app.asar.unpacked")]
+      yield* bundle("esm", join(packed, "dist"), { app: source("BundleProgram.ts") })
+      yield* bundle("esm", join(unpacked, "dist"), { MergeWorker: "tidemark/worker" })
+      yield* Effect.promise(() => rename(join(unpacked, "dist/MergeWorker.mjs"), join(unpacked, "dist/MergeWorker.js")))
+      yield* Effect.promise(() => writeFile(join(unpacked, "package.json"), `{"type":"module"}`))
+      const found = yield* run(join(packed, "dist/app.mjs"), join(out, "store"))
+      compacted(found)
+      assert.deepStrictEqual(found.warnings, [])
+    }))
+
   it.effect("with the worker beside it merges there", () =>
     Effect.gen(function*() {
       const out = yield* directory

@@ -2,33 +2,14 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
-import { type Browser, chromium, type Page } from "playwright-core"
+import type { Page } from "playwright-core"
 import { page as made, target } from "../../.ci/inspector.ts"
 import type { PersistClient } from "../../src/client/PersistClient.ts"
 import * as Codec from "../../src/Codec.ts"
 import * as Update from "../../src/Update.ts"
 import { executable } from "../web/Browser.ts"
+import { opened } from "./Opened.ts"
 import * as Running from "./Running.ts"
-
-/** A browser that asks nothing of the network by itself. */
-const browser = Effect.acquireRelease(
-  Effect.promise(() =>
-    chromium.launch({
-      ...(executable !== undefined && { executablePath: executable }),
-      args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]
-    })
-  ),
-  (opened: Browser) => Effect.promise(() => opened.close())
-)
-
-/** A page, and what went wrong in it. */
-const opened = Effect.fnUntraced(function*(url: string) {
-  const page = yield* Effect.flatMap(browser, (each) => Effect.promise(() => each.newPage()))
-  const errors: Array<string> = []
-  page.on("pageerror", ({ message }) => errors.push(message))
-  yield* Effect.promise(() => page.goto(url))
-  return { page, errors }
-})
 
 const order = (i: number, status: string) => ({ status, note: `order ${i}` })
 
@@ -75,11 +56,36 @@ describe.skipIf(executable === undefined)("the inspector, in a browser", () => {
     await page.getByTitle("To the next change").click()
     await status(page).filter({ hasText: "as of 5" }).waitFor()
     await row.filter({ hasText: "paid" }).waitFor()
+    await page.waitForURL(/asOf=5/)
     await page.reload()
     await status(page).filter({ hasText: "as of 5" }).waitFor()
     await page.getByTitle("To the change before").click()
     await status(page).filter({ hasText: "as of 4" }).waitFor()
   })
+
+  inBrowser(
+    "follows a slider that is dragged, without more changes of the address than browsers allow",
+    async (page) => {
+      await page.getByRole("button", { name: "orders" }).click()
+      await status(page).filter({ hasText: "as of 9" }).waitFor()
+      const calls = await page.evaluate(`(async () => {
+      let calls = 0
+      const replace = history.replaceState.bind(history)
+      history.replaceState = (...args) => { calls++; replace(...args) }
+      const slider = document.querySelector("input[type=range]")
+      const set = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set
+      for (let i = 0; i < 100; i++) {
+        set.call(slider, String(2 + i % 7))
+        slider.dispatchEvent(new Event("input", { bubbles: true }))
+        await new Promise((resolve) => setTimeout(resolve, 0))
+      }
+      return calls
+    })()`)
+      await status(page).filter({ hasText: "as of 3" }).waitFor()
+      await page.waitForURL(/asOf=3/)
+      assert.isBelow(Number(calls), 100)
+    }
+  )
 
   inBrowser("shows the life of a key, and what differs between two times", async (page, url) => {
     await page.goto(`${url}/?collection=orders&since=1&asOf=9`)
@@ -96,7 +102,9 @@ describe.skipIf(executable === undefined)("the inspector, in a browser", () => {
 
   inBrowser("finds keys by their beginning, and reads on where one scrolls", async (page) => {
     await page.getByRole("button", { name: "orders" }).click()
-    await status(page).filter({ hasText: "500 and more" }).waitFor()
+    await status(page).filter({ hasText: "100 and more" }).waitFor()
+    await page.getByRole("table").evaluate((table) => table.scrollTo(0, 1e9))
+    await status(page).filter({ hasText: "600 and more" }).waitFor()
     await page.getByRole("table").evaluate((table) => table.scrollTo(0, 1e9))
     await status(page).filter({ hasText: "999 rows" }).waitFor()
     assert.isBelow(await page.getByRole("row").count(), 100, "rows out of sight are no elements")

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Redacted } from "effect"
+import { Effect, Redacted, Stream } from "effect"
 import * as Codec from "../../src/Codec.ts"
+import { registered } from "../../src/operators/Registered.ts"
 import * as Sizes from "../../src/server/Sizes.ts"
 import * as Update from "../../src/Update.ts"
 import * as Running from "./Running.ts"
@@ -82,5 +83,33 @@ describe("sizes over HTTP", () => {
         const ask = () => Effect.runPromise(store("all"))
         while ((await ask()).subscribers.length > 0);
       })
+    }))
+
+  it.live("show the flows that run, and how far their collections are sealed, to those who see all of these", () =>
+    Effect.gen(function*() {
+      const grants = [
+        { token: Redacted.make("all"), rights: "read", collections: ["*"] },
+        { token: Redacted.make("some"), rights: "read", collections: ["orders"] }
+      ] as const
+      const { persist, url } = yield* Running.start({ grants })
+      const orders = yield* Running.orders(persist)
+      const totals = yield* persist.createOrLoad("totals", { key: Codec.string, value: Codec.json })
+      yield* totals.writer.seal(7)
+      const flow = registered(persist, { name: "totals of orders", from: [orders.reader], to: totals.writer })
+      const flows = (token: string) =>
+        Effect.map(
+          Running.ask(`${url}/store`, { headers: { authorization: `Bearer ${token}` } }),
+          ({ body }) => (body as { readonly flows: ReadonlyArray<unknown> }).flows
+        )
+      assert.deepStrictEqual(yield* flows("all"), [])
+      yield* Effect.forkChild(Stream.runDrain(flow(Stream.never)), { startImmediately: true })
+      assert.deepStrictEqual(yield* flows("all"), [
+        {
+          name: "totals of orders",
+          from: [{ collection: "orders", upper: 10 }],
+          to: { collection: "totals", upper: 7 }
+        }
+      ])
+      assert.deepStrictEqual(yield* flows("some"), [])
     }))
 })

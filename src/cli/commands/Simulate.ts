@@ -5,6 +5,8 @@
  */
 import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
+import fs from "node:fs"
+import * as Recorded from "../../testing/history/Recorded.ts"
 import * as Nemesis from "../../testing/nemesis/Nemesis.ts"
 import * as NemesisProfile from "../../testing/nemesis/Profile.ts"
 import * as Seeds from "../../testing/simulation/Seeds.ts"
@@ -24,12 +26,35 @@ const storages = {
 
 const replayPattern = /^\d+(:[cfs][\d,]*)*$/
 
+const save = (file: string, cause: unknown, replay: string) =>
+  cause instanceof Nemesis.NemesisFound
+    ? Effect.try({
+      try: () =>
+        fs.writeFileSync(
+          file,
+          Recorded.text({
+            replay,
+            problem: cause.message,
+            history: cause.history,
+            violations: cause.violations
+          })
+        ),
+      catch: (error) =>
+        new Failure({ message: `cannot write ${file}: ${error instanceof Error ? error.message : String(error)}` })
+    })
+    : Output.note("the simulation ended without a history: nothing is saved")
+
 /** The full violation is a result; its occurrence, and how to replay it, is the failure. */
-const report = Effect.fnUntraced(function*(found: Seeds.SeedFailed | Seeds.NotDeterministic, again: string) {
+const report = Effect.fnUntraced(function*(
+  found: Seeds.SeedFailed | Seeds.NotDeterministic,
+  again: string,
+  file: Option.Option<string>
+) {
   const { json } = yield* common
   if (found instanceof Seeds.NotDeterministic) return yield* new Failure({ message: found.message })
   const violation = found.cause instanceof Error ? found.cause.message : String(found.cause)
   const replay = `tidemark simulate --seed ${found.replay} ${again}`
+  if (Option.isSome(file)) yield* save(file.value, found.cause, replay)
   yield* json ? Output.json({ ok: false, violation, replay }) : Output.line(violation)
   return yield* new Failure({ message: `seed ${Number.parseInt(found.replay, 10)} fails; replay: ${replay}` })
 })
@@ -58,9 +83,14 @@ export const simulate = Command.make(
     faults: Flag.Literals("faults", ["none", "mild", "harsh", "rot"]).pipe(
       Flag.withDescription("How storage behaves (default: harsh); rot breaks promises, to see what that looks like"),
       Flag.withDefault("harsh")
+    ),
+    save: Flag.String("save").pipe(
+      Flag.withMetavar("FILE"),
+      Flag.withDescription("Write the history of a seed that fails to this file, for the inspector"),
+      Flag.optional
     )
   },
-  Effect.fn(function*({ faults, profile, seed, seeds, steps }) {
+  Effect.fn(function*({ faults, profile, save: file, seed, seeds, steps }) {
     const { json } = yield* common
     const first = Option.getOrElse(seed, () => "0")
     const count = Option.getOrElse(seeds, () => Option.isSome(seed) ? 1 : 100)
@@ -77,7 +107,7 @@ export const simulate = Command.make(
       return yield* first.includes(":") ? Seeds.replay(options, first) : Seeds.search(options)
     }).pipe(
       Effect.scoped,
-      Effect.catch((found) => report(found, `--steps ${steps} --profile ${profile} --faults ${faults}`))
+      Effect.catch((found) => report(found, `--steps ${steps} --profile ${profile} --faults ${faults}`, file))
     )
     if (json) return yield* Output.json({ ok: true, ...summary })
     yield* Output.line(
@@ -94,6 +124,7 @@ export const simulate = Command.make(
   Command.withShortDescription("Look for a history in which a promise is broken"),
   Command.withExamples([
     { command: "tidemark simulate --seeds 1000", description: "Seeds 0 to 999" },
-    { command: "tidemark simulate --seed 17 --profile crashes", description: "One seed, where writers die often" }
+    { command: "tidemark simulate --seed 17 --profile crashes", description: "One seed, where writers die often" },
+    { command: "tidemark simulate --save failed.json", description: "For the inspector, if a seed fails" }
   ])
 )
