@@ -28,15 +28,21 @@ const after = (initial: Images.Image, account: Workload.Account): Life => {
   return { initial, account, groups: [...before, ...Workload.make(1)] }
 }
 
-/** Judges all that a power failure in a life may leave. */
-const judgeAll = ({ account, groups, initial }: Life, events: ReadonlyArray<Recorder.Event>) =>
-  PowerFailures.judgeAll({
+/** Judges all that a power failure in a life may leave. Replies tell what an image may hold, and not what it does. */
+const judgeAll = ({ account, groups, initial }: Life, events: ReadonlyArray<Recorder.Event>) => {
+  const held = new Map<string, Workload.Contents>()
+  return PowerFailures.judgeAll({
     initial,
     events,
     note: account,
     survivals: PowerFailures.survivals,
-    judge: (storage, note) => Judge.judge(storage, Workload.allowed(groups, note))
+    judge: Effect.fnUntraced(function*(storage, note, image) {
+      const contents = held.get(image) ?? (yield* Judge.open(storage))
+      held.set(image, contents)
+      Judge.recognise(contents, Workload.allowed(groups, note))
+    })
   })
+}
 
 /** Every event of a life, and the replies in between. */
 const recorded = ({ account, groups, initial }: Life) =>

@@ -48,39 +48,40 @@ const checkReads = Effect.fnUntraced(function*(client: Client, contents: Workloa
   }
 })
 
-/** What the store holds must be allowed; returns it. */
-const recognise = Effect.fnUntraced(function*(client: Client, allowed: ReadonlyArray<Workload.Contents>) {
-  const seen = show(yield* found(client))
-  const state = allowed.find((contents) => show(contents) === seen)
-  if (state === undefined) {
-    return assert.fail(`the store holds\n${seen}\nbut may only hold\n${allowed.map(show).join("\nor\n")}`)
-  }
-  yield* checkReads(client, state)
-  return state
+/** What a store holds: every read agrees with it. */
+const examine = Effect.fnUntraced(function*(client: Client) {
+  const contents = yield* found(client)
+  yield* checkReads(client, contents)
+  return contents
 })
 
+/** The row that the judge writes into a store, and what the store holds then. */
+const goneOn = (contents: Workload.Contents) => {
+  const model = contents.get("a") ?? Model.make()
+  const row = Update.insert("after", "the crash", model.upper)
+  const after: Model.Model = { ...model, updates: [...model.updates, row], upper: model.upper + 1 }
+  return { row, contents: new Map(contents).set("a", after) }
+}
+
 /**
- * Opens the store twice: as the crash has left it, and after a write, a seal and maintenance. Returns what it holds then.
+ * Opens the store twice: as the crash has left it, and after a write, a seal and maintenance. Returns what it held at first,
+ * which must then be recognised.
  */
-export const judge = Effect.fnUntraced(function*(
-  storage: Effect.Effect<Faulty.Storage, never, Scope.Scope>,
-  allowed: ReadonlyArray<Workload.Contents>
-) {
-  const state = yield* Store.inScope(Effect.gen(function*() {
+export const open = Effect.fnUntraced(function*(storage: Effect.Effect<Faulty.Storage, never, Scope.Scope>) {
+  const contents = yield* Store.inScope(Effect.gen(function*() {
     const client = yield* Store.client(yield* storage, Store.tiny)
-    const state = yield* recognise(client, allowed)
-    const model = state.get("a") ?? Model.make()
-    const row = Update.insert("after", "the crash", model.upper)
+    const contents = yield* examine(client)
+    const { row } = goneOn(contents)
     const { writer } = yield* client.createOrLoad("a", Store.text)
     yield* writer.append([row])
-    yield* writer.seal(model.upper + 1)
+    yield* writer.seal(row.time + 1)
     yield* client.maintain
-    return new Map(state).set("a", { ...model, updates: [...model.updates, row], upper: model.upper + 1 })
+    return contents
   }))
   yield* Store.inScope(Effect.gen(function*() {
     const opened = yield* storage
     const client = yield* Store.client(opened, Store.tiny)
-    yield* recognise(client, [state])
+    recognise(yield* examine(client), [goneOn(contents).contents])
     yield* client.maintain
     assert.deepStrictEqual(
       yield* Store.storedKeys(opened),
@@ -88,5 +89,21 @@ export const judge = Effect.fnUntraced(function*(
       "blobs that nothing refers to are gone"
     )
   }))
-  return state
+  return contents
 })
+
+/** What a store holds must be allowed. Returns the state that it is. */
+export const recognise = (
+  contents: Workload.Contents,
+  allowed: ReadonlyArray<Workload.Contents>
+): Workload.Contents => {
+  const seen = show(contents)
+  return allowed.find((state) => show(state) === seen) ??
+    assert.fail(`the store holds\n${seen}\nbut may only hold\n${allowed.map(show).join("\nor\n")}`)
+}
+
+/** Opens a store, recognises it, and returns what it holds at the end. */
+export const judge = (
+  storage: Effect.Effect<Faulty.Storage, never, Scope.Scope>,
+  allowed: ReadonlyArray<Workload.Contents>
+) => Effect.map(open(storage), (contents) => goneOn(recognise(contents, allowed)).contents)

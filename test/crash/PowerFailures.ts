@@ -8,7 +8,7 @@ import { join } from "node:path"
 import { Blob } from "../../src/storage/Blob.ts"
 import { Log } from "../../src/storage/Log.ts"
 import * as Prng from "../../src/testing/Prng.ts"
-import { directory, layerOf } from "../node/Temporary.ts"
+import { inMemory, layerOf } from "../node/Temporary.ts"
 import * as Images from "./Images.ts"
 import type * as Recorder from "./Recorder.ts"
 
@@ -62,9 +62,11 @@ export const survivals = (machine: Images.Machine, at: number): ReadonlyArray<Im
   ]
 }
 
-const hashOf = (image: Images.Image, note: unknown): string => {
-  const hash = createHash("sha1").update(JSON.stringify(note))
-  for (const [path, bytes] of image) hash.update(`${path}\0${bytes?.length}\0`).update(bytes ?? "")
+const hashOf = (image: Images.Image): string => {
+  const hash = createHash("sha1")
+  for (const [path, bytes] of [...image].toSorted(([a], [b]) => a < b ? -1 : 1)) {
+    hash.update(`${path}\0${bytes?.length}\0`).update(bytes ?? "")
+  }
   return hash.digest("hex")
 }
 
@@ -74,16 +76,31 @@ export interface Judged<Note> {
   /** What is known at the beginning. Events say what is known later. */
   readonly note: Note
   readonly survivals: (machine: Images.Machine, at: number) => ReadonlyArray<Images.Survival>
+  /** The image is named by its content: what is found in it does not depend on what is known. */
   readonly judge: (
     storage: Opening,
-    note: Note
+    note: Note,
+    image: string
   ) => Effect.Effect<unknown, unknown>
 }
 
-/** Judges every image of every prefix of the events, each once, until one fails. Returns how many there were. */
+/** The storage in an image, which becomes a directory when it is opened first. */
+const opening = (image: Images.Image, parent: string): Opening => {
+  let isWritten = false
+  return Effect.suspend(() => {
+    if (!isWritten) Images.write(image, parent)
+    isWritten = true
+    return open(parent)
+  })
+}
+
+/**
+ * Judges every image of every prefix of the events, each once with all that was known when it was left, until one fails.
+ * Returns how many there were.
+ */
 export const judgeAll = Effect.fnUntraced(
   function*<Note>({ events, initial, judge, survivals, ...first }: Judged<Note>) {
-    const parent = yield* directory
+    const parent = yield* inMemory
     yield* withoutFlushes
     const machines = [true, false].map((isJournaled) => Images.make(initial, isJournaled))
     const judged = new Set<string>()
@@ -93,11 +110,11 @@ export const judgeAll = Effect.fnUntraced(
         survivals(machine, at).map((survival) => Images.crash(machine, survival))
       )
       for (const image of images) {
-        const hash = hashOf(image, note)
-        if (judged.has(hash)) continue
-        judged.add(hash)
-        Images.write(image, parent)
-        yield* judge(open(parent), note).pipe(
+        const hash = hashOf(image)
+        const known = `${hash} ${JSON.stringify(note)}`
+        if (judged.has(known)) continue
+        judged.add(known)
+        yield* judge(opening(image, parent), note, hash).pipe(
           Effect.catchCause((cause) =>
             Effect.die(new Error(`after event ${at} of ${events.length}: ${Cause.pretty(cause)}`))
           )

@@ -7,11 +7,17 @@ import type * as LockHolder from "../../src/node/LockHolder.ts"
 import type { Blob } from "../../src/storage/Blob.ts"
 import { Log, type Writer } from "../../src/storage/Log.ts"
 
+const directoryIn = (parent: string) =>
+  Effect.acquireRelease(
+    Effect.sync(() => fs.mkdtempSync(join(parent, "tidemark-"))),
+    (path) => Effect.sync(() => fs.rmSync(path, { recursive: true, force: true }))
+  )
+
 /** A directory that is removed with the scope. */
-export const directory = Effect.acquireRelease(
-  Effect.sync(() => fs.mkdtempSync(join(tmpdir(), "tidemark-"))),
-  (path) => Effect.sync(() => fs.rmSync(path, { recursive: true, force: true }))
-)
+export const directory = directoryIn(tmpdir())
+
+/** One in memory, where the machine has such a place: for thousands of small files that no test loses the power of. */
+export const inMemory = directoryIn(fs.existsSync("/dev/shm") ? "/dev/shm" : tmpdir())
 
 export const layerOf = (directory: string, segmentBytes?: number): Layer.Layer<Log | Blob> =>
   FileStorage.layer({ directory, segmentBytes })
