@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Effect, Exit } from "effect"
+import { Cause, Effect, Exit, Stream } from "effect"
+import { join } from "node:path"
+import { Log } from "../../src/storage/Log.ts"
 import * as Prng from "../../src/testing/Prng.ts"
-import { directory } from "../node/Temporary.ts"
+import { directory, layerOf } from "../node/Temporary.ts"
 import * as Store from "../utils/Store.ts"
 import * as Images from "./Images.ts"
 import * as Judge from "./Judge.ts"
@@ -126,5 +128,27 @@ describe("crash enumeration on files", { timeout: isLong ? 3_600_000 : 300_000 }
         const exit = yield* Effect.exit(judgeAll(first, without(events, what)))
         assert.match(Exit.isFailure(exit) ? Cause.pretty(exit.cause) : "all was well", /after event \d+ of \d+/)
       })
+  )
+
+  it.live.each([true, false])(
+    "a store in new directories is found below them, journaled: %s",
+    (isJournaled) =>
+      Effect.gen(function*() {
+        const parent = yield* directory
+        const path = "new/directories/store"
+        const entry = new TextEncoder().encode("acknowledged")
+        const { events } = yield* Recorder.record(parent)
+        yield* Effect.scoped(Effect.gen(function*() {
+          const writer = yield* Log.use(({ acquire }) => acquire)
+          yield* writer.append(0, [entry])
+        })).pipe(Effect.provide(layerOf(join(parent, path))))
+        const machine = Images.make(new Map(), isJournaled)
+        for (const event of events.slice()) Images.apply(machine, event)
+        Images.write(Images.crash(machine, Images.nothing), parent)
+        const found = yield* Log.use(({ read }) => Stream.runCollect(read(0))).pipe(
+          Effect.provide(layerOf(join(parent, path)))
+        )
+        assert.deepStrictEqual(found.map(({ bytes }) => bytes), [entry])
+      }).pipe(Effect.scoped)
   )
 })
