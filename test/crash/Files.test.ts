@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Effect, Exit, Stream } from "effect"
+import { Cause, Context, Effect, Exit, Stream } from "effect"
 import { join } from "node:path"
 import { Log } from "../../src/storage/Log.ts"
 import * as Prng from "../../src/testing/Prng.ts"
@@ -151,4 +151,37 @@ describe("crash enumeration on files", { timeout: isLong ? 3_600_000 : 300_000 }
         assert.deepStrictEqual(found.map(({ bytes }) => bytes), [entry])
       }).pipe(Effect.scoped)
   )
+
+  it.live("a log whose segments are used again one at a time", () =>
+    Effect.gen(function*() {
+      const entryAt = (position: number) => new Uint8Array(500).fill(position)
+      const events = yield* Effect.scoped(Effect.gen(function*() {
+        const parent = yield* directory
+        const { events } = yield* Recorder.record(parent)
+        const log = Context.get(yield* PowerFailures.open(parent), Log)
+        const writer = yield* log.acquire
+        for (let position = 0; position < 16; position++) {
+          yield* writer.append(position, [entryAt(position)])
+          events.push({ _tag: "note", note: position + 1 })
+          if (position % 4 === 3) yield* writer.truncate(position - 3)
+        }
+        return events
+      }))
+      assert.isTrue(hasRecycled(events), "a segment is used again")
+      const judged = yield* PowerFailures.judgeAll({
+        initial: new Map(),
+        events,
+        note: 0,
+        survivals: PowerFailures.survivals,
+        judge: Effect.fnUntraced(function*(storage, upper) {
+          const log = Context.get(yield* storage, Log)
+          const { bounds } = yield* log.acquire
+          assert.isAtLeast(bounds.upper, upper)
+          const entries = yield* Stream.runCollect(log.read(bounds.lower))
+          assert.strictEqual(entries.length, bounds.upper - bounds.lower)
+          for (const { bytes, position } of entries) assert.deepStrictEqual(bytes, entryAt(position))
+        }, Effect.scoped)
+      })
+      assert.isAbove(judged, 100)
+    }))
 })
