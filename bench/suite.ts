@@ -7,12 +7,12 @@
  * where `TIDEMARK_BENCH_RESULTS` says.
  */
 import { Effect } from "effect"
-import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { parseArgs } from "node:util"
 import { query, type Server, server } from "../test/postgres/Server.ts"
 import { loadAverage, scratch } from "./Measure.ts"
+import { installPeers } from "./peers/install.ts"
 import { figureTables, number, slopeTable, targetTable } from "./Report.ts"
 import { machine, type Sample, save } from "./Samples.ts"
 import { inProcess } from "./Workload.ts"
@@ -57,11 +57,7 @@ if (unknown !== undefined) {
 const engines = workloads.flatMap((workload) => Object.values(plan[workload]!).flat()).filter(isWanted)
 const needsPeers = workloads.some((name) => name === "openloop" || name === "package") ||
   engines.some((engine) => !/^(?:tidemark|raw)\//.test(engine))
-if (needsPeers && !fs.existsSync(path.join(import.meta.dirname, "node_modules"))) {
-  console.error("installing the peers: npm ci --prefix bench")
-  const { status } = spawnSync("npm", ["ci", "--prefix", import.meta.dirname], { stdio: "inherit" })
-  if (status !== 0) process.exit(1)
-}
+if (needsPeers) installPeers()
 
 const base = scratch("suite")
 

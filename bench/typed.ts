@@ -2,16 +2,19 @@
  * Typed rows: `npm run bench -- typed`. Orders of six fields, a date and an array among them, with `Codec.schema`, beside the
  * same rows as JSON text with `Codec.string`, SQLite with JSON, and LMDB with msgpackr. What a store writes is flushed to the
  * disk batch by batch; what a store reads is decoded. Rates are medians of some rounds, in which the stores take turns.
- * `TIDEMARK_BENCH_SCALE=0.1` makes it smaller by that factor.
+ * `TIDEMARK_BENCH_SCALE=0.1` makes it smaller by that factor; a word chooses the works that contain it.
  */
 import { Effect, Exit, Layer, Schedule, Scope, Stream } from "effect"
-import { open as openLmdb } from "lmdb"
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { Codec, type Collection, PersistClient, type Snapshot, Update } from "../src/index.ts"
 import { FileStorage } from "../src/node/index.ts"
 import { Order } from "../test/utils/Order.ts"
 import { collect, count, emptied, median, scratch } from "./Measure.ts"
+import { installPeers } from "./peers/install.ts"
+
+installPeers()
+const { open: openLmdb } = await import("lmdb")
 
 const orderOf = (id: number, version: number): Order => ({
   id: `order-${String(id).padStart(8, "0")}`,
@@ -216,8 +219,14 @@ const works: Readonly<Record<string, (open: Engine) => Promise<Rate>>> = {
   "first read, a tenth live": (open) => snapshot(open, replacements())
 }
 
-for (const [work, run] of Object.entries(works)) {
-  if (process.argv[2] !== undefined && !work.includes(process.argv[2])) continue
+const [, , word = ""] = process.argv
+const chosen = Object.entries(works).filter(([work]) => work.includes(word))
+if (chosen.length === 0) {
+  console.error(`there is no work with "${word}" in it; there are ${Object.keys(works).join("; ")}`)
+  process.exit(2)
+}
+
+for (const [work, run] of chosen) {
   const rates = new Map<string, Array<Rate>>(Object.keys(engines).map((name) => [name, []]))
   for (let round = 0; round < rounds; round++) {
     for (const [name, open] of Object.entries(engines)) rates.get(name)!.push(await run(open))
