@@ -4,7 +4,7 @@
  * @internal
  */
 import { Effect, Stream } from "effect"
-import { type AsyncBuffer, type FileMetaData, parquetMetadataAsync, parquetReadObjects } from "hyparquet"
+import { type AsyncBuffer, type FileMetaData, parquetMetadataAsync, parquetReadObjects, type RowGroup } from "hyparquet"
 import * as ExactJson from "../ExactJson.ts"
 import * as Layout from "../Layout.ts"
 import { InvalidInput } from "../PersistError.ts"
@@ -17,6 +17,9 @@ export type Cells = Readonly<Record<string, unknown>>
 
 const invalid = (place: string, reason: InvalidInput["reason"], detail: string) =>
   new InvalidInput({ format: "Parquet", place, reason, detail })
+
+const malformed = (start: number, rows: number, detail: string) =>
+  invalid(`rows ${start + 1} to ${start + rows}`, "Malformed", detail)
 
 const magic = "PAR1"
 
@@ -48,7 +51,14 @@ export const open = Effect.fnUntraced(function*(file: AsyncBuffer) {
     if (layout === undefined) return yield* invalid("its end", "Malformed", `the layout of its ${side} does not decode`)
     typed.push({ side, column: Column.of(layout) })
   }
-  return { groups: groups(file, metadata, typed), upper: said(metadata, FileWriter.upperKey) }
+  const checksums = said(metadata, FileWriter.checksumsKey)?.split(",").filter((each) => each !== "").map(Number)
+  const rows = metadata.row_groups.reduce((sum, { num_rows }) => sum + Number(num_rows), 0)
+  if (
+    rows !== Number(metadata.num_rows) || (checksums !== undefined && checksums.length !== metadata.row_groups.length)
+  ) {
+    return yield* invalid("its end", "Malformed", "the footer contradicts itself about how many rows there are")
+  }
+  return { groups: groups(file, metadata, typed, checksums), upper: said(metadata, FileWriter.upperKey) }
 })
 
 const sides = ["key", "value"] as const
@@ -101,6 +111,33 @@ const withJson = (cells: Cells, typed: ReadonlyArray<Typed>): Cells => {
   return { ...cells, ...Object.fromEntries(parts) }
 }
 
+/** A row group: where its rows begin, how many they are, and the CRC-32 of its bytes, if it is known. */
+interface Part {
+  readonly group: RowGroup
+  readonly start: number
+  readonly rows: number
+  readonly checksum: number | undefined
+}
+
+/**
+ * Checks the bytes of a row group that was written with a checksum, before they are decoded: where lengths are damaged,
+ * decoding may not come to an end.
+ */
+const check = Effect.fnUntraced(function*(file: AsyncBuffer, { checksum, group, rows, start }: Part) {
+  if (checksum === undefined) return
+  const ends = group.columns.map(({ meta_data }) => {
+    const begin = Number(meta_data?.dictionary_page_offset ?? meta_data?.data_page_offset)
+    return [begin, begin + Number(meta_data?.total_compressed_size)] as const
+  })
+  const bytes = yield* Effect.tryPromise({
+    try: async () => file.slice(Math.min(...ends.map(([begin]) => begin)), Math.max(...ends.map(([, end]) => end))),
+    catch: () => malformed(start, rows, "the file's metadata does not say where they are")
+  })
+  if (Platform.crc32(new Uint8Array(bytes)) !== checksum) {
+    return yield* malformed(start, rows, "they are damaged: they do not have the checksum that they were written with")
+  }
+})
+
 /** Rows of a batch. */
 const batchRows = 1_000
 
@@ -108,7 +145,8 @@ const batchRows = 1_000
 const groups = (
   file: AsyncBuffer,
   metadata: FileMetaData,
-  typed: ReadonlyArray<Typed>
+  typed: ReadonlyArray<Typed>,
+  checksums: ReadonlyArray<number> | undefined
 ): Stream.Stream<ReadonlyArray<Cells>, InvalidInput> => {
   const { raw, withDecimals } = Decimals.make(withTexts(metadata, typed))
   const read = (start: number, rows: number) =>
@@ -124,28 +162,29 @@ const groups = (
           rowStart: start,
           rowEnd: start + rows
         }).then((cells: ReadonlyArray<Cells>) => cells.map((each) => withJson(withDecimals(each), typed))),
-      catch: () => {
-        const detail =
+      catch: () =>
+        malformed(
+          start,
+          rows,
           "they do not decode: they are damaged, or hold texts that are not UTF-8, or do not fit the layout in the " +
-          "file's metadata, or are compressed with neither Snappy nor Zstandard"
-        return invalid(`rows ${start + 1} to ${start + rows}`, "Malformed", detail)
-      }
+            "file's metadata, or are compressed with neither Snappy nor Zstandard"
+        )
     })
   const batches = (rows: ReadonlyArray<Cells>) =>
     Array.from(
       { length: Math.ceil(rows.length / batchRows) },
       (_, i) => rows.slice(i * batchRows, (i + 1) * batchRows)
     )
-  let start = 0
-  const ranges = metadata.row_groups.map(({ num_rows }) => {
-    const range = [start, Number(num_rows)] as const
-    start += range[1]
-    return range
+  let end = 0
+  const parts = metadata.row_groups.map((group, i): Part => {
+    const start = end
+    end += Number(group.num_rows)
+    return { group, start, rows: end - start, checksum: checksums?.[i] }
   })
-  return Stream.fromIterable(ranges, { chunkSize: 1 }).pipe(
-    Stream.flatMap(([start, rows]) =>
+  return Stream.fromIterable(parts, { chunkSize: 1 }).pipe(
+    Stream.flatMap((part) =>
       Stream.flatMap(
-        Stream.fromEffect(read(start, rows)),
+        Stream.fromEffect(Effect.andThen(check(file, part), read(part.start, part.rows))),
         (read) => Stream.fromIterable(batches(read), { chunkSize: 1 })
       )
     )

@@ -9,6 +9,7 @@ import { ByteWriter, ParquetWriter } from "hyparquet-writer"
 import { cell } from "../formats/Cell.ts"
 import * as Frontier from "../Frontier.ts"
 import * as Layout from "../Layout.ts"
+import * as Platform from "../Platform.ts"
 import * as Column from "./Column.ts"
 import * as Texts from "./Texts.ts"
 
@@ -27,6 +28,9 @@ const groupRows = 50_000
 
 /** The key in the metadata of a file that has its frontier. */
 export const upperKey = "tidemark.upper"
+
+/** The key in the metadata that has the CRC-32 of each row group's bytes, separated by commas. */
+export const checksumsKey = "tidemark.checksums"
 
 /** The key in the metadata that has the layout of keys or values. */
 export const layoutKey = (side: keyof Forms): string => `tidemark.${side}`
@@ -123,11 +127,13 @@ export const make = (forms: Forms, withTime: boolean) => {
   })
   let rows = 0
   let upper: Frontier.Frontier | undefined
+  const checksums: Array<number> = []
   const times = new BigInt64Array(groupRows)
   const diffs = new BigInt64Array(groupRows)
 
   const writeGroup = () => {
     if (rows === 0) return
+    const start = writer.index
     void file.write({
       columnData: [
         ...sides.flatMap((side) => side.take()),
@@ -137,6 +143,7 @@ export const make = (forms: Forms, withTime: boolean) => {
       rowGroupSize: groupRows
     })
     rows = 0
+    checksums.push(Platform.crc32(writer.getBytes().subarray(start)))
     file.row_groups.at(-1)!.columns.forEach(({ meta_data }: ColumnChunk, i) => {
       if (meta_data?.statistics !== undefined) meta_data.statistics = kept(meta_data.statistics, leaves[i]!)
     })
@@ -162,6 +169,7 @@ export const make = (forms: Forms, withTime: boolean) => {
     bytes,
     end: () => {
       writeGroup()
+      metadata.push({ key: checksumsKey, value: checksums.join() })
       if (upper !== undefined) metadata.push({ key: upperKey, value: String(Frontier.toJson(upper)) })
       // The writer itself would copy every value, and has no JSON for null. It receives bytes, and their type is set
       // only here.
