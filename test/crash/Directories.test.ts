@@ -104,7 +104,7 @@ const judged = (failures: Failing) =>
     return count
   }))
 
-describe("a directory that fails", { timeout: 300_000 }, () => {
+describe("a directory that fails", { timeout: 1_200_000 }, () => {
   it.live.each(
     [
       { call: "open", isDone: false, step: 1 },

@@ -97,7 +97,7 @@ const without = (
   return events.filter((event) => event._tag !== "flush" || opened.has(event.file) !== (what === "directories"))
 }
 
-describe("crash enumeration on files", { timeout: isLong ? 3_600_000 : 300_000 }, () => {
+describe("crash enumeration on files", { timeout: isLong ? 3_600_000 : 1_200_000 }, () => {
   it.live("F114, F119: the directory after every prefix of the operations, with more or less of what was not flushed", () =>
     Effect.gen(function*() {
       const events = yield* recorded(first)

@@ -28,7 +28,7 @@ const strikeAll = (faultsOf: (operation: Struck.Operation, at: number) => Readon
 
 const everywhere = (kind: Struck.Fault["kind"]) => strikeAll((_, at) => [{ at, kind, kept: 0 }])
 
-describe("crash enumeration in memory", { timeout: isLong ? 1_800_000 : 120_000 }, () => {
+describe("crash enumeration in memory", { timeout: isLong ? 1_800_000 : 600_000 }, () => {
   it.live("F120, F121: the reference workload does everything that storage can do, more than once", () =>
     Effect.gen(function*() {
       const counts = new Map<string, number>()

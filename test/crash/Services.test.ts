@@ -81,7 +81,7 @@ const strikeAll = (
   faultsOf: (operation: Struck.Operation, at: number) => ReadonlyArray<Struck.Fault>
 ) => Effect.map(Struck.strikeAll(workload(mayRepeat), faultsOf), (found) => assert.isAbove(found, 15))
 
-describe("crash enumeration of a persisted queue in memory", { timeout: isLong ? 1_800_000 : 120_000 }, () => {
+describe("crash enumeration of a persisted queue in memory", { timeout: isLong ? 1_800_000 : 600_000 }, () => {
   it.live("a crash before any operation", () => strikeAll(false, (_, at) => [{ at, kind: "crash before", kept: 0 }]))
 
   it.live("a crash after any operation that changes something", () =>

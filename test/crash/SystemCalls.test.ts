@@ -73,7 +73,7 @@ const judged = Effect.fnUntraced(function*(failing: Failing) {
   return hasFailed
 }, Effect.scoped)
 
-describe.skipIf(library === undefined)("a system call that fails", { timeout: isLong ? 3_600_000 : 120_000 }, () => {
+describe.skipIf(library === undefined)("a system call that fails", { timeout: isLong ? 3_600_000 : 600_000 }, () => {
   if (isLong) {
     const each = ["pwrite", "fsync", "rename", "link", "unlink"].flatMap((call) =>
       (["EIO", "ENOSPC", "EINTR"] as const).map((error) => ({ call, error }))

@@ -106,7 +106,7 @@ const survivals = (machine: Images.Machine, at: number): ReadonlyArray<Images.Su
   return at % 2 === 0 ? [Images.nothing, Images.random(Prng.make(at))] : []
 }
 
-describe("crash enumeration of tables on files", { timeout: isLong ? 3_600_000 : 300_000 }, () => {
+describe("crash enumeration of tables on files", { timeout: isLong ? 3_600_000 : 1_200_000 }, () => {
   it.live("the directory after operations of transactions, with a collection beside them", () =>
     Effect.gen(function*() {
       const account = new Transactions.Account()

@@ -60,7 +60,7 @@ const workload = (): Struck.Subject => {
 const strikeAll = (faultsOf: (operation: Struck.Operation, at: number) => ReadonlyArray<Struck.Fault>) =>
   Effect.map(Struck.strikeAll(workload, faultsOf), (count) => assert.isAbove(count, 15))
 
-describe("crash enumeration of tables in memory", { timeout: isLong ? 1_800_000 : 120_000 }, () => {
+describe("crash enumeration of tables in memory", { timeout: isLong ? 1_800_000 : 600_000 }, () => {
   it.live("a crash before any operation", () => strikeAll((_, at) => [{ at, kind: "crash before", kept: 0 }]))
 
   it.live("a crash after any operation that changes something", () =>
