@@ -319,7 +319,7 @@ describe("test_allow_compaction: a compaction", () => {
 
   it("flushes all where rows that can collapse came after others that cannot", () => {
     const state = stateOf("s")
-    apply(state, rows(0, 10, 1), rows(0, 1, 7), rows(0, 2, 2))
+    for (const commit of [rows(0, 10, 1), rows(0, 1, 7), rows(0, 2, 2)]) apply(state, commit)
     apply(state, seal(0, 10), allowCompaction(0, 6))
     assert.deepInclude(Plan.rewrites(state, limits, 0)[0], { sealedTo: 10, chunks: s(state).chunks })
   })

@@ -240,7 +240,7 @@ const files: ReadonlyArray<Mutant> = [
     "node/FrameAppender.ts",
     "if (!authority.isHeld()) return resume(",
     "if (upper < 0) return resume(",
-    "node/Processes"
+    "testing/simulation/Rivals"
   ),
   plant(
     "a later process with the id of a dead one counts as it",
