@@ -315,7 +315,7 @@ const files: ReadonlyArray<Mutant> = [
     "node/SegmentFile.ts",
     "Effect.tap(Lock.confirm(lock)),",
     "",
-    "testing/simulation/Rivals"
+    "node/Races"
   ),
   plant(
     "a lock file of another process counts as one's own",

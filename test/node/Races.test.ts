@@ -32,16 +32,21 @@ const before = <A, E, R>(
     (real) => Effect.sync(() => Object.assign(fs, { [name]: real }))
   )
 
-/** Runs `after` between a write and what is done next, once. */
-const afterWrite = <A, E, R>(after: Effect.Effect<void>, effect: Effect.Effect<A, E, R>) =>
+/** Runs `after` between the first write of a length that is looked for and what is done next. */
+const afterWrite = <A, E, R>(
+  after: Effect.Effect<void>,
+  effect: Effect.Effect<A, E, R>,
+  isMeant: (length: unknown) => boolean = () => true
+) =>
   Effect.acquireUseRelease(
     Effect.sync(() => {
       const { write } = fs
       const replaced: Call = (...args) => {
+        const real = write as unknown as Call
+        if (!isMeant(args[3])) return real(...args)
         Object.assign(fs, { write })
         const done = args.at(-1) as Call
         const written: Call = (...results) => void Effect.runPromise(after).then(() => done(...results))
-        const real = write as unknown as Call
         real(...args.slice(0, -1), written)
       }
       Object.assign(fs, { write: replaced })
@@ -218,6 +223,23 @@ describe("a writer", () => {
       assert.strictEqual(error._tag, "Indeterminate")
       assert.strictEqual((yield* Effect.flip(first.append(4, [entry(4)])))._tag, "Fenced")
       assert.deepStrictEqual(yield* readTexts(yield* openLog(path), 0), texts(0, 4))
+    }))
+
+  it.live("that is taken over from while it opens its store adds no segment", () =>
+    Effect.gen(function*() {
+      const path = join(yield* directory, "store")
+      yield* inScope(Effect.gen(function*() {
+        yield* append(yield* (yield* openLog(path)).acquire, 0, 3)
+      }))
+      // The header of its segment is written, and the writer has not looked at its lock yet, when another one takes over.
+      const takeOver = Effect.gen(function*() {
+        for (const name of fs.readdirSync(join(path, "lock"))) fs.rmSync(join(path, "lock", name))
+        yield* append(yield* (yield* openLog(path)).acquire, 3, 5)
+      }).pipe(Scope.provide(yield* Effect.scope), Effect.orDie)
+      const isHeader = (length: unknown) => length === Segment.headerBytes
+      const error = yield* Effect.flip(inScope(afterWrite(takeOver, (yield* openLog(path)).acquire, isHeader)))
+      assert.strictEqual(error._tag, "Fenced")
+      assert.deepStrictEqual(yield* readTexts(yield* openLog(path), 0), texts(0, 5))
     }))
 
   it.live("that is fenced gets `Fenced`, also where it fails to get another segment", () =>
