@@ -120,22 +120,29 @@ interface Part {
 }
 
 /**
- * Checks the bytes of a row group that was written with a checksum, before they are decoded: where lengths are damaged,
- * decoding may not come to an end.
+ * The file to decode a row group from. One that was written with a checksum is read and checked first, and decoded from
+ * what was read: where lengths are damaged, decoding may not come to an end.
  */
-const check = Effect.fnUntraced(function*(file: AsyncBuffer, { checksum, group, rows, start }: Part) {
-  if (checksum === undefined) return
-  const ends = group.columns.map(({ meta_data }) => {
+const checked = Effect.fnUntraced(function*(file: AsyncBuffer, { checksum, group, rows, start }: Part) {
+  if (checksum === undefined) return file
+  const places = group.columns.map(({ meta_data }) => {
     const begin = Number(meta_data?.dictionary_page_offset ?? meta_data?.data_page_offset)
     return [begin, begin + Number(meta_data?.total_compressed_size)] as const
   })
+  const begin = Math.min(...places.map(([first]) => first))
+  const end = Math.max(...places.map(([, last]) => last))
   const bytes = yield* Effect.tryPromise({
-    try: async () => file.slice(Math.min(...ends.map(([begin]) => begin)), Math.max(...ends.map(([, end]) => end))),
+    try: async () => file.slice(begin, end),
     catch: () => malformed(start, rows, "the file's metadata does not say where they are")
   })
   if (Platform.crc32(new Uint8Array(bytes)) !== checksum) {
     return yield* malformed(start, rows, "they are damaged: they do not have the checksum that they were written with")
   }
+  return {
+    byteLength: file.byteLength,
+    slice: (from, to = file.byteLength) =>
+      from >= begin && to <= end ? bytes.slice(from - begin, to - begin) : file.slice(from, to)
+  } satisfies AsyncBuffer
 })
 
 /** Rows of a batch. */
@@ -149,11 +156,11 @@ const groups = (
   checksums: ReadonlyArray<number> | undefined
 ): Stream.Stream<ReadonlyArray<Cells>, InvalidInput> => {
   const { raw, withDecimals } = Decimals.make(withTexts(metadata, typed))
-  const read = (start: number, rows: number) =>
+  const read = (from: AsyncBuffer, { rows, start }: Part) =>
     Effect.tryPromise({
       try: () =>
         parquetReadObjects({
-          file,
+          file: from,
           metadata: raw,
           compressors,
           parsers,
@@ -184,7 +191,7 @@ const groups = (
   return Stream.fromIterable(parts, { chunkSize: 1 }).pipe(
     Stream.flatMap((part) =>
       Stream.flatMap(
-        Stream.fromEffect(Effect.andThen(check(file, part), read(part.start, part.rows))),
+        Stream.fromEffect(Effect.flatMap(checked(file, part), (from) => read(from, part))),
         (read) => Stream.fromIterable(batches(read), { chunkSize: 1 })
       )
     )

@@ -118,9 +118,9 @@ const written = <E, R>(
 /**
  * Decodes a Parquet file to a flow: the rows of each row group in batches, then the progress stored in the file, if
  * any. Keys and values may be texts, numbers, booleans or JSON, and lists or structures of these; they are read as
- * JSON, and columns of `encode` with a schema as the JSON that they were made of. Decimals are read as texts with all their digits. A file without the column `diff` has one of each row. An
- * `ArrayBuffer` is an `AsyncBuffer`; `hyparquet` makes one of a file or of a URL. Memory depends on the largest row
- * group.
+ * JSON, and columns of `encode` with a schema as the JSON that they were made of. Decimals are read as texts with all
+ * their digits. A file without the column `diff` has one of each row. An `ArrayBuffer` is an `AsyncBuffer`; `hyparquet`
+ * makes one of a file or of a URL. Memory depends on the largest row group.
  *
  * Fails with `InvalidInput` before anything is emitted if the end of the file is missing (`Truncated`) or the columns
  * differ (`SchemaDrift`), and at the first row, or the first row group, that is wrong.
