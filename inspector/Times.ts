@@ -27,12 +27,9 @@ export const frontier = (of: Frontier): string => of === "empty" ? "finished" : 
 
 /** How far one frontier is behind another. */
 export const behind = (reached: Frontier, upper: Frontier): string => {
-  if (reached === upper || reached === "empty") return "up to date"
-  return upper === "empty"
-    ? "behind"
-    : reached > upper
-    ? "up to date"
-    : `${(upper - reached).toLocaleString("en")} behind`
+  if (reached === "empty") return "up to date"
+  if (upper === "empty") return "behind"
+  return reached >= upper ? "up to date" : `${(upper - reached).toLocaleString("en")} behind`
 }
 
 /**

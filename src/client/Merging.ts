@@ -152,6 +152,7 @@ const memoryOf = (runs: Runs.Runs, view: ReadView.ReadView, query: Query): Memor
   if (overlapping.length * sortingShare > view.chunks.count) return { runs: runs.of(view.chunks), isPresent: false }
   return { runs: [Runs.sorted(overlapping.map((chunk) => chunk.columns))], isPresent: false }
 }
+
 /** The chunks up to the last one with rows that count, if all their times from `from` on are alike to the query. */
 const alikeTo = (
   { count, list }: ReadView.MemoryChunks,

@@ -66,15 +66,18 @@ const recorded = ({ account, groups, initial }: Life) =>
     }))
   })
 
+/** An empty disk after the events. */
+const machineAfter = (events: ReadonlyArray<Recorder.Event>, isJournaled: boolean): Images.Machine => {
+  const machine = Images.make(new Map(), isJournaled)
+  for (const event of events) Images.apply(machine, event)
+  return machine
+}
+
 /** The image and the account at a moment. */
 const crashAt = (events: ReadonlyArray<Recorder.Event>, at: number, survival: Images.Survival): Life => {
-  const machine = Images.make(new Map(), true)
-  let account: Workload.Account = []
-  for (const event of events.slice(0, at)) {
-    if (event._tag === "note") account = event.note as Workload.Account
-    else Images.apply(machine, event)
-  }
-  return after(Images.crash(machine, survival), account)
+  const before = events.slice(0, at)
+  const last = before.findLast((event) => event._tag === "note")
+  return after(Images.crash(machineAfter(before, true), survival), (last?.note ?? []) as Workload.Account)
 }
 
 /** Whether a segment became another one: a power failure on the way must not bring its former name back. */
@@ -142,14 +145,12 @@ describe("crash enumeration on files", { timeout: isLong ? 3_600_000 : 1_200_000
           const writer = yield* Log.use(({ acquire }) => acquire)
           yield* writer.append(0, [entry])
         })).pipe(Effect.provide(layerOf(join(parent, path))))
-        const machine = Images.make(new Map(), isJournaled)
-        for (const event of events.slice()) Images.apply(machine, event)
-        Images.write(Images.crash(machine, Images.nothing), parent)
+        Images.write(Images.crash(machineAfter(events, isJournaled), Images.nothing), parent)
         const found = yield* Log.use(({ read }) => Stream.runCollect(read(0))).pipe(
           Effect.provide(layerOf(join(parent, path)))
         )
         assert.deepStrictEqual(found.map(({ bytes }) => bytes), [entry])
-      }).pipe(Effect.scoped)
+      })
   )
 
   it.live("a log whose segments are used again one at a time", () =>
