@@ -12,7 +12,7 @@ const compilerOf = (name: string): string => join(root, "node_modules", name, "b
 export const compilers = {
   "TypeScript 5.9": compilerOf("typescript-5"),
   "TypeScript 6": compilerOf("typescript"),
-  "TypeScript 7": compilerOf("typescript-7")
+  "TypeScript 7": compilerOf("@typescript/native")
 }
 
 /** Runs a program to its end, and returns what it prints. Throws, with all that it printed, where it fails. */
