@@ -127,7 +127,7 @@ describe("extraction", () => {
 
 describe("examples", () => {
   it("compile", { timeout: 300_000 }, async () => {
-    const compiler = path.join(root, "node_modules", "typescript-7", "bin", "tsc")
+    const compiler = path.join(root, "node_modules", "@typescript", "native", "bin", "tsc")
     const output = await node(root, compiler, "-p", scratch, "--pretty", "false")
     const ours = path.relative(root, scratch)
     // What else the program includes is checked, with its errors, by `npm run check`.

@@ -8,19 +8,21 @@ import { Blob } from "../../src/storage/Blob.ts"
 import { Log } from "../../src/storage/Log.ts"
 import * as Prng from "../../src/testing/Prng.ts"
 import { directory, layerOf } from "../node/Temporary.ts"
+import * as Runtimes from "../utils/Runtimes.ts"
 import * as Judge from "./Judge.ts"
 import * as Workload from "./Workload.ts"
 
-// The reference workload in a process that is killed again and again. TIDEMARK_KILLS=200: more often.
+// The reference workload in a process that is killed again and again, on each runtime. TIDEMARK_KILLS=200: more often.
 
 const kills = Number(process.env["TIDEMARK_KILLS"] ?? 4)
 const groups = Workload.make(kills * 20)
 const script = join(import.meta.dirname, "Child.ts")
 
 /** Runs the workload from a group on, kills it after so many lines, and returns the account that it gave. */
-const life = (path: string, first: number, lines: number) =>
+const life = (runtime: Runtimes.Runtime, path: string, first: number, lines: number) =>
   Effect.promise(async () => {
-    const child = spawn(process.execPath, [script, path, String(first), String(groups.length)], {
+    const [command, ...args] = Runtimes.on(runtime, script)
+    const child = spawn(command, [...args, path, String(first), String(groups.length)], {
       stdio: ["ignore", "pipe", "inherit"]
     })
     const ended = once(child, "close")
@@ -34,8 +36,8 @@ const life = (path: string, first: number, lines: number) =>
     return account
   })
 
-describe("a process that is killed", () => {
-  it.live(
+describe.each(Runtimes.all)("a process on %s that is killed", (runtime) => {
+  it.live.skipIf(!Runtimes.isInstalled(runtime))(
     "F119: loses nothing that was acknowledged, again and again",
     () =>
       Effect.gen(function*() {
@@ -49,7 +51,7 @@ describe("a process that is killed", () => {
         let first = 0
         let acknowledged = 0
         for (let kill = 0; kill < kills; kill++) {
-          const account = yield* life(path, first, 1 + random.int(50))
+          const account = yield* life(runtime, path, first, 1 + random.int(50))
           assert.isNotEmpty(account)
           acknowledged += account.flat().filter((fate) => fate === "acknowledged").length
           state = yield* Judge.judge(storage, Workload.allowed(groups.slice(first), account, state))

@@ -1,6 +1,6 @@
 // Plants the bugs of Mutants.ts in a copy of the sources, one at a time, and runs the tests that concern each: `npm run
-// mutate`, or `npm run mutate -- WORD` for those whose name or file contains it. A bug counts as caught if a test fails, or
-// does not come to an end. Prints a line a bug, and `N of N caught`.
+// mutate`, `npm run mutate -- WORD` for those whose name or file contains it, or `npm run mutate -- 2/5` for the second fifth
+// of them. A bug counts as caught if a test fails, or does not come to an end. Prints a line a bug, and `N of N caught`.
 import { spawn } from "node:child_process"
 import fs from "node:fs"
 import { join } from "node:path"
@@ -14,7 +14,16 @@ const patient = ["--testTimeout", "120000"]
 /** Flushes of a real disk take most of the time of many tests, and no planted bug is found by them. */
 const memory = fs.existsSync("/dev/shm") ? { TMPDIR: "/dev/shm" } : {}
 const word = process.argv[2] ?? ""
-const chosen = mutants.filter(({ file, name }) => name.includes(word) || file.includes(word))
+
+const choose = (): ReadonlyArray<Mutant> => {
+  const part = /^(\d+)\/(\d+)$/.exec(word)
+  if (part === null) return mutants.filter(({ file, name }) => name.includes(word) || file.includes(word))
+  const [which, parts] = [Number(part[1]), Number(part[2])]
+  return mutants.filter((_, i) => Math.floor((i * parts) / mutants.length) === which - 1)
+}
+
+const chosen = choose()
+if (chosen.length === 0) throw new Error(`no planted bug is called, is in a file called, or is part ${word}`)
 
 const prepare = (): void => {
   fs.rmSync(copy, { recursive: true, force: true })

@@ -6,99 +6,66 @@ import { spawn } from "node:child_process"
 import { once } from "node:events"
 import fs from "node:fs"
 import { join } from "node:path"
-import { compilers, must, root, type Tarball } from "./Tarball.ts"
-
-const module = (path: string) => join(root, "node_modules", path)
-
-/** How a program is started, by runtime: without a file of it, the runtime is not installed. */
-const runtimes = {
-  node: [process.execPath],
-  /** The oldest that is supported. A package around it keeps its name out of those that scripts run. */
-  "node 22.19": [join(root, "test/node-22/node_modules/node/bin/node")],
-  bun: [module("bun/bin/bun.exe")],
-  deno: [module("deno/deno"), "run", "--allow-all", "--quiet", "--node-modules-dir=manual"]
-} as const
-
-export type Runtime = keyof typeof runtimes
-
-const on = (runtime: Runtime, file: string) => [...runtimes[runtime], file]
-
-export const allRuntimes: ReadonlyArray<Runtime> = ["node", "node 22.19", "bun", "deno"]
-
-export const isInstalled = (runtime: Runtime): boolean => {
-  const file = runtimes[runtime][0]
-  return fs.existsSync(file) && fs.statSync(file).size > 1_000_000
-}
-
-/** What the runtime says of itself. */
-export const version = (runtime: Runtime): string => must(runtimes[runtime][0], ["--version"], root).trim()
+import * as Runtimes from "../utils/Runtimes.ts"
+import * as Bundlers from "./Bundlers.ts"
+import { compilers, must, type Tarball } from "./Tarball.ts"
 
 /** The programs of an application, by name: each is a file `<name>.ts`. */
 export const programs = ["readme1", "readme2", "store"] as const
 
 type Program = typeof programs[number]
 
-/** Makes a program in the directory of an application ready, and returns the command that runs it. */
-type Build = (directory: string, program: Program) => ReadonlyArray<string>
-
 export interface Consumer {
   readonly name: string
-  readonly runtime: Runtime
-  /** Whether the gate has it. */
-  readonly isQuick: boolean
-  readonly build: Build
+  readonly runtime: Runtimes.Runtime
+  /** Those that the gate runs; `npm run consumers` runs all that are possible. */
+  readonly quick: ReadonlyArray<Program>
+  readonly whole: ReadonlyArray<Program>
+  readonly build: Bundlers.Build
+  /** Whether merges run in a worker, and not, with a warning, in the thread of the program. */
+  readonly hasWorker: boolean
 }
 
-const plain = (runtime: Runtime): Build => (_, program) => on(runtime, `${program}.ts`)
+const consumer = (
+  name: string,
+  runtime: Runtimes.Runtime,
+  build: Bundlers.Build,
+  options: Partial<Pick<Consumer, "quick" | "whole" | "hasWorker">> = {}
+): Consumer => ({ name, runtime, build, quick: [], whole: programs, hasWorker: false, ...options })
 
-export const esbuildCli = module("esbuild/bin/esbuild")
-
-const esbuild = (runtime: Runtime): Build => (directory, program) => {
-  const out = `esbuild/${program}.mjs`
-  const flags = ["--bundle", "--platform=node", "--log-level=error", "--format=esm", `--outfile=${out}`]
-  must(esbuildCli, [`${program}.ts`, ...flags], directory)
-  return on(runtime, out)
-}
-
-const rolldown: Build = (directory, program) => {
-  const out = `rolldown/${program}`
-  const cli = module("rolldown/bin/cli.mjs")
-  must(process.execPath, [cli, `${program}.ts`, "--platform", "node", "--format", "esm", "--dir", out], directory)
-  return on("node", `${out}/${program}.js`)
-}
-
-const vite: Build = (directory, program) => {
-  const out = `vite/${program}`
-  const config = `export default { ssr: { noExternal: true }, logLevel: "error" }`
-  fs.writeFileSync(join(directory, "vite.config.mjs"), config)
-  must(process.execPath, [module("vite/bin/vite.js"), "build", "--ssr", `${program}.ts`, "--outDir", out], directory)
-  return on("node", `${out}/${program}.js`)
-}
-
-const bunBundle: Build = (directory, program) => {
-  const out = `bun/${program}.js`
-  must(runtimes.bun[0], ["build", `${program}.ts`, "--target=bun", `--outfile=${out}`], directory)
-  return on("bun", out)
-}
-
-const bunCompile: Build = (directory, program) => {
-  const out = join(directory, "compiled", program)
-  must(runtimes.bun[0], ["build", "--compile", `${program}.ts`, `--outfile=${out}`], directory)
-  return [out]
-}
+const { worker } = Bundlers
+const quick = ["store"] as const
 
 export const consumers: ReadonlyArray<Consumer> = [
-  { name: "Node", runtime: "node", isQuick: true, build: plain("node") },
-  { name: "Node 22.19", runtime: "node 22.19", isQuick: true, build: plain("node 22.19") },
-  { name: "Bun", runtime: "bun", isQuick: true, build: plain("bun") },
-  { name: "Deno", runtime: "deno", isQuick: true, build: plain("deno") },
-  { name: "esbuild, ESM, on Node", runtime: "node", isQuick: true, build: esbuild("node") },
-  { name: "esbuild, ESM, on Bun", runtime: "bun", isQuick: false, build: esbuild("bun") },
-  { name: "esbuild, ESM, on Deno", runtime: "deno", isQuick: false, build: esbuild("deno") },
-  { name: "rolldown", runtime: "node", isQuick: false, build: rolldown },
-  { name: "vite build --ssr", runtime: "node", isQuick: false, build: vite },
-  { name: "bun build", runtime: "bun", isQuick: false, build: bunBundle },
-  { name: "bun build --compile", runtime: "bun", isQuick: true, build: bunCompile }
+  consumer("Node", "node", Bundlers.plain("node"), { quick: programs, hasWorker: true }),
+  consumer("Node 22.19", "node 22.19", Bundlers.plain("node 22.19"), { quick: programs, hasWorker: true }),
+  consumer("Bun", "bun", Bundlers.plain("bun"), { quick: programs, hasWorker: true }),
+  consumer("Deno", "deno", Bundlers.plain("deno"), { quick: programs, hasWorker: true }),
+  consumer("esbuild, ESM, on Node", "node", Bundlers.esbuild("node"), { quick: programs }),
+  consumer("esbuild, ESM, on Bun", "bun", Bundlers.esbuild("bun")),
+  consumer("esbuild, ESM, on Deno", "deno", Bundlers.esbuild("deno")),
+  // The programs of the README await at their top, which CommonJS cannot.
+  consumer("esbuild, CommonJS", "node", Bundlers.esbuildCommonJs, { quick, whole: quick }),
+  consumer("rolldown", "node", Bundlers.rolldown()),
+  consumer("rolldown, with the worker", "node", Bundlers.rolldown(worker), { quick, hasWorker: true }),
+  consumer("vite build --ssr", "node", Bundlers.vite()),
+  consumer("vite, with the worker", "node", Bundlers.vite(worker), { quick, hasWorker: true }),
+  consumer("bun build", "bun", Bundlers.bunBundle()),
+  consumer("bun build, with the worker", "bun", Bundlers.bunBundle(worker), { quick, hasWorker: true }),
+  consumer("bun build --compile", "bun", Bundlers.bunCompile(), { quick: programs }),
+  consumer("--compile, with the worker", "bun", Bundlers.bunCompile(worker), { quick, hasWorker: true }),
+  consumer("asar of a bundle", "node", Bundlers.archivedBundle([]), { quick }),
+  consumer("asar, the worker unpacked", "node", Bundlers.archivedBundle(["--unpack", "**/MergeWorker.js"]), {
+    quick,
+    hasWorker: true
+  }),
+  consumer("asar of packages", "node", Bundlers.archived([])),
+  consumer(
+    "asar, packages unpacked",
+    "node",
+    Bundlers.archived(["--unpack-dir", "node_modules/{tidemark,effect,@noble,fzstd}"]),
+    { hasWorker: true }
+  )
 ]
 
 /** The peers, required and optional, and what their types and those of Node.js need. */
@@ -164,52 +131,55 @@ interface Found {
   readonly warnings: ReadonlyArray<string>
 }
 
-interface Output {
-  readonly first: string
-  readonly second: string
-  /** What is said of a store that was compacted, as JSON. */
-  readonly store: string
-}
-
-/** Throws where the programs have printed something else than the README says, or the store was not compacted. */
-export const checkOutput = (name: string, { first, second, store }: Output): ReadonlyArray<string> => {
+const matches = (pattern: RegExp) => (printed: string): ReadonlyArray<string> => {
   // Runtimes print values in their own ways.
-  if (!/"Draft of a plan".*"Draft".*"Draft of a plan"/s.test(first.replaceAll("'", "\""))) {
-    throw new Error(`${name}: the first program printed ${first}`)
-  }
-  if (!/as of 1.*"ordered".*as of 2.*"shipped"/s.test(second.replaceAll("'", "\""))) {
-    throw new Error(`${name}: the second program printed ${second}`)
-  }
-  const found = JSON.parse(store) as Found
-  if (found.rows !== 1 || found.before === 0 || found.after > found.before / 10) {
-    throw new Error(`${name}: the store was not compacted: ${store}`)
-  }
-  return found.warnings
+  if (!pattern.test(printed.replaceAll("'", "\""))) throw new Error(`it printed ${printed}`)
+  return []
 }
 
-/** Runs the programs. Throws where one fails, prints something else than the README says, or its store is not compacted. */
-export const check = (directory: string, { build, name }: Consumer): ReadonlyArray<string> => {
-  const run = (program: Program, ...args: ReadonlyArray<string>): string => {
-    const [command, ...rest] = build(directory, program)
-    return must(command!, [...rest, ...args], directory)
+/** Throw where a program has printed something else than the README says, or the store was not compacted. Return warnings. */
+export const checks: Readonly<Record<Program, (printed: string) => ReadonlyArray<string>>> = {
+  readme1: matches(/"Draft of a plan".*"Draft".*"Draft of a plan"/s),
+  readme2: matches(/as of 1.*"ordered".*as of 2.*"shipped"/s),
+  store: (printed) => {
+    const found = JSON.parse(printed) as Found
+    if (found.rows !== 1 || found.before === 0 || found.after > found.before / 10) {
+      throw new Error(`the store was not compacted: ${printed}`)
+    }
+    return found.warnings
   }
-  return checkOutput(name, { first: run("readme1"), second: run("readme2"), store: run("store", `store of ${name}`) })
+}
+
+/** Runs programs. Throws where one fails, prints something else than it should, or merges elsewhere than it should. */
+export const check = (
+  directory: string,
+  { build, hasWorker, name }: Consumer,
+  programs: ReadonlyArray<Program>
+): void => {
+  for (const program of programs) {
+    const [command, ...args] = build(directory, program)
+    const warnings = checks[program](must(command!, [...args, `store of ${name}`], directory))
+    const expected = program === "store" && !hasWorker ? ["Warn merging"] : []
+    if (warnings.map((line) => line.slice(0, 12)).join() !== expected.join()) {
+      throw new Error(`${program} warned: ${warnings.join() || "nothing"}`)
+    }
+  }
 }
 
 /** Runs the contract of storage on files in a runtime. Returns how many rules hold; throws where one does not. */
-export const contract = (directory: string, runtime: Runtime): number => {
-  const [command, ...rest] = on(runtime, "contract.ts")
-  const printed = must(command!, [...rest, join(directory, `contract on ${runtime}`)], directory)
+export const contract = (directory: string, runtime: Runtimes.Runtime): number => {
+  const [command, ...rest] = Runtimes.on(runtime, "contract.ts")
+  const printed = must(command, [...rest, join(directory, `contract on ${runtime}`)], directory)
   return Number(/^(\d+) rules hold$/m.exec(printed)?.[1] ?? 0)
 }
 
 /** Kills a writer in a runtime again and again. Returns how many appends it had acknowledged, and how many are found. */
-export const kills = async (directory: string, runtime: Runtime, times: number) => {
+export const kills = async (directory: string, runtime: Runtimes.Runtime, times: number) => {
   const store = `killed on ${runtime}`
-  const [command, ...rest] = on(runtime, "kill.ts")
+  const [command, ...rest] = Runtimes.on(runtime, "kill.ts")
   let acknowledged = 0
   for (let time = 0; time < times; time++) {
-    const writer = spawn(command!, [...rest, "write", store], { cwd: directory, stdio: ["ignore", "pipe", "inherit"] })
+    const writer = spawn(command, [...rest, "write", store], { cwd: directory, stdio: ["ignore", "pipe", "inherit"] })
     const enough = acknowledged + 50
     let pending = ""
     writer.stdout.on("data", (bytes) => {
@@ -221,5 +191,5 @@ export const kills = async (directory: string, runtime: Runtime, times: number) 
     const [code, signal] = await once(writer, "close")
     if (signal !== "SIGKILL") throw new Error(`the writer ended with ${code}, and was not killed`)
   }
-  return { acknowledged, found: Number(must(command!, [...rest, "read", store], directory)) }
+  return { acknowledged, found: Number(must(command, [...rest, "read", store], directory)) }
 }

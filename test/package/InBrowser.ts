@@ -3,7 +3,8 @@ import { Effect, Exit, Scope } from "effect"
 import fs from "node:fs"
 import { join } from "node:path"
 import * as Browser from "../web/Browser.ts"
-import { checkOutput, esbuildCli, programs } from "./Consumers.ts"
+import { esbuildCli } from "./Bundlers.ts"
+import { checks, programs } from "./Consumers.ts"
 import { must } from "./Tarball.ts"
 
 export const storages = ["IndexedDbStorage", "OpfsStorage"] as const
@@ -73,10 +74,9 @@ export const check = (directory: string, storage: Storage): Promise<void> => {
     yield* Effect.promise(async () => {
       const run = (program: string, isEnough: (printed: string) => boolean) =>
         output(running, `${url}${storage}/${program}`, isEnough)
-      const first = await run("readme1", (printed) => printed.split("Draft of a plan").length > 2)
-      const second = await run("readme2", (printed) => printed.includes("shipped"))
-      const store = await run("store", (printed) => printed.includes("rows"))
-      checkOutput(storage, { first, second, store })
+      checks.readme1(await run("readme1", (printed) => printed.split("Draft of a plan").length > 2))
+      checks.readme2(await run("readme2", (printed) => printed.includes("shipped")))
+      checks.store(await run("store", (printed) => printed.includes("rows")))
     })
   })
   return Effect.runPromise(

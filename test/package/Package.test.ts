@@ -7,6 +7,7 @@ import { delimiter, join } from "node:path"
 import { gzipSync } from "node:zlib"
 import { publint } from "publint"
 import { rolldown } from "rolldown"
+import * as Runtimes from "../utils/Runtimes.ts"
 import * as Browser from "../web/Browser.ts"
 import * as Consumers from "./Consumers.ts"
 import * as InBrowser from "./InBrowser.ts"
@@ -41,12 +42,23 @@ describe("the packed tarball", () => {
     }
   })
 
+  it.each(["tidemark/worker", "tidemark/web/worker"])("a program that only imports %s has all of it", async (name) => {
+    const { outputFiles: [bundle] } = await build({
+      stdin: { contents: `import "${name}"`, resolveDir: directory },
+      bundle: true,
+      format: "esm",
+      platform: "node",
+      write: false
+    })
+    assert.isAbove(bundle!.contents.length, 1_000)
+  })
+
   it("takes the next minor version of effect", () => {
     const { peerDependencies } = manifest()
     for (const name of ["effect", "@effect/platform-node"]) assert.match(peerDependencies[name]!, /^\^4\./)
   })
 
-  it.each([["bundler", "TypeScript 6"], ["nodenext", "TypeScript 7"]] as const)(
+  it.each([["nodenext", "TypeScript 5.9"], ["bundler", "TypeScript 6"], ["nodenext", "TypeScript 7"]] as const)(
     "has types without an error, and none that is any, under %s with %s, and the programs of the README compile",
     (resolution, compiler) => assert.strictEqual(Consumers.typeErrors(directory, resolution, compiler), ""),
     600_000
@@ -82,11 +94,12 @@ describe("the packed tarball", () => {
 })
 
 describe("an application that has only the tarball and its peers", () => {
-  for (const consumer of Consumers.consumers.filter(({ isQuick }) => isQuick)) {
-    it.skipIf(!Consumers.isInstalled(consumer.runtime))(
-      `runs the programs of the README, compacts its store and opens it again: ${consumer.name}`,
+  for (const consumer of Consumers.consumers.filter(({ quick }) => quick.length > 0)) {
+    const isWhole = consumer.quick === Consumers.programs
+    it.skipIf(!Runtimes.isInstalled(consumer.runtime))(
+      `${isWhole ? "runs the programs of the README, " : ""}compacts its store and opens it again: ${consumer.name}`,
       () => {
-        Consumers.check(directory, consumer)
+        Consumers.check(directory, consumer, consumer.quick)
       },
       600_000
     )
@@ -101,17 +114,17 @@ describe.skipIf(Browser.executable === undefined)("an application in a browser t
   )
 })
 
-it.skipIf(!Consumers.isInstalled("node 22.19"))(
+it.skipIf(!Runtimes.isInstalled("node 22.19"))(
   "the oldest Node.js that is tested is the oldest that is supported",
   () => {
     const { engines } = JSON.parse(fs.readFileSync(join(Tarball.root, "package.json"), "utf8"))
-    assert.strictEqual(`>=${Consumers.version("node 22.19").slice(1)}`, engines.node)
+    assert.strictEqual(`>=${Runtimes.version("node 22.19").slice(1)}`, engines.node)
   }
 )
 
 describe("a runtime that is not the one of the tests", () => {
-  for (const runtime of Consumers.allRuntimes.filter((each) => each !== "node")) {
-    describe.skipIf(!Consumers.isInstalled(runtime))(runtime, () => {
+  for (const runtime of Runtimes.all.filter((each) => each !== "node")) {
+    describe.skipIf(!Runtimes.isInstalled(runtime))(runtime, () => {
       it("keeps the contract of storage on files", () => {
         assert.isAbove(Consumers.contract(directory, runtime), 20)
       }, 600_000)

@@ -9,7 +9,11 @@ export const root = resolve(import.meta.dirname, "../..")
 const compilerOf = (name: string): string => join(root, "node_modules", name, "bin/tsc")
 
 /** Those that the published types are checked with. The package is built with the last one. */
-export const compilers = { "TypeScript 6": compilerOf("typescript"), "TypeScript 7": compilerOf("typescript-7") }
+export const compilers = {
+  "TypeScript 5.9": compilerOf("typescript-5"),
+  "TypeScript 6": compilerOf("typescript"),
+  "TypeScript 7": compilerOf("@typescript/native")
+}
 
 /** Runs a program to its end, and returns what it prints. Throws, with all that it printed, where it fails. */
 export const must = (command: string, args: ReadonlyArray<string>, cwd: string): string => {

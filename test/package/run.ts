@@ -1,6 +1,7 @@
 // `npm run consumers`: every application of `Consumers.ts`, one line each. Ends with 1 where one fails.
+import * as Runtimes from "../utils/Runtimes.ts"
 import * as Browser from "../web/Browser.ts"
-import { allRuntimes, application, check, consumers, contract, isInstalled, kills, typeErrors } from "./Consumers.ts"
+import { application, check, consumers, contract, kills, typeErrors } from "./Consumers.ts"
 import * as InBrowser from "./InBrowser.ts"
 import * as Tarball from "./Tarball.ts"
 
@@ -22,7 +23,7 @@ const tarball = Tarball.make()
 try {
   const directory = application(tarball)
   for (const resolution of ["bundler", "nodenext"] as const) {
-    for (const compiler of ["TypeScript 6", "TypeScript 7"] as const) {
+    for (const compiler of ["TypeScript 5.9", "TypeScript 6", "TypeScript 7"] as const) {
       await line(`types, ${resolution}, ${compiler}`, () => {
         const errors = typeErrors(directory, resolution, compiler)
         if (errors !== "") throw new Error(errors)
@@ -32,9 +33,11 @@ try {
   }
   for (const consumer of consumers) {
     await line(consumer.name, () => {
-      if (!isInstalled(consumer.runtime)) return `SKIPPED: ${consumer.runtime} is not installed`
-      const { length } = check(directory, consumer)
-      return `runs, compacts, opens again; merges ${length === 0 ? "in a worker" : "in its own thread, and says so"}`
+      if (!Runtimes.isInstalled(consumer.runtime)) return `SKIPPED: ${consumer.runtime} is not installed`
+      check(directory, consumer, consumer.whole)
+      return `runs, compacts, opens again; merges ${
+        consumer.hasWorker ? "in a worker" : "in its own thread, and says so"
+      }`
     })
   }
   for (const storage of InBrowser.storages) {
@@ -44,7 +47,7 @@ try {
       return "runs, compacts, opens again"
     })
   }
-  for (const runtime of allRuntimes.filter(isInstalled)) {
+  for (const runtime of Runtimes.all.filter(Runtimes.isInstalled)) {
     await line(`contract on ${runtime}`, () => `${contract(directory, runtime)} rules hold`)
     await line(`kills on ${runtime}`, async () => {
       const { acknowledged, found } = await kills(directory, runtime, 20)

@@ -126,8 +126,9 @@ const methods = {
         const rows = yield* orders.reader.get("k7", { asOf: 29 })
         return { before, after: yield* bytes, rows: rows.length }
       }).pipe(
-        Effect.provide(PersistClient.layer({ ...options, maintenance: Schedule.recurs(0) })),
-        Effect.provide(storage(kind, name))
+        Effect.provide(
+          Layer.provideMerge(PersistClient.layer({ ...options, maintenance: Schedule.recurs(0) }), storage(kind, name))
+        )
       )
     ),
 
