@@ -171,7 +171,8 @@ export class Relation<in out K, in out V> {
       // A row that is replaced comes before the one that replaces it.
       if (diffs[i]! < 0 && i + 1 < length && Compare.isSameKey(columns, i, columns, i + 1)) continue
       const id = Platform.latin1(keyData, keyOffsets[i]!, keyOffsets[i + 1]!)
-      this.cache.written(id, diffs[i]! > 0 ? this.rowOf(columns, i) : undefined, times[i]!)
+      const known = this.cache.peek(id)
+      if (known !== undefined) this.cache.fill(id, known, diffs[i]! > 0 ? this.rowOf(columns, i) : undefined, times[i]!)
       for (const watcher of this.watchers.get(id) ?? []) watcher()
     }
     if (length > 0) { for (const watcher of this.watchers.get(undefined) ?? []) watcher() }

@@ -33,10 +33,13 @@ export const isSame = (a: Row<unknown> | undefined, b: Row<unknown> | undefined)
   a === b || (a !== undefined && b !== undefined && compareBytes(a.bytes, b.bytes) === 0)
 
 /** The known state of a key from a time until now: its row, or that it has none. */
-export interface Known<V> {
+export class Known<V> {
   /** `Infinity` as long as it is being read. */
-  from: Timestamp
+  from: Timestamp = Infinity
   row: Row<V> | undefined
+  /** The generation that it is in, and how many bytes of it are counted there. */
+  generation: ReadonlyMap<string, Known<V>> | undefined
+  counted = 0
 }
 
 /** Bytes that an entry takes beside those of its key and value, about. */
@@ -62,20 +65,22 @@ export class RowCache<V> {
 
   /** Reserves a key that is being read. A write meanwhile replaces the result of the read. */
   reserve(key: string): Known<V> {
-    const known: Known<V> = { from: Infinity, row: undefined }
+    const known = new Known<V>()
     this.put(key, known)
     return known
   }
 
-  /** Updates the key after a commit has written it, if it is in the cache. */
-  written(key: string, row: Row<V> | undefined, time: Timestamp): void {
-    const known = this.newer.get(key) ?? this.older.get(key)
-    if (known === undefined) return
-    this.fill(key, known, row, time)
+  /** What is known of a key, which this does not keep in the cache for longer. */
+  peek(key: string): Known<V> | undefined {
+    return this.newer.get(key) ?? this.older.get(key)
   }
 
-  /** The row of a key that was reserved. */
+  /**
+   * The row of a key that is in the cache, or was reserved. What the cache has dropped since then stays out: it has not been
+   * told what commits have written meanwhile.
+   */
   fill(key: string, known: Known<V>, row: Row<V> | undefined, time: Timestamp): void {
+    if (known.generation !== this.newer && known.generation !== this.older) return
     known.from = time
     known.row = row
     this.put(key, known)
@@ -98,13 +103,19 @@ export class RowCache<V> {
     this.bytes = 0
   }
 
+  /** Moves a key to the newer generation. Its bytes are counted there once, however often it is written. */
   private put(key: string, known: Known<V>): void {
-    this.bytes += entryBytes + 2 * key.length + 3 * (known.row?.bytes.length ?? 0)
-    if (2 * this.bytes > this.maxBytes) {
+    const bytes = entryBytes + 2 * key.length + 3 * (known.row?.bytes.length ?? 0)
+    const more = known.generation === this.newer ? bytes - known.counted : bytes
+    if (2 * (this.bytes + more) > this.maxBytes) {
       this.older = this.newer
       this.newer = new Map()
       this.bytes = 0
     }
+    this.bytes += known.generation === this.newer ? more : bytes
+    known.counted = bytes
+    if (known.generation === this.newer) return
+    known.generation = this.newer
     this.newer.set(key, known)
   }
 }

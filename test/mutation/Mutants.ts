@@ -57,10 +57,17 @@ const tables: ReadonlyArray<Mutant> = [
   ),
   plant(
     "a row in the cache survives the commit that replaces it",
-    "tables/RowCache.ts",
-    "if (known === undefined) return\n    this.fill",
-    "if (known === undefined || known.row !== undefined) return\n    this.fill",
+    "tables/Relation.ts",
+    "if (known !== undefined) this.cache.fill(",
+    "if (known !== undefined && known.row === undefined) this.cache.fill(",
     "tables/Serial"
+  ),
+  plant(
+    "the cache takes a row that a commit may have replaced",
+    "tables/RowCache.ts",
+    "if (known.generation !== this.newer && known.generation !== this.older) return\n    known.from",
+    "known.from",
+    "tables/RowCache"
   ),
   plant(
     "a row keeps the index entry that it had",
