@@ -11,13 +11,17 @@ import { createInterface } from "node:readline"
 
 const summary = /^(?<passed>\d+) passed, (?<failed>\d+) failed, (?<skipped>\d+) skipped$/
 
+/** npm as a program of Node.js: on Windows it is a script of the shell, which cannot be started without one. */
+const npm = process.env["npm_execpath"]
+const [command, ...first] = npm === undefined ? ["npm"] as const : [process.execPath, npm] as const
+
 /** Runs a script of `package.json`. Returns whether it succeeded. */
 const run = async (
   script: string,
   onLine: (line: string) => void,
   env: Readonly<Record<string, string>> = {}
 ): Promise<boolean> => {
-  const child = spawn("npm", ["run", "--silent", script], {
+  const child = spawn(command, [...first, "run", "--silent", script], {
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, ...env }
   })

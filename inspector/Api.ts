@@ -126,6 +126,19 @@ const at = (name: string): string => `collections/${encodeURIComponent(name)}`
 
 export const collections = (signal: AbortSignal): Promise<ReadonlyArray<Collection>> => read("collections", {}, signal)
 
+/** A saved history of a simulation, as text. */
+export const recording = async (name: string, signal: AbortSignal): Promise<string> => {
+  try {
+    return await (await request(`recordings/${encodeURIComponent(name)}`, {}, signal)).text()
+  } catch (error) {
+    if (!(error instanceof Refused) || error.status !== 404) throw error
+    throw new Refused(
+      404,
+      `The server has no recording "${name}": "tidemark serve --recordings DIRECTORY" names where they are.`
+    )
+  }
+}
+
 export const store = (signal: AbortSignal): Promise<StoreSize> => read("store", {}, signal)
 
 export const footprint = (name: string, signal: AbortSignal): Promise<Footprint> =>

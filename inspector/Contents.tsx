@@ -110,7 +110,16 @@ export const Comparison = ({ collection, onKey, place, refresh }: Props) => {
         {isLoading && value === undefined ?
           "Comparing ..." :
           `${rows.length.toLocaleString("en")}${rows.length === mostChanges ? " and more" : ""} ` +
-          `differences from ${Times.format(from)} to ${Times.format(to)}`}
+          `differences from ${Times.format(from)} to ${Times.format(to)} `}
+        {rows.length > 0 && (
+          <button
+            type="button"
+            class="link"
+            onClick={() => save(`${collection.name} ${from} to ${to}`, rows)}
+          >
+            Save these
+          </button>
+        )}
       </p>
       <Failure error={error} />
       {value !== undefined && rows.length === 0 && <p class="empty">Both are the same.</p>}

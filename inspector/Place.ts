@@ -13,6 +13,10 @@ export interface Place {
   readonly key: Json | undefined
   /** Whether its size is shown instead of its contents. */
   readonly isSize: boolean
+  /** A saved history of a simulation that the server has, instead of the store. */
+  readonly recording: string | undefined
+  /** The command of it that is chosen, counted from 1. */
+  readonly step: number | undefined
 }
 
 const timeOf = (text: string | null): number | undefined =>
@@ -34,11 +38,13 @@ export const parse = (query: string): Place => {
     since: timeOf(params.get("since")),
     search: params.get("search") ?? "",
     key: jsonOf(params.get("key")),
-    isSize: params.get("view") === "size"
+    isSize: params.get("view") === "size",
+    recording: params.get("recording") ?? undefined,
+    step: timeOf(params.get("step"))
   }
 }
 
-export const format = ({ asOf, collection, isSize, key, search, since }: Place): string => {
+export const format = ({ asOf, collection, isSize, key, recording, search, since, step }: Place): string => {
   const params = new URLSearchParams()
   if (collection !== undefined) params.set("collection", collection)
   if (asOf !== undefined) params.set("asOf", `${asOf}`)
@@ -46,6 +52,8 @@ export const format = ({ asOf, collection, isSize, key, search, since }: Place):
   if (search !== "") params.set("search", search)
   if (key !== undefined) params.set("key", JSON.stringify(key))
   if (isSize) params.set("view", "size")
+  if (recording !== undefined) params.set("recording", recording)
+  if (recording !== undefined && step !== undefined) params.set("step", `${step}`)
   return params.size === 0 ? "" : `?${params}`
 }
 
@@ -56,5 +64,7 @@ export const of = (collection: string, isSize = false): Place => ({
   asOf: undefined,
   since: undefined,
   search: "",
-  key: undefined
+  key: undefined,
+  recording: undefined,
+  step: undefined
 })

@@ -104,16 +104,23 @@ const Details = ({ index, recording: { history, violations } }: {
   )
 }
 
-export const Simulation = ({ onClose, recording }: {
+export const Simulation = ({ begin, onClose, onStep, recording }: {
   readonly recording: Recording
+  /** The command that is chosen first, counted from 1: that of the first violation, unless a link names one. */
+  readonly begin?: number | undefined
+  readonly onStep?: (command: number) => void
   readonly onClose: () => void
 }) => {
   const { lanes, moments, steps } = useMemo(() => lanesOf(recording), [recording])
   const marks = useMemo(() => marksOf(recording), [recording])
   const wrong = recording.violations.map(({ operation }) => steps.indexOf(operation))
-  const [step, setStep] = useState(wrong[0] ?? 0)
+  const within = (at: number) => Math.min(Math.max(at, 0), steps.length - 1)
+  const [step, setStep] = useState(within(begin === undefined ? wrong[0] ?? 0 : begin - 1))
   const view = useRef<HTMLDivElement>(null)
-  const go = (to: number) => setStep(Math.min(Math.max(to, 0), steps.length - 1))
+  const go = (to: number) => {
+    setStep(within(to))
+    onStep?.(within(to) + 1)
+  }
   useKeys((by) => go(step + by))
   const chosen = steps[step]!
   const placed = lanes.flatMap(({ rows }) => rows.flat()).find(({ index }) => index === chosen)

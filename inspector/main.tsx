@@ -143,6 +143,32 @@ const useRecording = () => {
   return { ...state, open, close: () => setState({}) }
 }
 
+/** The saved history that a link names, at its step. */
+const Linked = ({ go, name, place, refresh }: {
+  readonly name: string
+  readonly place: Place.Place
+  readonly go: Go
+  readonly refresh: number
+}) => {
+  const { error, value } = useLoading(
+    `recording ${name}`,
+    `${refresh}`,
+    async (signal) => Recording.parse(await Api.recording(name, signal))
+  )
+  if (value === undefined) {
+    return error === undefined ? <p class="quiet" role="status">Reading ...</p> : <Failure error={error} />
+  }
+  return (
+    <Simulation
+      key={name}
+      recording={value}
+      begin={place.step}
+      onStep={(step) => go({ ...place, step }, false)}
+      onClose={() => go({ ...place, recording: undefined, step: undefined }, true)}
+    />
+  )
+}
+
 const OpenRecording = ({ onFile }: { readonly onFile: (file: File | undefined) => void }) => (
   <label class="open" title="What tidemark simulate --save has written">
     Open a simulation
@@ -203,13 +229,24 @@ const App = () => {
         )}
       </header>
       <Failure error={simulation.error ?? error} />
-      {simulation.recording !== undefined && <Simulation recording={simulation.recording} onClose={simulation.close} />}
+      {simulation.recording !== undefined
+        ? <Simulation recording={simulation.recording} onClose={simulation.close} />
+        : place.recording !== undefined && <Linked name={place.recording} place={place} go={go} refresh={refresh} />}
       {value === undefined && error === undefined && <p class="quiet" role="status">Connecting ...</p>}
-      {value !== undefined && simulation.recording === undefined && (
+      {value !== undefined && simulation.recording === undefined && place.recording === undefined && (
         <div class="columns">
           <Collections all={value} chosen={place.collection} onChoose={(name) => go(Place.of(name), true)} />
           {collection !== undefined
-            ? <View key={collection.name} collection={collection} place={place} go={go} refresh={version} />
+            ? (
+              <View
+                key={collection.name}
+                collection={collection}
+                place={place}
+                go={go}
+                // Batches are merged without a change of what is in them.
+                refresh={place.isSize ? refresh : version}
+              />
+            )
             : place.collection === undefined
             ? <Overview refresh={refresh} onChoose={(name) => go(Place.of(name, true), true)} />
             : (

@@ -237,6 +237,24 @@ describe("documentation", () => {
     assert.deepStrictEqual(named.filter((name) => !files.includes(`src/${name}.ts`)), [])
   })
 
+  it("the reference of every export is written where neither the linter nor the formatter looks", () => {
+    const { scripts } = JSON.parse(read("package.json"))
+    assert.strictEqual(path.join(".config", JSON.parse(read(".config/typedoc.json")).out), path.join("dist", "api"))
+    assert.match(scripts.docs, /--options \.config\/typedoc\.json$/)
+    assert.notMatch(`${scripts.lint} ${scripts.format}`, /\bdist\b|"\*\*/)
+  })
+
+  it("every page is linked from README.md, or from a page that is", () => {
+    const linked = new Set(["README.md"])
+    for (const page of linked) {
+      for (const [, target] of read(page).matchAll(/\]\((?!\w+:|#)([^)#\s]+\.md)/g)) {
+        linked.add(path.posix.join(path.posix.dirname(page), target!))
+      }
+    }
+    const pages = files.filter((file) => /^docs\/[\w/-]+\.md$/.test(file))
+    assert.deepStrictEqual(pages.filter((page) => !linked.has(page)), [])
+  })
+
   it("every link between pages leads to a file", () => {
     const pages = files.filter((file) => file.endsWith(".md") && !file.startsWith("test/"))
     const links = pages.flatMap((file) =>

@@ -46,7 +46,7 @@ export const decode = (
     case "ndjson":
       return Ndjson.decodeThrough(gate)(bytes)
     case "csv":
-      return Csv.decodeThrough(gate)(bytes)
+      return Csv.decodeFieldsThrough(gate)(bytes)
     case "debezium":
       return Debezium.decodeThrough(gate, {})(bytes)
     case "parquet":
@@ -83,7 +83,7 @@ export const write = Effect.fnUntraced(function*<E, R>(
     case "ndjson":
       return yield* send(Ndjson.encode(flow))
     case "csv":
-      return yield* send(Csv.encode(flow))
+      return yield* send(Csv.encodeAs(layoutsOf(description))(flow))
     case "parquet":
       return yield* send((yield* parquet).Parquet.encodeAs(formsOf(description))(flow))
   }
@@ -99,7 +99,7 @@ export const writeContents = Effect.fnUntraced(function*<E, R>(
     case "ndjson":
       return yield* send(Ndjson.contents(rows))
     case "csv":
-      return yield* send(Csv.contents(rows))
+      return yield* send(Csv.contentsAs(layoutsOf(description))(rows))
     case "debezium":
       return yield* send(Debezium.contents(description.name)(rows))
     case "parquet":
@@ -108,6 +108,11 @@ export const writeContents = Effect.fnUntraced(function*<E, R>(
 })
 
 const send = <E, R>(bytes: Stream.Stream<Uint8Array, E, R>) => Stream.runForEach(bytes, Output.write)
+
+const layoutsOf = ({ key, value }: Description): Csv.Layouts => ({
+  key: StoredJson.layout(key),
+  value: StoredJson.layout(value)
+})
 
 /** Columns with the types that the codecs say. */
 const formsOf = ({ key, value }: Description) => ({ key: formOf(key), value: formOf(value) })

@@ -8,7 +8,8 @@
 import { Predicate, type Schema } from "effect"
 import type { SchemaElement } from "hyparquet"
 import * as ExactJson from "../ExactJson.ts"
-import * as Layout from "../Layout.ts"
+import * as Fields from "../formats/Fields.ts"
+import type * as Layout from "../Layout.ts"
 import * as Platform from "../Platform.ts"
 
 type Json = Schema.Json
@@ -190,7 +191,7 @@ const struct = (fields: ReadonlyArray<Field>): Column =>
 
 /** Parts by their numbers. */
 const tuple = (parts: ReadonlyArray<Column>): Column => {
-  const fields = parts.map((column, i) => ({ name: `_${i + 1}`, column, isOptional: false }))
+  const fields = parts.map((column, i) => ({ name: Fields.partName(i), column, isOptional: false }))
   return group(fields, {
     toCell: (json, fit) =>
       Array.isArray(json) && json.length === parts.length
@@ -221,11 +222,6 @@ const union = (tag: Field, members: ReadonlyArray<Field & { readonly literal: La
   })
 }
 
-/** Whether others can tell these names apart, and this format has them. */
-const areNames = (names: ReadonlyArray<string>): boolean =>
-  new Set(names.map((name) => name.toLowerCase())).size === names.length &&
-  names.every((name) => /^[^.\0]+$/.test(name) && name.isWellFormed() && Layout.isFieldName(name))
-
 /** The column of a layout: `json` where this format has no type for it. */
 export const of = (layout: Layout.Layout): Column => {
   if (typeof layout === "string") return plain[layout]
@@ -246,14 +242,14 @@ const ofLiterals = (literals: ReadonlyArray<Layout.Literal>): Column => {
 }
 
 const ofStruct = ({ struct: fields }: Layout.Struct): Column =>
-  areNames(fields.map(([name]) => name))
+  Fields.areNames(fields.map(([name]) => name))
     ? struct(fields.map(([name, layout, optional]) => ({ name, column: of(layout), isOptional: optional === "?" })))
     : json
 
 const ofUnion = (tag: string, union_: ReadonlyArray<readonly [Layout.Literal, Layout.Layout]>): Column => {
   const literals = union_.map(([literal]) => literal)
   const tagColumn = ofLiterals(literals)
-  if (tagColumn === json || !areNames([tag, ...literals.map(String)])) return json
+  if (tagColumn === json || !Fields.areNames([tag, ...literals.map(String)])) return json
   return union(
     { name: tag, column: tagColumn, isOptional: false },
     union_.map(([literal, layout]) => ({ literal, name: String(literal), column: of(layout), isOptional: true }))

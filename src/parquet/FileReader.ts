@@ -6,6 +6,7 @@
 import { Effect, Stream } from "effect"
 import { type AsyncBuffer, type FileMetaData, parquetMetadataAsync, parquetReadObjects, type RowGroup } from "hyparquet"
 import * as ExactJson from "../ExactJson.ts"
+import * as Fields from "../formats/Fields.ts"
 import * as Layout from "../Layout.ts"
 import { InvalidInput } from "../PersistError.ts"
 import * as Platform from "../Platform.ts"
@@ -44,7 +45,7 @@ const footer = Effect.fnUntraced(function*(file: AsyncBuffer) {
 export const open = Effect.fnUntraced(function*(file: AsyncBuffer) {
   const metadata = yield* footer(file)
   const columns = sides.filter((side) => said(metadata, FileWriter.layoutKey(side)) !== undefined)
-  yield* checkColumns(metadata, columns.map(FileWriter.jsonName))
+  yield* checkColumns(metadata, columns.map(Fields.jsonName))
   const typed: Array<Typed> = []
   for (const side of columns) {
     const layout = Layout.find(said(metadata, FileWriter.layoutKey(side))!)
@@ -90,7 +91,7 @@ const checkColumns = (metadata: FileMetaData, besides: ReadonlyArray<string>): E
 
 /** Metadata that leaves JSON in columns with types as texts, where it can be told from the lack of it. */
 const withTexts = (metadata: FileMetaData, typed: ReadonlyArray<Typed>): FileMetaData => {
-  const names = new Set(typed.flatMap(({ side }) => [side, FileWriter.jsonName(side)]))
+  const names = new Set(typed.flatMap(({ side }) => [side, Fields.jsonName(side)]))
   const columns = Column.namesOf(metadata.schema.slice(1))
   const schema = metadata.schema.map((element, i) =>
     i > 0 && names.has(columns[i - 1]!) && element.converted_type === "JSON"
@@ -104,7 +105,7 @@ const withTexts = (metadata: FileMetaData, typed: ReadonlyArray<Typed>): FileMet
 const withJson = (cells: Cells, typed: ReadonlyArray<Typed>): Cells => {
   if (typed.length === 0) return cells
   const parts = typed.map(({ column, side }) => {
-    const whole = cells[FileWriter.jsonName(side)]
+    const whole = cells[Fields.jsonName(side)]
     const isInCells = whole === null || whole === undefined
     return [side, isInCells ? Column.read(column, cells[side]) : Column.json.toJson(whole)] as const
   })

@@ -7,6 +7,7 @@ import type { Schema } from "effect"
 import type { ColumnChunk, KeyValue, SchemaElement, Statistics } from "hyparquet"
 import { ByteWriter, ParquetWriter } from "hyparquet-writer"
 import { cell } from "../formats/Cell.ts"
+import * as Fields from "../formats/Fields.ts"
 import * as Frontier from "../Frontier.ts"
 import * as Layout from "../Layout.ts"
 import * as Platform from "../Platform.ts"
@@ -34,9 +35,6 @@ export const checksumsKey = "tidemark.checksums"
 
 /** The key in the metadata that has the layout of keys or values. */
 export const layoutKey = (side: keyof Forms): string => `tidemark.${side}`
-
-/** The column of what the columns of a layout do not hold exactly. */
-export const jsonName = (side: keyof Forms): string => `${side}_json`
 
 /** Keys or values: one column, or one for each field. */
 interface Side {
@@ -68,7 +66,7 @@ const texts = (name: string, form: "json" | "text"): Side => {
 }
 
 const typed = (name: keyof Forms, layout: Layout.Layout, column: Column.Column): Side => {
-  const json = jsonName(name)
+  const json = Fields.jsonName(name)
   let cells: Array<unknown> = []
   let rest: Array<Uint8Array | null> = []
   return {

@@ -31,6 +31,7 @@ import * as Handlers from "./Handlers.ts"
 import * as Health from "./Health.ts"
 import * as Inspector from "./Inspector.ts"
 import * as Methods from "./Methods.ts"
+import * as Recordings from "./Recordings.ts"
 import * as Tickets from "./Tickets.ts"
 import * as Validators from "./Validators.ts"
 
@@ -77,6 +78,11 @@ export interface Options {
   readonly heartbeat?: Duration.Input | undefined
   /** How long a client may read nothing of what is sent before it is disconnected. Default 30 seconds. */
   readonly stallTimeout?: Duration.Input | undefined
+  /**
+   * The saved history of a simulation by its name, as `tidemark simulate --save` writes it, or `undefined` if there is none.
+   * The inspector opens it by the link `?recording=NAME`. There are none if absent.
+   */
+  readonly recordings?: ((name: string) => Effect.Effect<string | undefined>) | undefined
 }
 
 const mebibyte = 1024 * 1024
@@ -229,6 +235,7 @@ const serve = Effect.fnUntraced(function*(options: Options, grants: ReadonlyArra
       Health.ready,
       watching(millis(options.heartbeat, 15)),
       metrics(keys),
+      Recordings.layer(keys, options.recordings ?? (() => Effect.undefined)),
       around(options, keys, address)
     ),
     {

@@ -81,6 +81,22 @@ describe("serve", () => {
     }
   })
 
+  it("gives the recordings of a directory, and nothing outside of it", { timeout: 300_000 }, async () => {
+    const recordings = Tool.temporary()
+    fs.mkdirSync(join(recordings, "in"))
+    fs.writeFileSync(join(recordings, "outside.json"), "secret")
+    fs.writeFileSync(join(recordings, "in", "failed.json"), `{"tidemarkHistory":1}`)
+    const { url } = await serve(["--recordings", join(recordings, "in")])
+    const ask = async (name: string) => {
+      const response = await fetch(`${url}/recordings/${name}`)
+      return [response.status, response.ok ? await response.text() : ""]
+    }
+    assert.deepStrictEqual(await ask("failed.json"), [200, `{"tidemarkHistory":1}`])
+    assert.deepStrictEqual(await ask("other.json"), [404, ""])
+    assert.deepStrictEqual(await ask("..%2foutside.json"), [404, ""])
+    Tool.remove(recordings)
+  })
+
   it("lets other machines in with a token only", { timeout: 300_000 }, async () => {
     const open = await Tool.runAlone(["--dir", directory, "serve", "--host", "0.0.0.0", "--port", "0"])
     assert.strictEqual(open.code, 2)

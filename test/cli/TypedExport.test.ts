@@ -98,3 +98,29 @@ describe("export --format parquet of a collection with a schema", () => {
     assert.sameDeepMembers([...await sorted(copy)], [...await sorted(["--dir", dir])])
   })
 })
+
+describe("export --format csv of a collection with a schema", () => {
+  it("has its fields as columns, and comes back as it was", async () => {
+    const file = join(home, "orders.csv")
+    fs.writeFileSync(file, await output(["--dir", dir, "export", "orders", "--format", "csv"]))
+    const [header] = lines(fs.readFileSync(file, "utf8"))
+    assert.strictEqual(
+      header,
+      "key._1,key._2,key_json,value.placed,value.item,value.sizes,value.note,value_json,time,diff"
+    )
+    const copy = ["--dir", join(home, "csv")]
+    assert.strictEqual(
+      await output([...copy, "ingest", "orders", file, "--format", "csv"]),
+      "3 updates durable, nothing sealed"
+    )
+    const rows = async (store: ReadonlyArray<string>) =>
+      lines(await output([...store, "snapshot", "orders", "--updates"])).map((line): unknown => JSON.parse(line))
+    assert.sameDeepMembers([...await rows(copy)], [...await rows(["--dir", dir])])
+    const connection = await (await DuckDBInstance.create(":memory:")).connect()
+    const found = await connection.runAndReadAll(
+      `SELECT "key._2" AS number, "value.placed" > TIMESTAMP '2026-01-01' AS is_new FROM '${file}' WHERE "key._1" = 'us'`
+    )
+    assert.deepStrictEqual(found.getRowObjectsJson(), [{ number: "1", is_new: true }])
+    connection.closeSync()
+  })
+})

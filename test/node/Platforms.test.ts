@@ -171,6 +171,21 @@ describe("on Windows", () => {
       assert.deepStrictEqual(flushes.filter(({ flags }) => (flags & O_RDWR) === 0), [])
     }))
 
+  it.effect("no file has a name that differs in case alone, or that may not be there, or makes a path long", () =>
+    Effect.gen(function*() {
+      const root = join(yield* directory, "store")
+      const calls = yield* recorded(root)
+      yield* life("win32", root)
+      const paths = [...new Set(calls.map(({ path }) => path))]
+      assert.isAbove(paths.length, 10)
+      assert.strictEqual(new Set(paths.map((path) => path.toLowerCase())).size, paths.length)
+      const isDevice = /^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/i
+      const isPlain = (name: string): boolean => /^[\w-](?:[\w.-]*[\w-])?$/.test(name) && !isDevice.test(name)
+      assert.deepStrictEqual(paths.filter((path) => path !== "" && !path.split("/").every(isPlain)), [])
+      // Node.js gives Windows every path in the form that may have more than 260 characters.
+      assert.isBelow(Math.max(...paths.map((path) => path.length)), 60)
+    }))
+
   it.live("a file that another process has open for a moment is renamed and removed a little later", () =>
     Effect.gen(function*() {
       const root = join(yield* directory, "store")

@@ -90,6 +90,7 @@ export const isNotAny: [IsAny<Event>, IsAny<Frontier>, IsAny<Stop>] = [false, fa
 export interface Manifest {
   readonly exports: Readonly<Record<string, string | Readonly<Record<string, string>>>>
   readonly peerDependencies: Readonly<Record<string, string>>
+  readonly peerDependenciesMeta: Readonly<Record<string, { readonly optional: boolean }>>
 }
 
 /** A directory with the package and the programs. */

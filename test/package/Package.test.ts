@@ -53,9 +53,22 @@ describe("the packed tarball", () => {
     assert.isAbove(bundle!.contents.length, 1_000)
   })
 
-  it("takes the next minor version of effect", () => {
-    const { peerDependencies } = manifest()
-    for (const name of ["effect", "@effect/platform-node"]) assert.match(peerDependencies[name]!, /^\^4\./)
+  it("says how it is installed, with the peers that it cannot do without", () => {
+    const { peerDependencies, peerDependenciesMeta } = manifest()
+    const needed = Object.keys(peerDependencies).filter((name) => peerDependenciesMeta[name]?.optional !== true)
+    for (const page of ["README.md", "docs/start.md", "llms.txt"]) {
+      const [, packages] =
+        /npm install (tidemark[^.\n]*)/.exec(fs.readFileSync(join(tarball.contents, page), "utf8")) ?? []
+      assert.deepStrictEqual(packages?.split(" "), ["tidemark", ...needed], page)
+    }
+  })
+
+  it("is installed by npm beside the next minor version of effect, and its tool is found by npx", () => {
+    const { version } = JSON.parse(fs.readFileSync(join(Tarball.root, "node_modules/effect/package.json"), "utf8"))
+    const [major, minor] = version.split(".").map(Number)
+    const there = tarball.installed(`${major}.${minor + 1}.0`)
+    assert.match(Tarball.npm(["exec", "--offline", "--", "tidemark", "--version"], there), /^tidemark v\d/)
+    assert.throws(() => Tarball.npm(["exec", "--offline", "--", "tidemark", "list"], there), /npm install @effect/)
   })
 
   it.each([["nodenext", "TypeScript 5.9"], ["bundler", "TypeScript 6"], ["nodenext", "TypeScript 7"]] as const)(

@@ -24,6 +24,16 @@ export const must = (command: string, args: ReadonlyArray<string>, cwd: string):
   return stdout
 }
 
+/** Runs the npm that runs the tests. */
+export const npm = (args: ReadonlyArray<string>, cwd: string): string => {
+  const script = process.env["npm_execpath"]
+  return script === undefined ? must("npm", args, cwd) : must(process.execPath, [script, ...args], cwd)
+}
+
+/** Packs a folder. Returns the file. */
+const pack = (folder: string, into: string): string =>
+  join(into, npm(["pack", "--silent", "--ignore-scripts", "--pack-destination", into], folder).trim())
+
 export interface Tarball {
   /** The packed file. */
   readonly file: string
@@ -31,6 +41,8 @@ export interface Tarball {
   readonly contents: string
   /** A new directory with the package and its dependencies installed, and these packages of the checkout beside it. */
   readonly consumer: (name: string, packages: ReadonlyArray<string>) => string
+  /** A new directory in which npm has installed the package beside some version of `effect`, without any registry. */
+  readonly installed: (effect: string) => string
   readonly remove: () => void
 }
 
@@ -51,11 +63,7 @@ export const make = (): Tarball => {
     if (isKept) fs.cpSync(join(root, entry), join(stage, entry), { recursive: true })
   }
   must(process.execPath, [compilers["TypeScript 7"], "-p", "src", "--outDir", join(stage, "dist")], root)
-  const npm = process.env["npm_execpath"]
-  const pack = ["pack", "--ignore-scripts", "--pack-destination", home]
-  if (npm === undefined) must("npm", pack, stage)
-  else must(process.execPath, [npm, ...pack], stage)
-  const file = join(home, fs.readdirSync(home).find((each) => each.endsWith(".tgz"))!)
+  const file = pack(stage, home)
   must("tar", ["-xzf", file, "-C", home], home)
   const contents = join(home, "package")
   return {
@@ -70,6 +78,17 @@ export const make = (): Tarball => {
         fs.symlinkSync(join(root, "node_modules", each), link)
       }
       fs.writeFileSync(join(directory, "package.json"), `{"type":"module"}`)
+      return directory
+    },
+    installed: (effect) => {
+      const directory = join(home, `beside-${effect}`)
+      const stub = join(directory, "stub")
+      fs.mkdirSync(stub, { recursive: true })
+      fs.writeFileSync(join(stub, "package.json"), JSON.stringify({ name: "effect", version: effect }))
+      fs.writeFileSync(join(directory, "package.json"), `{"type":"module"}`)
+      const others = dependencies(contents).map((each) => join(root, "node_modules", each))
+      const files = [stub, ...others].map((folder) => pack(folder, directory))
+      npm(["install", "--offline", "--no-audit", "--no-fund", file, ...files], directory)
       return directory
     },
     remove: () => fs.rmSync(home, { recursive: true, force: true })

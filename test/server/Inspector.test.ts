@@ -90,6 +90,10 @@ describe.skipIf(executable === undefined)("the inspector, in a browser", () => {
   inBrowser("shows the life of a key, and what differs between two times", async (page, url) => {
     await page.goto(`${url}/?collection=orders&since=1&asOf=9`)
     await status(page).filter({ hasText: "3 differences from 1 to 9" }).waitFor()
+    const saving = page.waitForEvent("download")
+    await page.getByRole("button", { name: "Save these" }).click()
+    const lines = readFileSync(await (await saving).path(), "utf8").trim().split("\n")
+    assert.deepStrictEqual(lines.map((line) => (JSON.parse(line) as { readonly diff: number }).diff), [-1, 1, -1])
     await page.getByRole("row").filter({ hasText: "paid" }).click()
     const life = page.getByRole("complementary")
     await life.getByText("changed at 5").waitFor()

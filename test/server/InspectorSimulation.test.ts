@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Redacted } from "effect"
 import type { Page } from "playwright-core"
 import * as Checker from "../../src/testing/history/Checker.ts"
 import type * as History from "../../src/testing/history/History.ts"
@@ -55,17 +55,19 @@ const history: History.History = [
 const violations = Checker.check(history)
 const problem = `${violations[0]?.kind}: a row is not there`
 const saved = (text: string) => ({ name: "failed.json", mimeType: "application/json", buffer: Buffer.from(text) })
-const file = saved(Recorded.text({ replay: "tidemark simulate --seed 17", problem, history, violations }))
+const recorded = Recorded.text({ replay: "tidemark simulate --seed 17", problem, history, violations })
+const file = saved(recorded)
+const recordings = (name: string) => Effect.succeed(name === "failed.json" ? recorded : undefined)
 
 const said = (page: Page, text: string) => page.locator("p[role=status]").filter({ hasText: text }).waitFor()
 
 describe.skipIf(executable === undefined)("a simulation in the inspector", () => {
-  const inBrowser = (title: string, use: (page: Page) => Promise<void>) =>
+  const inBrowser = (title: string, use: (page: Page, url: string) => Promise<void>) =>
     it.live(title, () =>
       Effect.gen(function*() {
-        const { url } = yield* Running.start()
+        const { url } = yield* Running.start({ recordings })
         const { errors, page } = yield* opened(url)
-        yield* Effect.promise(() => use(page))
+        yield* Effect.promise(() => use(page, url))
         assert.deepStrictEqual(errors, [])
       }))
 
@@ -118,4 +120,45 @@ describe.skipIf(executable === undefined)("a simulation in the inspector", () =>
     await said(page, "Command 5 of 6")
     assert.strictEqual(await refusal.count(), 0)
   })
+
+  inBrowser("is opened by a link, at a step, and the link follows", async (page, url) => {
+    await page.goto(`${url}/?recording=failed.json`)
+    await said(page, "Command 5 of 6")
+    await page.keyboard.press("ArrowLeft")
+    await said(page, "Command 4 of 6")
+    await page.waitForURL(/recording=failed.json&step=4$/)
+    await page.reload()
+    await said(page, "Command 4 of 6")
+    await page.getByRole("button", { name: "Close" }).click()
+    await page.getByRole("heading", { name: "Choose a collection" }).waitFor()
+    assert.strictEqual(new URL(page.url()).search, "")
+    await page.goBack()
+    await said(page, "Command 4 of 6")
+    await page.goto(`${url}/?recording=failed.json&step=99`)
+    await said(page, "Command 6 of 6")
+    await page.goto(`${url}/?recording=other.json`)
+    await page.getByRole("alert").filter({ hasText: "other.json" }).waitFor()
+  })
+})
+
+describe("recordings of a server", () => {
+  it.live("are given by their names, to whoever has all rights, and are none by default", () =>
+    Effect.gen(function*() {
+      const token = Redacted.make("s3cret")
+      const { url } = yield* Running.start({ recordings, token })
+      const headers = { authorization: "Bearer s3cret" }
+      const found = yield* Running.ask(`${url}/recordings/failed.json`, { headers })
+      assert.deepInclude(found, { status: 200, body: JSON.parse(recorded) as unknown })
+      assert.strictEqual((yield* Running.ask(`${url}/recordings/failed.json`)).status, 401)
+      const asked: Array<string> = []
+      const other = yield* Running.start({
+        recordings: (name) => Effect.sync(() => void asked.push(name))
+      })
+      for (const name of ["other.json", "..%2fother.json", "a%2fb", ".hidden", ""]) {
+        assert.strictEqual((yield* Running.ask(`${other.url}/recordings/${name}`)).status, 404, name)
+      }
+      assert.deepStrictEqual(asked, ["other.json"])
+      const none = yield* Running.start()
+      assert.strictEqual((yield* Running.ask(`${none.url}/recordings/failed.json`)).status, 404)
+    }))
 })

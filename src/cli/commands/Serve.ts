@@ -8,7 +8,9 @@ import { Context, Effect, Layer, Option, Schedule } from "effect"
 import { Command, Flag } from "effect/cli"
 import { FetchHttpClient, HttpServer } from "effect/http"
 import { Otlp, OtlpSerialization } from "effect/observability"
+import { readFile } from "node:fs/promises"
 import { createServer } from "node:http"
+import { join } from "node:path"
 import { PersistClient } from "../../client/PersistClient.ts"
 import * as Server from "../../server/Server.ts"
 import { Failure, Usage } from "../Failure.ts"
@@ -52,6 +54,10 @@ const telemetry = Otlp.layerFromConfig({ resource: { serviceName: "tidemark" } }
   Layer.provide([OtlpSerialization.layerJson, FetchHttpClient.layer])
 )
 
+/** Recordings by the names of their files. The server has checked that a name is no path. */
+const recordedIn = (directory: string) => (name: string) =>
+  Effect.promise(() => readFile(join(directory, name), "utf8").catch(() => undefined))
+
 export const serve = Command.make(
   "serve",
   {
@@ -79,6 +85,12 @@ export const serve = Command.make(
       Flag.withDescription("Only read, beside a process that writes"),
       Flag.withDefault(false)
     ),
+    recordings: Flag.Directory("recordings").pipe(
+      Flag.withDescription(
+        "A directory of what simulate --save has written: the page opens FILE in it at /?recording=FILE"
+      ),
+      Flag.optional
+    ),
     standby: Flag.Boolean("standby").pipe(
       Flag.withDescription(
         "Wait while another process has the store, and serve it once that one is gone; for files only"
@@ -86,7 +98,7 @@ export const serve = Command.make(
       Flag.withDefault(false)
     )
   },
-  Effect.fn(function*({ cors, host, port, readOnly, standby, tokens }) {
+  Effect.fn(function*({ cors, host, port, readOnly, recordings, standby, tokens }) {
     const { directory, json, storage } = yield* common
     const allowed = yield* Tokens.allowed(host, tokens)
     if (standby && (readOnly || Option.isNone(directory))) {
@@ -101,7 +113,11 @@ export const serve = Command.make(
       return json ? Output.json({ url }) : Output.line(`serving at ${url}`)
     })
     const http = NodeHttpServer.layer(answering, { host, port, gracefulShutdownTimeout: "1 second" })
-    const server = Server.layer({ ...allowed, origins: cors })
+    const server = Server.layer({
+      ...allowed,
+      origins: cors,
+      recordings: Option.getOrUndefined(Option.map(recordings, recordedIn))
+    })
     // It listens once the store is open: clients retry refused connections, also event sources.
     const opened = Layer.provideMerge(http, readOnly ? Store.reading(storage) : Store.writing(storage))
     const serving = Effect.gen(function*() {

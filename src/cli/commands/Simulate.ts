@@ -125,6 +125,10 @@ export const simulate = Command.make(
   Command.withExamples([
     { command: "tidemark simulate --seeds 1000", description: "Seeds 0 to 999" },
     { command: "tidemark simulate --seed 17 --profile crashes", description: "One seed, where writers die often" },
-    { command: "tidemark simulate --save failed.json", description: "For the inspector, if a seed fails" }
+    {
+      command: "tidemark simulate --save failed.json",
+      description:
+        "For the inspector, if a seed fails: tidemark serve --recordings . opens it at /?recording=failed.json"
+    }
   ])
 )
