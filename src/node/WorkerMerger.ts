@@ -167,7 +167,10 @@ const unpacked = (url: string): URL | undefined => {
  * Bundlers recognise the last form, and include the worker.
  */
 const beside = (): Worker => {
-  const { url } = import.meta
+  const { url } = import.meta as { readonly url?: string }
+  if (url === undefined) {
+    throw new Error("a CommonJS bundle has no address, beside which the worker would be looked for")
+  }
   const outside = unpacked(url)
   if (outside !== undefined) return new Worker(outside, settings)
   return url.endsWith("/WorkerMerger.ts")

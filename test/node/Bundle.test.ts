@@ -65,6 +65,7 @@ describe("a bundle", () => {
         const found = yield* run(join(out, format === "esm" ? "app.mjs" : "app.cjs"), join(out, "store"))
         compacted(found)
         assert.deepStrictEqual(found.warnings.map((line) => line.slice(0, 12)), ["Warn merging"])
+        assert.match(found.warnings[0]!, format === "esm" ? /Cannot find module/ : /a CommonJS bundle has no address/)
       })
   )
 
