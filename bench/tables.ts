@@ -1,8 +1,8 @@
 /**
  * Tables, beside collections and SQLite: `npm run bench -- tables [SCALE] [WORK,...]`.
  *
- * Work is `set`, `transact`, `contend`, `get`, `memory` and `agent`, and all of it by default; the default scale is 0.2. Every
- * measurement runs in a process of its own. Ratios are taken within a round, one of time and one of processor time, and
+ * Work is `set`, `transact`, `contend`, `get`, `memory`, `keys` and `agent`, and all of it by default; the default scale is 0.2.
+ * With scale 1, `keys` writes 100,000, 1,000,000 and 3,000,000 rows within the default budgets, which follow the scale. Every measurement runs in a process of its own. Ratios are taken within a round, one of time and one of processor time, and
  * the table has their medians over `TIDEMARK_BENCH_RUNS` rounds (3).
  */
 import * as path from "node:path"
@@ -18,8 +18,8 @@ const only = process.argv[3]?.split(",")
 const rounds = Number(process.env["TIDEMARK_BENCH_RUNS"] ?? "3")
 const base = scratch("tables")
 
-const child = (what: string): Promise<Figures> => {
-  const args = [what, emptied(path.join(base, "work")), String(scale)]
+const child = (what: string, directory = emptied(path.join(base, "work"))): Promise<Figures> => {
+  const args = [what, directory, String(scale)]
   return answerOf(path.join(import.meta.dirname, "tables/run.ts"), args, what, ["--expose-gc"])
 }
 
@@ -59,6 +59,27 @@ const rates = async (mine: string, theirs: string) => {
     more: true,
     unit: "x"
   }
+}
+
+/** What processes keep in memory that have written a store of so many keys, or have opened it again, beyond an empty one. */
+const keys = async (): Promise<ReadonlyArray<Measured>> => {
+  const found: Array<Measured> = []
+  let empty = 0
+  for (const times of [0, 1, 10, 30]) {
+    const directory = emptied(path.join(base, "work"))
+    for (const what of ["written", "reopened"]) {
+      const figures = await child(`${what} ${times}`, directory)
+      const said = Object.entries(figures).map(([name, bytes]) => `${name} ${(bytes / 1e6).toFixed(0)} MB`)
+      const work = `memory of the process, ${number(times * 100_000 * scale)} small keys ${what}`
+      console.error(`${work}: ${said.join(", ")}`)
+      if (times === 0) empty = figures["bytes"]!
+      else {
+        const values = [(figures["bytes"]! - empty) / figures["budgets"]!]
+        found.push({ work, against: "its budgets", bound: 1.5, more: false, unit: "x", values })
+      }
+    }
+  }
+  return found
 }
 
 const agent = async (): Promise<ReadonlyArray<Measured>> => {
@@ -125,6 +146,7 @@ const works: Readonly<Record<string, () => Promise<ReadonlyArray<Measured>>>> = 
       values: (await inRounds("memory", "memory 10")).map(([once, ten]) => ten!["bytes"]! / once!["bytes"]!)
     }
   ],
+  keys,
   agent
 }
 

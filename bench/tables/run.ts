@@ -182,7 +182,6 @@ const get = async (): Promise<Figures> => {
 
 /** What a store of so many keys keeps in memory after some of them were read. */
 const memory = async (count: number): Promise<Figures> => {
-  const mebibyte = 1024 * 1024
   const options = { memoryBytes: 4 * mebibyte, logBytes: 4 * mebibyte, cacheBytes: 2 * mebibyte, partBytes: mebibyte }
   const open = () => ManagedRuntime.make(Layer.provideMerge(Small.layer, client(options)))
   const filling = open()
@@ -211,6 +210,71 @@ const memory = async (count: number): Promise<Figures> => {
   return { bytes: heapUsed + arrayBuffers }
 }
 
+/** Memory after what is not needed was freed: buffers are freed after the objects that hold them. */
+const settledMemory = async (): Promise<Figures> => {
+  for (let i = 0; i < 5; i++) {
+    collect()
+    await setTimeout(100)
+  }
+  const { arrayBuffers, heapUsed, rss } = process.memoryUsage()
+  const { cacheBytes, feedBytes, memoryBytes } = budgets
+  return { bytes: heapUsed + arrayBuffers, rss, budgets: memoryBytes + cacheBytes + feedBytes + tableBytes }
+}
+
+const smallKey = (n: number): string => `k${String(n).padStart(9, "0")}`
+
+/** The default budgets of a store and of a table, at the scale. */
+const mebibyte = 1024 * 1024
+const budgets = {
+  memoryBytes: 64 * mebibyte * scale,
+  cacheBytes: 64 * mebibyte * scale,
+  feedBytes: 8 * mebibyte * scale,
+  logBytes: 64 * mebibyte * scale
+}
+const tableBytes = 8 * mebibyte * scale
+
+class Bounded extends Table.Service<Bounded>()("rows", {
+  key: Codec.string,
+  value: Codec.string,
+  cacheBytes: tableBytes
+}) {}
+
+const openBounded = () => ManagedRuntime.make(Layer.provideMerge(Bounded.layer, client(budgets)))
+
+/** Writes so many small rows within the budgets, and says what the process then keeps in memory. */
+const written = async (count: number): Promise<Figures> => {
+  const runtime = openBounded()
+  const rows = await runtime.runPromise(Bounded)
+  const together = 1000
+  for (let first = 0; first < count; first += together) {
+    await runtime.runPromise(Table.transaction(Effect.forEach(
+      Array.from({ length: together }, (_, i) => first + i),
+      (n) => rows.set(smallKey(n), String(n)),
+      { discard: true }
+    )))
+  }
+  const figures = await settledMemory()
+  await runtime.dispose()
+  return figures
+}
+
+/** What a process keeps in memory that opens such a store, and reads 20,000 of its rows. */
+const reopened = async (count: number): Promise<Figures> => {
+  const runtime = openBounded()
+  const rows = await runtime.runPromise(Bounded)
+  let n = 0
+  await runtime.runPromise(Effect.whileLoop({
+    while: () => n < Math.min(count, 20_000),
+    body: () => rows.get(smallKey(Math.imul(n++, 7919) % count)),
+    step: (value) => {
+      if (Option.isNone(value)) throw new Error("a row is missing")
+    }
+  }))
+  const figures = await settledMemory()
+  await runtime.dispose()
+  return figures
+}
+
 const works: Readonly<Record<string, () => Promise<Figures>>> = {
   set: () => withTable((rows) => (fiber, step) => rows.set(keyFor(fiber, step), valueOf(step))),
   append,
@@ -220,7 +284,11 @@ const works: Readonly<Record<string, () => Promise<Figures>>> = {
   sqlite,
   get,
   memory: () => memory(Math.max(4000, Math.round(100_000 * scale))),
-  "memory 10": () => memory(10 * Math.max(4000, Math.round(100_000 * scale)))
+  "memory 10": () => memory(10 * Math.max(4000, Math.round(100_000 * scale))),
+  ...Object.fromEntries([0, 1, 10, 30].flatMap((times) => {
+    const count = times * Math.round(100_000 * scale)
+    return [[`written ${times}`, () => written(count)], [`reopened ${times}`, () => reopened(count)]]
+  }))
 }
 
 process.send!(await works[what]!(), () => process.exit(0))

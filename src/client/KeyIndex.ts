@@ -38,6 +38,11 @@ export class KeyIndex {
     scan(chunks, Math.max(0, this.chunks.length - 1), this.table.rowsOfLast, key, times, visit)
   }
 
+  /** Bytes that the table takes. */
+  get bytes(): number {
+    return this.table.bytes
+  }
+
   private isOf({ count, list }: MemoryChunks): boolean {
     const known = Math.min(count, this.chunks.length)
     return known > 0 && list[0] === this.chunks[0] && list[known - 1] === this.chunks[known - 1]

@@ -48,6 +48,9 @@ const lists = { added: 0, single: 1, pairs: 2, size: 3 }
 /** So many rows have a bucket, when the table is full. What is not taken back is much less, mostly. */
 const rowsOfBucket = 2
 
+/** The memory of a table that had more rows than fit into so many bytes is not kept for the next ones. */
+const keptBytes = 64 * 1024
+
 export class KeyTable {
   /** The number of the last row. */
   private rows = none
@@ -63,12 +66,21 @@ export class KeyTable {
   private last = new Int32Array(0)
   private pairTimes = new PairTimes()
 
+  /** Bytes that it takes. */
+  get bytes(): number {
+    return this.entries.byteLength + this.last.byteLength
+  }
+
   clear(): void {
     this.rows = none
     this.chunks = []
     this.starts = []
     this.looked = none
-    this.last.fill(none)
+    if (this.bytes > keptBytes) {
+      this.entries = new Int32Array(0)
+      this.doubles = new Float64Array(0)
+      this.last = new Int32Array(0)
+    } else this.last.fill(none)
     this.pairTimes = new PairTimes()
   }
 

@@ -114,6 +114,18 @@ describe("rows in memory by key", () => {
     }
   })
 
+  it("leave no memory of their number behind when maintenance has moved them", () => {
+    const many = Array.from({ length: 200_000 }, (_, i) => Rows.row(`key ${i}`, "", 1, 1))
+    const index = new KeyIndex()
+    const all: MemoryChunks = { list: [chunkOf(1, many)], count: 1 }
+    while (index.bytes < 24 * many.length) visited(index, all, "key 1")
+
+    const rest: MemoryChunks = { list: [chunkOf(2, [Rows.row("key 1", "new", 2, 1)])], count: 1 }
+    assert.deepStrictEqual(visited(index, rest, "key 1").map(({ time }) => time), [2])
+    assert.isBelow(index.bytes, 100_000)
+    assert.deepStrictEqual(visited(index, rest, "key 2"), [])
+  })
+
   it("are not visited once they have been taken back, however often their key was written", () => {
     const list = Array.from({ length: 2000 }, (_, time) =>
       chunkOf(time, [

@@ -14,7 +14,8 @@ import * as Table from "../../src/tables/Table.ts"
 const options = { key: Schema.String, value: Schema.Int, history: "all" } as const
 
 export class Left extends Table.Service<Left>()("left", { ...options, indexes: { byRest: (n: number) => n % 3 } }) {}
-export class Right extends Table.Service<Right>()("right", options) {}
+/** Its cache has room for few rows, so that they are dropped while they are being read. */
+export class Right extends Table.Service<Right>()("right", { ...options, cacheBytes: 1_000 }) {}
 
 export const layer = Layer.merge(Left.layer, Right.layer)
 
