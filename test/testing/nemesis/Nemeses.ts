@@ -15,7 +15,7 @@ export interface Part {
   readonly share: number
 }
 
-const total = Config.Int("TIDEMARK_SEEDS").pipe(Config.withDefault(600))
+const total = Config.Int("TIDEMARK_SEEDS").pipe(Config.withDefault(400))
 const named = Config.option(Config.String("TIDEMARK_REPLAY"))
 
 const timeout = 3_600_000
