@@ -1,8 +1,8 @@
 /**
- * One measurement of the bounds, in a process of its own: many collections, opening them, or large values. Sends its figures to
- * its parent.
+ * One measurement of the bounds, in a process of its own: many collections, opening them, large values, many subscribers, or a
+ * long history. Sends its figures to its parent.
  */
-import { Effect, Layer, ManagedRuntime } from "effect"
+import { Effect, Fiber, Layer, ManagedRuntime, Stream } from "effect"
 import { monitorEventLoopDelay } from "node:perf_hooks"
 import { setTimeout } from "node:timers/promises"
 import { Codec, PersistClient, Update } from "../../src/index.ts"
@@ -46,6 +46,12 @@ const inFlight = 64
 /** One for all: making them is the work of an application. */
 const largeValue = new Uint8Array(16 * 1024 * 1024 - 64).fill(7)
 
+const rowsAt = (time: number, first: number, count: number) =>
+  Array.from({ length: count }, (_, i) => Update.insert(`row ${first + i}`, `${time} ${"text ".repeat(20)}`, time))
+
+/** Of these the store is seen at rest. */
+const rests: ReadonlySet<string> = new Set(["write", "large"])
+
 const program = {
   write: Effect.fnUntraced(function*(persist: PersistClient.PersistClient["Service"], count: number, writes: number) {
     const handles = yield* Effect.forEach(
@@ -77,7 +83,51 @@ const program = {
     }
     yield* writer.allowCompaction(count)
     return cpuSeconds() - before
-  })
+  }),
+  /** Commits of a thousand rows, until the last subscriber has the last of them. */
+  subscribe: Effect.fnUntraced(function*(
+    persist: PersistClient.PersistClient["Service"],
+    subscribers: number,
+    commits: number
+  ) {
+    const { reader, writer } = yield* persist.createOrLoad("rows", text)
+    yield* writer.seal(1)
+    const followers = yield* Effect.forEach(
+      Array.from({ length: subscribers }),
+      () =>
+        reader.subscribe({ from: 1 }).pipe(
+          Stream.takeUntil((event) => event._tag === "Progress" && event.frontier > commits),
+          Stream.runDrain,
+          Effect.forkChild
+        )
+    )
+    yield* Effect.sleep("200 millis")
+    const before = cpuSeconds()
+    for (let time = 1; time <= commits; time++) {
+      yield* writer.append(rowsAt(time, 0, 1_000))
+      yield* writer.seal(time + 1)
+    }
+    yield* Effect.forEach(followers, Fiber.join, { discard: true })
+    return cpuSeconds() - before
+  }),
+  /** A history of which everything is kept. */
+  grow: Effect.fnUntraced(function*(persist: PersistClient.PersistClient["Service"], keys: number, updates: number) {
+    const { writer } = yield* persist.createOrLoad("rows", text)
+    const before = cpuSeconds()
+    for (let i = 0; i < updates; i += 1_000) {
+      yield* writer.append(rowsAt(i / 1_000, i % keys, Math.min(1_000, keys)))
+      yield* writer.seal(i / 1_000 + 1)
+    }
+    return cpuSeconds() - before
+  }),
+  /** Opening, and the first row. */
+  reopen: Effect.fnUntraced(
+    function*(persist: PersistClient.PersistClient["Service"], _keys: number, _updates: number) {
+      const { reader } = yield* persist.createOrLoad("rows", text)
+      yield* reader.get("row 1")
+      return cpuSeconds() - begun
+    }
+  )
 }
 
 const [what, directory, count, writes] = process.argv.slice(2) as [keyof typeof program, string, string, string]
@@ -88,8 +138,9 @@ const runtime = ManagedRuntime.make(
 )
 const persist = await runtime.runPromise(PersistClient.PersistClient)
 delay.enable()
-const cpu = await runtime.runPromise(program[what](persist, Number(count), Number(writes ?? 0)))
-const idle = what === "open" ? 0 : await idleShare()
+const work: Effect.Effect<number, unknown> = program[what](persist, Number(count), Number(writes ?? 0))
+const cpu = await runtime.runPromise(work)
+const idle = rests.has(what) ? await idleShare() : 0
 const files = filesOf(directory)
 const memory = process.resourceUsage().maxRSS * 1024
 await runtime.dispose()
