@@ -11,6 +11,7 @@ import type { Figures } from "./bounds/run.ts"
 import { bundled } from "./Bundle.ts"
 import { answerOf } from "./Child.ts"
 import { emptied, scratch } from "./Measure.ts"
+import * as PointReads from "./PointReads.ts"
 import * as Target from "./Target.ts"
 
 const scale = Number(process.argv[2] ?? "0.1")
@@ -52,6 +53,9 @@ const small = await opening(1_000, updates)
 const longer = await opening(1_000, 100 * updates)
 const wider = await opening(100_000, 100 * updates)
 
+// Memory is as full as it gets at any scale.
+const reads = await PointReads.rows(path.join(base, "reads"), 1)
+
 /** The budgets of a client with default options: rows in memory, commands that wait, decoded blocks, recent commits. */
 const budgets = (64 + 64 + 64 + 8) * 1024 * 1024
 
@@ -64,6 +68,7 @@ Target.print([
   bound("100 subscribers against one, commits of 1,000 rows: processor time", 3, hundred.cpu / one.cpu),
   bound("100 x history: processor time of opening and the first row", 1.5, longer / small),
   bound("100 x history and keys: processor time of opening and the first row", 1.5, wider / small),
+  ...reads,
   bound("values of 16 MiB: longest hold of the event loop", 20, large.hold, "ms"),
   bound("values of 16 MiB: memory beyond the budgets", 150, (large.memory - budgets) / 1e6, "MB")
 ])
