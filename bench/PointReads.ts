@@ -57,14 +57,16 @@ const firstGet = (directory: string) =>
 const duringIngest = (directory: string, scale: number) =>
   Effect.gen(function*() {
     const { reader, writer } = yield* opened
-    let time = 0
-    const writing = yield* Effect.forkChild(
-      Effect.forever(Effect.suspend(() => Effect.andThen(writer.append(batch(time)), writer.seal(++time))))
-    )
+    let sealed = 0
+    const writing = yield* Effect.forkChild(Effect.forever(Effect.gen(function*() {
+      yield* writer.append(batch(sealed))
+      yield* writer.seal(sealed + 1)
+      sealed++
+    })))
     yield* Effect.sleep("1 second")
     const times: Array<number> = []
     for (let i = 0; i < 2_000 * scale; i++) {
-      times.push(yield* used(reader.get(keyOf(i * 17), { asOf: time - 1, wait: true })))
+      times.push(yield* used(reader.get(keyOf(i * 17), { asOf: sealed - 1 })))
       yield* Effect.sleep("2 millis")
     }
     yield* Fiber.interrupt(writing)
