@@ -16,7 +16,10 @@ const inspector = html.replace(
 
 export const write = async (folder: string): Promise<void> => {
   await build({
-    entryPoints: [join(source, "main.ts")],
+    entryPoints: [{ in: join(source, "main.ts"), out: "main" }, {
+      in: join(source, "../../src/web/OpfsWorker.ts"),
+      out: "worker"
+    }],
     outdir: folder,
     bundle: true,
     minify: true,

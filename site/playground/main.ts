@@ -3,7 +3,7 @@
  */
 import { Effect } from "effect"
 import { MemoryStorage } from "tidemark"
-import { IndexedDbStorage } from "tidemark/web"
+import { IndexedDbStorage, OpfsStorage } from "tidemark/web"
 import { examples } from "./examples.ts"
 import * as Running from "./Running.ts"
 import { serve, type Serving } from "./Serving.ts"
@@ -29,10 +29,18 @@ const write = (line: string): void => {
   output.scrollTop = output.scrollHeight
 }
 
-const makeStorage = async () =>
-  where.value === "browser"
-    ? IndexedDbStorage.layer({ name: "playground" })
-    : MemoryStorage.layerOf(await Effect.runPromise(MemoryStorage.make))
+const worker = () => new Worker(new URL("worker.js", import.meta.url), { type: "module" })
+
+const makeStorage = async () => {
+  switch (where.value) {
+    case "database":
+      return IndexedDbStorage.layer({ name: "playground" })
+    case "files":
+      return OpfsStorage.layer({ name: "playground", worker })
+    default:
+      return MemoryStorage.layerOf(await Effect.runPromise(MemoryStorage.make))
+  }
+}
 
 let serving: Serving | undefined
 

@@ -19,6 +19,7 @@ const served = Effect.gen(function*() {
     new Map([
       ["/", read("index.html")],
       ["/main.js", read("main.js")],
+      ["/worker.js", read("worker.js")],
       ["/inspector.html", read("inspector.html")]
     ])
   )
@@ -56,7 +57,11 @@ describe.skipIf(Browser.executable === undefined)("the playground, in a browser"
           await page.frameLocator("#inspector").locator("h1", { hasText: collection }).waitFor()
         }
         for (const name of Object.keys(expected)) await run(name, "memory")
-        await run("A table, and its past", "browser")
+        for (const where of ["database", "files"]) {
+          await run("A table, and its past", where)
+          // What was stored is still there.
+          await run("A table, and its past", where)
+        }
         assert.deepStrictEqual(elsewhere, [])
       })
     }))
