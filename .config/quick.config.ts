@@ -3,4 +3,4 @@ import { slowFiles } from "../test/utils/Quick.ts"
 import base from "./tests.ts"
 
 /** What needs no server and no process of its own: `npm run test:quick`, and automatic mutants. */
-export default mergeConfig(base, defineConfig({ test: { exclude: [...slowFiles] } }))
+export default mergeConfig(base, defineConfig({ test: { include: ["test/**/*.test.ts"], exclude: [...slowFiles] } }))

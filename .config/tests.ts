@@ -2,12 +2,12 @@ import { defineConfig } from "vitest/config"
 
 const root = `${import.meta.dirname}/..`
 
+/** What all tests have in common. Which files are run is said by those who extend it, since lists are added to each other. */
 export default defineConfig({
   root,
   // `tidemark`, `tidemark/node` and the like mean the sources, as in tsconfig.json.
   resolve: { tsconfigPaths: true },
   test: {
-    include: ["test/**/*.test.ts"],
     setupFiles: ["test/utils/setup.ts"],
     reporters: ["default", "./test/utils/Summary.ts"],
     // Simulated stores log what ends them: that is of interest where a test fails.
