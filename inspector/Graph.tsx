@@ -65,7 +65,7 @@ export const Graph = ({ flows, onChoose }: {
   const right = Math.max(...[...nodes.values()].map(({ x }) => x)) + width
   const bottom = Math.max(...[...nodes.values()].map(({ y }) => y)) + height
   return (
-    <div class="graph">
+    <div class="graph" role="region" aria-label="Flows" tabIndex={0}>
       <svg role="img" aria-label={flows.map(sentence).join("; ")} width={right + 2} height={bottom + 2}>
         {flows.flatMap(({ from, name, to }, i) =>
           from.map(({ collection, upper }) => (

@@ -150,7 +150,7 @@ export const Simulation = ({ begin, onClose, onStep, recording }: {
           Again with <code>{recording.replay}</code>
         </p>
       </details>
-      <div class="lanes" ref={view}>
+      <div class="lanes" role="region" aria-label="Processes" tabIndex={0} ref={view}>
         {lanes.map((lane) => (
           <LaneOf
             key={lane.client}

@@ -1,6 +1,6 @@
 // Pages of a server in a real browser.
 import { Effect } from "effect"
-import { type Browser, chromium } from "playwright-core"
+import { type Browser, type BrowserContextOptions, chromium } from "playwright-core"
 import { executable } from "../web/Browser.ts"
 
 /** A browser that asks nothing of the network by itself. */
@@ -15,8 +15,8 @@ const browser = Effect.acquireRelease(
 )
 
 /** A page in a browser of its own, and what went wrong in it. */
-export const opened = Effect.fnUntraced(function*(url: string) {
-  const page = yield* Effect.flatMap(browser, (each) => Effect.promise(() => each.newPage()))
+export const opened = Effect.fnUntraced(function*(url: string, options: BrowserContextOptions = {}) {
+  const page = yield* Effect.flatMap(browser, (each) => Effect.promise(() => each.newPage(options)))
   const errors: Array<string> = []
   page.on("pageerror", ({ message }) => errors.push(message))
   yield* Effect.promise(() => page.goto(url))
