@@ -80,7 +80,7 @@ interface Place {
   /** The address of a server whose store is empty. */
   readonly empty: string
   /** Writes one more order. */
-  readonly write: () => Promise<void>
+  readonly write: () => Promise<unknown>
 }
 
 const said = (page: Page, text: string) => page.locator("p[role=status]").filter({ hasText: text }).waitFor()
@@ -141,12 +141,12 @@ export const states: ReadonlyMap<string, (place: Place) => Promise<void>> = new 
 ])
 
 /** Each way to look at it, by name. */
-export const looks: ReadonlyMap<string, BrowserContextOptions> = new Map(
-  (["light", "dark"] as const).flatMap((colorScheme) => [
-    [`${colorScheme}-wide`, { colorScheme, viewport: { width: 1200, height: 720 } }] as const,
-    [`${colorScheme}-narrow`, { colorScheme, viewport: { width: 390, height: 720 } }] as const
-  ])
-)
+export const looks: ReadonlyMap<string, BrowserContextOptions> = new Map<string, BrowserContextOptions>([
+  ["light-wide", { colorScheme: "light", viewport: { width: 1200, height: 720 } }],
+  ["light-narrow", { colorScheme: "light", viewport: { width: 390, height: 720 } }],
+  ["dark-wide", { colorScheme: "dark", viewport: { width: 1200, height: 720 } }],
+  ["dark-narrow", { colorScheme: "dark", viewport: { width: 390, height: 720 } }]
+])
 
 /** Goes through all states in one look. */
 export const shown = Effect.fnUntraced(function*(
