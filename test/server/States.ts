@@ -140,11 +140,9 @@ export const states: ReadonlyMap<string, (place: Place) => Promise<void>> = new 
   ]
 ])
 
-/** Each way to look at it, by name. */
+/** Ways to look at it, by name: each colour, and each width. */
 export const looks: ReadonlyMap<string, BrowserContextOptions> = new Map<string, BrowserContextOptions>([
   ["light-wide", { colorScheme: "light", viewport: { width: 1200, height: 720 } }],
-  ["light-narrow", { colorScheme: "light", viewport: { width: 390, height: 720 } }],
-  ["dark-wide", { colorScheme: "dark", viewport: { width: 1200, height: 720 } }],
   ["dark-narrow", { colorScheme: "dark", viewport: { width: 390, height: 720 } }]
 ])
 
