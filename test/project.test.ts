@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { section, sentenceOf, withSection } from "../.ci/modules.ts"
+import tests from "../.config/tests.ts"
 import * as PersistError from "../src/PersistError.ts"
 import * as Metrics from "../src/runtime/Metrics.ts"
 import * as ServerMetrics from "../src/server/Metrics.ts"
@@ -185,6 +186,14 @@ describe("files", () => {
     [registryHost, ["\"resolved\":", " \"https://example.org/x.tgz\""]]
   ])("%s finds what it is for", (pattern, parts) => {
     assert.match(parts.join(""), pattern)
+  })
+})
+
+describe("test files", () => {
+  // Lists of a configuration and of what it extends are added to each other.
+  it("are chosen by each project alone, so that none is run twice", () => {
+    assert.isDefined(tests.test)
+    assert.isUndefined(tests.test.include)
   })
 })
 
