@@ -227,7 +227,7 @@ export interface Columns {
  * )
  * const bytes = Csv.encodeFields({ key: Schema.String, value: Order })(flow)
  * const csv = await Effect.runPromise(Stream.mkString(Stream.decodeText(bytes)))
- * if (csv !== "key,key_json,value.item,value.total,value_json,time,diff\no-1,,tea,5,,1,1\n") throw new Error(csv)
+ * if (csv !== "key,key_json,value.total,value.item,value_json,time,diff\no-1,,5,tea,,1,1\n") throw new Error(csv)
  * ```
  *
  * @category sinks
