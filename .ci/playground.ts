@@ -16,10 +16,7 @@ const inspector = html.replace(
 
 export const write = async (folder: string): Promise<void> => {
   await build({
-    entryPoints: [{ in: join(source, "main.ts"), out: "main" }, {
-      in: join(source, "../../src/web/OpfsWorker.ts"),
-      out: "worker"
-    }],
+    entryPoints: { main: join(source, "main.ts"), worker: join(source, "../../src/web/OpfsWorker.ts") },
     outdir: folder,
     bundle: true,
     minify: true,

@@ -5,26 +5,12 @@ import * as Checker from "../../src/testing/history/Checker.ts"
 import type * as History from "../../src/testing/history/History.ts"
 import * as Recorded from "../../src/testing/history/Recorded.ts"
 import { executable } from "../web/Browser.ts"
-import { opened } from "./Opened.ts"
+import { begun } from "./Begun.ts"
+import { opened, said } from "./Opened.ts"
 import * as Running from "./Running.ts"
 
 const history: History.History = [
-  {
-    client: "writer 1",
-    call: { _tag: "Open", mode: "writer" },
-    outcome: "ok",
-    invoked: 0,
-    completed: 1,
-    reply: { _tag: "Done" }
-  },
-  {
-    client: "writer 1",
-    call: { _tag: "Register", name: "s" },
-    outcome: "ok",
-    invoked: 2,
-    completed: 3,
-    reply: { _tag: "Registered", collection: 0 }
-  },
+  ...begun,
   {
     client: "reader 2",
     call: { _tag: "Open", mode: "reader" },
@@ -58,8 +44,6 @@ const saved = (text: string) => ({ name: "failed.json", mimeType: "application/j
 const recorded = Recorded.text({ replay: "tidemark simulate --seed 17", problem, history, violations })
 const file = saved(recorded)
 const recordings = (name: string) => Effect.succeed(name === "failed.json" ? recorded : undefined)
-
-const said = (page: Page, text: string) => page.locator("p[role=status]").filter({ hasText: text }).waitFor()
 
 describe.skipIf(executable === undefined)("a simulation in the inspector", () => {
   const inBrowser = (title: string, use: (page: Page, url: string) => Promise<void>) =>

@@ -1,6 +1,6 @@
 // Pages of a server in a real browser.
 import { Effect } from "effect"
-import { type Browser, type BrowserContextOptions, chromium } from "playwright-core"
+import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core"
 import { executable } from "../web/Browser.ts"
 
 /** A browser that asks nothing of the network by itself. */
@@ -22,3 +22,6 @@ export const opened = Effect.fnUntraced(function*(url: string, options: BrowserC
   yield* Effect.promise(() => page.goto(url))
   return { page, errors }
 })
+
+/** Waits until the page says this of its state. */
+export const said = (page: Page, text: string) => page.locator("p[role=status]").filter({ hasText: text }).waitFor()

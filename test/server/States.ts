@@ -8,7 +8,8 @@ import * as Checker from "../../src/testing/history/Checker.ts"
 import type * as History from "../../src/testing/history/History.ts"
 import * as Recorded from "../../src/testing/history/Recorded.ts"
 import * as Update from "../../src/Update.ts"
-import { opened } from "./Opened.ts"
+import { begun } from "./Begun.ts"
+import { opened, said } from "./Opened.ts"
 import * as Running from "./Running.ts"
 
 const day = Date.UTC(2026, 0, 2)
@@ -16,22 +17,7 @@ const order = (i: number, status: string) => ({ status, note: `order ${i}`, line
 const name = (i: number) => `order-${String(i).padStart(4, "0")}`
 
 const history: History.History = [
-  {
-    client: "writer 1",
-    call: { _tag: "Open", mode: "writer" },
-    outcome: "ok",
-    invoked: 0,
-    completed: 1,
-    reply: { _tag: "Done" }
-  },
-  {
-    client: "writer 1",
-    call: { _tag: "Register", name: "s" },
-    outcome: "ok",
-    invoked: 2,
-    completed: 3,
-    reply: { _tag: "Registered", collection: 0 }
-  },
+  ...begun,
   {
     client: "writer 1",
     call: { _tag: "Write", targets: [{ collection: 0, updates: [["lost", "row", 0, 1]] }] },
@@ -82,8 +68,6 @@ interface Place {
   /** Writes one more order. */
   readonly write: () => Promise<unknown>
 }
-
-const said = (page: Page, text: string) => page.locator("p[role=status]").filter({ hasText: text }).waitFor()
 
 const at = (query: string, ready: (page: Page) => Promise<void>) => async ({ page, url }: Place) => {
   await page.goto(`${url}/${query}`)
